@@ -1,0 +1,80 @@
+/*
+ * backup.json: what a base backup is.  Written last, it makes the backup exist
+ * (docs/format.md).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/base/buf.h"
+#include "walship/base/clock.h"
+#include "walship/base/crypto.h"
+#include "walship/base/error.h"
+#include "walship/wal/lsn.h"
+#include "walship/wal/record.h"
+
+#define BACKUP_RECORD_FORMAT 1
+#define BACKUP_RECORD_MAX    (64u * 1024 * 1024) /* bytes of JSON that are read at most */
+
+typedef struct BackupPart
+{
+	char *name;        /* within the backup's prefix: "base-0001.tar.br" */
+	char *set;         /* "base", "wal" or the tablespace's OID */
+	uint64_t raw_size; /* of the tar file */
+	uint64_t stored_size;
+	uint8_t stored_sha256[SHA256_SIZE];
+} BackupPart;
+
+typedef struct BackupTablespace
+{
+	uint32_t oid;
+	char *path; /* on the source */
+} BackupTablespace;
+
+typedef WalParameters BackupParameters; /* as pg_control of the backup says */
+
+typedef struct BackupRecord
+{
+	char *id;
+	uint64_t system_identifier;
+	int server_version; /* as server_version_num: 150020 */
+	uint32_t segment_size;
+	TimeLineID timeline;
+	XLogRecPtr start_lsn;
+	XLogRecPtr stop_lsn;
+	TimeUs start_time; /* the server's clock */
+	TimeUs stop_time;  /* the server's clock, not before the stop LSN was reached */
+	char *label;
+	char *note; /* NULL when none was given */
+	bool from_standby;
+	bool wal_inside;  /* the wal parts hold every segment from start to stop */
+	bool page_errors; /* the server found pages with wrong checksums */
+	bool data_checksums;
+	char *codec; /* of all parts and the manifest: "brotli" */
+
+	BackupTablespace *tablespaces;
+	size_t n_tablespaces;
+	BackupPart *parts;
+	size_t n_parts;
+
+	char *manifest_name;
+	uint64_t manifest_raw_size;
+	uint64_t manifest_stored_size;
+	uint8_t manifest_sha256[SHA256_SIZE]; /* of the stored object */
+	uint64_t files;                       /* in the manifest */
+	uint64_t files_size;                  /* their bytes: what the restored directory needs */
+
+	BackupParameters parameters;
+	int64_t duration_ms;
+	char *walship_version;
+} BackupRecord;
+
+BackupRecord *backup_record_new(void);
+void backup_record_free(BackupRecord *record);
+AUTO_DEFINE(BackupRecord, backup_record_free);
+
+void backup_record_print(const BackupRecord *record, Buf *into);
+Error *backup_record_parse(const char *text, size_t size, const char *what, BackupRecord **ret_record)
+	MUST_CHECK;

@@ -1,0 +1,67 @@
+/*
+ * What lies in the store for one database system, read once: backups, timelines,
+ * segments.  Values only; what follows from them is decided in src/plan.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/archive/backup_record.h"
+#include "walship/base/strs.h"
+#include "walship/store/store.h"
+#include "walship/wal/history.h"
+#include "walship/wal/index.h"
+
+/* Consecutive segments of one timeline. */
+typedef struct SegmentRun
+{
+	XLogSegNo first;
+	XLogSegNo last; /* inclusive */
+	uint64_t stored_size;
+	uint32_t *sizes; /* stored bytes of each segment, from "first" on; owned */
+} SegmentRun;
+
+/* A .partial, or a .backup file: named after a segment, and proof that the timeline went so far. */
+typedef struct CatalogFile
+{
+	XLogSegNo segno;
+	char *key;
+	uint64_t stored_size;
+} CatalogFile;
+
+typedef struct CatalogTimeline
+{
+	TimeLineID timeline;
+	TimelineHistory *history; /* root when there is no history file that can be read */
+	bool has_history_file;
+	SegmentRun *runs; /* ascending, not touching; empty for a history file or a backup alone */
+	size_t n_runs;
+	CatalogFile *partials; /* ascending */
+	size_t n_partials;
+	CatalogFile *backup_files; /* ascending */
+	size_t n_backup_files;
+} CatalogTimeline;
+
+typedef struct Catalog
+{
+	uint64_t system_identifier;
+	uint32_t segment_size;  /* 0 while neither a segment nor a backup is there */
+	BackupRecord **backups; /* ascending by id, hence by start time */
+	size_t n_backups;
+	CatalogTimeline *timelines; /* ascending; every timeline with WAL, a history file or a backup */
+	size_t n_timelines;
+	StrList unfinished; /* ids below base/ without a record */
+	StrList damaged;    /* "<id>: <why>" of records and history files that cannot be read */
+} Catalog;
+
+/* Database systems that have anything in this store, as decimal text. */
+Error *catalog_systems(Store *store, StrList *ret_systems) MUST_CHECK;
+
+Error *catalog_read(Store *store, uint64_t system_identifier, Catalog **ret_catalog) MUST_CHECK;
+void catalog_free(Catalog *catalog);
+AUTO_DEFINE(Catalog, catalog_free);
+
+const CatalogTimeline *catalog_timeline(const Catalog *catalog, TimeLineID timeline); /* NULL when unknown */
+bool catalog_has_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno);

@@ -1,0 +1,39 @@
+/*
+ * Keys in the store: the only file that knows them (docs/format.md).  Every
+ * function returns a string of the caller's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/base/error.h"
+#include "walship/pipe/codec.h"
+#include "walship/wal/name.h"
+
+/* "<system-id>/": everything of one database system lies below it. */
+char *layout_system_prefix(uint64_t system_identifier);
+
+/*
+ * Segments "<system-id>/wal/<TLI>/<SEGMENT>.tar", history and backup files.  For
+ * WAL_PARTIAL the digest of the plain bytes is part of the key; NULL otherwise.
+ */
+char *layout_wal_key(uint64_t system_identifier, const WalName *name, const uint8_t *sha256);
+
+char *layout_wal_prefix(uint64_t system_identifier);                               /* "<system-id>/wal/" */
+char *layout_timeline_prefix(uint64_t system_identifier, TimeLineID timeline);     /* ".../wal/<TLI>/" */
+char *layout_base_prefix(uint64_t system_identifier);                              /* "<system-id>/base/" */
+char *layout_backup_prefix(uint64_t system_identifier, const char *backup_id);     /* ".../base/<ID>/" */
+char *layout_backup_record_key(uint64_t system_identifier, const char *backup_id); /* ".../backup.json" */
+
+/* "base-0001.tar.br": "set" is "base", "wal" or a tablespace's OID; numbers start at 1. */
+char *layout_part_name(const char *set, int number, Codec codec);
+char *layout_manifest_name(Codec codec); /* "manifest.br" */
+
+/* "20261120T023007Z-9f3c" */
+char *layout_backup_id(int64_t start_time_us, uint16_t random);
+bool layout_is_backup_id(const char *text);
+
+/* The WAL name in the last component of a key below wal/; false when it is none of ours.
+ * Of a partial, ret_name->kind is WAL_PARTIAL. */
+bool layout_parse_wal_key(const char *key, WalName *ret_name);

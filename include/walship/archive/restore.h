@@ -1,0 +1,44 @@
+/*
+ * Brings a base backup back into directories: parts in parallel, every file
+ * checked against the manifest while it is written.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/archive/backup_record.h"
+#include "walship/store/store.h"
+
+/*
+ * The server refuses to start without global/pg_control: under this name it
+ * waits until everything else is in place, and restore_complete() renames it.
+ */
+#define RESTORE_CONTROL_WAITING "global/pg_control.walship-restore"
+
+/* Where a tablespace goes; "path" is not owned. */
+typedef struct RestoreTablespace
+{
+	uint32_t oid;
+	const char *path;
+} RestoreTablespace;
+
+typedef struct RestoreOptions
+{
+	Store *store;
+	const BackupRecord *record;
+	const char *pgdata;                   /* exists and is empty, or nearly so */
+	const RestoreTablespace *tablespaces; /* one for each in the record */
+	size_t n_tablespaces;
+	bool with_wal;                                   /* also the backup's own WAL, into pg_wal */
+	int jobs;                                        /* parts at a time */
+	void (*on_bytes)(void *context, uint64_t bytes); /* written; from several threads; may be NULL */
+	void *on_bytes_context;
+} RestoreOptions;
+
+/* Everything but the last rename of pg_control, durably.  On error the directories hold an unusable part. */
+Error *restore_backup(const RestoreOptions *options) MUST_CHECK;
+
+/* Makes the directory startable: the last step of all. */
+Error *restore_complete(const char *pgdata) MUST_CHECK;

@@ -1,0 +1,32 @@
+/*
+ * A pool of threads.  Jobs run in the order of submission, as many at a time
+ * as there are threads.  A job returns its Error *; the first failed one (by
+ * order of submission) is what workers_wait() gives back, and once a job has
+ * failed, jobs that have not begun are skipped and their argument is freed.
+ *
+ * No job submits to, or waits for, its own pool.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "walship/base/error.h"
+
+typedef struct Workers Workers;
+typedef Error *(*WorkersJob)(void *argument);
+
+Workers *workers_new(int threads);
+
+/* "free_argument" (may be NULL) is called once the job has run or was skipped. */
+void workers_submit(Workers *workers, WorkersJob job, void *argument, void (*free_argument)(void *));
+
+/* Until every submitted job has ended.  The pool can be used again afterwards. */
+Error *workers_wait(Workers *workers) MUST_CHECK;
+
+bool workers_failed(Workers *workers); /* long jobs look, and leave early */
+
+/* Skips what has not begun and waits for what runs. */
+void workers_free(Workers *workers);
+AUTO_DEFINE(Workers, workers_free);
+
+int workers_cpu_count(void);

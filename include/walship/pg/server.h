@@ -1,0 +1,71 @@
+/*
+ * A replication connection to a live server (PostgreSQL: protocol.sgml,
+ * "Streaming Replication Protocol").  Where and as whom to connect is libpq's
+ * own business: PG* variables, service files, ~/.pgpass.
+ *
+ * A Server belongs to one thread.  Everything that waits is ended by SIGINT and
+ * SIGTERM with ERR_CANCELLED.
+ *
+ * Kinds of error: not reachable, going down or out of connections is
+ * ERR_TRANSIENT, as is every failure that the server reports without a better
+ * word for it; refused by authentication, pg_hba.conf or a missing attribute of
+ * the role ERR_DENIED; a command that the server does not know ERR_USAGE.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/base/error.h"
+#include "walship/base/strs.h"
+#include "walship/wal/lsn.h"
+
+#define SERVER_MAJOR_MIN 13
+#define SERVER_MAJOR_MAX 18 /* a newer one is let in; the caller may want to say that it was not tested */
+
+typedef struct Server Server;
+
+/* What IDENTIFY_SYSTEM tells. */
+typedef struct ServerIdentity
+{
+	uint64_t system_identifier;
+	TimeLineID timeline;
+	XLogRecPtr position; /* flushed on a primary; received or replayed on a standby */
+} ServerIdentity;
+
+/* Called about once a second while nothing arrives; may be NULL. */
+typedef struct ServerTick
+{
+	void (*call)(void *context);
+	void *context;
+} ServerTick;
+
+/* A server older than SERVER_MAJOR_MIN is ERR_USAGE. */
+Error *server_connect(Server **ret_server) MUST_CHECK;
+
+/* A command still under way is cancelled on the server, so that no checkpoint and no copy goes on for nobody. */
+void server_free(Server *server);
+AUTO_DEFINE(Server, server_free);
+
+int server_version(const Server *server); /* 150020; 130023 */
+int server_major(const Server *server);
+
+Error *server_identify(Server *server, ServerIdentity *ret_identity) MUST_CHECK;
+Error *server_show(Server *server, const char *name, char **ret_value) MUST_CHECK;
+Error *server_segment_size(Server *server, uint32_t *ret_size) MUST_CHECK;
+
+/*
+ * PostgreSQL 13 has no word for it but "transaction_read_only", which
+ * default_transaction_read_only can set on a primary: then a primary is taken
+ * for a standby, whose way of backing up works there as well.
+ */
+Error *server_in_recovery(Server *server, bool *ret_in_recovery) MUST_CHECK;
+
+/* The history file of a timeline above 1, as it lies in pg_wal.  The caller frees. */
+Error *server_timeline_history(Server *server, TimeLineID timeline, char **ret_text, size_t *ret_size)
+	MUST_CHECK;
+
+/* Warnings that the server sent, the first SERVER_NOTICES_MAX of them. */
+#define SERVER_NOTICES_MAX 20
+const StrList *server_notices(const Server *server);

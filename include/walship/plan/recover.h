@@ -1,0 +1,140 @@
+/*
+ * Where can a recovery go, from which backup, along which timeline?  Pure:
+ * catalog, request and facts in; a plan or an explanation out.
+ *
+ * The rules are PostgreSQL's (xlogrecovery.c, recoveryStopsBefore,
+ * recoveryStopsAfter): a time target is reached when the first commit or abort
+ * record later than it, in the order of the WAL, has been read; an LSN target
+ * when a record that starts there or later has been read.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/archive/catalog.h"
+#include "walship/base/clock.h"
+#include "walship/base/error.h"
+#include "walship/base/strs.h"
+#include "walship/plan/facts.h"
+
+typedef enum TargetKind
+{
+	TARGET_TIME,
+	TARGET_LSN,
+	TARGET_XID,
+	TARGET_NAME,
+	TARGET_IMMEDIATE,   /* as soon as the backup is consistent */
+	TARGET_LATEST,      /* to the end of the WAL in the store */
+	TARGET_BACKUP_ONLY, /* as immediate, with nothing but the backup's own WAL */
+} TargetKind;
+
+typedef struct RecoveryTarget
+{
+	TargetKind kind;
+	bool inclusive; /* time, LSN, xid; a named point is always included */
+	TimeUs time;
+	XLogRecPtr lsn;
+	TransactionId xid;
+	const char *name;
+} RecoveryTarget;
+
+typedef enum RecoveryPurpose
+{
+	PURPOSE_COPY,    /* to look at: does not archive */
+	PURPOSE_REJOIN,  /* goes live and archives on */
+	PURPOSE_STANDBY, /* follows a primary; target is TARGET_LATEST */
+} RecoveryPurpose;
+
+typedef enum RecoveryAction
+{
+	ACTION_PAUSE,
+	ACTION_PROMOTE,
+	ACTION_SHUTDOWN,
+} RecoveryAction;
+
+typedef struct RecoveryRequest
+{
+	RecoveryTarget target;
+	TimeLineID timeline;   /* 0: choose */
+	const char *backup_id; /* NULL: choose */
+	RecoveryPurpose purpose;
+	RecoveryAction action;
+	TimeUs now;
+} RecoveryRequest;
+
+/* A place in the WAL; fields that are not known are InvalidXLogRecPtr, TIME_NONE and 0. */
+typedef struct WalPlace
+{
+	TimeLineID timeline;
+	XLogSegNo segno;
+	XLogRecPtr lsn;
+	TimeUs time;
+	TransactionId xid;
+} WalPlace;
+
+typedef struct PlanSegments
+{
+	TimeLineID timeline;
+	XLogSegNo first;
+	XLogSegNo last;
+	uint64_t stored_size;
+} PlanSegments;
+
+typedef struct RejectedBackup
+{
+	char *id;
+	char *reason; /* "ended at ..., after the target" */
+} RejectedBackup;
+
+typedef struct RecoveryPlan
+{
+	const BackupRecord *backup;     /* the catalog's */
+	TimeLineID timeline;            /* always explicit */
+	const TimelineHistory *history; /* the catalog's: the way to that timeline */
+	bool timeline_has_file;         /* its history file is in the store; timeline 1 has none */
+	uint32_t segment_size;
+
+	RecoveryTarget asked;
+	RecoveryTarget target; /* as it is written: a time becomes the LSN of the last commit not after it, where
+	                        * that is certain, or TARGET_LATEST when no later commit is there */
+	RecoveryPurpose purpose;
+	RecoveryAction action;
+
+	WalPlace stop;                /* the record at which the server stops */
+	WalPlace last;                /* the last commit or abort before it, as far as known */
+	XLogRecPtr end_lsn;           /* of a plan without a bound: the end of the WAL in the store */
+	char plan_end[WAL_NAME_SIZE]; /* the last segment that the server may need; "" when latest was asked */
+
+	PlanSegments *segments; /* from the store, in the order of replay */
+	size_t n_segments;
+	uint64_t segment_count;
+	uint64_t stored_wal_size;
+	uint64_t stored_backup_size; /* parts and manifest */
+	bool uses_backup_wal;        /* the store lacks segments that the backup brings along */
+
+	BackupParameters parameters; /* the highest that the backup and the WAL on the way were written with */
+
+	RejectedBackup *rejected; /* newer than the chosen one, or all that were looked at */
+	size_t n_rejected;
+	StrList notes;    /* sentences about what was decided */
+	StrList warnings; /* sentences about what to know before */
+} RecoveryPlan;
+
+/*
+ * While facts are missing, "needs" (which is cleared first) says which and
+ * *ret_plan is NULL: add them and call again.  The calls are few: reading by
+ * the index goes on in steps until the target has been passed.
+ *
+ * Every error is ERR_NOT_FOUND: there is no suitable backup or the target cannot
+ * be reached (exit status 9); the message says what, the hint names the remedy and
+ * the nearest places that can be reached.  "catalog" must outlive the plan.
+ */
+Error *plan_recover(const Catalog *catalog, const RecoveryRequest *request, const WalFacts *facts,
+                    WalNeeds *needs, RecoveryPlan **ret_plan) MUST_CHECK;
+void recovery_plan_free(RecoveryPlan *plan);
+AUTO_DEFINE(RecoveryPlan, recovery_plan_free);
+
+/* "the time 2026-11-20 02:30:07+00", "restore point \"before\"": as it stands in a sentence.  The caller frees. */
+char *recovery_target_text(const RecoveryTarget *target);

@@ -1,0 +1,40 @@
+/*
+ * The settings of a recovery, for postgresql.auto.conf.  Every one is written,
+ * also the unused, for what an older recovery left there would be combined with ours
+ * ("multiple recovery targets specified").  Pure text.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "walship/base/buf.h"
+#include "walship/plan/recover.h"
+
+#define RECOVERY_CONF_VALUE_MAX (64 * 1024) /* bytes of one setting */
+
+typedef struct RecoveryConf
+{
+	const char *restore_command;   /* as the shell is to see it, with %f and %p; not empty */
+	const char *primary_conninfo;  /* of a standby; NULL: none */
+	const char *primary_slot_name; /* of a standby; NULL: none */
+} RecoveryConf;
+
+/*
+ * "'/usr/bin/walship' fetch --plan-end <segment><flags> %f %p": for the shell,
+ * with every '%' of path and flags doubled.  "flags" is "" or " --name='value' ...", as
+ * settings_append_flags() makes it; "plan_end" may be "".  The caller frees; NULL when it
+ * is longer than a value may be.
+ */
+char *recovery_restore_command(const char *program, const char *flags, const char *plan_end);
+
+/* The lines "name = 'value'" that the plan's server version knows; into->overflowed when one is too long. */
+void recovery_conf_print(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *into);
+
+/*
+ * The text of an existing postgresql.auto.conf, with every line commented out that
+ * sets what recovery_conf_print() may set for this purpose in any version.
+ */
+void recovery_conf_comment_out(RecoveryPurpose purpose, const char *text, size_t size, Buf *into);
+
+/* "name = 'value'" with quotes, backslashes and newlines escaped (PostgreSQL: guc-file.l). */
+void recovery_conf_append(Buf *into, const char *name, const char *value);

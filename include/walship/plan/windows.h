@@ -1,0 +1,51 @@
+/*
+ * What can be recovered: per timeline, from the end of a backup to the end of
+ * the WAL that follows without a gap.  Read are the indexes of the backups'
+ * own WAL and near the ends: other damage shows when a recovery is planned.  Pure, like
+ * walship/plan/recover.h.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "walship/archive/catalog.h"
+#include "walship/base/clock.h"
+#include "walship/plan/facts.h"
+
+/* Any place from "from" to "to" can be recovered. */
+typedef struct RecoveryWindow
+{
+	const BackupRecord *backup; /* the oldest one in it; the catalog's */
+	XLogRecPtr from_lsn;        /* its end */
+	TimeUs from_time;
+	XLogRecPtr to_lsn;
+	TimeUs to_time; /* the last commit in it, TIME_NONE when it is not known; not before from_time */
+} RecoveryWindow;
+
+typedef struct TimelineWindows
+{
+	TimeLineID timeline;
+	XLogRecPtr first_lsn; /* of the timeline's own segments in the store; both 0 when there are none */
+	XLogRecPtr last_lsn;
+	TimeUs first_commit; /* in its own first and last segments with commits; TIME_NONE when not known */
+	TimeUs last_commit;
+	RecoveryWindow *windows; /* along the path to this timeline, ascending, with a gap between two */
+	size_t n_windows;
+	size_t windows_capacity;
+	WalRange *gaps; /* on the path, after the start of its oldest backup or its first segment */
+	size_t n_gaps;
+	size_t gaps_capacity;
+} TimelineWindows;
+
+typedef struct WindowList
+{
+	TimelineWindows *timelines; /* one per timeline of the catalog */
+	size_t n_timelines;
+} WindowList;
+
+/*
+ * As plan_recover(): while "needs" is not empty, add these facts and call again;
+ * the list is complete once nothing is needed.  Release it in any case.
+ */
+void plan_windows(const Catalog *catalog, const WalFacts *facts, WalNeeds *needs, WindowList *ret_list);
+void window_list_release(WindowList *list);

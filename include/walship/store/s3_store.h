@@ -1,0 +1,51 @@
+/*
+ * A bucket of S3, or of anything that speaks its protocol, as a store.  What
+ * the providers differ in is found out by itself, and kept in the state
+ * directory (docs/providers.md).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/store/store.h"
+
+typedef enum S3PathStyle
+{
+	S3_PATH_STYLE_AUTO, /* the bucket is a part of the host name at AWS, of the path elsewhere */
+	S3_PATH_STYLE_ON,
+	S3_PATH_STYLE_OFF,
+} S3PathStyle;
+
+/* Texts may be NULL where nothing else is said, and are copied. */
+typedef struct S3Options
+{
+	const char *url;      /* s3://bucket/prefix; required */
+	const char *endpoint; /* NULL: $AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, else AWS */
+	const char *region;   /* NULL: $AWS_REGION, the profile's, what was learned, else us-east-1 */
+	S3PathStyle path_style;
+	const char *ca_file;       /* NULL: the system's certificates */
+	const char *access_key_id; /* NULL: $AWS_*, then the profile */
+	const char *secret_access_key;
+	const char *session_token;
+	char *const *environment; /* environ */
+	const char *storage_class;
+	const char *sse; /* "AES256" or "aws:kms" */
+	const char *sse_kms_key_id;
+	const char *state_dir; /* NULL: nothing is kept */
+	const char *user_agent;
+	int jobs; /* parts of one object that are sent at the same time */
+
+	int64_t connect_ms;
+	int64_t stall_ms;    /* without 16 KiB/s for so long, a request has failed */
+	int64_t retry_ms;    /* a verb begins no new attempt so long after its first one */
+	int64_t deadline_ms; /* monotonic time after which no attempt begins; 0: none */
+	int64_t limit_ms;    /* monotonic time that ends even what is making progress; 0: none */
+
+	/* What the user should hear about, once each: retries, corrected settings.  May be NULL; any thread. */
+	void (*notice)(void *context, const char *message);
+	void *context;
+} S3Options;
+
+/* Sends nothing. */
+Error *s3_store_open(const S3Options *options, Store **ret_store) MUST_CHECK;

@@ -1,0 +1,139 @@
+/*
+ * Named objects: the one interface to a directory, S3 and what may follow.  A
+ * Store is immutable and shared by all threads.
+ *
+ * A key is '/'-separated, relative, made of [A-Za-z0-9._-] components of which
+ * none begins with '.'; at most STORE_KEY_MAX bytes, STORE_KEY_PART_MAX each.  Objects appear whole or not at all, and what has been
+ * acknowledged is durable.  "Not there" (ERR_NOT_FOUND) is said only when that
+ * is certain; an unmounted directory is ERR_TRANSIENT.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/base/buf.h"
+#include "walship/base/clock.h"
+#include "walship/base/error.h"
+#include "walship/base/spool.h"
+#include "walship/pipe/sink.h"
+
+#define STORE_KEY_MAX      1024 /* as in S3 */
+#define STORE_KEY_PART_MAX 255  /* as in file systems */
+
+typedef struct Store Store;
+
+typedef enum PutMode
+{
+	PUT_IF_ABSENT, /* ERR_EXISTS when the key is taken, whatever lies there */
+	PUT_REPLACE,
+} PutMode;
+
+typedef struct StoreEntry
+{
+	const char *key; /* full key; of a common prefix: with its final '/' */
+	uint64_t size;   /* 0 for a common prefix */
+	TimeUs modified; /* TIME_NONE for a common prefix */
+	bool is_prefix;  /* everything below it is summed up in this entry */
+} StoreEntry;
+
+/* Return an error to end the listing with it. */
+typedef Error *(*StoreListCallback)(void *context, const StoreEntry *entry);
+
+typedef enum ListDepth
+{
+	LIST_ALL,   /* every object whose key begins with the prefix */
+	LIST_LEVEL, /* up to the next '/': deeper ones appear as common prefixes */
+} ListDepth;
+
+#define STORE_TO_END UINT64_MAX
+
+/* Of an object that is not known to be removed, and why.  The error stays the store's. */
+typedef void (*StoreNotRemoved)(void *context, const char *key, const Error *error);
+
+/*
+ * For implementations.  Required: all but "probe", "tidy" and "remove_many".
+ * Keys and prefixes arrive checked; store_free() frees the url.
+ */
+typedef struct StoreOps
+{
+	Error *(*put)(Store *store, const char *key, const Slice *slices, int n_slices, PutMode mode);
+	Error *(*get)(Store *store, const char *key, uint64_t offset, uint64_t size, Sink *into);
+	Error *(*stat)(Store *store, const char *key, StoreEntry *ret_entry);
+	Error *(*list)(Store *store, const char *prefix, ListDepth depth, const char *start_after,
+	               StoreListCallback callback, void *context);
+	Error *(*remove)(Store *store, const char *key);
+	Error *(*writer)(Store *store, const char *key, Sink **ret_sink);
+	void (*free)(Store *store);
+	Error *(*probe)(Store *store, const char *key, const Slice *contents, Buf *report);
+	Error *(*tidy)(Store *store, const char *prefix, TimeUs before);
+	Error *(*remove_many)(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
+	                      void *context);
+} StoreOps;
+
+struct Store
+{
+	const StoreOps *ops;
+	char *url; /* as in messages: no secret */
+};
+
+/* The slices, one after the other, are the object; any size. */
+Error *store_put(Store *store, const char *key, const Slice *slices, int n_slices, PutMode mode) MUST_CHECK;
+
+/* Writes bytes [offset, offset + size) into "into", fewer at the object's end; does not finish it. */
+Error *store_get(Store *store, const char *key, uint64_t offset, uint64_t size, Sink *into) MUST_CHECK;
+
+/* ret_entry->key stays the caller's own string. */
+Error *store_stat(Store *store, const char *key, StoreEntry *ret_entry) MUST_CHECK;
+
+/*
+ * In byte order of the keys.  "start_after" (may be NULL): only entries whose key
+ * is after this one, so that a listing goes on where another one stopped.  A
+ * common prefix stands for at least one object.  No match is success.
+ */
+Error *store_list(Store *store, const char *prefix, ListDepth depth, const char *start_after,
+                  StoreListCallback callback, void *context) MUST_CHECK;
+
+/* A missing object is success.  Works, briefly, also after a cancellation: to tidy up. */
+Error *store_remove(Store *store, const char *key) MUST_CHECK;
+
+/*
+ * The same for any number of objects, in as few requests as the store can, and
+ * in no certain order.  The callback is told of every key that is not known to
+ * be removed, once.  An object that cannot be removed does not keep it from the
+ * others, and alone is no error: one is returned when it gave up, for no other
+ * key would have fared better (cancelled meanwhile, no answer, denied at large);
+ * the callback has then been told of the keys that were not tried, too.
+ */
+Error *store_remove_many(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
+                         void *context) MUST_CHECK;
+
+/*
+ * Last stage that makes the object by finish.  For keys that no one else uses:
+ * a taken key is ERR_EXISTS on stores that can tell.
+ */
+Error *store_writer(Store *store, const char *key, Sink **ret_sink) MUST_CHECK;
+
+/*
+ * Finds out what the store can do, remembers it, and appends it to "report" in
+ * words (nothing, where there is nothing to find out).  The object "key" must be
+ * there and have these contents.
+ */
+Error *store_probe(Store *store, const char *key, const Slice *contents, Buf *report) MUST_CHECK;
+
+/*
+ * Removes what writers below the prefix left behind that began before this time
+ * and neither finished nor were freed: it costs money and shows in no listing.
+ */
+Error *store_tidy(Store *store, const char *prefix, TimeUs before) MUST_CHECK;
+
+const char *store_url(const Store *store);
+void store_free(Store *store);
+AUTO_DEFINE(Store, store_free);
+
+/* ERR_USAGE when the key is not of the form above. */
+Error *store_check_key(const char *key) MUST_CHECK;
+
+/* Whether this can be what stands between two '/' of a key. */
+bool store_key_part_is_valid(const char *part, size_t length);

@@ -1,0 +1,93 @@
+/*
+ * Walks the records of one segment: framing, CRC and the few records that a
+ * planner must know.  The bytes come in pieces, in order; nothing is kept but
+ * one field of the record that is open.  Pure: no I/O, no clock.
+ *
+ * A record belongs to the segment in which it starts (PostgreSQL:
+ * access/xlogrecord.h, xlogreader.c).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/base/clock.h"
+#include "walship/wal/lsn.h"
+#include "walship/wal/page.h"
+
+typedef enum WalEventKind
+{
+	WAL_EVENT_COMMIT, /* also of a prepared transaction */
+	WAL_EVENT_ABORT,
+	WAL_EVENT_RESTORE_POINT,
+	WAL_EVENT_CHECKPOINT,      /* shutdown or online */
+	WAL_EVENT_END_OF_RECOVERY, /* a new timeline begins */
+	WAL_EVENT_BACKUP_END,
+	WAL_EVENT_PARAMETER_CHANGE,
+	WAL_EVENT_SWITCH, /* nothing follows in this segment */
+	WAL_EVENT_OTHER,  /* any other record: only "lsn", "end" are of use */
+} WalEventKind;
+
+/* Settings that a hot standby needs at least as high (PostgreSQL: xlogrecovery.c CheckRequiredParameterValues). */
+typedef struct WalParameters
+{
+	int32_t max_connections;
+	int32_t max_worker_processes;
+	int32_t max_wal_senders;
+	int32_t max_prepared_transactions;
+	int32_t max_locks_per_transaction;
+} WalParameters;
+
+/*
+ * What lies beyond the segment's end is not known: a commit whose record
+ * continues there may have no time, or (prepared) no xid, a change of parameters
+ * no values, and a record whose header continues there is WAL_EVENT_OTHER.
+ */
+typedef struct WalEvent
+{
+	WalEventKind kind;
+	XLogRecPtr lsn; /* where the record starts */
+	XLogRecPtr end; /* where the next may start, or InvalidXLogRecPtr when it continues in the next segment */
+	TransactionId xid; /* of commit and abort; of a prepared transaction: the one that ends; 0: not known */
+	TimeUs time;       /* commit, abort, restore point; else, or when it is no sane time, TIME_NONE */
+	bool begins_timeline; /* end of recovery, or a checkpoint in its place */
+	char restore_point[64];
+	WalParameters parameters; /* of a change; all zero: not known */
+} WalEvent;
+
+typedef void (*WalEventCallback)(void *context, const WalEvent *event);
+
+typedef struct WalWalker WalWalker;
+
+/*
+ * "wal_end" is where the valid WAL ends, as the server sees it (its EndOfLog).
+ * It lies below the segment's end when the WAL stops in the middle, though never
+ * after a switch, whose zeros belong to it.
+ *
+ * "damaged_at" is the first record that is damaged, not just the end of WAL; the
+ * segment's start when that is the one continued from before.  Nothing after it
+ * is counted: no server replays it.
+ */
+typedef struct WalWalkResult
+{
+	uint64_t records;        /* that start here */
+	XLogRecPtr first_record; /* start; InvalidXLogRecPtr when none starts here */
+	XLogRecPtr last_record;  /* start of the last one */
+	XLogRecPtr wal_end;
+	bool continues; /* the last record, or the one from before this segment, goes on in the next segment */
+	bool switched;  /* ended by XLOG_SWITCH */
+	XLogRecPtr damaged_at; /* InvalidXLogRecPtr: nowhere */
+} WalWalkResult;
+
+/*
+ * "header" is the segment's first page header, already checked; its page is fed
+ * like all others.  Events come in LSN order, each once its record is whole and
+ * its CRC right; the one that continues in the next segment comes from
+ * wal_walker_finish().  Bytes beyond the segment's size are ignored.
+ */
+WalWalker *wal_walker_new(const WalPageHeader *header, WalEventCallback callback, void *context);
+void wal_walker_feed(WalWalker *walker, const void *data, size_t size);
+void wal_walker_finish(WalWalker *walker, WalWalkResult *ret_result); /* once */
+void wal_walker_free(WalWalker *walker);
+AUTO_DEFINE(WalWalker, wal_walker_free);

@@ -1,0 +1,176 @@
+/* Objects and parts of a backup. */
+#include "backup_parts.h"
+
+#include <string.h>
+
+#include "walship/archive/layout.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/tar.h"
+
+struct StoredObject
+{
+	Pipe *pipe;
+	uint64_t raw_size;
+	Digest stored; /* set when the pipe is finished */
+};
+
+struct PartWriter
+{
+	const BackupTarget *target;
+	PartList *parts;
+	char *set;
+	int number;           /* of the open part, or of the last one */
+	char *name;           /* of the open part */
+	StoredObject *object; /* NULL between parts */
+};
+
+Error *
+stored_object_open(const BackupTarget *target, const char *name, StoredObject **ret_object)
+{
+	AUTO(StoredObject) object = NEW(StoredObject);
+	AUTO_FREE char *key = mem_printf("%s%s", target->prefix, name);
+	Sink *writer = NULL;
+
+	TRY(store_writer(target->store, key, &writer));
+	object->pipe = pipe_new();
+	codec_add_encoder(object->pipe, &target->compression);
+	pipe_add(object->pipe, digest_stage_new(&object->stored));
+	pipe_add(object->pipe, writer);
+	*ret_object = MOVE(object);
+	return NULL;
+}
+
+Error *
+stored_object_write(StoredObject *object, const void *data, size_t size)
+{
+	object->raw_size += size;
+	return pipe_write(object->pipe, data, size);
+}
+
+Error *
+stored_object_finish(StoredObject *object, uint64_t *ret_raw_size, Digest *ret_stored)
+{
+	TRY(pipe_finish(object->pipe));
+	*ret_raw_size = object->raw_size;
+	*ret_stored = object->stored;
+	return NULL;
+}
+
+void
+stored_object_free(StoredObject *object)
+{
+	if (object == NULL)
+		return;
+	pipe_free(object->pipe);
+	free(object);
+}
+
+void
+part_list_release(PartList *parts)
+{
+	for (size_t i = 0; i < parts->count; i++)
+	{
+		free(parts->items[i].name);
+		free(parts->items[i].set);
+	}
+	free(parts->items);
+	strlist_release(&parts->names);
+	*parts = (PartList){0};
+}
+
+static void
+warn_of_leftover(void *context, const char *key, const Error *error)
+{
+	AUTO_FREE char *warning = mem_printf("could not remove leftover \"%s\": %s", key, error_message(error));
+
+	strlist_add(context, warning);
+}
+
+void
+part_list_remove(const BackupTarget *target, PartList *parts, StrList *warnings)
+{
+	AUTO_STRLIST keys = {0};
+
+	for (size_t i = 0; i < parts->names.count; i++)
+	{
+		AUTO_FREE char *key = mem_printf("%s%s", target->prefix, parts->names.items[i]);
+
+		strlist_add(&keys, key);
+	}
+
+	/* If it gave up, it has said so of every key. */
+	error_free(store_remove_many(target->store, (const char *const *) keys.items, keys.count,
+	                             warn_of_leftover, warnings));
+}
+
+PartWriter *
+part_writer_new(const BackupTarget *target, const char *set, PartList *parts)
+{
+	PartWriter *writer = NEW(PartWriter);
+
+	writer->target = target;
+	writer->parts = parts;
+	writer->set = mem_strdup(set);
+	return writer;
+}
+
+static Error *
+open_part(PartWriter *writer)
+{
+	free(writer->name);
+	writer->name = layout_part_name(writer->set, ++writer->number, writer->target->compression.codec);
+	strlist_add(&writer->parts->names, writer->name);
+	return stored_object_open(writer->target, writer->name, &writer->object);
+}
+
+Error *
+part_writer_write(PartWriter *writer, const void *data, size_t size)
+{
+	if (writer->object == NULL)
+		TRY(open_part(writer));
+	return stored_object_write(writer->object, data, size);
+}
+
+static Error *
+close_part(PartWriter *writer)
+{
+	static const uint8_t end[TAR_END_SIZE];
+	BackupPart part = {0};
+	Digest stored = {0};
+
+	TRY(part_writer_write(writer, end, sizeof(end)));
+	TRY(stored_object_finish(writer->object, &part.raw_size, &stored));
+	part.name = MOVE(writer->name);
+	part.set = mem_strdup(writer->set);
+	part.stored_size = stored.size;
+	memcpy(part.stored_sha256, stored.sha256, sizeof(part.stored_sha256));
+	GROW(writer->parts->items, writer->parts->count, writer->parts->capacity);
+	writer->parts->items[writer->parts->count++] = part;
+	stored_object_free(MOVE(writer->object));
+	return NULL;
+}
+
+Error *
+part_writer_end_member(PartWriter *writer)
+{
+	if (writer->object != NULL && writer->object->raw_size >= writer->target->part_size)
+		return close_part(writer);
+	return NULL;
+}
+
+Error *
+part_writer_finish(PartWriter *writer)
+{
+	return writer->object != NULL ? close_part(writer) : NULL;
+}
+
+void
+part_writer_free(PartWriter *writer)
+{
+	if (writer == NULL)
+		return;
+	stored_object_free(writer->object);
+	free(writer->name);
+	free(writer->set);
+	free(writer);
+}

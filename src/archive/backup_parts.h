@@ -1,0 +1,93 @@
+/* The objects of one backup: raw bytes in; compressed, digested and named on their way to the store. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/archive/backup_record.h"
+#include "walship/base/error.h"
+#include "walship/base/strs.h"
+#include "walship/pipe/codec.h"
+#include "walship/pipe/stages.h"
+#include "walship/store/store.h"
+#include "walship/wal/control.h"
+#include "walship/wal/label.h"
+
+typedef struct BackupTarget
+{
+	Store *store;
+	char *prefix; /* "<system-id>/base/<ID>/"; owned by whoever made the target */
+	Compression compression;
+	uint64_t part_size; /* raw bytes */
+} BackupTarget;
+
+/* One object; freed before it is finished, it does not come to be. */
+typedef struct StoredObject StoredObject;
+
+Error *stored_object_open(const BackupTarget *target, const char *name, StoredObject **ret_object) MUST_CHECK;
+Error *stored_object_write(StoredObject *object, const void *data, size_t size) MUST_CHECK;
+Error *stored_object_finish(StoredObject *object, uint64_t *ret_raw_size, Digest *ret_stored) MUST_CHECK;
+void stored_object_free(StoredObject *object);
+AUTO_DEFINE(StoredObject, stored_object_free);
+
+/* Parts that were written, and the names under which anything may lie in the store. */
+typedef struct PartList
+{
+	BackupPart *items;
+	size_t count;
+	size_t capacity;
+	StrList names; /* of every object begun, finished or not */
+} PartList;
+
+void part_list_release(PartList *parts);
+
+/* As far as it goes: what could not be removed is told in "warnings". */
+void part_list_remove(const BackupTarget *target, PartList *parts, StrList *warnings);
+
+/*
+ * Cuts a stream of tar members into parts, each of them a complete tar archive.
+ * Target and list stay the caller's and outlive the writer.
+ */
+typedef struct PartWriter PartWriter;
+
+PartWriter *part_writer_new(const BackupTarget *target, const char *set, PartList *parts);
+Error *part_writer_write(PartWriter *writer, const void *data, size_t size) MUST_CHECK;
+Error *part_writer_end_member(PartWriter *writer) MUST_CHECK; /* here a new part may begin */
+Error *part_writer_finish(PartWriter *writer) MUST_CHECK;
+void part_writer_free(PartWriter *writer);
+AUTO_DEFINE(PartWriter, part_writer_free);
+
+/* What is read in passing. */
+typedef struct BackupFacts
+{
+	bool has_control;
+	PgControl control;
+	bool has_label;
+	BackupLabel label;
+} BackupFacts;
+
+/*
+ * An archive as the server sends it: members pass verbatim, the blocks at the
+ * end are dropped.  "facts" is NULL for a tablespace.  A pg_control with a
+ * wrong CRC is ERR_CORRUPT: it was read while the server wrote it.
+ */
+typedef struct BackupTar BackupTar;
+
+BackupTar *backup_tar_new(PartWriter *writer, BackupFacts *facts);
+Error *backup_tar_write(BackupTar *tar, const void *data, size_t size) MUST_CHECK;
+Error *backup_tar_finish(BackupTar *tar) MUST_CHECK; /* finishes the writer, too */
+void backup_tar_free(BackupTar *tar);
+AUTO_DEFINE(BackupTar, backup_tar_free);
+
+/*
+ * WAL as it streams in, as whole segments named as in pg_wal.  "from" is the
+ * start of a segment.
+ */
+typedef struct WalTar WalTar;
+
+WalTar *wal_tar_new(PartWriter *writer, TimeLineID timeline, XLogRecPtr from, uint32_t segment_size);
+Error *wal_tar_add_history(WalTar *tar, const char *text, size_t size) MUST_CHECK; /* before any WAL */
+Error *wal_tar_write(WalTar *tar, const void *data, size_t size) MUST_CHECK;
+Error *wal_tar_finish(WalTar *tar) MUST_CHECK; /* fills the last segment with zeros */
+void wal_tar_free(WalTar *tar);
+AUTO_DEFINE(WalTar, wal_tar_free);

@@ -1,0 +1,44 @@
+/* One backup under way: what backup_take.c and backup_copy.c share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backup_parts.h"
+#include "backup_wal.h"
+#include "walship/archive/backup_take.h"
+#include "walship/pg/manifest.h"
+#include "walship/pg/server.h"
+
+typedef struct BackupRun
+{
+	const BackupOptions *options;
+	StrList *warnings;
+	int64_t began_ms;
+
+	Server *server;
+	ServerIdentity identity;
+	bool standby;
+	bool slot_allowed;
+	BackupTarget target;
+	PartList parts;
+	BackupWal *wal;
+	BackupRecord *record;
+	bool record_tried; /* it may be in the store */
+
+	/* What is being received: backup_copy.c. */
+	BackupTar *tar;         /* the open archive */
+	StoredObject *manifest; /* the open manifest */
+	Pipe *manifest_reader;
+	Manifest *manifest_facts;
+	BackupFacts facts;
+	BackupPhase phase;
+	uint64_t received;
+	uint64_t expected;
+} BackupRun;
+
+/* The copy itself, checked: parts and manifest are stored, the record's fields about them are set. */
+Error *backup_run_copy(BackupRun *run) MUST_CHECK;
+
+/* Tells whoever watches; in the thread of the copy. */
+void backup_run_progress(void *run);

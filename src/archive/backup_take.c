@@ -1,0 +1,272 @@
+/*
+ * The course of a backup.  One connection copies, another brings the WAL along
+ * (backup_wal.c); the first one never waits for the second before the copy ends.
+ */
+#include "walship/archive/backup_take.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "backup_run.h"
+#include "seal.h"
+#include "walship/archive/layout.h"
+#include "walship/base/cancel.h"
+#include "walship/base/clock.h"
+#include "walship/base/crypto.h"
+#include "walship/base/mem.h"
+#include "walship/pg/wal_stream.h"
+
+static void
+backup_run_release(BackupRun *run)
+{
+	backup_tar_free(run->tar);
+	stored_object_free(run->manifest);
+	pipe_free(run->manifest_reader);
+	manifest_free(run->manifest_facts);
+	backup_wal_free(run->wal);
+	part_list_release(&run->parts);
+	free(run->target.prefix);
+	backup_record_free(run->record);
+	server_free(run->server);
+}
+
+#define AUTO_RUN __attribute__((cleanup(backup_run_release))) BackupRun
+
+/*
+ * A stream that confirms what it took counts as a synchronous standby when the
+ * server's setting names it, and commits would wait for, and rely on, a backup.
+ */
+static Error *
+check_synchronous(BackupRun *run)
+{
+	AUTO_FREE char *names = NULL;
+
+	TRY(server_show(run->server, "synchronous_standby_names", &names));
+	run->slot_allowed = strchr(names, '*') == NULL && strcasestr(names, "walship") == NULL;
+	return NULL;
+}
+
+static Error *
+identify(BackupRun *run)
+{
+	const BackupOptions *options = run->options;
+	BackupRecord *record = run->record;
+
+	TRY(server_connect(&run->server));
+	TRY(server_identify(run->server, &run->identity));
+	if (options->system_identifier != 0 && options->system_identifier != run->identity.system_identifier)
+		return error_hint(error_new(ERR_USAGE,
+		                            "server has the system identifier %" PRIu64
+		                            ", but the setting \"system\" is %" PRIu64,
+		                            run->identity.system_identifier, options->system_identifier),
+		                  "Look at PGHOST, PGPORT and PGSERVICE: this is another database system.");
+	TRY(server_in_recovery(run->server, &run->standby));
+	TRY(server_segment_size(run->server, &record->segment_size));
+	TRY(check_synchronous(run));
+	TRY(wal_stream_clock(run->server, &record->start_time));
+	record->system_identifier = run->identity.system_identifier;
+	record->server_version = server_version(run->server);
+	record->timeline = run->identity.timeline;
+	return NULL;
+}
+
+static void
+name_backup(BackupRun *run)
+{
+	const BackupOptions *options = run->options;
+	BackupRecord *record = run->record;
+	uint16_t random;
+
+	random_bytes(&random, sizeof(random));
+	record->id = layout_backup_id(record->start_time, random);
+	record->label =
+		options->label != NULL ? mem_strdup(options->label) : mem_printf("walship %s", record->id);
+	record->note = mem_strdup(options->note);
+	record->codec = mem_strdup(codec_name(options->compression.codec));
+	record->walship_version = mem_strdup(options->walship_version);
+	run->target = (BackupTarget){.store = options->store,
+	                             .prefix = layout_backup_prefix(record->system_identifier, record->id),
+	                             .compression = options->compression,
+	                             .part_size = options->part_size};
+}
+
+static Error *
+begin_wal(BackupRun *run)
+{
+	BackupWalOptions options = {.target = &run->target,
+	                            .system_identifier = run->identity.system_identifier,
+	                            .timeline = run->identity.timeline,
+	                            .segment_size = run->record->segment_size,
+	                            .from = run->standby ? InvalidXLogRecPtr : run->identity.position,
+	                            .confirm = run->slot_allowed};
+
+	return backup_wal_new(&options, &run->wal);
+}
+
+/*
+ * The time must not be earlier than that of the stop position, or a recovery to
+ * a moment inside the backup would choose it.  Our own clock may be wrong, but
+ * is better than no backup.
+ */
+static Error *
+read_stop_time(BackupRun *run)
+{
+	BackupRecord *record = run->record;
+	AUTO(Error) error = wal_stream_clock(run->server, &record->stop_time);
+
+	if (error_is(error, ERR_CANCELLED))
+		return MOVE(error);
+	if (error != NULL)
+	{
+		AUTO_FREE char *warning =
+			mem_printf("the backup's stop time is by this machine's clock: %s", error_message(error));
+
+		strlist_add(run->warnings, warning);
+		record->stop_time = clock_now();
+	}
+	if (record->stop_time < record->start_time)
+		record->stop_time = record->start_time;
+	return NULL;
+}
+
+static void
+move_parts(BackupRecord *record, PartList *from)
+{
+	record->parts = mem_realloc(record->parts, (record->n_parts + from->count + 1) * sizeof(BackupPart));
+	for (size_t i = 0; i < from->count; i++)
+		record->parts[record->n_parts++] = from->items[i];
+	from->count = 0;
+}
+
+/* Without its WAL inside it is a backup all the same, one that needs the archive. */
+static void
+warn_of_missing_wal(BackupRun *run, const Error *failure)
+{
+	char start[LSN_TEXT_SIZE];
+	char stop[LSN_TEXT_SIZE];
+	AUTO_FREE char *warning =
+		mem_printf("the backup's own WAL is not inside it, so it needs the archive from %s to %s: %s",
+	               lsn_format(run->record->start_lsn, start), lsn_format(run->record->stop_lsn, stop),
+	               error_message(failure));
+
+	strlist_add(run->warnings, warning);
+}
+
+static Error *
+take_wal(BackupRun *run)
+{
+	AUTO(Error) failure = NULL;
+
+	run->phase = BACKUP_WAL;
+	backup_run_progress(run);
+	TRY(backup_wal_finish(run->wal, run->record->stop_lsn, &failure));
+	run->record->wal_inside = failure == NULL;
+	if (failure == NULL)
+		return NULL;
+	warn_of_missing_wal(run, failure);
+	part_list_remove(&run->target, backup_wal_parts(run->wal), run->warnings);
+	return NULL;
+}
+
+static Error *
+write_record(BackupRun *run)
+{
+	BackupRecord *record = run->record;
+	AUTO_FREE char *key = layout_backup_record_key(record->system_identifier, record->id);
+	AUTO_BUF(text, BACKUP_RECORD_MAX);
+
+	move_parts(record, &run->parts);
+	if (record->wal_inside)
+		move_parts(record, backup_wal_parts(run->wal));
+	record->duration_ms = clock_monotonic_ms() - run->began_ms;
+	backup_record_print(record, &text);
+	seal_append(&text);
+	if (text.overflowed)
+		return error_new(ERR_SYSTEM, "record of backup \"%s\" is larger than %u bytes", record->id,
+		                 BACKUP_RECORD_MAX);
+
+	Slice slice = slice_of_memory(text.data, text.size);
+
+	TRY(cancel_check());
+	run->record_tried = true;
+	return store_put(run->options->store, key, &slice, 1, PUT_IF_ABSENT);
+}
+
+static Error *
+run_backup(BackupRun *run)
+{
+	TRY(identify(run));
+	name_backup(run);
+	TRY(begin_wal(run));
+	TRY(backup_run_copy(run));
+	TRY(read_stop_time(run));
+	TRY(take_wal(run));
+	return write_record(run);
+}
+
+/*
+ * The record first, should it be there after all (its acknowledgement may have
+ * been lost): a backup must never be visible without its parts.
+ */
+static void
+remove_everything(BackupRun *run)
+{
+	if (run->target.prefix == NULL)
+		return;
+	if (run->record_tried)
+	{
+		AUTO_FREE char *key = layout_backup_record_key(run->record->system_identifier, run->record->id);
+		AUTO(Error) error = store_remove(run->options->store, key);
+
+		if (error != NULL)
+		{
+			AUTO_FREE char *warning = mem_printf("could not remove \"%s\": %s; its parts were left alone",
+			                                     key, error_message(error));
+
+			strlist_add(run->warnings, warning);
+			return;
+		}
+	}
+	backup_tar_free(MOVE(run->tar));
+	stored_object_free(MOVE(run->manifest));
+	part_list_remove(&run->target, &run->parts, run->warnings);
+	if (run->wal != NULL)
+	{
+		backup_wal_abandon(run->wal);
+		part_list_remove(&run->target, backup_wal_parts(run->wal), run->warnings);
+	}
+}
+
+static void
+pass_notices_on(BackupRun *run)
+{
+	const StrList *notices = run->server != NULL ? server_notices(run->server) : NULL;
+
+	for (size_t i = 0; notices != NULL && i < notices->count; i++)
+	{
+		AUTO_FREE char *warning = mem_printf("server says: %s", notices->items[i]);
+
+		strlist_add(run->warnings, warning);
+	}
+}
+
+Error *
+backup_take(const BackupOptions *options, StrList *warnings, BackupRecord **ret_record)
+{
+	AUTO_RUN run = {.options = options,
+	                .warnings = warnings,
+	                .began_ms = clock_monotonic_ms(),
+	                .record = backup_record_new()};
+	Error *error = run_backup(&run);
+
+	pass_notices_on(&run);
+	if (error != NULL)
+	{
+		/* First of all the server gets rid of us: a spread checkpoint or a copy must not go on for nobody. */
+		server_free(MOVE(run.server));
+		remove_everything(&run);
+		return error;
+	}
+	*ret_record = MOVE(run.record);
+	return NULL;
+}

@@ -1,0 +1,176 @@
+/* Reads what lies in the store: one listing of wal/, one of base/, the records and the history files. */
+#include "walship/archive/catalog.h"
+
+#include <string.h>
+
+#include "catalog_wal.h"
+#include "seal.h"
+#include "walship/archive/layout.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+
+static Error *
+add_system(void *context, const StoreEntry *entry)
+{
+	StrList *systems = context;
+	AUTO_FREE char *name = mem_strndup(entry->key, strlen(entry->key) - (entry->is_prefix ? 1 : 0));
+	uint64_t system_identifier;
+
+	if (entry->is_prefix && str_to_uint64(name, &system_identifier))
+		strlist_add(systems, name);
+	return NULL;
+}
+
+Error *
+catalog_systems(Store *store, StrList *ret_systems)
+{
+	return store_list(store, "", LIST_LEVEL, NULL, add_system, ret_systems);
+}
+
+static Error *
+add_backup_id(void *context, const StoreEntry *entry)
+{
+	StrList *ids = context;
+
+	if (!entry->is_prefix)
+		return NULL;
+
+	AUTO_FREE char *path = mem_strndup(entry->key, strlen(entry->key) - 1);
+	const char *slash = strrchr(path, '/');
+	const char *id = slash == NULL ? path : slash + 1;
+
+	if (layout_is_backup_id(id))
+		strlist_add(ids, id);
+	return NULL;
+}
+
+static Error *
+parse_record(const Catalog *catalog, const char *id, const Buf *text, BackupRecord **ret_record)
+{
+	AUTO(BackupRecord) record = NULL;
+
+	TRY(seal_check(text->data == NULL ? "" : text->data, text->size, "backup.json"));
+	TRY(backup_record_parse(text->data, text->size, "backup.json", &record));
+	if (!str_equal(record->id, id))
+		return error_new(ERR_CORRUPT, "record is of backup \"%s\"", record->id);
+	if (record->system_identifier != catalog->system_identifier)
+		return error_new(ERR_CORRUPT, "record is of another database system");
+	if (!wal_segment_size_is_valid(record->segment_size))
+		return error_new(ERR_CORRUPT, "record has an invalid segment size");
+	*ret_record = MOVE(record);
+	return NULL;
+}
+
+static Error *
+read_record(Store *store, Catalog *catalog, const char *id)
+{
+	AUTO_FREE char *key = layout_backup_record_key(catalog->system_identifier, id);
+	AUTO_BUF(text, BACKUP_RECORD_MAX);
+	AUTO(Sink) sink = NULL;
+	BackupRecord *record = NULL;
+
+	sink = buf_sink_new(&text);
+
+	Error *error = store_get(store, key, 0, STORE_TO_END, sink);
+
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		strlist_add(&catalog->unfinished, id);
+		return NULL;
+	}
+	if (error == NULL)
+		error = parse_record(catalog, id, &text, &record);
+	if (error_is(error, ERR_CORRUPT))
+	{
+		AUTO_FREE char *why = mem_printf("%s: %s", id, error_message(error));
+
+		error_free(error);
+		strlist_add(&catalog->damaged, why);
+		return NULL;
+	}
+	TRY(error);
+	catalog->backups[catalog->n_backups++] = record;
+	return NULL;
+}
+
+static Error *
+read_backups(Store *store, Catalog *catalog)
+{
+	AUTO_FREE char *prefix = layout_base_prefix(catalog->system_identifier);
+	AUTO_STRLIST ids = {0};
+
+	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_backup_id, &ids));
+	strlist_sort(&ids);
+	catalog->backups = NEW_ARRAY(BackupRecord *, ids.count);
+	for (size_t i = 0; i < ids.count; i++)
+		TRY(read_record(store, catalog, ids.items[i]));
+	if (catalog->n_backups > 0)
+		catalog->segment_size = catalog->backups[0]->segment_size;
+	return NULL;
+}
+
+Error *
+catalog_read(Store *store, uint64_t system_identifier, Catalog **ret_catalog)
+{
+	AUTO(Catalog) catalog = NEW(Catalog);
+
+	catalog->system_identifier = system_identifier;
+	TRY(read_backups(store, catalog));
+	TRY(catalog_read_wal(store, catalog));
+	for (size_t i = 0; i < catalog->n_backups; i++)
+		(void) catalog_add_timeline(catalog, catalog->backups[i]->timeline);
+	*ret_catalog = MOVE(catalog);
+	return NULL;
+}
+
+static void
+release_timeline(CatalogTimeline *timeline)
+{
+	timeline_history_free(timeline->history);
+	for (size_t i = 0; i < timeline->n_runs; i++)
+		free(timeline->runs[i].sizes);
+	free(timeline->runs);
+	for (size_t i = 0; i < timeline->n_partials; i++)
+		free(timeline->partials[i].key);
+	free(timeline->partials);
+	for (size_t i = 0; i < timeline->n_backup_files; i++)
+		free(timeline->backup_files[i].key);
+	free(timeline->backup_files);
+}
+
+void
+catalog_free(Catalog *catalog)
+{
+	if (catalog == NULL)
+		return;
+	for (size_t i = 0; i < catalog->n_backups; i++)
+		backup_record_free(catalog->backups[i]);
+	free(catalog->backups);
+	for (size_t i = 0; i < catalog->n_timelines; i++)
+		release_timeline(&catalog->timelines[i]);
+	free(catalog->timelines);
+	strlist_release(&catalog->unfinished);
+	strlist_release(&catalog->damaged);
+	free(catalog);
+}
+
+const CatalogTimeline *
+catalog_timeline(const Catalog *catalog, TimeLineID timeline)
+{
+	for (size_t i = 0; i < catalog->n_timelines; i++)
+		if (catalog->timelines[i].timeline == timeline)
+			return &catalog->timelines[i];
+	return NULL;
+}
+
+bool
+catalog_has_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno)
+{
+	const CatalogTimeline *found = catalog_timeline(catalog, timeline);
+
+	for (size_t i = 0; found != NULL && i < found->n_runs; i++)
+		if (segno >= found->runs[i].first && segno <= found->runs[i].last)
+			return true;
+	return false;
+}

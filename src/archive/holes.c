@@ -1,0 +1,148 @@
+/* End of the archive, or a hole in it? */
+#include "walship/archive/holes.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "walship/archive/layout.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+#include "walship/wal/history.h"
+
+#define HISTORY_FILE_MAX (1024 * 1024)
+
+typedef struct Search
+{
+	Store *store;
+	const WalName *name;
+	XLogRecPtr segment_end;
+	char *why; /* found */
+} Search;
+
+/* A listing is ended by an error; this one says that what was looked for is found. */
+static Error *
+found(Search *search, char *why)
+{
+	search->why = why;
+	return error_new(ERR_EXISTS, "found");
+}
+
+static Error *
+swallow_found(Search *search, Error *error)
+{
+	if (search->why == NULL || !error_is(error, ERR_EXISTS))
+		return error;
+	error_free(error);
+	return NULL;
+}
+
+static bool
+is_above(const WalName *other, const WalName *name)
+{
+	return other->log != name->log ? other->log > name->log : other->seg > name->seg;
+}
+
+static Error *
+look_at_wal_file(void *context, const StoreEntry *entry)
+{
+	Search *search = context;
+	WalName name;
+
+	if (!layout_parse_wal_key(entry->key, &name) || name.kind == WAL_HISTORY ||
+	    !is_above(&name, search->name))
+		return NULL;
+	return found(search, mem_printf("\"%s\" of the same timeline is there", entry->key));
+}
+
+static Error *
+look_above(Search *search, uint64_t system_identifier)
+{
+	AUTO_FREE char *prefix = layout_timeline_prefix(system_identifier, search->name->timeline);
+	AUTO_FREE char *start_after = layout_wal_key(system_identifier, search->name, NULL);
+
+	return swallow_found(search,
+	                     store_list(search->store, prefix, LIST_ALL, start_after, look_at_wal_file, search));
+}
+
+static Error *
+look_at_history_file(void *context, const StoreEntry *entry)
+{
+	Search *search = context;
+	AUTO(TimelineHistory) history = NULL;
+	AUTO(Sink) sink = NULL;
+	AUTO_BUF(text, HISTORY_FILE_MAX);
+	WalName name;
+	XLogRecPtr end;
+
+	if (entry->is_prefix || !layout_parse_wal_key(entry->key, &name) ||
+	    name.timeline <= search->name->timeline)
+		return NULL;
+	sink = buf_sink_new(&text);
+	TRY(store_get(search->store, entry->key, 0, STORE_TO_END, sink));
+	TRY(timeline_history_parse(name.timeline, text.data, text.size, entry->key, &history));
+	if (!timeline_history_end_of(history, search->name->timeline, &end) || end < search->segment_end)
+		return NULL;
+	return found(search, mem_printf("\"%s\" says that the timeline goes on beyond it", entry->key));
+}
+
+static Error *
+look_at_histories(Search *search, uint64_t system_identifier)
+{
+	AUTO_FREE char *prefix = layout_wal_prefix(system_identifier);
+
+	return swallow_found(search,
+	                     store_list(search->store, prefix, LIST_LEVEL, NULL, look_at_history_file, search));
+}
+
+static Error *
+look_at_anything(void *context, const StoreEntry *entry)
+{
+	bool *any = context;
+
+	(void) entry;
+	*any = true;
+	return error_new(ERR_EXISTS, "found");
+}
+
+static Error *
+look_for_anything(Search *search, uint64_t system_identifier)
+{
+	AUTO_FREE char *prefix = layout_system_prefix(system_identifier);
+	bool any = false;
+	Error *error = store_list(search->store, prefix, LIST_LEVEL, NULL, look_at_anything, &any);
+
+	if (any)
+	{
+		error_free(error);
+		return NULL;
+	}
+	if (error == NULL)
+		search->why = mem_printf("nothing of database system %" PRIu64 " is there", system_identifier);
+	return error;
+}
+
+Error *
+holes_explain(Store *store, uint64_t system_identifier, const WalName *name, uint32_t segment_size,
+              char **ret_why)
+{
+	Search search = {.store = store, .name = name};
+	XLogSegNo segno;
+
+	if (!wal_name_segno(name, segment_size, &segno))
+		return error_new(ERR_USAGE, "no segment of %u bytes has such a name", segment_size);
+	search.segment_end = segment_start(segno + 1, segment_size);
+
+	Error *error = look_above(&search, system_identifier);
+
+	if (error == NULL && search.why == NULL)
+		error = look_at_histories(&search, system_identifier);
+	if (error == NULL && search.why == NULL)
+		error = look_for_anything(&search, system_identifier);
+	if (error != NULL)
+	{
+		free(search.why);
+		return error;
+	}
+	*ret_why = search.why;
+	return NULL;
+}

@@ -1,0 +1,164 @@
+/* Keys in the store; see docs/format.md. */
+#include "walship/archive/layout.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "walship/base/clock.h"
+#include "walship/base/mem.h"
+#include "walship/base/strs.h"
+
+/* Of a partial's digest, so many bytes stand in its key. */
+#define PARTIAL_DIGEST_BYTES 8
+
+char *
+layout_system_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/", system_identifier);
+}
+
+char *
+layout_wal_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/wal/", system_identifier);
+}
+
+char *
+layout_timeline_prefix(uint64_t system_identifier, TimeLineID timeline)
+{
+	return mem_printf("%" PRIu64 "/wal/%08X/", system_identifier, timeline);
+}
+
+char *
+layout_base_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/base/", system_identifier);
+}
+
+char *
+layout_backup_prefix(uint64_t system_identifier, const char *backup_id)
+{
+	return mem_printf("%" PRIu64 "/base/%s/", system_identifier, backup_id);
+}
+
+char *
+layout_backup_record_key(uint64_t system_identifier, const char *backup_id)
+{
+	return mem_printf("%" PRIu64 "/base/%s/backup.json", system_identifier, backup_id);
+}
+
+char *
+layout_wal_key(uint64_t system_identifier, const WalName *name, const uint8_t *sha256)
+{
+	AUTO_FREE char *directory = layout_timeline_prefix(system_identifier, name->timeline);
+	char text[WAL_NAME_SIZE];
+	char digest[2 * PARTIAL_DIGEST_BYTES + 1];
+
+	(void) wal_name_format(name, text);
+	switch (name->kind)
+	{
+		case WAL_HISTORY:
+			return mem_printf("%" PRIu64 "/wal/%s", system_identifier, text);
+		case WAL_BACKUP:
+			return mem_printf("%s%s", directory, text);
+		case WAL_PARTIAL:
+			hex_encode(sha256, PARTIAL_DIGEST_BYTES, digest);
+			return mem_printf("%s%s-%s.tar", directory, text, digest);
+		case WAL_SEGMENT:
+			break;
+	}
+	return mem_printf("%s%s.tar", directory, text);
+}
+
+char *
+layout_part_name(const char *set, int number, Codec codec)
+{
+	if (codec == CODEC_NONE)
+		return mem_printf("%s-%04d.tar", set, number);
+	return mem_printf("%s-%04d.tar.%s", set, number, codec_suffix(codec));
+}
+
+char *
+layout_manifest_name(Codec codec)
+{
+	return codec == CODEC_NONE ? mem_strdup("manifest") : mem_printf("manifest.%s", codec_suffix(codec));
+}
+
+char *
+layout_backup_id(int64_t start_time_us, uint16_t random)
+{
+	time_t seconds = (time_t) (start_time_us / 1000000);
+	struct tm utc;
+	char text[32];
+
+	(void) gmtime_r(&seconds, &utc);
+	(void) strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &utc);
+	return mem_printf("%s-%04x", text, random);
+}
+
+bool
+layout_is_backup_id(const char *text)
+{
+	static const char form[] = "ddddddddTddddddZ-xxxx";
+
+	if (strlen(text) != strlen(form))
+		return false;
+	for (size_t i = 0; form[i] != '\0'; i++)
+	{
+		bool digit = text[i] >= '0' && text[i] <= '9';
+		bool fits = form[i] == 'd'   ? digit
+		            : form[i] == 'x' ? digit || (text[i] >= 'a' && text[i] <= 'f')
+		                             : text[i] == form[i];
+
+		if (!fits)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_digest_suffix(const char *text)
+{
+	uint8_t digest[PARTIAL_DIGEST_BYTES];
+
+	return hex_decode(text, digest, sizeof(digest));
+}
+
+/* Cuts ".tar" and "-<digest>" off; *ret_digest says whether there was one.  False when that is malformed. */
+static bool
+strip_object_suffix(char *leaf, bool *ret_digest)
+{
+	leaf[strlen(leaf) - strlen(".tar")] = '\0';
+
+	char *dash = strchr(leaf, '-');
+
+	*ret_digest = dash != NULL;
+	if (dash != NULL && !is_digest_suffix(dash + 1))
+		return false;
+	if (dash != NULL)
+		*dash = '\0';
+	return true;
+}
+
+/* "<SEGMENT>.tar", "<SEGMENT>.partial-<hex>.tar", "<SEGMENT>.<OFFSET>.backup" or "<TLI>.history" */
+bool
+layout_parse_wal_key(const char *key, WalName *ret_name)
+{
+	const char *slash = strrchr(key, '/');
+	AUTO_FREE char *leaf = mem_strdup(slash == NULL ? key : slash + 1);
+	bool is_object = str_ends_with(leaf, ".tar");
+	bool has_digest = false;
+	WalName name;
+
+	if (is_object && !strip_object_suffix(leaf, &has_digest))
+		return false;
+
+	AUTO(Error) error = wal_name_parse(leaf, &name);
+
+	if (error != NULL || is_object != (name.kind == WAL_SEGMENT || name.kind == WAL_PARTIAL) ||
+	    has_digest != (name.kind == WAL_PARTIAL))
+		return false;
+	*ret_name = name;
+	return true;
+}

@@ -1,0 +1,237 @@
+/* Keeps timelines whole in the store; see walship/archive/lineage.h. */
+#include "walship/archive/lineage.h"
+
+#include <string.h>
+
+#include "lineage_files.h"
+#include "walship/archive/layout.h"
+#include "walship/base/cancel.h"
+#include "walship/base/clock.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+
+typedef struct Lineage
+{
+	const WalArchive *archive;
+	const char *wal_directory;
+	TimeLineID timeline;
+	int64_t deadline_ms;
+	LineageReport *report;
+} Lineage;
+
+void
+lineage_report_release(LineageReport *report)
+{
+	strlist_release(&report->stored);
+	strlist_release(&report->warnings);
+}
+
+Error *
+lineage_read_history(const char *wal_directory, const char *name, TimeLineID timeline,
+                     TimelineHistory **ret_history)
+{
+	AUTO_FREE char *path = path_join(wal_directory, name);
+	AUTO_BUF(text, HISTORY_FILE_MAX);
+
+	TRY(file_read_all(path, &text));
+	return timeline_history_parse(timeline, text.data, text.size, path, ret_history);
+}
+
+/* Only what is wrong with this very file is set aside: the archiver must not stand still for it. */
+static Error *
+set_aside(Lineage *lineage, const char *name, Error *error)
+{
+	bool about_the_file = error_is(error, ERR_CORRUPT) || error_is(error, ERR_EXISTS) ||
+	                      error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_USAGE);
+
+	if (!about_the_file)
+		return error;
+
+	AUTO_FREE char *text = mem_printf("%s: %s", name, error_message(error));
+
+	strlist_add(&lineage->report->warnings, text);
+	error_free(error);
+	return NULL;
+}
+
+static Error *
+is_stored(const Lineage *lineage, const WalName *name, bool *ret_stored)
+{
+	AUTO_FREE char *key = layout_wal_key(lineage->archive->system_identifier, name, NULL);
+	StoreEntry entry;
+	Error *error = store_stat(lineage->archive->store, key, &entry);
+
+	*ret_stored = error == NULL;
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return NULL;
+}
+
+static Error *
+ensure_history_file(Lineage *lineage, TimeLineID timeline)
+{
+	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
+	char text[WAL_NAME_SIZE];
+	AUTO_FREE char *path = path_join(lineage->wal_directory, wal_name_format(&name, text));
+	bool stored;
+	PutResult result;
+
+	TRY(is_stored(lineage, &name, &stored));
+	if (stored)
+		return NULL;
+
+	Error *error = wal_text_put(lineage->archive, path, &name, &result);
+
+	/* The new timeline's own comes here first and was not missing; those before it were. */
+	if (error == NULL && timeline != lineage->timeline)
+		strlist_add(&lineage->report->stored, text);
+	return set_aside(lineage, text, error);
+}
+
+/* A file that ends early, or is not WAL at all, must not take the place of the whole segment. */
+static Error *
+put_whole_segment(Lineage *lineage, const char *path, const WalName *name)
+{
+	WalIndex index;
+	PutResult result;
+
+	TRY(wal_object_inspect(lineage->archive, path, name, &index));
+	if (index.walk.wal_end < index.end_lsn || index.walk.damaged_at != InvalidXLogRecPtr)
+		return error_new(ERR_CORRUPT, "its WAL is not whole");
+	return wal_object_put(lineage->archive, path, name, &result, NULL);
+}
+
+static Error *
+ensure_segment(Lineage *lineage, const char *file_name, const WalName *name)
+{
+	AUTO_FREE char *path = path_join(lineage->wal_directory, file_name);
+	bool stored;
+
+	TRY(cancel_check());
+	if (clock_monotonic_ms() >= lineage->deadline_ms)
+		return error_new(ERR_TRANSIENT, "WAL of timeline %u is not yet wholly in the store", name->timeline);
+	TRY(is_stored(lineage, name, &stored));
+	if (stored)
+		return NULL;
+
+	Error *error = put_whole_segment(lineage, path, name);
+
+	if (error == NULL)
+		strlist_add(&lineage->report->stored, file_name);
+	return set_aside(lineage, file_name, error);
+}
+
+Error *
+lineage_segment_size(const char *path, uint32_t *ret_size)
+{
+	AUTO_CLOSE int fd = -1;
+	uint8_t bytes[WAL_LONG_HEADER_SIZE];
+	WalPageHeader header;
+	size_t size;
+
+	TRY(file_open_read(path, &fd, NULL));
+	TRY(file_read_at(fd, path, 0, bytes, sizeof(bytes), &size));
+	TRY(wal_page_header_parse(bytes, size, &header));
+	*ret_size = header.segment_size;
+	return NULL;
+}
+
+static bool
+is_segment(const char *file_name, WalName *ret_name)
+{
+	AUTO(Error) error = wal_name_parse(file_name, ret_name);
+
+	return error == NULL && ret_name->kind == WAL_SEGMENT;
+}
+
+/* By the first segment that tells it; all of a server's have one size.  0 when none does. */
+static uint32_t
+common_segment_size(const Lineage *lineage, const StrList *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+	{
+		AUTO_FREE char *path = path_join(lineage->wal_directory, names->items[i]);
+		AUTO(Error) error = NULL;
+		WalName name;
+		uint32_t segment_size;
+
+		if (!is_segment(names->items[i], &name))
+			continue;
+		error = lineage_segment_size(path, &segment_size);
+		if (error == NULL)
+			return segment_size;
+	}
+	return 0;
+}
+
+/* Segments of "timeline" in pg_wal that end at or before "end", its switch to the next one. */
+static Error *
+ensure_segments_before(Lineage *lineage, const StrList *names, uint32_t segment_size, TimeLineID timeline,
+                       XLogRecPtr end)
+{
+	for (size_t i = 0; i < names->count; i++)
+	{
+		WalName name;
+		XLogSegNo segno;
+
+		if (is_segment(names->items[i], &name) && name.timeline == timeline &&
+		    wal_name_segno(&name, segment_size, &segno) && segment_start(segno + 1, segment_size) <= end)
+			TRY(ensure_segment(lineage, names->items[i], &name));
+	}
+	return NULL;
+}
+
+/* From pg_wal or, when the server has removed it there, from the store. */
+static Error *
+history_of(const Lineage *lineage, TimeLineID timeline, TimelineHistory **ret_history)
+{
+	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
+	char text[WAL_NAME_SIZE];
+	AUTO_FREE char *key = layout_wal_key(lineage->archive->system_identifier, &name, NULL);
+	AUTO_BUF(bytes, HISTORY_FILE_MAX);
+	AUTO(Sink) sink = NULL;
+	Error *error =
+		lineage_read_history(lineage->wal_directory, wal_name_format(&name, text), timeline, ret_history);
+
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	sink = buf_sink_new(&bytes);
+	TRY(store_get(lineage->archive->store, key, 0, STORE_TO_END, sink));
+	return timeline_history_parse(timeline, bytes.data, bytes.size, key, ret_history);
+}
+
+Error *
+lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID timeline, int64_t deadline_ms,
+               LineageReport *report)
+{
+	Lineage lineage = {archive, wal_directory, timeline, deadline_ms, report};
+	AUTO(TimelineHistory) history = NULL;
+	AUTO_STRLIST names = {0};
+	char own_name[WAL_NAME_SIZE];
+	uint32_t segment_size;
+	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
+	Error *error = history_of(&lineage, timeline, &history);
+
+	if (error != NULL)
+		return set_aside(&lineage, wal_name_format(&name, own_name), error);
+	TRY(dir_list(wal_directory, &names));
+	segment_size = common_segment_size(&lineage, &names);
+
+	/* The oldest first, so that what is in the store is never without its beginning. */
+	for (size_t i = 0; i < history->n_ancestors; i++)
+	{
+		const TimelineSwitch *ancestor = &history->ancestors[i];
+
+		if (ancestor->timeline > 1)
+			TRY(ensure_history_file(&lineage, ancestor->timeline));
+		if (segment_size != 0)
+			TRY(ensure_segments_before(&lineage, &names, segment_size, ancestor->timeline,
+			                           ancestor->switch_lsn));
+	}
+	TRY(ensure_history_file(&lineage, timeline));
+	report->complete = true;
+	return NULL;
+}

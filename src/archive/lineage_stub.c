@@ -1,0 +1,93 @@
+/* Segments whose WAL ends at a timeline switch, and the notes of what was made whole. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "lineage_files.h"
+#include "walship/archive/lineage.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+
+#define NOTE_DIGEST_BYTES 8
+
+/*
+ * Does any history file in wal_directory leave "timeline" after "from" and not
+ * after "to"?  One that cannot be understood says nothing.
+ */
+static Error *
+is_left_within(const char *wal_directory, TimeLineID timeline, XLogRecPtr from, XLogRecPtr to, bool *ret_left)
+{
+	AUTO_STRLIST names = {0};
+	bool left = false;
+
+	TRY(dir_list(wal_directory, &names));
+	for (size_t i = 0; i < names.count && !left; i++)
+	{
+		AUTO(TimelineHistory) history = NULL;
+		AUTO(Error) error = NULL;
+		WalName name;
+		XLogRecPtr end;
+
+		if (!str_ends_with(names.items[i], ".history"))
+			continue;
+		error = wal_name_parse(names.items[i], &name);
+		if (error != NULL || name.timeline <= timeline)
+			continue;
+		error = lineage_read_history(wal_directory, names.items[i], name.timeline, &history);
+		left = error == NULL && timeline_history_end_of(history, timeline, &end) && end > from && end <= to;
+	}
+	*ret_left = left;
+	return NULL;
+}
+
+Error *
+lineage_is_stub(const WalArchive *archive, const char *wal_directory, const char *path, const WalName *name,
+                bool *ret_stub)
+{
+	uint32_t segment_size;
+	XLogSegNo segno;
+	XLogRecPtr start;
+	bool left;
+	WalIndex index;
+
+	*ret_stub = false;
+	TRY(lineage_segment_size(path, &segment_size));
+	if (!wal_name_segno(name, segment_size, &segno))
+		return NULL;
+	start = segment_start(segno, segment_size);
+	TRY(is_left_within(wal_directory, name->timeline, start, start + segment_size - 1, &left));
+	if (!left)
+		return NULL;
+
+	/* Rare, so a second reading of the file is no matter. */
+	TRY(wal_object_inspect(archive, path, name, &index));
+	return is_left_within(wal_directory, name->timeline, index.walk.wal_end - 1, index.walk.wal_end,
+	                      ret_stub);
+}
+
+static char *
+note_path(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+{
+	uint8_t digest[SHA256_SIZE];
+	char store[2 * NOTE_DIGEST_BYTES + 1];
+	const char *url = store_url(archive->store);
+
+	sha256_of(url, strlen(url), digest);
+	hex_encode(digest, NOTE_DIGEST_BYTES, store);
+	return mem_printf("%s/whole-%" PRIu64 "-%08X-%s", state_dir, archive->system_identifier, timeline, store);
+}
+
+bool
+lineage_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+{
+	AUTO_FREE char *path = note_path(state_dir, archive, timeline);
+
+	return file_exists(path);
+}
+
+Error *
+lineage_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+{
+	AUTO_FREE char *path = note_path(state_dir, archive, timeline);
+
+	return file_replace(path, "", 0, 0640);
+}

@@ -1,0 +1,325 @@
+/* Brings a base backup back; see walship/archive/restore.h. */
+#include "walship/archive/restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "restore_files.h"
+#include "walship/archive/layout.h"
+#include "walship/base/cancel.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/base/workers.h"
+#include "walship/pipe/codec.h"
+#include "walship/pipe/stages.h"
+
+#define SET_WAL "wal"
+
+typedef struct Restore
+{
+	const RestoreOptions *options;
+	Codec codec;
+	char *prefix; /* of the backup's keys */
+	RestoreRoot *roots;
+	size_t n_roots;
+	RestoreShared shared;
+	Workers *workers;
+} Restore;
+
+typedef struct PartJob
+{
+	Restore *restore;
+	const BackupPart *part;
+	const RestoreRoot *root;
+} PartJob;
+
+/* Stops a part that is under way when another one has failed: what it would write is of no use. */
+typedef struct GuardStage
+{
+	Sink sink;
+	Workers *workers;
+} GuardStage;
+
+static Error *
+guard_write(Sink *sink, const void *data, size_t size)
+{
+	GuardStage *guard = (GuardStage *) sink;
+
+	TRY(cancel_check());
+	if (workers_failed(guard->workers))
+		return error_new(ERR_CANCELLED, "another part failed");
+	return sink_write(sink->next, data, size);
+}
+
+static void
+guard_free(Sink *sink)
+{
+	free(sink);
+}
+
+static Sink *
+guard_stage_new(Workers *workers)
+{
+	static const SinkOps ops = {.write = guard_write, .free = guard_free};
+	GuardStage *guard = NEW(GuardStage);
+
+	guard->sink.ops = &ops;
+	guard->workers = workers;
+	return &guard->sink;
+}
+
+static Error *
+get_object(const Restore *restore, const char *name, Pipe *pipe)
+{
+	AUTO_FREE char *key = mem_printf("%s%s", restore->prefix, name);
+	Error *error = store_get(restore->options->store, key, 0, STORE_TO_END, pipe_as_sink(pipe));
+
+	if (error == NULL)
+		error = pipe_finish(pipe);
+
+	/* The record says that it is there: its absence is damage, not an answer. */
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		error = error_new(ERR_CORRUPT, "object is missing");
+	}
+	return error_context(error, "could not restore \"%s\" from store \"%s\"", key,
+	                     store_url(restore->options->store));
+}
+
+static Error *
+restore_part(void *argument)
+{
+	const PartJob *job = argument;
+	const BackupPart *part = job->part;
+	Restore *restore = job->restore;
+	Digest stored = {.size = part->stored_size};
+	AUTO(Pipe) pipe = pipe_new();
+	RestoreFiles files;
+
+	memcpy(stored.sha256, part->stored_sha256, SHA256_SIZE);
+	restore_files_init(&files, &restore->shared, job->root);
+	pipe_add(pipe, guard_stage_new(restore->workers));
+	pipe_add(pipe, verify_stage_new(&stored, part->name));
+	codec_add_decoder(pipe, restore->codec, part->raw_size, part->name);
+	pipe_add(pipe, tar_reader_new(&restore_files_handler, &files, true, part->name));
+
+	Error *error = get_object(restore, part->name, pipe);
+
+	restore_files_release(&files);
+	return error;
+}
+
+static Error *
+read_manifest(const Restore *restore, Manifest *manifest)
+{
+	const BackupRecord *record = restore->options->record;
+	Digest stored = {.size = record->manifest_stored_size};
+	AUTO(Pipe) pipe = pipe_new();
+
+	memcpy(stored.sha256, record->manifest_sha256, SHA256_SIZE);
+	pipe_add(pipe, verify_stage_new(&stored, record->manifest_name));
+	codec_add_decoder(pipe, restore->codec, record->manifest_raw_size, record->manifest_name);
+	pipe_add(pipe, manifest_sink_new(manifest));
+	return get_object(restore, record->manifest_name, pipe);
+}
+
+static Error *
+open_root(RestoreRoot *root, const char *set, const char *path, char *manifest_prefix)
+{
+	*root = (RestoreRoot){.set = set, .path = path, .manifest_prefix = manifest_prefix};
+	root->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root->fd < 0)
+		return error_errno("could not open directory \"%s\"", path);
+	return NULL;
+}
+
+/* The set's name lives in the record's parts; a tablespace without parts has nothing to restore. */
+static const char *
+set_of_tablespace(const BackupRecord *record, uint32_t oid)
+{
+	char text[16];
+
+	(void) snprintf(text, sizeof(text), "%" PRIu32, oid);
+	for (size_t i = 0; i < record->n_parts; i++)
+		if (strcmp(record->parts[i].set, text) == 0)
+			return record->parts[i].set;
+	return NULL;
+}
+
+static Error *
+open_roots(Restore *restore, const char *wal_directory)
+{
+	const RestoreOptions *options = restore->options;
+
+	restore->roots = NEW_ARRAY(RestoreRoot, options->n_tablespaces + 2);
+	TRY(open_root(&restore->roots[restore->n_roots++], "base", options->pgdata, mem_strdup("")));
+	TRY(open_root(&restore->roots[restore->n_roots++], SET_WAL, wal_directory, NULL));
+	for (size_t i = 0; i < options->n_tablespaces; i++)
+	{
+		const RestoreTablespace *tablespace = &options->tablespaces[i];
+		const char *set = set_of_tablespace(options->record, tablespace->oid);
+
+		if (set != NULL)
+			TRY(open_root(&restore->roots[restore->n_roots++], set, tablespace->path,
+			              mem_printf("pg_tblspc/%" PRIu32 "/", tablespace->oid)));
+	}
+	return NULL;
+}
+
+static void
+close_roots(Restore *restore)
+{
+	for (size_t i = 0; i < restore->n_roots; i++)
+	{
+		if (restore->roots[i].fd >= 0)
+			(void) close(restore->roots[i].fd);
+		free(restore->roots[i].manifest_prefix);
+	}
+	free(restore->roots);
+}
+
+static const RestoreRoot *
+root_of(const Restore *restore, const char *set)
+{
+	for (size_t i = 0; i < restore->n_roots; i++)
+		if (strcmp(restore->roots[i].set, set) == 0)
+			return &restore->roots[i];
+	return NULL;
+}
+
+static int
+compare_larger_first(const void *a, const void *b)
+{
+	const PartJob *const *left = a;
+	const PartJob *const *right = b;
+
+	if ((*left)->part->stored_size == (*right)->part->stored_size)
+		return 0;
+	return (*left)->part->stored_size > (*right)->part->stored_size ? -1 : 1;
+}
+
+static Error *
+submit_parts(Restore *restore)
+{
+	const BackupRecord *record = restore->options->record;
+	AUTO_FREE PartJob **jobs = NEW_ARRAY(PartJob *, record->n_parts);
+	size_t n_jobs = 0;
+	Error *error = NULL;
+
+	for (size_t i = 0; i < record->n_parts && error == NULL; i++)
+	{
+		const BackupPart *part = &record->parts[i];
+		const RestoreRoot *root = root_of(restore, part->set);
+
+		if (strcmp(part->set, SET_WAL) == 0 && !restore->options->with_wal)
+			continue;
+		if (root == NULL)
+		{
+			error = error_new(ERR_CORRUPT, "part \"%s\" belongs to no tablespace of the record", part->name);
+			break;
+		}
+		jobs[n_jobs] = NEW(PartJob);
+		*jobs[n_jobs++] = (PartJob){restore, part, root};
+	}
+
+	/* The largest first, so that no long one is left over at the end. */
+	if (n_jobs > 1)
+		qsort(jobs, n_jobs, sizeof(*jobs), compare_larger_first);
+	for (size_t i = 0; i < n_jobs; i++)
+	{
+		if (error == NULL)
+			workers_submit(restore->workers, restore_part, jobs[i], free);
+		else
+			free(jobs[i]);
+	}
+	return error;
+}
+
+static Error *
+check_all_seen(const Restore *restore)
+{
+	const Manifest *manifest = restore->shared.manifest;
+	size_t missing = 0;
+	size_t first = 0;
+
+	for (size_t i = manifest_count(manifest); i-- > 0;)
+	{
+		if (atomic_load(&restore->shared.seen[i]))
+			continue;
+		missing++;
+		first = i;
+	}
+	if (missing == 0)
+		return NULL;
+	return error_new(ERR_CORRUPT, "backup \"%s\" lacks %zu files of its manifest, among them \"%s\"",
+	                 restore->options->record->id, missing, manifest_nth(manifest, first).path);
+}
+
+/* One for each file system: far cheaper than one for each of many files, and as safe. */
+static Error *
+sync_roots(const Restore *restore)
+{
+	for (size_t i = 0; i < restore->n_roots; i++)
+		if (syncfs(restore->roots[i].fd) != 0)
+			return error_errno("could not sync the file system of \"%s\"", restore->roots[i].path);
+	return NULL;
+}
+
+static Error *
+restore_everything(Restore *restore)
+{
+	const RestoreOptions *options = restore->options;
+	AUTO_FREE char *wal_directory = path_join(options->pgdata, "pg_wal");
+	AUTO_FREE atomic_bool *seen = NULL;
+	AUTO(Manifest) manifest = manifest_new();
+
+	if (!codec_from_name(options->record->codec, &restore->codec))
+		return error_hint(error_new(ERR_CORRUPT, "codec \"%s\" of backup \"%s\" is not known",
+		                            options->record->codec, options->record->id),
+		                  "A newer walship may have written it.");
+	TRY(read_manifest(restore, manifest));
+	seen = NEW_ARRAY(atomic_bool, manifest_count(manifest));
+	restore->shared = (RestoreShared){manifest, seen, options};
+
+	TRY(dir_make(wal_directory, 0700));
+	TRY(open_roots(restore, wal_directory));
+	restore->workers = workers_new(options->jobs);
+
+	Error *error = submit_parts(restore);
+
+	if (error == NULL)
+		error = workers_wait(restore->workers);
+	workers_free(restore->workers);
+	TRY(error);
+	TRY(cancel_check());
+	TRY(check_all_seen(restore));
+	return sync_roots(restore);
+}
+
+Error *
+restore_backup(const RestoreOptions *options)
+{
+	Restore restore = {.options = options};
+
+	restore.prefix = layout_backup_prefix(options->record->system_identifier, options->record->id);
+
+	Error *error = restore_everything(&restore);
+
+	close_roots(&restore);
+	free(restore.prefix);
+	return error;
+}
+
+Error *
+restore_complete(const char *pgdata)
+{
+	AUTO_FREE char *waiting = path_join(pgdata, RESTORE_CONTROL_WAITING);
+	AUTO_FREE char *control = path_join(pgdata, "global/pg_control");
+
+	return file_rename_durably(waiting, control);
+}

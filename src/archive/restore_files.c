@@ -1,0 +1,180 @@
+/*
+ * Members of a part become files.  Nothing but what the manifest lists is
+ * written, with its size and checksum, and nothing outside the directory: a
+ * part comes from a store that may be anybody's.
+ */
+#include "restore_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "walship/base/crc32c.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/base/strs.h"
+#include "walship/wal/name.h"
+
+#define FILE_MODE      0600
+#define DIRECTORY_MODE 0700
+
+#define CONTROL_FILE "global/pg_control"
+
+void
+restore_files_init(RestoreFiles *files, RestoreShared *shared, const RestoreRoot *root)
+{
+	*files = (RestoreFiles){.shared = shared, .root = root, .fd = -1};
+}
+
+void
+restore_files_release(RestoreFiles *files)
+{
+	if (files->fd >= 0)
+		(void) close(files->fd);
+	free(files->path);
+}
+
+/* Makes the directories above "name"; with "self" also the last component. */
+static Error *
+make_directories(const RestoreRoot *root, const char *name, bool self)
+{
+	AUTO_FREE char *path = mem_strdup(name);
+
+	for (char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+	{
+		*slash = '\0';
+		if (path[0] != '\0' && mkdirat(root->fd, path, DIRECTORY_MODE) != 0 && errno != EEXIST)
+			return error_errno("could not create directory \"%s/%s\"", root->path, path);
+		*slash = '/';
+	}
+	if (self && mkdirat(root->fd, path, DIRECTORY_MODE) != 0 && errno != EEXIST)
+		return error_errno("could not create directory \"%s/%s\"", root->path, path);
+	return NULL;
+}
+
+/* Parts are restored in parallel, so a file may come before its directory's own entry. */
+static Error *
+create_file(const RestoreRoot *root, const char *name, int *ret_fd)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(root->fd, name, flags, FILE_MODE);
+
+	if (fd < 0 && errno == ENOENT)
+	{
+		TRY(make_directories(root, name, false));
+		fd = openat(root->fd, name, flags, FILE_MODE);
+	}
+	if (fd < 0)
+		return error_errno("could not create file \"%s/%s\"", root->path, name);
+	*ret_fd = fd;
+	return NULL;
+}
+
+/* Only files of WAL belong into pg_wal. */
+static Error *
+begin_wal_file(RestoreFiles *files, const char *name)
+{
+	WalName parsed;
+	AUTO(Error) error = wal_name_parse(name, &parsed);
+
+	if (error != NULL || (parsed.kind != WAL_SEGMENT && parsed.kind != WAL_HISTORY))
+		return error_new(ERR_CORRUPT, "\"%s\" is no WAL file", name);
+	files->path = mem_strdup(name);
+	files->number = SIZE_MAX;
+	return create_file(files->root, name, &files->fd);
+}
+
+/* As a plain file below pg_tblspc it would pass for the one that is missing behind the link there. */
+static bool
+belongs_into_tablespace(const RestoreFiles *files, const char *name)
+{
+	const RestoreOptions *options = files->shared->options;
+
+	for (size_t i = 0; i < options->n_tablespaces; i++)
+	{
+		char prefix[32];
+
+		(void) snprintf(prefix, sizeof(prefix), "pg_tblspc/%" PRIu32 "/", options->tablespaces[i].oid);
+		if (str_starts_with(name, prefix))
+			return true;
+	}
+	return false;
+}
+
+static Error *
+begin_data_file(RestoreFiles *files, const char *name)
+{
+	files->path = mem_printf("%s%s", files->root->manifest_prefix, name);
+	files->number = manifest_index_of(files->shared->manifest, files->path);
+	if (files->number == SIZE_MAX)
+		return error_new(ERR_CORRUPT, "file \"%s\" is not in the manifest", files->path);
+	if (belongs_into_tablespace(files, name))
+		return error_new(ERR_CORRUPT, "file \"%s\" belongs into a tablespace", name);
+	if (atomic_exchange(&files->shared->seen[files->number], true))
+		return error_new(ERR_CORRUPT, "file \"%s\" is there twice", files->path);
+
+	bool control = strcmp(files->path, CONTROL_FILE) == 0;
+
+	return create_file(files->root, control ? RESTORE_CONTROL_WAITING : name, &files->fd);
+}
+
+static Error *
+files_begin(void *context, const TarEntry *entry)
+{
+	RestoreFiles *files = context;
+	const char *name = entry->name;
+
+	if (entry->type == TAR_SYMLINK)
+		return error_new(ERR_CORRUPT, "symbolic link \"%s\" has no place in a backup", name);
+	if (entry->type == TAR_DIRECTORY)
+		return make_directories(files->root, name, true);
+
+	free(files->path);
+	files->path = NULL;
+	files->crc32c = 0;
+	files->size = 0;
+	return files->root->manifest_prefix == NULL ? begin_wal_file(files, name) : begin_data_file(files, name);
+}
+
+static Error *
+files_data(void *context, const void *data, size_t size)
+{
+	RestoreFiles *files = context;
+
+	files->crc32c = crc32c(files->crc32c, data, size);
+	files->size += size;
+	if (files->shared->options->on_bytes != NULL)
+		files->shared->options->on_bytes(files->shared->options->on_bytes_context, size);
+	return file_write(files->fd, files->path, data, size);
+}
+
+static Error *
+check_against_manifest(const RestoreFiles *files)
+{
+	ManifestFile expected = manifest_nth(files->shared->manifest, files->number);
+
+	if (files->size != expected.size)
+		return error_new(ERR_CORRUPT, "file \"%s\" has %" PRIu64 " bytes instead of %" PRIu64, files->path,
+		                 files->size, expected.size);
+	if (files->crc32c != expected.crc32c)
+		return error_new(ERR_CORRUPT, "file \"%s\" fails its checksum", files->path);
+	return NULL;
+}
+
+static Error *
+files_end(void *context)
+{
+	RestoreFiles *files = context;
+
+	if (files->fd < 0)
+		return NULL;
+	if (files->number != SIZE_MAX)
+		TRY(check_against_manifest(files));
+	return file_close(&files->fd, files->path);
+}
+
+const TarHandler restore_files_handler = {.begin = files_begin, .data = files_data, .end = files_end};

@@ -1,0 +1,42 @@
+/* The end of a restoring pipe: members of a part become files; see restore_files.c. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "walship/archive/restore.h"
+#include "walship/pg/manifest.h"
+#include "walship/pipe/tar.h"
+
+/* One of the directories that parts are restored into. */
+typedef struct RestoreRoot
+{
+	const char *set;       /* "base", "wal" or a tablespace's OID, as in the record */
+	const char *path;      /* for messages */
+	int fd;                /* of the directory, open while files are restored */
+	char *manifest_prefix; /* "" or "pg_tblspc/<oid>/"; NULL: not in the manifest (WAL) */
+} RestoreRoot;
+
+/* Shared by the parts that are restored at the same time. */
+typedef struct RestoreShared
+{
+	const Manifest *manifest;
+	atomic_bool *seen; /* by number in the manifest */
+	const RestoreOptions *options;
+} RestoreShared;
+
+/* The context of restore_files_handler, one for each part. */
+typedef struct RestoreFiles
+{
+	RestoreShared *shared;
+	const RestoreRoot *root;
+	int fd;        /* of the file that is being written, else -1 */
+	char *path;    /* as in the manifest, for messages and look-up */
+	size_t number; /* in the manifest */
+	uint32_t crc32c;
+	uint64_t size;
+} RestoreFiles;
+
+extern const TarHandler restore_files_handler;
+
+void restore_files_init(RestoreFiles *files, RestoreShared *shared, const RestoreRoot *root);
+void restore_files_release(RestoreFiles *files);

@@ -1,0 +1,306 @@
+/* Stores WAL files: checks, index, compression, one object per file. */
+#include "walship/archive/wal_object.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "wal_object_tar.h"
+#include "walship/archive/layout.h"
+#include "walship/base/cancel.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+#include "walship/wal/history.h"
+
+#define READ_STEP (1024 * 1024)
+
+/* History and backup files are some hundred bytes; a history file grows by a line per timeline. */
+#define TEXT_FILE_MAX (1024 * 1024)
+
+/* Shows the walker what passes; as the last stage it keeps nothing. */
+typedef struct WalkStage
+{
+	Sink sink;
+	WalWalker *walker; /* not owned */
+} WalkStage;
+
+static Error *
+walk_stage_write(Sink *sink, const void *data, size_t size)
+{
+	WalkStage *stage = (WalkStage *) sink;
+
+	wal_walker_feed(stage->walker, data, size);
+	return sink->next == NULL ? NULL : sink_write(sink->next, data, size);
+}
+
+static void
+walk_stage_free(Sink *sink)
+{
+	free(sink);
+}
+
+static Sink *
+walk_stage_new(WalWalker *walker)
+{
+	static const SinkOps ops = {.write = walk_stage_write, .free = walk_stage_free};
+	WalkStage *stage = NEW(WalkStage);
+
+	stage->sink.ops = &ops;
+	stage->walker = walker;
+	return &stage->sink;
+}
+
+static Error *
+check_header(const WalArchive *archive, const WalPageHeader *header, const WalName *name, uint64_t file_size)
+{
+	TRY(wal_page_header_matches(header, name));
+	if (header->system_identifier != archive->system_identifier)
+		return error_hint(error_new(ERR_CORRUPT,
+		                            "WAL belongs to database system %" PRIu64 ", not to %" PRIu64,
+		                            header->system_identifier, archive->system_identifier),
+		                  "The file comes from another cluster, or the setting \"system\" is wrong.");
+	if (file_size != header->segment_size)
+		return error_hint(error_new(ERR_CORRUPT, "file has %" PRIu64 " bytes, but its header says %" PRIu32,
+		                            file_size, header->segment_size),
+		                  "The file was cut or is still being written.");
+	return NULL;
+}
+
+static Error *
+read_header(const WalArchive *archive, int fd, const char *path, const WalName *name, uint64_t file_size,
+            WalPageHeader *ret_header)
+{
+	uint8_t bytes[WAL_LONG_HEADER_SIZE];
+	size_t size;
+
+	TRY(file_read_at(fd, path, 0, bytes, sizeof(bytes), &size));
+	TRY(wal_page_header_parse(bytes, size, ret_header));
+	return check_header(archive, ret_header, name, file_size);
+}
+
+static Error *
+pump(int fd, const char *path, uint64_t expected, Pipe *pipe)
+{
+	AUTO_FREE uint8_t *step = mem_alloc(READ_STEP);
+	uint64_t offset = 0;
+	size_t size = READ_STEP;
+
+	while (size == READ_STEP)
+	{
+		TRY(cancel_check());
+		TRY(file_read_at(fd, path, offset, step, READ_STEP, &size));
+		TRY(pipe_write(pipe, step, size));
+		offset += size;
+	}
+	if (offset != expected)
+		return error_new(ERR_CORRUPT, "file changed its size while it was read");
+	return pipe_finish(pipe);
+}
+
+static void
+describe_segment(const WalName *name, const WalPageHeader *header, WalIndex *index)
+{
+	XLogSegNo segno = 0;
+
+	wal_index_init(index);
+	index->system_identifier = header->system_identifier;
+	index->timeline = name->timeline;
+	index->major = header->major;
+	index->segment_size = header->segment_size;
+	(void) wal_name_format(name, index->segment);
+	(void) wal_name_segno(name, header->segment_size, &segno);
+	index->start_lsn = segment_start(segno, header->segment_size);
+	index->end_lsn = index->start_lsn + header->segment_size;
+}
+
+/*
+ * Reads the file once, through the walker and the given stages into "spool".
+ * A partial's tail may be old WAL of a recycled file: only its header counts.
+ */
+static Error *
+encode_file(const WalArchive *archive, const char *path, const WalName *name, Spool *spool, WalIndex *index)
+{
+	AUTO_CLOSE int fd = -1;
+	AUTO(WalWalker) walker = NULL;
+	AUTO(Pipe) pipe = pipe_new();
+	struct stat status;
+	WalPageHeader header;
+	Digest plain;
+	Digest stored;
+
+	TRY(file_open_read(path, &fd, &status));
+	TRY(read_header(archive, fd, path, name, (uint64_t) status.st_size, &header));
+	describe_segment(name, &header, index);
+
+	if (name->kind == WAL_SEGMENT)
+	{
+		walker = wal_walker_new(&header, wal_index_add_event, index);
+		pipe_add(pipe, walk_stage_new(walker));
+	}
+	pipe_add(pipe, digest_stage_new(&plain));
+	codec_add_encoder(pipe, &archive->compression);
+	pipe_add(pipe, digest_stage_new(&stored));
+	pipe_add(pipe, spool_sink_new(spool));
+	TRY(pump(fd, path, header.segment_size, pipe));
+
+	if (walker != NULL)
+	{
+		wal_walker_finish(walker, &index->walk);
+		index->walked = true;
+	}
+	memcpy(index->sha256, plain.sha256, SHA256_SIZE);
+	memcpy(index->stored_sha256, stored.sha256, SHA256_SIZE);
+	index->stored_size = stored.size;
+	return NULL;
+}
+
+/*
+ * The server asks again for a file when it crashed after our success and before
+ * it renamed .ready to .done.  Other bytes under the same name are another
+ * matter: two clusters write into one prefix, or one timeline was used twice.
+ */
+static Error *
+compare_with_stored(const WalArchive *archive, const char *key, const WalIndex *index)
+{
+	WalIndex stored;
+
+	TRY(error_context(wal_object_index(archive->store, key, &stored),
+	                  "could not compare with what is stored"));
+	if (memcmp(stored.sha256, index->sha256, SHA256_SIZE) == 0)
+		return NULL;
+	return error_hint(
+		error_new(ERR_EXISTS, "object \"%s\" in store \"%s\" has other contents", key,
+	              store_url(archive->store)),
+		"Two servers archive into one store under one timeline, or the cluster was restored from a copy without a "
+		"new timeline. Nothing was overwritten. Give this server a store prefix of its own and take a new backup.");
+}
+
+static Error *
+put_object(const WalArchive *archive, const WalName *name, Spool *spool, WalIndex *index,
+           PutResult *ret_result)
+{
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, index->sha256);
+	AUTO_BUF(head, WAL_OBJECT_HEAD_MAX);
+	Buf tail;
+	uint8_t tail_bytes[WAL_OBJECT_TAIL_MAX];
+
+	TRY(wal_object_tar_head(index, archive->compression.codec, &head));
+	tail = wal_object_tar_tail(index->stored_size, tail_bytes);
+
+	Slice slices[] = {slice_of_memory(head.data, head.size), spool_slice(spool),
+	                  slice_of_memory(tail.data, tail.size)};
+	Error *error = store_put(archive->store, key, slices, lengthof(slices), PUT_IF_ABSENT);
+
+	if (error == NULL)
+	{
+		*ret_result = PUT_STORED;
+		return NULL;
+	}
+	if (!error_is(error, ERR_EXISTS))
+		return error;
+	error_free(error);
+	TRY(compare_with_stored(archive, key, index));
+	*ret_result = PUT_WAS_THERE;
+	return NULL;
+}
+
+Error *
+wal_object_put(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result,
+               WalIndex *ret_index)
+{
+	AUTO(Spool) spool = spool_new(archive->spool_directory);
+	WalIndex index;
+
+	TRY(error_context(encode_file(archive, path, name, spool, &index), "could not archive \"%s\"", path));
+	TRY(error_context(put_object(archive, name, spool, &index, ret_result), "could not archive \"%s\"",
+	                  path));
+	if (ret_index != NULL)
+		*ret_index = index;
+	return NULL;
+}
+
+Error *
+wal_object_inspect(const WalArchive *archive, const char *path, const WalName *name, WalIndex *ret_index)
+{
+	AUTO(WalWalker) walker = NULL;
+	AUTO_CLOSE int fd = -1;
+	AUTO(Pipe) pipe = pipe_new();
+	struct stat status;
+	WalPageHeader header;
+	WalIndex index;
+
+	TRY(file_open_read(path, &fd, &status));
+	TRY(read_header(archive, fd, path, name, (uint64_t) status.st_size, &header));
+	describe_segment(name, &header, &index);
+	walker = wal_walker_new(&header, wal_index_add_event, &index);
+	pipe_add(pipe, walk_stage_new(walker));
+	TRY(pump(fd, path, header.segment_size, pipe));
+	wal_walker_finish(walker, &index.walk);
+	index.walked = true;
+	*ret_index = index;
+	return NULL;
+}
+
+static Error *
+compare_text(const WalArchive *archive, const char *key, const Buf *text)
+{
+	AUTO_BUF(stored, TEXT_FILE_MAX);
+	AUTO(Sink) sink = NULL;
+
+	sink = buf_sink_new(&stored);
+	TRY(store_get(archive->store, key, 0, STORE_TO_END, sink));
+	if (stored.size == text->size && (text->size == 0 || memcmp(stored.data, text->data, text->size) == 0))
+		return NULL;
+	return error_hint(
+		error_new(ERR_EXISTS, "object \"%s\" in store \"%s\" has other contents", key,
+	              store_url(archive->store)),
+		"Two servers were promoted to the same timeline. Nothing was overwritten. Give one of them a store prefix of "
+		"its own and take a new backup of it.");
+}
+
+/* Nothing stored is ever overwritten, so what is no history must not take the place of one. */
+static Error *
+check_history(const WalName *name, const Buf *text)
+{
+	AUTO(TimelineHistory) history = NULL;
+
+	TRY(timeline_history_parse(name->timeline, text->data, text->size, "contents", &history));
+	if (history->n_ancestors == 0)
+		return error_new(ERR_CORRUPT, "history of timeline %" PRIu32 " names no timeline before it",
+		                 name->timeline);
+	return NULL;
+}
+
+static Error *
+put_text(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result)
+{
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, NULL);
+	AUTO_BUF(text, TEXT_FILE_MAX);
+
+	TRY(file_read_all(path, &text));
+	if (text.size == 0)
+		return error_new(ERR_CORRUPT, "file is empty");
+	if (name->kind == WAL_HISTORY)
+		TRY(check_history(name, &text));
+
+	Slice slice = slice_of_memory(text.data, text.size);
+	Error *error = store_put(archive->store, key, &slice, 1, PUT_IF_ABSENT);
+
+	if (error == NULL)
+	{
+		*ret_result = PUT_STORED;
+		return NULL;
+	}
+	if (!error_is(error, ERR_EXISTS))
+		return error;
+	error_free(error);
+	TRY(compare_text(archive, key, &text));
+	*ret_result = PUT_WAS_THERE;
+	return NULL;
+}
+
+Error *
+wal_text_put(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result)
+{
+	return error_context(put_text(archive, path, name, ret_result), "could not archive \"%s\"", path);
+}

@@ -1,0 +1,261 @@
+/* Reads segment objects back: index, then payload, everything checked on the way. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "seal.h"
+#include "wal_object_tar.h"
+#include "walship/archive/layout.h"
+#include "walship/archive/wal_object.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+
+/* What a reader knows while the archive passes. */
+typedef struct Reader
+{
+	const WalName *name;
+	uint64_t system_identifier;
+	const char *key;
+	Sink *into;  /* the caller's */
+	int members; /* begun so far */
+	Buf index_text;
+	WalIndex index;
+	Pipe *payload; /* NULL outside the payload member */
+	bool payload_done;
+} Reader;
+
+/* The end of the payload's pipe: checks header and length, and hands on what the caller wants. */
+typedef struct SegmentSink
+{
+	Sink sink;
+	const Reader *reader;
+	uint8_t head[WAL_LONG_HEADER_SIZE];
+	size_t head_size;
+	uint64_t size;
+} SegmentSink;
+
+static Error *
+check_page_header(const SegmentSink *segment)
+{
+	const Reader *reader = segment->reader;
+	WalPageHeader header;
+
+	TRY(wal_page_header_parse(segment->head, segment->head_size, &header));
+	TRY(wal_page_header_matches(&header, reader->name));
+	if (header.system_identifier != reader->index.system_identifier ||
+	    header.segment_size != reader->index.segment_size)
+		return error_new(ERR_CORRUPT, "page header and index disagree");
+	return NULL;
+}
+
+/* Nothing is handed on before the header was seen whole and is right. */
+static Error *
+segment_sink_write(Sink *sink, const void *data, size_t size)
+{
+	SegmentSink *segment = (SegmentSink *) sink;
+	const uint8_t *next = data;
+
+	segment->size += size;
+	if (segment->head_size < sizeof(segment->head))
+	{
+		size_t part = sizeof(segment->head) - segment->head_size;
+
+		if (part > size)
+			part = size;
+		memcpy(segment->head + segment->head_size, next, part);
+		segment->head_size += part;
+		next += part;
+		size -= part;
+		if (segment->head_size < sizeof(segment->head))
+			return NULL;
+		TRY(check_page_header(segment));
+		TRY(sink_write(segment->reader->into, segment->head, sizeof(segment->head)));
+	}
+	return sink_write(segment->reader->into, next, size);
+}
+
+static Error *
+segment_sink_finish(Sink *sink)
+{
+	const SegmentSink *segment = (const SegmentSink *) sink;
+
+	if (segment->size == segment->reader->index.segment_size)
+		return NULL;
+	return error_new(ERR_CORRUPT, "segment has %" PRIu64 " bytes instead of %" PRIu32, segment->size,
+	                 segment->reader->index.segment_size);
+}
+
+static void
+segment_sink_free(Sink *sink)
+{
+	free(sink);
+}
+
+static Sink *
+segment_sink_new(const Reader *reader)
+{
+	static const SinkOps ops = {
+		.write = segment_sink_write, .finish = segment_sink_finish, .free = segment_sink_free};
+	SegmentSink *segment = NEW(SegmentSink);
+
+	segment->sink.ops = &ops;
+	segment->reader = reader;
+	return &segment->sink;
+}
+
+static Error *
+parse_index(const char *text, size_t size, WalIndex *ret_index)
+{
+	TRY(seal_check(text, size, "index"));
+	return wal_index_parse(text, size, "index", ret_index);
+}
+
+/* Does the index speak of the file that was asked for? */
+static Error *
+check_index(const Reader *reader)
+{
+	char text[WAL_NAME_SIZE];
+
+	if (strcmp(reader->index.segment, wal_name_format(reader->name, text)) != 0)
+		return error_new(ERR_CORRUPT, "object holds \"%s\"", reader->index.segment);
+	if (reader->index.system_identifier != reader->system_identifier)
+		return error_new(ERR_CORRUPT, "object belongs to database system %" PRIu64,
+		                 reader->index.system_identifier);
+	return NULL;
+}
+
+static Error *
+begin_payload(Reader *reader, const TarEntry *entry)
+{
+	const WalIndex *index = &reader->index;
+	Digest stored = {.size = index->stored_size};
+	Codec codec;
+
+	if (!codec_from_name(index->codec, &codec))
+		return error_hint(error_new(ERR_CORRUPT, "codec \"%s\" is not known", index->codec),
+		                  "A newer walship may have written it.");
+	if (strcmp(entry->name, index->member) != 0 || entry->size != index->stored_size)
+		return error_new(ERR_CORRUPT, "member \"%s\" is not the one that the index names", entry->name);
+	memcpy(stored.sha256, index->stored_sha256, SHA256_SIZE);
+	reader->payload = pipe_new();
+	pipe_add(reader->payload, verify_stage_new(&stored, reader->index.member));
+	codec_add_decoder(reader->payload, codec, index->segment_size, reader->index.member);
+	pipe_add(reader->payload, segment_sink_new(reader));
+	return NULL;
+}
+
+static Error *
+member_begin(void *context, const TarEntry *entry)
+{
+	Reader *reader = context;
+
+	if (entry->type != TAR_FILE || reader->members == 2)
+		return error_new(ERR_CORRUPT, "unexpected member \"%s\"", entry->name);
+	return ++reader->members == 1 ? NULL : begin_payload(reader, entry);
+}
+
+static Error *
+member_data(void *context, const void *data, size_t size)
+{
+	Reader *reader = context;
+
+	if (reader->payload != NULL)
+		return pipe_write(reader->payload, data, size);
+	buf_append(&reader->index_text, data, size);
+	if (reader->index_text.overflowed)
+		return error_new(ERR_CORRUPT, "index is longer than %zu bytes", (size_t) WAL_OBJECT_INDEX_MAX);
+	return NULL;
+}
+
+static Error *
+member_end(void *context)
+{
+	Reader *reader = context;
+
+	if (reader->payload != NULL)
+	{
+		TRY(pipe_finish(reader->payload));
+		reader->payload_done = true;
+		return NULL;
+	}
+	TRY(parse_index(reader->index_text.data, reader->index_text.size, &reader->index));
+	return check_index(reader);
+}
+
+static Error *
+read_object(const WalArchive *archive, Reader *reader)
+{
+	static const TarHandler handler = {.begin = member_begin, .data = member_data, .end = member_end};
+	AUTO(Pipe) pipe = pipe_new();
+
+	pipe_add(pipe, tar_reader_new(&handler, reader, true, "object"));
+	TRY(store_get(archive->store, reader->key, 0, STORE_TO_END, pipe_as_sink(pipe)));
+	TRY(pipe_finish(pipe));
+	if (!reader->payload_done)
+		return error_new(ERR_CORRUPT, "object has no payload");
+	return NULL;
+}
+
+Error *
+wal_object_get_key(const WalArchive *archive, const char *key, const WalName *name, Sink *into,
+                   WalIndex *ret_index)
+{
+	Reader reader = {.name = name, .system_identifier = archive->system_identifier, .key = key, .into = into};
+	Error *error;
+
+	buf_init(&reader.index_text, WAL_OBJECT_INDEX_MAX);
+	error = read_object(archive, &reader);
+	buf_release(&reader.index_text);
+	pipe_free(reader.payload);
+	if (error == NULL && ret_index != NULL)
+		*ret_index = reader.index;
+	return error_context(error, "could not read \"%s\" from store \"%s\"", key, store_url(archive->store));
+}
+
+Error *
+wal_object_get(const WalArchive *archive, const WalName *name, Sink *into, WalIndex *ret_index)
+{
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, NULL);
+
+	return wal_object_get_key(archive, key, name, into, ret_index);
+}
+
+/* Reads "size" bytes from the start, fewer at the object's end. */
+static Error *
+read_head(Store *store, const char *key, uint64_t size, Buf *head)
+{
+	AUTO(Sink) sink = NULL;
+
+	buf_init(head, size);
+	sink = buf_sink_new(head);
+	return store_get(store, key, 0, size, sink);
+}
+
+static Error *
+parse_head(Store *store, const char *key, Buf *head, WalIndex *ret_index)
+{
+	TarEntry entry;
+
+	TRY(read_head(store, key, WAL_INDEX_READ_SIZE, head));
+	if (head->size < TAR_BLOCK_SIZE)
+		return error_new(ERR_CORRUPT, "object is cut off");
+	TRY(tar_header_parse((const uint8_t *) head->data, &entry));
+	if (entry.size > WAL_OBJECT_INDEX_MAX)
+		return error_new(ERR_CORRUPT, "index is longer than %zu bytes", (size_t) WAL_OBJECT_INDEX_MAX);
+	if (TAR_BLOCK_SIZE + entry.size > head->size)
+	{
+		buf_release(head);
+		TRY(read_head(store, key, TAR_BLOCK_SIZE + entry.size, head));
+	}
+	if (TAR_BLOCK_SIZE + entry.size > head->size)
+		return error_new(ERR_CORRUPT, "object is cut off");
+	return parse_index(head->data + TAR_BLOCK_SIZE, entry.size, ret_index);
+}
+
+Error *
+wal_object_index(Store *store, const char *key, WalIndex *ret_index)
+{
+	AUTO_BUF(head, 0);
+
+	return error_context(parse_head(store, key, &head, ret_index),
+	                     "could not read the index of \"%s\" in store \"%s\"", key, store_url(store));
+}

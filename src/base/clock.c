@@ -1,0 +1,271 @@
+/* Time: the clock, and times as text. */
+#include "walship/base/clock.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "walship/base/mem.h"
+#include "zone.h"
+
+#define US_PER_SECOND INT64_C(1000000)
+
+static const char *const time_form =
+	"Write it like \"2026-11-20 02:30:07.123456+01\", where the seconds may be "
+	"left out and a full name such as Europe/Berlin may take the offset's place.";
+
+TimeUs
+clock_now(void)
+{
+	struct timespec now;
+	int result = clock_gettime(CLOCK_REALTIME, &now);
+
+	assert(result == 0);
+	(void) result;
+	return now.tv_sec * US_PER_SECOND + now.tv_nsec / 1000;
+}
+
+int64_t
+clock_monotonic_ms(void)
+{
+	struct timespec now;
+	int result = clock_gettime(CLOCK_MONOTONIC, &now);
+
+	assert(result == 0);
+	(void) result;
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t
+seconds_of(TimeUs time)
+{
+	return time / US_PER_SECOND - (time % US_PER_SECOND < 0);
+}
+
+/* Date and time of day at that offset; returns the length. */
+static int
+format_local(TimeUs time, int32_t offset, char separator, char text[TIME_TEXT_SIZE])
+{
+	time_t local = seconds_of(time) + offset;
+	int fraction = (int) (time - seconds_of(time) * US_PER_SECOND);
+	struct tm fields;
+	int length;
+
+	(void) gmtime_r(&local, &fields); /* fails only for years that do not fit an int */
+	length =
+		snprintf(text, TIME_TEXT_SIZE, "%04d-%02d-%02d%c%02d:%02d:%02d", fields.tm_year + 1900,
+	             fields.tm_mon + 1, fields.tm_mday, separator, fields.tm_hour, fields.tm_min, fields.tm_sec);
+	if (fraction != 0)
+		length += snprintf(text + length, (size_t) (TIME_TEXT_SIZE - length), ".%06d", fraction);
+	return length;
+}
+
+/* As PostgreSQL writes them: "+01", "+05:30", "-00:44:30". */
+static int
+format_offset(int32_t offset, char *text, size_t size)
+{
+	int magnitude = abs(offset);
+	int length = snprintf(text, size, "%c%02d", offset < 0 ? '-' : '+', magnitude / 3600);
+
+	if (magnitude % 3600 != 0)
+		length += snprintf(text + length, size - (size_t) length, ":%02d", magnitude / 60 % 60);
+	if (magnitude % 60 != 0)
+		length += snprintf(text + length, size - (size_t) length, ":%02d", magnitude % 60);
+	return length;
+}
+
+const char *
+time_format_utc(TimeUs time, char text[TIME_TEXT_SIZE])
+{
+	int length;
+
+	if (time == TIME_NONE)
+		(void) snprintf(text, TIME_TEXT_SIZE, "unknown");
+	else
+	{
+		length = format_local(time, 0, 'T', text);
+		(void) snprintf(text + length, (size_t) (TIME_TEXT_SIZE - length), "Z");
+	}
+	return text;
+}
+
+static const char *
+format_with_offset(TimeUs time, int32_t offset, char text[TIME_TEXT_SIZE])
+{
+	int length;
+
+	if (time == TIME_NONE)
+		(void) snprintf(text, TIME_TEXT_SIZE, "unknown");
+	else
+	{
+		length = format_local(time, offset, ' ', text);
+		(void) format_offset(offset, text + length, (size_t) (TIME_TEXT_SIZE - length));
+	}
+	return text;
+}
+
+const char *
+time_format_postgres(TimeUs time, char text[TIME_TEXT_SIZE])
+{
+	return format_with_offset(time, 0, text);
+}
+
+Error *
+time_format_zone(TimeUs time, const char *zone_name, char text[TIME_TEXT_SIZE])
+{
+	AUTO(Zone) zone = NULL;
+
+	TRY(zone_open(zone_name, &zone));
+	(void) format_with_offset(time, zone_offset(zone, seconds_of(time)), text);
+	return NULL;
+}
+
+/* Exactly so many digits, which must be a number in range. */
+static bool
+take_number(const char **cursor, int digits, int lowest, int highest, int *ret_number)
+{
+	int number = 0;
+
+	for (int i = 0; i < digits; i++, (*cursor)++)
+	{
+		if (!isdigit((unsigned char) **cursor))
+			return false;
+		number = number * 10 + (**cursor - '0');
+	}
+	*ret_number = number;
+	return number >= lowest && number <= highest;
+}
+
+static bool
+take_char(const char **cursor, char wanted)
+{
+	if (**cursor != wanted)
+		return false;
+	(*cursor)++;
+	return true;
+}
+
+/* ".123456", one to six digits */
+static bool
+take_fraction(const char **cursor, int *ret_us)
+{
+	int us = 0;
+	int digits = 0;
+
+	for (; isdigit((unsigned char) **cursor); (*cursor)++, digits++)
+	{
+		if (digits == 6)
+			return false;
+		us = us * 10 + (**cursor - '0');
+	}
+	if (digits == 0)
+		return false;
+	for (; digits < 6; digits++)
+		us *= 10;
+	*ret_us = us;
+	return true;
+}
+
+/* Date and time of day, as if they were UTC; moves the cursor behind them. */
+static bool
+take_date_time(const char **cursor, int64_t *ret_seconds, int *ret_us)
+{
+	struct tm fields = {0};
+	struct tm wanted;
+	int us = 0;
+
+	if (!take_number(cursor, 4, 1, 9999, &fields.tm_year) || !take_char(cursor, '-') ||
+	    !take_number(cursor, 2, 1, 12, &fields.tm_mon) || !take_char(cursor, '-') ||
+	    !take_number(cursor, 2, 1, 31, &fields.tm_mday))
+		return false;
+	if (!take_char(cursor, 'T') && !take_char(cursor, 't') && !take_char(cursor, ' '))
+		return false;
+	if (!take_number(cursor, 2, 0, 23, &fields.tm_hour) || !take_char(cursor, ':') ||
+	    !take_number(cursor, 2, 0, 59, &fields.tm_min))
+		return false;
+	if (take_char(cursor, ':'))
+	{
+		if (!take_number(cursor, 2, 0, 59, &fields.tm_sec))
+			return false;
+		if (take_char(cursor, '.') && !take_fraction(cursor, &us))
+			return false;
+	}
+
+	fields.tm_year -= 1900;
+	fields.tm_mon -= 1;
+	wanted = fields;
+	*ret_seconds = timegm(&fields);
+	*ret_us = us;
+	return fields.tm_mday == wanted.tm_mday; /* timegm() makes 1 March of 30 February */
+}
+
+/* The one moment at which the zone's clocks show this time. */
+static Error *
+resolve_local(const char *text, const char *zone_name, int64_t local, int64_t *ret_moment)
+{
+	AUTO(Zone) zone = NULL;
+	int64_t moments[2];
+	char first[TIME_TEXT_SIZE];
+	char second[TIME_TEXT_SIZE];
+	int count;
+
+	TRY(zone_open(zone_name, &zone));
+	count = zone_moments(zone, local, moments);
+	if (count == 0)
+		return error_hint(
+			error_new(ERR_USAGE, "time \"%s\" does not exist in time zone \"%s\"", text, zone_name),
+			"The clocks were put forward across it; write the time with a numeric offset, "
+			"such as +00.");
+	if (count == 2)
+		return error_hint(
+			error_new(ERR_USAGE, "time \"%s\" occurs twice in time zone \"%s\"", text, zone_name),
+			"The clocks were put back; write \"%s\" for the first or \"%s\" for the second.",
+			format_with_offset(moments[0] * US_PER_SECOND, (int32_t) (local - moments[0]), first),
+			format_with_offset(moments[1] * US_PER_SECOND, (int32_t) (local - moments[1]), second));
+	*ret_moment = moments[0];
+	return NULL;
+}
+
+Error *
+time_parse(const char *text, const char *zone, TimeUs *ret_time)
+{
+	const char *cursor = text;
+	int64_t seconds;
+	int us;
+
+	if (!take_date_time(&cursor, &seconds, &us))
+		return error_hint(error_new(ERR_USAGE, "invalid time \"%s\"", text), "%s", time_form);
+	while (*cursor == ' ')
+		cursor++;
+	if (*cursor != '\0')
+		zone = cursor;
+	if (zone == NULL)
+		return error_hint(error_new(ERR_USAGE, "time \"%s\" has no time zone", text),
+		                  "Add a numeric offset, as in \"%s+00\", or a zone's full name; or name the zone "
+		                  "of such times in the setting \"timezone\".",
+		                  text);
+	TRY(resolve_local(text, zone, seconds, &seconds));
+	*ret_time = seconds * US_PER_SECOND + us;
+	return NULL;
+}
+
+bool
+time_parse_utc(const char *text, TimeUs *ret_time)
+{
+	const char *cursor = text;
+	char back[TIME_TEXT_SIZE];
+	int64_t seconds;
+	TimeUs time;
+	int us;
+
+	if (!take_date_time(&cursor, &seconds, &us))
+		return false;
+	time = seconds * US_PER_SECOND + us;
+	if (strcmp(time_format_utc(time, back), text) != 0)
+		return false;
+	*ret_time = time;
+	return true;
+}

@@ -1,0 +1,217 @@
+/* Reading and durably writing local files. */
+#include "walship/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "walship/base/mem.h"
+
+Error *
+file_open_read(const char *path, int *ret_fd, struct stat *ret_stat)
+{
+	/* O_NONBLOCK: opening a FIFO must not wait for a writer that never comes. */
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+
+	if (fd < 0 && errno == ENOENT)
+		return error_new(ERR_NOT_FOUND, "file \"%s\" does not exist", path);
+	if (fd < 0)
+		return error_errno("could not open file \"%s\"", path);
+	if (fstat(fd, &status) != 0)
+		return error_errno("could not stat file \"%s\"", path);
+	if (!S_ISREG(status.st_mode))
+		return error_new(ERR_USAGE, "\"%s\" is not a regular file", path);
+	*ret_fd = fd;
+	if (ret_stat != NULL)
+		*ret_stat = status;
+	fd = -1;
+	return NULL;
+}
+
+Error *
+file_read_at(int fd, const char *path, uint64_t offset, void *data, size_t size, size_t *ret_size)
+{
+	size_t done = 0;
+
+	while (done < size)
+	{
+		ssize_t got = pread(fd, (char *) data + done, size - done, (off_t) (offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_errno("could not read file \"%s\"", path);
+		if (got == 0)
+			break;
+		done += (size_t) got;
+	}
+	*ret_size = done;
+	return NULL;
+}
+
+Error *
+file_write(int fd, const char *path, const void *data, size_t size)
+{
+	const char *next = data;
+
+	while (size > 0)
+	{
+		ssize_t put = write(fd, next, size);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return error_errno("could not write file \"%s\"", path);
+		next += put;
+		size -= (size_t) put;
+	}
+	return NULL;
+}
+
+Error *
+file_sync(int fd, const char *path)
+{
+	if (fsync(fd) != 0)
+		return error_errno("could not fsync file \"%s\"", path);
+	return NULL;
+}
+
+Error *
+file_close(int *fd, const char *path)
+{
+	int result = close(*fd);
+
+	*fd = -1;
+	if (result != 0 && errno != EINTR)
+		return error_errno("could not close file \"%s\"", path);
+	return NULL;
+}
+
+Error *
+file_read_all(const char *path, Buf *buf)
+{
+	AUTO_CLOSE int fd = -1;
+	char piece[16 * 1024];
+	size_t got = sizeof(piece);
+
+	TRY(file_open_read(path, &fd, NULL));
+	for (uint64_t offset = 0; got == sizeof(piece); offset += got)
+	{
+		TRY(file_read_at(fd, path, offset, piece, sizeof(piece), &got));
+		buf_append(buf, piece, got);
+		if (buf->overflowed)
+			return error_new(ERR_CORRUPT, "file \"%s\" is longer than %zu bytes", path, buf->cap);
+	}
+	return NULL;
+}
+
+static bool
+is_same_file(int fd, const char *path)
+{
+	struct stat by_fd;
+	struct stat by_path;
+
+	return fstat(fd, &by_fd) == 0 && lstat(path, &by_path) == 0 && by_fd.st_dev == by_path.st_dev &&
+	       by_fd.st_ino == by_path.st_ino;
+}
+
+/* How often another process may finish or give up between our open and our lock. */
+#define TAKE_OVER_TRIES 100
+
+static Error *
+open_locked(const char *temporary, int *ret_fd)
+{
+	for (int i = 0; i < TAKE_OVER_TRIES; i++)
+	{
+		AUTO_CLOSE int fd = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+		struct stat status;
+
+		if (fd < 0)
+			return error_errno("could not create file \"%s\"", temporary);
+		if (fstat(fd, &status) != 0)
+			return error_errno("could not look at \"%s\"", temporary);
+		if (!S_ISREG(status.st_mode))
+			return error_new(ERR_USAGE, "\"%s\" exists and is not a regular file", temporary);
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+			return error_new(ERR_TRANSIENT, "file \"%s\" is being written by another process", temporary);
+
+		/* Its owner may have renamed or removed it before we had the lock. */
+		if (!is_same_file(fd, temporary))
+			continue;
+		*ret_fd = fd;
+		fd = -1;
+		return NULL;
+	}
+	return error_new(ERR_TRANSIENT, "file \"%s\" is being written by other processes", temporary);
+}
+
+Error *
+file_open_temporary(const char *temporary, mode_t mode, int *ret_fd)
+{
+	AUTO_CLOSE int fd = -1;
+
+	TRY(open_locked(temporary, &fd));
+	if (ftruncate(fd, 0) != 0 || fchmod(fd, mode) != 0)
+		return error_errno("could not prepare file \"%s\"", temporary);
+	*ret_fd = fd;
+	fd = -1;
+	return NULL;
+}
+
+/* The lock is held until the name is gone: without it the name may be another process's. */
+static Error *
+write_and_rename(int fd, const char *temporary, const char *path, const void *data, size_t size)
+{
+	Error *error = file_write(fd, temporary, data, size);
+
+	if (error == NULL)
+		error = file_sync(fd, temporary);
+	if (error == NULL && rename(temporary, path) != 0)
+		error = error_errno("could not rename \"%s\" to \"%s\"", temporary, path);
+	if (error != NULL)
+		(void) unlink(temporary);
+	return error;
+}
+
+Error *
+file_replace(const char *path, const void *data, size_t size, mode_t mode)
+{
+	AUTO_FREE char *temporary = mem_printf("%s.walship-tmp", path);
+	AUTO_FREE char *directory = path_parent(path);
+	AUTO_CLOSE int fd = -1;
+
+	TRY(file_open_temporary(temporary, mode, &fd));
+	TRY(write_and_rename(fd, temporary, path, data, size));
+	TRY(file_close(&fd, path));
+	return dir_sync(directory);
+}
+
+Error *
+file_rename_durably(const char *from, const char *to)
+{
+	AUTO_FREE char *directory = path_parent(to);
+
+	if (rename(from, to) != 0)
+		return error_errno("could not rename \"%s\" to \"%s\"", from, to);
+	return dir_sync(directory);
+}
+
+Error *
+file_remove(const char *path)
+{
+	if (unlink(path) != 0 && errno != ENOENT)
+		return error_errno("could not remove file \"%s\"", path);
+	return NULL;
+}
+
+bool
+file_exists(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0;
+}

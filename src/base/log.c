@@ -1,0 +1,100 @@
+/* Lines on stderr, as text or JSON. */
+#include "walship/base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "walship/base/buf.h"
+#include "walship/base/clock.h"
+#include "walship/base/json.h"
+#include "walship/base/mem.h"
+
+#define LINE_MAX_SIZE (256 * 1024)
+
+/* Longer ones are cut: a line that does not fit would be lost, and JSON needs up to six bytes for one. */
+#define MESSAGE_MAX (16 * 1024)
+
+/* Set once by main, before there is a second thread. */
+static struct
+{
+	LogLevel level;
+	LogFormat format;
+} log_settings = {LOG_INFO, LOG_TEXT};
+
+void
+log_configure(LogLevel level, LogFormat format)
+{
+	log_settings.level = level;
+	log_settings.format = format;
+}
+
+bool
+log_enabled(LogLevel level)
+{
+	return level <= log_settings.level;
+}
+
+/* PostgreSQL's words for them: they stand in the server's log between its own lines. */
+static const char *
+level_name(LogLevel level)
+{
+	static const char *const names[] = {"ERROR", "WARNING", "INFO", "DEBUG"};
+
+	return names[level];
+}
+
+static void
+format_text(Buf *line, LogLevel level, const char *message, const char *hint)
+{
+	buf_printf(line, "walship: %s:  %s\n", level_name(level), message);
+	if (hint != NULL)
+		buf_printf(line, "walship: HINT:  %s\n", hint);
+}
+
+static void
+format_json(Buf *line, LogLevel level, const char *message, const char *hint)
+{
+	AUTO(Json) object = json_new_object();
+
+	json_add_time(object, "time", clock_now());
+	json_add_string(object, "level", level_name(level));
+	json_add_string(object, "message", message);
+	if (hint != NULL)
+		json_add_string(object, "hint", hint);
+	json_print(object, true, line);
+}
+
+void
+log_line(LogLevel level, const char *hint, const char *format, ...)
+{
+	if (!log_enabled(level))
+		return;
+
+	va_list arguments;
+	AUTO_BUF(line, LINE_MAX_SIZE);
+
+	va_start(arguments, format);
+	AUTO_FREE char *message = mem_vprintf(format, arguments);
+	va_end(arguments);
+	AUTO_FREE char *short_hint = hint == NULL ? NULL : mem_strndup(hint, MESSAGE_MAX);
+
+	if (strlen(message) > MESSAGE_MAX)
+		message[MESSAGE_MAX] = '\0';
+
+	if (log_settings.format == LOG_JSON)
+		format_json(&line, level, message, short_hint);
+	else
+		format_text(&line, level, message, short_hint);
+
+	/* One write per line, so that threads and processes do not mix theirs. */
+	(void) fwrite(line.data, 1, line.size, stderr);
+	(void) fflush(stderr);
+}
+
+void
+log_of_error(LogLevel level, const Error *error)
+{
+	log_line(level, error_get_hint(error), "%s", error_message(error));
+}

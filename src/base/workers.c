@@ -1,0 +1,210 @@
+/* A pool of threads with one queue. */
+#include "walship/base/workers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "walship/base/cancel.h"
+#include "walship/base/mem.h"
+
+typedef struct Job
+{
+	struct Job *next;
+	WorkersJob run;
+	void *argument;
+	void (*free_argument)(void *);
+	uint64_t sequence;
+} Job;
+
+struct Workers
+{
+	pthread_mutex_t mutex;
+	pthread_cond_t work;  /* there is a job, or the end */
+	pthread_cond_t quiet; /* the last job has ended */
+	pthread_t *threads;
+	int n_threads;
+	Job *first;
+	Job **last;
+	uint64_t submitted;
+	uint64_t unfinished; /* queued or running */
+	Error *error;        /* of the failed job with the lowest sequence number */
+	uint64_t error_sequence;
+	bool ending;
+};
+
+static void
+job_free(Job *job)
+{
+	if (job->free_argument != NULL)
+		job->free_argument(job->argument);
+	free(job);
+}
+
+static Job *
+take_job(Workers *workers)
+{
+	Job *job = workers->first;
+
+	workers->first = job->next;
+	if (workers->first == NULL)
+		workers->last = &workers->first;
+	return job;
+}
+
+/*
+ * The lowest sequence number wins, so that what is reported does not depend on
+ * timing; but one that was only cancelled because of another's failure never does.
+ */
+static bool
+is_more_telling(const Workers *workers, const Error *error, uint64_t sequence)
+{
+	bool cancelled = error_is(error, ERR_CANCELLED);
+
+	if (workers->error == NULL)
+		return true;
+	if (cancelled != error_is(workers->error, ERR_CANCELLED))
+		return !cancelled;
+	return sequence < workers->error_sequence;
+}
+
+static void
+keep_error(Workers *workers, Error *error, uint64_t sequence)
+{
+	if (!is_more_telling(workers, error, sequence))
+	{
+		error_free(error);
+		return;
+	}
+	error_free(workers->error);
+	workers->error = error;
+	workers->error_sequence = sequence;
+}
+
+static void
+run_job(Workers *workers, Job *job)
+{
+	bool skip = workers->error != NULL || workers->ending;
+	Error *error = NULL;
+
+	(void) pthread_mutex_unlock(&workers->mutex);
+	if (!skip)
+		error = job->run(job->argument);
+	uint64_t sequence = job->sequence;
+	job_free(job);
+	(void) pthread_mutex_lock(&workers->mutex);
+
+	if (error != NULL)
+		keep_error(workers, error, sequence);
+	if (--workers->unfinished == 0)
+		(void) pthread_cond_broadcast(&workers->quiet);
+}
+
+static void *
+worker_main(void *argument)
+{
+	Workers *workers = argument;
+
+	(void) pthread_mutex_lock(&workers->mutex);
+	for (;;)
+	{
+		while (workers->first == NULL && !workers->ending)
+			(void) pthread_cond_wait(&workers->work, &workers->mutex);
+		if (workers->first == NULL)
+			break;
+		run_job(workers, take_job(workers));
+	}
+	(void) pthread_mutex_unlock(&workers->mutex);
+	return NULL;
+}
+
+Workers *
+workers_new(int threads)
+{
+	Workers *workers = NEW(Workers);
+
+	(void) pthread_mutex_init(&workers->mutex, NULL);
+	(void) pthread_cond_init(&workers->work, NULL);
+	(void) pthread_cond_init(&workers->quiet, NULL);
+	workers->last = &workers->first;
+	workers->threads = NEW_ARRAY(pthread_t, (size_t) threads);
+	for (int i = 0; i < threads; i++)
+	{
+		if (pthread_create(&workers->threads[i], NULL, worker_main, workers) != 0)
+			break;
+		workers->n_threads++;
+	}
+	/* Fewer threads than asked for are only slower; none at all is like being out of memory. */
+	if (workers->n_threads == 0)
+		abort();
+	return workers;
+}
+
+void
+workers_submit(Workers *workers, WorkersJob run, void *argument, void (*free_argument)(void *))
+{
+	Job *job = NEW(Job);
+
+	job->run = run;
+	job->argument = argument;
+	job->free_argument = free_argument;
+	(void) pthread_mutex_lock(&workers->mutex);
+	job->sequence = workers->submitted++;
+	workers->unfinished++;
+	*workers->last = job;
+	workers->last = &job->next;
+	(void) pthread_cond_signal(&workers->work);
+	(void) pthread_mutex_unlock(&workers->mutex);
+}
+
+Error *
+workers_wait(Workers *workers)
+{
+	(void) pthread_mutex_lock(&workers->mutex);
+	while (workers->unfinished > 0)
+		(void) pthread_cond_wait(&workers->quiet, &workers->mutex);
+
+	Error *error = MOVE(workers->error);
+
+	(void) pthread_mutex_unlock(&workers->mutex);
+	return error;
+}
+
+bool
+workers_failed(Workers *workers)
+{
+	(void) pthread_mutex_lock(&workers->mutex);
+	bool failed = workers->error != NULL || workers->ending;
+	(void) pthread_mutex_unlock(&workers->mutex);
+	return failed || cancel_requested();
+}
+
+void
+workers_free(Workers *workers)
+{
+	if (workers == NULL)
+		return;
+	(void) pthread_mutex_lock(&workers->mutex);
+	workers->ending = true;
+	(void) pthread_cond_broadcast(&workers->work);
+	(void) pthread_mutex_unlock(&workers->mutex);
+	for (int i = 0; i < workers->n_threads; i++)
+		(void) pthread_join(workers->threads[i], NULL);
+	error_free(workers->error);
+	(void) pthread_cond_destroy(&workers->work);
+	(void) pthread_cond_destroy(&workers->quiet);
+	(void) pthread_mutex_destroy(&workers->mutex);
+	free(workers->threads);
+	free(workers);
+}
+
+int
+workers_cpu_count(void)
+{
+	cpu_set_t set;
+	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+	return count > 0 ? count : 1;
+}

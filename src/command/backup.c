@@ -1,0 +1,186 @@
+/*
+ * walship backup: a base backup of a live server over the replication protocol.
+ * How it is taken: walship/archive/backup_take.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "context.h"
+#include "progress.h"
+#include "walship/archive/backup_take.h"
+#include "walship/base/clock.h"
+#include "walship/base/log.h"
+#include "walship/base/mem.h"
+#include "walship/base/size.h"
+#include "walship/pg/backup_stream.h"
+#include "walship/pg/server.h"
+
+#define EXIT_CHECKS_FAILED 8
+#define NOTE_MAX           4096
+#define STALE_AFTER_US     (INT64_C(24) * 3600 * 1000000)
+
+static const CommandOption options[] = {
+	{"fast", OPTION_FLAG, NULL, "ask the server for an immediate checkpoint instead of a spread one"},
+	{"max-rate", OPTION_VALUE, "RATE", "bytes per second that the server may send, 32kB to 1GB"},
+	{"note", OPTION_VALUE, "TEXT", "a note that is kept with the backup"},
+	{"label", OPTION_VALUE, "TEXT",
+     "the server's label of the backup (default: walship and the backup's id)"},
+	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+	{"json", OPTION_FLAG, NULL, "print the backup's record instead of one line"},
+};
+
+static Error *
+read_max_rate(const char *text, uint32_t *ret_max_rate_kb)
+{
+	uint64_t bytes;
+
+	if (text == NULL)
+		return NULL;
+	if (!size_parse(text, &bytes) || bytes / 1024 < BACKUP_RATE_MIN_KB || bytes / 1024 > BACKUP_RATE_MAX_KB)
+		return error_hint(
+			error_new(ERR_USAGE, "--max-rate \"%s\" is no rate between 32kB and 1GB per second", text),
+			"Write a size, for instance 50MB.");
+	*ret_max_rate_kb = (uint32_t) (bytes / 1024);
+	return NULL;
+}
+
+static Error *
+read_note(const char *text, const char **ret_note)
+{
+	if (text != NULL && strlen(text) > NOTE_MAX)
+		return error_new(ERR_USAGE, "--note is longer than %d bytes", NOTE_MAX);
+	*ret_note = text;
+	return NULL;
+}
+
+static Error *
+read_options(const Invocation *invocation, BackupOptions *backup)
+{
+	const Settings *settings = invocation_settings(invocation);
+	const char *system = settings_text(settings, SETTING_system);
+
+	backup->walship_version = WALSHIP_VERSION;
+	backup->fast_checkpoint = invocation_flag(invocation, "fast");
+	backup->label = invocation_value(invocation, "label");
+	backup->part_size = settings_bytes(settings, SETTING_part_size);
+	TRY(read_max_rate(invocation_value(invocation, "max-rate"), &backup->max_rate_kb));
+	TRY(read_note(invocation_value(invocation, "note"), &backup->note));
+	TRY(context_compression(settings, &backup->compression));
+
+	/* The other value is "auto": whatever the server says. */
+	(void) str_to_uint64(system, &backup->system_identifier);
+	return NULL;
+}
+
+static void
+show_progress(void *context, BackupPhase phase, uint64_t done, uint64_t total)
+{
+	static const char *const names[] = {
+		[BACKUP_CHECKPOINT] = "waiting for the server's checkpoint",
+		[BACKUP_COPY] = "copying",
+		[BACKUP_WAL] = "waiting for the last WAL",
+	};
+
+	progress_set(context, names[phase], done, total);
+}
+
+static void
+print_json(const BackupRecord *record)
+{
+	AUTO_BUF(text, BACKUP_RECORD_MAX);
+
+	backup_record_print(record, &text);
+	(void) fputs(text.data, stdout);
+}
+
+/* "20261120T023007Z-9f3c: 1.2 GiB in 34.5 s, stored 310.0 MiB, WAL 0/2000028 to 0/2000100" */
+static void
+print_line(const BackupRecord *record)
+{
+	uint64_t stored = record->manifest_stored_size;
+	char size[SIZE_TEXT_SIZE];
+	char stored_size[SIZE_TEXT_SIZE];
+	char duration[SIZE_TEXT_SIZE];
+	char start[LSN_TEXT_SIZE];
+	char stop[LSN_TEXT_SIZE];
+
+	for (size_t i = 0; i < record->n_parts; i++)
+		stored += record->parts[i].stored_size;
+	(void) printf("%s: %s in %s, stored %s, WAL %s to %s\n", record->id,
+	              size_format(record->files_size, size), duration_format(record->duration_ms, duration),
+	              size_format(stored, stored_size), lsn_format(record->start_lsn, start),
+	              lsn_format(record->stop_lsn, stop));
+}
+
+static void
+report(Invocation *invocation, const BackupRecord *record)
+{
+	if (record->server_version / 10000 > SERVER_MAJOR_MAX)
+		log_warning(
+			"PostgreSQL %d is newer than this walship: the backup is kept, but its WAL may not be understood",
+			record->server_version / 10000);
+	if (invocation_flag(invocation, "json"))
+		print_json(record);
+	else
+		print_line(record);
+	if (record->page_errors)
+	{
+		log_line(
+			LOG_ERROR,
+			"The server's log names the files. The backup is kept and marked; recover prefers any other one.",
+			"the server found pages with wrong checksums during backup \"%s\"", record->id);
+		invocation_set_status(invocation, EXIT_CHECKS_FAILED);
+	}
+}
+
+/* What killed backups left; a backup that is still running began later than this. */
+static void
+sweep(Store *store)
+{
+	AUTO(Error) error = store_tidy(store, "", clock_now() - STALE_AFTER_US);
+
+	if (error != NULL)
+		log_of_error(LOG_WARNING, error);
+}
+
+static Error *
+run(Invocation *invocation)
+{
+	AUTO(Store) store = NULL;
+	AUTO(Progress) progress = NULL;
+	AUTO(BackupRecord) record = NULL;
+	AUTO_STRLIST warnings = {0};
+	BackupOptions backup = {.progress = show_progress};
+
+	TRY(read_options(invocation, &backup));
+	TRY(progress_new(invocation_value(invocation, "progress"), "backup", &progress));
+	TRY(context_open_store(invocation_settings(invocation), &store));
+	sweep(store);
+	backup.store = store;
+	backup.context = progress;
+
+	Error *error = backup_take(&backup, &warnings, &record);
+
+	progress_clear(progress);
+	for (size_t i = 0; i < warnings.count; i++)
+		log_warning("%s", warnings.items[i]);
+	if (error == NULL)
+		report(invocation, record);
+	return error;
+}
+
+extern const Command command_backup;
+const Command command_backup = {
+	.name = "backup",
+	.summary = "takes a base backup of a running server",
+	.arguments = "",
+	.description =
+		"Connects with libpq's own means (PGHOST, PGPORT, PGUSER, PGSERVICE, ~/.pgpass) as a role with the attribute\n"
+		"REPLICATION, on PostgreSQL 13 or later, primary or standby. The backup brings its own WAL along and waits\n"
+		"for no archiver. Exit 8 means that the backup was taken, but the server found damaged pages in it.",
+	.options = options,
+	.n_options = lengthof(options),
+	.run = run,
+};

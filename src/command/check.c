@@ -1,0 +1,242 @@
+/* walship check: is everything in place, before it is needed at night? */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "context.h"
+#include "walship/base/clock.h"
+#include "walship/base/file.h"
+#include "walship/base/json.h"
+#include "walship/base/log.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+#include "walship/store/file_store.h"
+
+#define STATUS_CHECKS_FAILED 8
+#define REPORT_FORMAT        1
+#define STORE_PATIENCE_MS    10000
+#define REPORT_MAX           (256 * 1024)
+
+/* One permanent object, never removed: credentials may be allowed to add only. */
+#define PROBE_KEY "walship-check.json"
+
+typedef struct Report
+{
+	Json *root;  /* {format, checks, ok}: docs/json.md */
+	Json *items; /* its checks: {check, ok, detail, hint} */
+	int failed;
+} Report;
+
+static void
+note(Report *report, const char *check, Error *error, const char *detail)
+{
+	Json *item = json_append_object(report->items);
+
+	json_add_string(item, "check", check);
+	json_add_bool(item, "ok", error == NULL);
+	json_add_string(item, "detail", error == NULL ? detail : error_message(error));
+	if (error != NULL && error_get_hint(error) != NULL)
+		json_add_string(item, "hint", error_get_hint(error));
+	report->failed += error != NULL;
+	error_free(error);
+}
+
+static void
+check_settings(const Settings *settings, Report *report)
+{
+	const char *path = settings_config_path(settings);
+	Compression compression;
+
+	note(report, "settings", context_compression(settings, &compression),
+	     path == NULL ? "no settings file; environment and options only" : path);
+}
+
+static void
+check_data_directory(const Settings *settings, const char *directory, Report *report)
+{
+	AUTO_FREE char *detail = NULL;
+	PgControl control;
+	Error *error;
+	uint64_t system;
+
+	if (directory == NULL)
+	{
+		note(report, "data directory", NULL, "none given (--pgdata); not looked at");
+		return;
+	}
+	error = context_read_control(directory, &control);
+	if (error == NULL)
+		error = context_system(settings, directory, &system);
+	if (error == NULL)
+		detail = mem_printf("%s: PostgreSQL %d, system %" PRIu64 ", segments of %" PRIu32 " MB", directory,
+		                    control.major, control.system_identifier, control.segment_size / (1024 * 1024));
+	note(report, "data directory", error, detail);
+}
+
+/* Without it everything works, but every push on a later timeline looks at all its ancestors again. */
+static Error *
+try_state_directory(const char *directory)
+{
+	AUTO_FREE char *probe = path_join(directory, "walship-check");
+
+	TRY(file_replace(probe, "", 0, 0600));
+	return file_remove(probe);
+}
+
+static void
+check_state_directory(const Settings *settings, Report *report)
+{
+	const char *directory = settings_text(settings, SETTING_state_dir);
+
+	note(report, "state directory",
+	     error_hint(try_state_directory(directory),
+	                "Create it for the server's user: install -d -o postgres %s", directory),
+	     directory);
+}
+
+static Error *
+read_probe(Store *store, Buf *into)
+{
+	AUTO(Sink) sink = buf_sink_new(into);
+
+	return store_get(store, PROBE_KEY, 0, STORE_TO_END, sink);
+}
+
+/* Writes, reads back, and proves that nothing is overwritten. */
+static Error *
+try_store(Store *store, PutMode first, Buf *report)
+{
+	static const char text[] =
+		"{\"format\": 1, \"purpose\": \"walship check writes this once and keeps it\"}\n";
+	Slice slice = slice_of_memory(text, sizeof(text) - 1);
+	AUTO_BUF(got, 64 * 1024);
+
+	Error *error = store_put(store, PROBE_KEY, &slice, 1, first);
+
+	if (error != NULL && !error_is(error, ERR_EXISTS))
+		return error;
+	error_free(error);
+	TRY(read_probe(store, &got));
+	if (got.size != slice.size || memcmp(got.data, text, got.size) != 0)
+		return error_new(ERR_CORRUPT, "object \"%s\" does not read back as it was written", PROBE_KEY);
+
+	TRY(store_probe(store, PROBE_KEY, &slice, report));
+
+	error = store_put(store, PROBE_KEY, &slice, 1, PUT_IF_ABSENT);
+	if (error == NULL)
+		return error_new(ERR_CORRUPT, "store lets object \"%s\" be overwritten", PROBE_KEY);
+	if (!error_is(error, ERR_EXISTS))
+		return error;
+	error_free(error);
+	return NULL;
+}
+
+static void
+check_store(const Settings *settings, Report *report)
+{
+	AUTO(Store) store = NULL;
+	AUTO_FREE char *url = NULL;
+	AUTO_BUF(learned, REPORT_MAX);
+	int64_t began_ms = clock_monotonic_ms();
+	StoreLimits limits = {.deadline_ms = began_ms + STORE_PATIENCE_MS};
+
+	/* A bucket's policy may forbid to overwrite, and looks at that first; a directory must be written to. */
+	PutMode first = context_store_is_s3(settings) ? PUT_IF_ABSENT : PUT_REPLACE;
+	Error *error = context_open_store_within(settings, &limits, &store);
+
+	if (error == NULL)
+		error = try_store(store, first, &learned);
+	if (error == NULL)
+		url = mem_printf("%s: written, read back, not overwritten, in %" PRId64 " ms%s%s", store_url(store),
+		                 clock_monotonic_ms() - began_ms, learned.size > 0 ? "; " : "",
+		                 learned.size > 0 ? learned.data : "");
+	note(report, "store", error, url);
+}
+
+static Error *
+create_store(const Settings *settings)
+{
+	const char *directory;
+
+	/* A bucket is made at the provider, and needs no marker: it cannot be unmounted. */
+	if (context_store_is_s3(settings))
+		return NULL;
+	TRY(context_store_directory(settings, &directory));
+	return file_store_create(directory);
+}
+
+static void
+print_text(const Report *report)
+{
+	for (const Json *item = json_first(report->items); item != NULL; item = json_next(item))
+	{
+		bool ok = false;
+		const char *hint = json_string_value(json_get(item, "hint"));
+
+		error_free(json_get_bool(item, "ok", &ok));
+		printf("%-6s %-16s %s\n", ok ? "ok" : "FAILED", json_string_value(json_get(item, "check")),
+		       json_string_value(json_get(item, "detail")));
+		if (hint != NULL)
+			printf("       %-16s %s\n", "", hint);
+	}
+}
+
+static void
+print_json(const Report *report)
+{
+	AUTO_BUF(text, REPORT_MAX);
+
+	json_print(report->root, false, &text);
+	(void) fwrite(text.data, 1, text.size, stdout);
+}
+
+static Error *
+run(Invocation *invocation)
+{
+	const Settings *settings = invocation_settings(invocation);
+	const char *given = invocation_value(invocation, "pgdata");
+	AUTO_FREE char *directory = given != NULL ? mem_strdup(given) : context_data_directory(NULL);
+	AUTO(Json) root = json_new_object();
+	Report report = {.root = root};
+
+	json_add_int(root, "format", REPORT_FORMAT);
+	report.items = json_add_array(root, "checks");
+	if (invocation_flag(invocation, "create"))
+		TRY(create_store(settings));
+	check_settings(settings, &report);
+	check_data_directory(settings, directory, &report);
+	check_state_directory(settings, &report);
+	check_store(settings, &report);
+
+	json_add_bool(root, "ok", report.failed == 0);
+	if (invocation_flag(invocation, "json"))
+		print_json(&report);
+	else
+		print_text(&report);
+	if (report.failed > 0)
+		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
+	return NULL;
+}
+
+static const CommandOption options[] = {
+	{"create", OPTION_FLAG, NULL, "make the store's directory and its marker first"},
+	{"pgdata", OPTION_VALUE, "DIR",
+     "the server's data directory (default: the working directory, if it is one)"},
+	{"json", OPTION_FLAG, NULL, "print the results as JSON"},
+};
+
+extern const Command command_check;
+const Command command_check = {
+	.name = "check",
+	.summary = "looks whether settings, data directory and store are as they must be",
+	.arguments = "",
+	.description =
+		"Exit 0: everything is in place. Exit 8: something is not; stdout says what, and what to do.\n"
+		"Run it as the user that runs the server.",
+	.options = options,
+	.n_options = lengthof(options),
+	.run = run,
+};

@@ -1,0 +1,190 @@
+/* Finds the command, understands its line, runs it, and makes an exit status of what came of it. */
+#include "command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "context.h"
+#include "help.h"
+#include "invocation.h"
+#include "walship/base/cancel.h"
+#include "walship/base/log.h"
+#include "walship/base/mem.h"
+
+#define PROGRAM_PATH_MAX 4096
+
+/* The contract: docs/operations.md, "Exit codes". */
+static int
+status_of_kind(ErrorKind kind)
+{
+	static const int statuses[] = {
+		[ERR_NOT_FOUND] = 1, [ERR_USAGE] = 2,   [ERR_EXISTS] = 3, [ERR_TRANSIENT] = 4,
+		[ERR_DENIED] = 5,    [ERR_CORRUPT] = 6, [ERR_SYSTEM] = 7, [ERR_CANCELLED] = 4,
+	};
+
+	return statuses[kind];
+}
+
+static int
+status_of(const Invocation *invocation, const Error *error)
+{
+	int status = -1;
+
+	if (error != NULL && invocation->command->error_status != NULL)
+		status = invocation->command->error_status(invocation, error);
+	if (status >= 0)
+		return status;
+	if (invocation->status >= 0)
+		return invocation->status;
+	return error == NULL ? 0 : status_of_kind(error_kind(error));
+}
+
+/* Whoever sent the signal sees that it worked: the exit status says "killed by". */
+static void
+die_of_signal(int signal_number)
+{
+	sigset_t set;
+
+	(void) signal(signal_number, SIG_DFL);
+	(void) sigemptyset(&set);
+	(void) sigaddset(&set, signal_number);
+	(void) raise(signal_number);
+	(void) pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static char *
+program_path(const char *argv0)
+{
+	char path[PROGRAM_PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	return length > 0 ? mem_strndup(path, (size_t) length) : mem_strdup(argv0);
+}
+
+static LogLevel
+log_level_of(const char *name)
+{
+	static const struct
+	{
+		const char *name;
+		LogLevel level;
+	} levels[] = {{"error", LOG_ERROR}, {"warning", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
+
+	for (size_t i = 0; i < lengthof(levels); i++)
+		if (strcmp(levels[i].name, name) == 0)
+			return levels[i].level;
+	return LOG_INFO;
+}
+
+static Error *
+load_settings(Invocation *invocation)
+{
+	SettingsSources sources = {
+		.config_path = invocation->config_path,
+		.cluster = invocation->cluster,
+		.environment = environ,
+		.flags = invocation->flags,
+		.n_flags = invocation->n_flags,
+	};
+
+	TRY(settings_load(&sources, &invocation->settings));
+
+	bool json = strcmp(settings_text(invocation->settings, SETTING_log_format), "json") == 0;
+
+	log_configure(log_level_of(settings_text(invocation->settings, SETTING_log_level)),
+	              json ? LOG_JSON : LOG_TEXT);
+	return NULL;
+}
+
+static Error *
+run_command(Invocation *invocation, int argc, char **argv)
+{
+	TRY(invocation_parse(invocation, argc, argv));
+	if (invocation->help)
+	{
+		help_print_command(invocation->command);
+		return NULL;
+	}
+	TRY(load_settings(invocation));
+	TRY(cancel_init());
+	TRY(invocation->command->run(invocation));
+
+	/* What could not be printed was not delivered: a full disk must not look like success. */
+	if (fflush(stdout) != 0)
+		return error_errno("could not write to standard output");
+	return NULL;
+}
+
+static int
+run_and_report(const Command *command, int argc, char **argv)
+{
+	Invocation invocation = {.command = command, .status = -1, .program = program_path(argv[0])};
+	AUTO(Error) error = run_command(&invocation, argc - 2, argv + 2);
+	int status = status_of(&invocation, error);
+	bool die = error_is(error, ERR_CANCELLED) && cancel_requested() && status != 0 &&
+	           (command->error_status == NULL || command->error_status(&invocation, error) < 0);
+
+	if (error != NULL)
+	{
+		bool normal = command->absence_is_normal && error_is(error, ERR_NOT_FOUND);
+
+		(void) fflush(stdout);
+		log_of_error(normal ? LOG_DEBUG : LOG_ERROR, error);
+	}
+	invocation_release(&invocation);
+	if (die)
+		die_of_signal(cancel_signal());
+	return status;
+}
+
+/* Whatever was meant: as a restore_command this must not look like the end of the archive. */
+static int
+status_without_command(void)
+{
+	return context_in_archive_recovery(".") ? STATUS_STOP_RECOVERY : status_of_kind(ERR_USAGE);
+}
+
+static int
+unknown_command(const char *name)
+{
+	const char *names[32];
+
+	for (size_t i = 0; i < n_commands && i < lengthof(names); i++)
+		names[i] = commands[i]->name;
+
+	const char *nearest = str_nearest(name, names, n_commands);
+	AUTO_FREE char *hint = nearest != NULL ? mem_printf("Did you mean \"walship %s\"?", nearest)
+	                                       : mem_strdup("Try \"walship --help\".");
+
+	log_line(LOG_ERROR, hint, "unknown command \"%s\"", name);
+	return status_without_command();
+}
+
+int
+command_main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (name == NULL)
+	{
+		log_line(LOG_ERROR, "Try \"walship --help\".", "no command was given");
+		return status_without_command();
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+	{
+		help_print_overview();
+		return 0;
+	}
+	if (strcmp(name, "--version") == 0)
+	{
+		printf("walship %s\n", WALSHIP_VERSION);
+		return 0;
+	}
+
+	const Command *command = command_find(name);
+
+	return command == NULL ? unknown_command(name) : run_and_report(command, argc, argv);
+}

@@ -1,0 +1,71 @@
+/*
+ * Commands: each file exports one const Command; main looks it up, parses the
+ * options by its table and runs it.  What a command prints on stdout is data,
+ * on stderr it is talk (walship/base/log.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "walship/base/error.h"
+#include "walship/config/settings.h"
+
+/* Of fetch, or of what may have been meant as one, during archive recovery. */
+#define STATUS_STOP_RECOVERY 200
+
+typedef enum OptionKind
+{
+	OPTION_FLAG,  /* --name */
+	OPTION_VALUE, /* --name VALUE or --name=VALUE */
+	OPTION_MANY,  /* like OPTION_VALUE, may be repeated */
+} OptionKind;
+
+typedef struct CommandOption
+{
+	const char *name; /* without "--" */
+	OptionKind kind;
+	const char *value_name; /* in --help: "TIME" */
+	const char *help;
+} CommandOption;
+
+/* What the command line said. */
+typedef struct Invocation Invocation;
+
+typedef struct Command
+{
+	const char *name;
+	const char *summary;     /* one line, for "walship --help" */
+	const char *arguments;   /* "PATH", "NAME DEST", "" */
+	const char *description; /* paragraph for "walship NAME --help" */
+	int n_arguments;         /* exactly so many */
+	const CommandOption *options;
+	size_t n_options;
+
+	/*
+	 * The exit status for an error, when it is not the one of its kind; -1 leaves
+	 * it at that.  Also called for wrong arguments and settings, with an
+	 * invocation that holds what could be understood.  May be NULL.
+	 */
+	int (*error_status)(const Invocation *invocation, const Error *error);
+
+	bool absence_is_normal; /* ERR_NOT_FOUND is an answer, not a fault: said at log level debug */
+
+	Error *(*run)(Invocation *invocation);
+} Command;
+
+bool invocation_flag(const Invocation *invocation, const char *option);
+const char *invocation_value(const Invocation *invocation, const char *option); /* NULL when not given */
+size_t invocation_count(const Invocation *invocation, const char *option);      /* of an OPTION_MANY */
+const char *invocation_nth(const Invocation *invocation, const char *option, size_t n);
+const char *invocation_argument(const Invocation *invocation, int n); /* NULL when not given */
+const char *invocation_program(const Invocation *invocation);         /* absolute path of this program */
+const Settings *invocation_settings(const Invocation *invocation);
+
+/*
+ * Exit with this status instead of the one of the error's kind (or 0): for the
+ * codes that commands decide, 8, 9 and 200.
+ */
+void invocation_set_status(Invocation *invocation, int status);
+
+int command_main(int argc, char **argv);

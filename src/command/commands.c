@@ -1,0 +1,35 @@
+/* The table of commands, in the order of "walship --help". */
+#include "commands.h"
+
+#include <string.h>
+
+extern const Command command_push;
+extern const Command command_fetch;
+extern const Command command_backup;
+extern const Command command_list;
+extern const Command command_recover;
+extern const Command command_check;
+extern const Command command_config;
+
+/* clang-format off */
+const Command *const commands[] = {
+	&command_push,
+	&command_fetch,
+	&command_backup,
+	&command_list,
+	&command_recover,
+	&command_check,
+	&command_config,
+};
+/* clang-format on */
+
+const size_t n_commands = lengthof(commands);
+
+const Command *
+command_find(const char *name)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}

@@ -1,0 +1,301 @@
+/* From settings to the values that the folders below take. */
+#include "context.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "walship/archive/catalog.h"
+#include "walship/base/cancel.h"
+#include "walship/base/file.h"
+#include "walship/base/log.h"
+#include "walship/base/mem.h"
+#include "walship/base/strs.h"
+#include "walship/store/file_store.h"
+#include "walship/store/s3_store.h"
+
+#define FILE_SCHEME "file://"
+#define S3_SCHEME   "s3://"
+
+/* Someone waits for push and fetch, and asks again; nobody for a backup, which begins from scratch. */
+#define CONNECT_HURRIED_MS 3000
+#define CONNECT_PATIENT_MS 10000
+#define RETRY_UNLIMITED_MS (INT64_C(1) << 50)
+
+/* A torn pg_control is whole again within one write of 8 kB. */
+#define CONTROL_ATTEMPTS 5
+#define CONTROL_PAUSE_MS 20
+
+static Error *
+store_setting(const Settings *settings, const char **ret_url)
+{
+	*ret_url = settings_text(settings, SETTING_store);
+	if (*ret_url != NULL)
+		return NULL;
+	return error_hint(
+		error_new(ERR_USAGE, "setting \"store\" is not set"),
+		"Write \"store = s3://bucket/prefix\" or \"store = file:///directory\" into the settings "
+		"file, or give --store or WALSHIP_STORE.");
+}
+
+bool
+context_store_is_s3(const Settings *settings)
+{
+	const char *url = settings_text(settings, SETTING_store);
+
+	return url != NULL && str_starts_with(url, S3_SCHEME);
+}
+
+Error *
+context_store_directory(const Settings *settings, const char **ret_directory)
+{
+	const char *url;
+
+	TRY(store_setting(settings, &url));
+	if (!str_starts_with(url, FILE_SCHEME "/"))
+		return error_hint(error_new(ERR_USAGE, "store \"%s\" is of no known kind", url),
+		                  "A bucket is written s3://bucket/prefix, a directory file:///directory, with three "
+		                  "slashes.");
+	*ret_directory = url + strlen(FILE_SCHEME);
+	return NULL;
+}
+
+static void
+tell_notice(void *context, const char *message)
+{
+	(void) context;
+	log_warning("%s", message);
+}
+
+static S3PathStyle
+path_style(const Settings *settings)
+{
+	const char *text = settings_text(settings, SETTING_s3_path_style);
+
+	if (strcmp(text, "on") == 0)
+		return S3_PATH_STYLE_ON;
+	return strcmp(text, "off") == 0 ? S3_PATH_STYLE_OFF : S3_PATH_STYLE_AUTO;
+}
+
+static Error *
+open_s3(const Settings *settings, const StoreLimits *limits, Store **ret_store)
+{
+	S3Options options = {
+		.url = settings_text(settings, SETTING_store),
+		.endpoint = settings_text(settings, SETTING_s3_endpoint),
+		.region = settings_text(settings, SETTING_s3_region),
+		.path_style = path_style(settings),
+		.ca_file = settings_text(settings, SETTING_s3_ca_file),
+		.access_key_id = settings_text(settings, SETTING_s3_access_key_id),
+		.secret_access_key = settings_text(settings, SETTING_s3_secret_access_key),
+		.session_token = settings_text(settings, SETTING_s3_session_token),
+		.environment = environ,
+		.storage_class = settings_text(settings, SETTING_s3_storage_class),
+		.sse = settings_text(settings, SETTING_s3_sse),
+		.sse_kms_key_id = settings_text(settings, SETTING_s3_sse_kms_key_id),
+		.state_dir = settings_text(settings, SETTING_state_dir),
+		.user_agent = "walship/" WALSHIP_VERSION,
+		.jobs = (int) settings_integer(settings, SETTING_jobs),
+		.connect_ms = limits != NULL ? CONNECT_HURRIED_MS : CONNECT_PATIENT_MS,
+		.stall_ms = settings_ms(settings, SETTING_request_timeout),
+		.retry_ms = limits != NULL ? RETRY_UNLIMITED_MS : settings_ms(settings, SETTING_store_deadline),
+		.deadline_ms = limits != NULL ? limits->deadline_ms : 0,
+		.limit_ms = limits != NULL ? limits->limit_ms : 0,
+		.notice = tell_notice,
+	};
+
+	return s3_store_open(&options, ret_store);
+}
+
+static Error *
+open_store(const Settings *settings, const StoreLimits *limits, Store **ret_store)
+{
+	const char *url;
+	const char *directory;
+
+	TRY(store_setting(settings, &url));
+	if (context_store_is_s3(settings))
+		return open_s3(settings, limits, ret_store);
+	TRY(context_store_directory(settings, &directory));
+	return file_store_open(directory, ret_store);
+}
+
+Error *
+context_open_store(const Settings *settings, Store **ret_store)
+{
+	return open_store(settings, NULL, ret_store);
+}
+
+Error *
+context_open_store_within(const Settings *settings, const StoreLimits *limits, Store **ret_store)
+{
+	return open_store(settings, limits, ret_store);
+}
+
+Error *
+context_compression(const Settings *settings, Compression *ret_compression)
+{
+	Compression compression = {.codec = CODEC_BROTLI};
+	const char *codec = settings_text(settings, SETTING_compression);
+	int lowest;
+	int highest;
+
+	(void) codec_from_name(codec, &compression.codec);
+	codec_level_range(compression.codec, &lowest, &highest, &compression.level);
+	if (settings_is_set(settings, SETTING_compression_level))
+	{
+		int64_t level = settings_integer(settings, SETTING_compression_level);
+
+		if (level < lowest || level > highest)
+			return error_new(ERR_USAGE,
+			                 "setting \"compression_level\" is %" PRId64 ", but %s has levels %d to %d",
+			                 level, codec, lowest, highest);
+		compression.level = (int) level;
+	}
+	*ret_compression = compression;
+	return NULL;
+}
+
+static bool
+holds(const char *directory, const char *name)
+{
+	AUTO_FREE char *path = path_join(directory, name);
+
+	return file_exists(path);
+}
+
+static bool
+holds_control(const char *directory)
+{
+	return holds(directory, "global/pg_control");
+}
+
+bool
+context_is_standby(const char *directory)
+{
+	return holds(directory, "standby.signal");
+}
+
+/* With both signal files the server is a standby (PostgreSQL: xlogrecovery.c, readRecoverySignalFile). */
+bool
+context_in_archive_recovery(const char *directory)
+{
+	return holds(directory, "recovery.signal") && !context_is_standby(directory);
+}
+
+char *
+context_data_directory(const char *path)
+{
+	if (path != NULL)
+	{
+		AUTO_FREE char *absolute = path_absolute(path);
+		AUTO_FREE char *wal_directory = path_parent(absolute);
+		AUTO_FREE char *directory = path_parent(wal_directory);
+
+		if (holds_control(directory))
+			return MOVE(directory);
+	}
+	return holds_control(".") ? path_absolute(".") : NULL;
+}
+
+static Error *
+read_control_once(const char *path, PgControl *ret_control)
+{
+	AUTO_BUF(bytes, 2 * PG_CONTROL_FILE_SIZE);
+
+	TRY(file_read_all(path, &bytes));
+	return error_context(pg_control_parse(bytes.data, bytes.size, ret_control), "file \"%s\"", path);
+}
+
+Error *
+context_read_control(const char *data_directory, PgControl *ret_control)
+{
+	AUTO_FREE char *path = path_join(data_directory, "global/pg_control");
+
+	for (int attempt = 1;; attempt++)
+	{
+		Error *error = read_control_once(path, ret_control);
+
+		if (!error_is(error, ERR_CORRUPT) || attempt == CONTROL_ATTEMPTS)
+			return error;
+		error_free(error);
+		TRY(cancel_sleep_ms(CONTROL_PAUSE_MS));
+	}
+}
+
+static Error *
+different_systems(uint64_t wanted, uint64_t found, const char *directory)
+{
+	return error_hint(error_new(ERR_USAGE,
+	                            "setting \"system\" is %" PRIu64
+	                            ", but data directory \"%s\" belongs to system %" PRIu64,
+	                            wanted, directory, found),
+	                  "Remove the setting: it is only needed where several systems share a store.");
+}
+
+/* False when the setting is not set. */
+static bool
+system_from_setting(const Settings *settings, uint64_t *ret_system)
+{
+	const char *text = settings_text(settings, SETTING_system);
+
+	return text != NULL && str_to_uint64(text, ret_system);
+}
+
+Error *
+context_system(const Settings *settings, const char *data_directory, uint64_t *ret_system)
+{
+	uint64_t wanted = 0;
+	bool given = system_from_setting(settings, &wanted);
+	PgControl control;
+
+	if (data_directory == NULL && !given)
+		return error_hint(
+			error_new(ERR_USAGE, "no data directory was found, so the database system is unknown"),
+			"Run walship in the data directory, or set \"system\".");
+	if (data_directory == NULL)
+	{
+		*ret_system = wanted;
+		return NULL;
+	}
+	TRY(context_read_control(data_directory, &control));
+	if (given && wanted != control.system_identifier)
+		return different_systems(wanted, control.system_identifier, data_directory);
+	*ret_system = control.system_identifier;
+	return NULL;
+}
+
+static Error *
+only_system(Store *store, uint64_t *ret_system)
+{
+	AUTO_STRLIST systems = {0};
+
+	TRY(catalog_systems(store, &systems));
+	if (systems.count == 0)
+		return error_hint(error_new(ERR_NOT_FOUND, "store \"%s\" holds nothing yet", store_url(store)),
+		                  "Is archiving set up, and is this the right store?");
+	if (systems.count > 1)
+	{
+		AUTO_BUF(names, 64 * 1024);
+
+		for (size_t i = 0; i < systems.count; i++)
+			buf_printf(&names, "%s%s", i == 0 ? "" : ", ", systems.items[i]);
+		return error_hint(
+			error_new(ERR_USAGE, "store \"%s\" holds %zu database systems", store_url(store), systems.count),
+			"Choose one with --system: %s.", names.data);
+	}
+	(void) str_to_uint64(systems.items[0], ret_system);
+	return NULL;
+}
+
+Error *
+context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system)
+{
+	AUTO_FREE char *directory = context_data_directory(NULL);
+
+	if (system_from_setting(settings, ret_system))
+		return NULL;
+	if (directory != NULL)
+		return context_system(settings, directory, ret_system);
+	return only_system(store, ret_system);
+}

@@ -1,0 +1,62 @@
+/* From settings to the values that the folders below take: the only wiring there is. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "command.h"
+#include "walship/archive/wal_object.h"
+#include "walship/base/error.h"
+#include "walship/config/settings.h"
+#include "walship/pipe/codec.h"
+#include "walship/store/store.h"
+#include "walship/wal/control.h"
+
+/* The store of the setting "store", which must be set; it is patient, as for a backup. */
+Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHECK;
+
+/* Monotonic times in milliseconds, as of clock_monotonic_ms(). */
+typedef struct StoreLimits
+{
+	int64_t deadline_ms; /* from then on nothing is tried again */
+	int64_t limit_ms;    /* ends even what is making progress; 0: nothing does */
+} StoreLimits;
+
+/* Likewise, for commands that someone waits for. */
+Error *context_open_store_within(const Settings *settings, const StoreLimits *limits, Store **ret_store)
+	MUST_CHECK;
+
+/* Is the store a bucket? */
+bool context_store_is_s3(const Settings *settings);
+
+/* "/backup" of "file:///backup"; ERR_USAGE for another kind of store. */
+Error *context_store_directory(const Settings *settings, const char **ret_directory) MUST_CHECK;
+
+/* Codec and level; a level that the codec does not have is ERR_USAGE. */
+Error *context_compression(const Settings *settings, Compression *ret_compression) MUST_CHECK;
+
+/*
+ * The data directory to which a path below it belongs: what holds pg_wal/NAME
+ * or pg_wal/RECOVERYXLOG, else the working directory.  "path" may be NULL.
+ * NULL when neither holds global/pg_control.  The caller frees.
+ */
+char *context_data_directory(const char *path);
+
+/* In archive recovery the server takes "not there" for the end of the archive and goes live. */
+bool context_in_archive_recovery(const char *directory);
+bool context_is_standby(const char *directory);
+
+/* Reads <data directory>/global/pg_control; again when it is torn, for the server may be writing it. */
+Error *context_read_control(const char *data_directory, PgControl *ret_control) MUST_CHECK;
+
+/*
+ * Setting "system" or, when that is not set, the data directory's pg_control.
+ * "data_directory" may be NULL.  When both are there they must agree.
+ */
+Error *context_system(const Settings *settings, const char *data_directory, uint64_t *ret_system) MUST_CHECK;
+
+/*
+ * For commands that only read the store: setting "system", the working
+ * directory's pg_control, or the only system in the store.
+ */
+Error *context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system) MUST_CHECK;

@@ -1,0 +1,231 @@
+/* Parses the options of a command by its table, and those of all commands by the settings. */
+#include "invocation.h"
+
+#include <string.h>
+
+#include "walship/base/mem.h"
+
+static bool
+is_named(const char *text, size_t length, const char *name)
+{
+	return strlen(name) == length && strncmp(text, name, length) == 0;
+}
+
+static const CommandOption *
+find_option(const Command *command, const char *name, size_t length)
+{
+	for (size_t i = 0; i < command->n_options; i++)
+	{
+		const CommandOption *option = &command->options[i];
+
+		if (is_named(name, length, option->name))
+			return option;
+	}
+	return NULL;
+}
+
+/* "given" is what was typed, "name" the same without its dashes. */
+static Error *
+unknown_option(const Invocation *invocation, const char *given, const char *name)
+{
+	static const char *const common[] = {"help", "config", "cluster"};
+	AUTO_STRLIST known = {0};
+
+	for (size_t i = 0; i < lengthof(common); i++)
+		strlist_add(&known, common[i]);
+	for (size_t i = 0; i < invocation->command->n_options; i++)
+		strlist_add(&known, invocation->command->options[i].name);
+	settings_list_flags(&known);
+
+	const char *nearest = str_nearest(name, (const char *const *) known.items, known.count);
+	Error *error = error_new(ERR_USAGE, "unknown option \"%s\"", given);
+
+	if (nearest != NULL)
+		return error_hint(error, "Did you mean \"--%s\"?", nearest);
+	return error_hint(error, "Try \"walship %s --help\".", invocation->command->name);
+}
+
+/* The value after '=' or the next word, which is then used up. */
+static Error *
+take_value(const char *name, const char *equals, int argc, char **argv, int *position, const char **ret_value)
+{
+	if (equals != NULL)
+		*ret_value = equals + 1;
+	else if (*position + 1 < argc)
+		*ret_value = argv[++*position];
+	else
+		return error_new(ERR_USAGE, "option \"--%s\" needs a value", name);
+	return NULL;
+}
+
+static Error *
+add_given(Invocation *invocation, const CommandOption *option, const char *value)
+{
+	if (option->kind != OPTION_MANY && invocation_count(invocation, option->name) > 0)
+		return error_new(ERR_USAGE, "option \"--%s\" is given twice", option->name);
+	GROW(invocation->given, invocation->n_given, invocation->given_capacity);
+	invocation->given[invocation->n_given++] = (GivenOption){option, value};
+	return NULL;
+}
+
+static Error *
+parse_command_option(Invocation *invocation, const CommandOption *option, const char *equals, int argc,
+                     char **argv, int *position)
+{
+	const char *value = NULL;
+
+	if (option->kind == OPTION_FLAG && equals != NULL)
+		return error_new(ERR_USAGE, "option \"--%s\" takes no value", option->name);
+	if (option->kind != OPTION_FLAG)
+		TRY(take_value(option->name, equals, argc, argv, position, &value));
+	return add_given(invocation, option, value);
+}
+
+/* The flag's name lives in argv: cut at '=' there, for settings_load() wants it alone. */
+static Error *
+parse_setting_flag(Invocation *invocation, char *name, char *equals, int argc, char **argv, int *position)
+{
+	const char *value = NULL;
+
+	if (equals != NULL)
+		*equals = '\0';
+	if (!settings_is_flag(name))
+		return unknown_option(invocation, name - 2, name);
+	for (size_t i = 0; i < invocation->n_flags; i++)
+		if (strcmp(invocation->flags[i].name, name) == 0)
+			return error_new(ERR_USAGE, "option \"--%s\" is given twice", name);
+	TRY(take_value(name, equals, argc, argv, position, &value));
+	GROW(invocation->flags, invocation->n_flags, invocation->flags_capacity);
+	invocation->flags[invocation->n_flags++] = (SettingFlag){name, value};
+	return NULL;
+}
+
+/* --config and --cluster: they say which settings there are, so they are none themselves. */
+static Error *
+parse_source_option(const char *name, const char *equals, int argc, char **argv, int *position,
+                    const char **value)
+{
+	if (*value != NULL)
+		return error_new(ERR_USAGE, "option \"--%s\" is given twice", name);
+	return take_value(name, equals, argc, argv, position, value);
+}
+
+static Error *
+parse_option(Invocation *invocation, int argc, char **argv, int *position)
+{
+	char *name = argv[*position] + 2;
+	char *equals = strchr(name, '=');
+	size_t length = equals != NULL ? (size_t) (equals - name) : strlen(name);
+	const CommandOption *option = find_option(invocation->command, name, length);
+
+	if (option != NULL)
+		return parse_command_option(invocation, option, equals, argc, argv, position);
+	if (strcmp(name, "help") == 0)
+	{
+		invocation->help = true;
+		return NULL;
+	}
+	if (is_named(name, length, "config"))
+		return parse_source_option("config", equals, argc, argv, position, &invocation->config_path);
+	if (is_named(name, length, "cluster"))
+		return parse_source_option("cluster", equals, argc, argv, position, &invocation->cluster);
+	return parse_setting_flag(invocation, name, equals, argc, argv, position);
+}
+
+static Error *
+add_argument(Invocation *invocation, const char *argument)
+{
+	if (invocation->n_arguments == invocation->command->n_arguments)
+		return error_hint(error_new(ERR_USAGE, "too many arguments, the first one is \"%s\"", argument),
+		                  "Try \"walship %s --help\".", invocation->command->name);
+	invocation->arguments[invocation->n_arguments++] = argument;
+	return NULL;
+}
+
+Error *
+invocation_parse(Invocation *invocation, int argc, char **argv)
+{
+	bool options_ended = false;
+
+	for (int i = 0; i < argc; i++)
+	{
+		if (!options_ended && strcmp(argv[i], "--") == 0)
+			options_ended = true;
+		else if (!options_ended && strcmp(argv[i], "-h") == 0)
+			invocation->help = true;
+		else if (!options_ended && strncmp(argv[i], "--", 2) == 0)
+			TRY(parse_option(invocation, argc, argv, &i));
+		else if (!options_ended && argv[i][0] == '-' && argv[i][1] != '\0')
+			return unknown_option(invocation, argv[i], argv[i] + 1);
+		else
+			TRY(add_argument(invocation, argv[i]));
+	}
+	if (invocation->help || invocation->n_arguments == invocation->command->n_arguments)
+		return NULL;
+	return error_hint(error_new(ERR_USAGE, "missing argument"), "Usage: walship %s [OPTION]... %s",
+	                  invocation->command->name, invocation->command->arguments);
+}
+
+void
+invocation_release(Invocation *invocation)
+{
+	free(invocation->program);
+	free(invocation->given);
+	free(invocation->flags);
+	settings_free(invocation->settings);
+}
+
+const char *
+invocation_nth(const Invocation *invocation, const char *option, size_t n)
+{
+	for (size_t i = 0; i < invocation->n_given; i++)
+		if (strcmp(invocation->given[i].option->name, option) == 0 && n-- == 0)
+			return invocation->given[i].value;
+	return NULL;
+}
+
+size_t
+invocation_count(const Invocation *invocation, const char *option)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < invocation->n_given; i++)
+		count += strcmp(invocation->given[i].option->name, option) == 0;
+	return count;
+}
+
+bool
+invocation_flag(const Invocation *invocation, const char *option)
+{
+	return invocation_count(invocation, option) > 0;
+}
+
+const char *
+invocation_value(const Invocation *invocation, const char *option)
+{
+	return invocation_nth(invocation, option, 0);
+}
+
+const char *
+invocation_argument(const Invocation *invocation, int n)
+{
+	return n < invocation->n_arguments ? invocation->arguments[n] : NULL;
+}
+
+const char *
+invocation_program(const Invocation *invocation)
+{
+	return invocation->program;
+}
+
+const Settings *
+invocation_settings(const Invocation *invocation)
+{
+	return invocation->settings;
+}
+
+void
+invocation_set_status(Invocation *invocation, int status)
+{
+	invocation->status = status;
+}

@@ -1,0 +1,93 @@
+/* walship list: backups, timelines, gaps, and what can be recovered. */
+#include <stdio.h>
+
+#include "command.h"
+#include "context.h"
+#include "listing.h"
+#include "planning.h"
+#include "walship/archive/layout.h"
+#include "walship/base/mem.h"
+
+#define LIST_TEXT_MAX (256u * 1024 * 1024)
+
+static const CommandOption options[] = {
+	{"json", OPTION_FLAG, NULL, "print one JSON object"},
+};
+
+static void
+listing_release(Listing *listing)
+{
+	window_list_release(&listing->windows);
+	free(listing->leftovers);
+	catalog_free(listing->catalog);
+}
+
+static Error *
+add_leftover_object(void *context, const StoreEntry *entry)
+{
+	Leftover *leftover = context;
+
+	leftover->size += entry->size;
+	leftover->objects++;
+	return NULL;
+}
+
+static Error *
+measure_leftovers(Store *store, Listing *listing)
+{
+	const StrList *ids = &listing->catalog->unfinished;
+
+	listing->leftovers = NEW_ARRAY(Leftover, ids->count);
+	for (size_t i = 0; i < ids->count; i++)
+	{
+		AUTO_FREE char *prefix = layout_backup_prefix(listing->catalog->system_identifier, ids->items[i]);
+		Leftover *leftover = &listing->leftovers[listing->n_leftovers++];
+
+		leftover->id = ids->items[i];
+		TRY(store_list(store, prefix, LIST_ALL, NULL, add_leftover_object, leftover));
+	}
+	return NULL;
+}
+
+static Error *
+read_listing(const Settings *settings, Listing *listing)
+{
+	AUTO(Store) store = NULL;
+	uint64_t system;
+
+	TRY(context_open_store(settings, &store));
+	TRY(context_system_in_store(settings, store, &system));
+	TRY(catalog_read(store, system, &listing->catalog));
+	TRY(planning_windows(store, listing->catalog, &listing->windows));
+	return measure_leftovers(store, listing);
+}
+
+static Error *
+run(Invocation *invocation)
+{
+	AUTO_BUF(text, LIST_TEXT_MAX);
+	Listing listing = {0};
+	Error *error = read_listing(invocation_settings(invocation), &listing);
+
+	if (error == NULL && invocation_flag(invocation, "json"))
+		listing_print_json(&listing, &text);
+	else if (error == NULL)
+		listing_print_text(&listing, &text);
+	listing_release(&listing);
+	if (error == NULL)
+		(void) fwrite(text.data, 1, text.size, stdout); /* command_main() looks for write errors */
+	return error;
+}
+
+const Command command_list = {
+	.name = "list",
+	.summary = "shows backups, timelines, gaps and what can be recovered",
+	.arguments = "",
+	.description =
+		"Prints every complete backup, every timeline with its WAL, the windows within which any time can be\n"
+		"recovered, and gaps. Times are UTC. A window ends at the end of the WAL; the last commit in it is the\n"
+		"latest time worth naming. Leftovers of unfinished backups and damaged records are listed at the end.",
+	.options = options,
+	.n_options = lengthof(options),
+	.run = run,
+};

@@ -1,0 +1,34 @@
+/* What "walship list" shows, for people and for programs. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/archive/catalog.h"
+#include "walship/base/buf.h"
+#include "walship/plan/windows.h"
+
+/* Of a backup that was never completed. */
+typedef struct Leftover
+{
+	const char *id; /* the catalog's */
+	uint64_t size;
+	uint64_t objects;
+} Leftover;
+
+typedef struct Listing
+{
+	Catalog *catalog;
+	WindowList windows; /* one per timeline, in the catalog's order */
+	Leftover *leftovers;
+	size_t n_leftovers;
+} Listing;
+
+void listing_print_text(const Listing *listing, Buf *into);
+void listing_print_json(const Listing *listing, Buf *into);
+
+/* Stored bytes and numbers, summed up. */
+uint64_t listing_backup_size(const BackupRecord *backup);
+uint64_t listing_raw_size(const BackupRecord *backup); /* of its tar files */
+uint64_t listing_wal_size(const CatalogTimeline *timeline);
+uint64_t listing_segments(const CatalogTimeline *timeline);

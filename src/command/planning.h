@@ -1,0 +1,15 @@
+/* Plans a recovery from what lies in the store: reads for the pure planner what it asks for. */
+#pragma once
+
+#include "walship/archive/catalog.h"
+#include "walship/base/error.h"
+#include "walship/plan/recover.h"
+#include "walship/plan/windows.h"
+#include "walship/store/store.h"
+
+/* As plan_recover(); errors of the store come as they are.  "catalog" must outlive the plan. */
+Error *planning_run(Store *store, const Catalog *catalog, const RecoveryRequest *request,
+                    RecoveryPlan **ret_plan) MUST_CHECK;
+
+/* As plan_windows(), complete.  Release the list. */
+Error *planning_windows(Store *store, const Catalog *catalog, WindowList *ret_list) MUST_CHECK;

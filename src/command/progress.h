@@ -1,0 +1,29 @@
+/*
+ * Progress of what takes longer than two seconds: a live line on a terminal, a
+ * line every ten seconds in a log, or JSON for programs; all on stderr.  May be
+ * called from several threads.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "walship/base/error.h"
+
+typedef struct Progress Progress;
+
+#define PROGRESS_OPTION_HELP "how to show progress: auto (default), json or none"
+
+/* "mode" is what the option says, NULL when it was not given; "operation" is "backup", "recover", ... */
+Error *progress_new(const char *mode, const char *operation, Progress **ret_progress) MUST_CHECK;
+
+/* "phase" is a string constant for people, such as "copying"; total 0: not known. */
+void progress_set(Progress *progress, const char *phase, uint64_t done, uint64_t total);
+
+/* The same for what several threads do together: adds to what is done. */
+void progress_add(Progress *progress, uint64_t done);
+
+/* Clears the live line: before anything else is printed on stderr, and at the end. */
+void progress_clear(Progress *progress);
+
+void progress_free(Progress *progress); /* clears, too */
+AUTO_DEFINE(Progress, progress_free);

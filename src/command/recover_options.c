@@ -1,0 +1,350 @@
+/* What "walship recover" was asked for. */
+#include "recover_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "walship/base/clock.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/base/strs.h"
+
+const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
+	{"target-time", OPTION_VALUE, "TIME", "up to this time, such as \"2026-11-20 14:01:58+01\""},
+	{"target-lsn", OPTION_VALUE, "LSN", "up to the record at this place in the WAL"},
+	{"target-xid", OPTION_VALUE, "XID", "up to the end of this transaction"},
+	{"target-name", OPTION_VALUE, "NAME", "up to this restore point"},
+	{"immediate", OPTION_FLAG, NULL, "up to the end of the backup"},
+	{"latest", OPTION_FLAG, NULL, "up to the end of the WAL in the store; say --copy or --rejoin, too"},
+	{"from-backup-only", OPTION_FLAG, NULL, "up to the end of the backup, without the archive"},
+	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
+	{"timeline", OPTION_VALUE, "N", "along this timeline (default: the only one that holds the target)"},
+	{"backup", OPTION_VALUE, "ID", "from this backup (default: the newest that ended before the target)"},
+	{"copy", OPTION_FLAG, NULL, "a copy to look at: does not archive, pauses at the target (default)"},
+	{"rejoin", OPTION_FLAG, NULL, "replaces the lost server: promotes at the target and archives on"},
+	{"standby", OPTION_FLAG, NULL, "a standby: follows its primary; no target"},
+	{"action", OPTION_VALUE, "ACTION", "at the target: pause, promote or shutdown"},
+	{"pgdata", OPTION_VALUE, "DIR", "data directory to make (default: $PGDATA)"},
+	{"tablespace-map", OPTION_MANY, "OLD=NEW", "put the tablespace of OLD into NEW; may be repeated"},
+	{"move-aside", OPTION_FLAG, NULL, "rename directories that are in the way"},
+	{"primary-conninfo", OPTION_VALUE, "TEXT", "with --standby: how it connects to its primary"},
+	{"primary-slot-name", OPTION_VALUE, "NAME", "with --standby: its replication slot on the primary"},
+	{"plan", OPTION_FLAG, NULL, "print the plan and touch nothing"},
+	{"config-only", OPTION_FLAG, NULL, "only write the settings into DIR, restored by other means"},
+	{"json", OPTION_FLAG, NULL, "print the plan as JSON"},
+	{"progress", OPTION_VALUE, "MODE", "how to show progress: auto (default), json or none"},
+};
+
+static const struct
+{
+	const char *option;
+	TargetKind kind;
+} targets[] = {
+	{"target-time", TARGET_TIME},
+	{"target-lsn", TARGET_LSN},
+	{"target-xid", TARGET_XID},
+	{"target-name", TARGET_NAME},
+	{"immediate", TARGET_IMMEDIATE},
+	{"latest", TARGET_LATEST},
+	{"from-backup-only", TARGET_BACKUP_ONLY},
+};
+
+static const struct
+{
+	const char *option;
+	RecoveryPurpose purpose;
+	RecoveryAction action; /* by default */
+} purposes[] = {
+	{"copy", PURPOSE_COPY, ACTION_PAUSE},
+	{"rejoin", PURPOSE_REJOIN, ACTION_PROMOTE},
+	{"standby", PURPOSE_STANDBY, ACTION_PAUSE},
+};
+
+static Error *
+parse_purpose(const Invocation *invocation, RecoveryRequest *request, bool *ret_said)
+{
+	const char *said = NULL;
+
+	request->purpose = PURPOSE_COPY;
+	request->action = ACTION_PAUSE;
+	for (size_t i = 0; i < lengthof(purposes); i++)
+	{
+		if (!invocation_flag(invocation, purposes[i].option))
+			continue;
+		if (said != NULL)
+			return error_new(ERR_USAGE, "options \"--%s\" and \"--%s\" exclude each other", said,
+			                 purposes[i].option);
+		said = purposes[i].option;
+		request->purpose = purposes[i].purpose;
+		request->action = purposes[i].action;
+	}
+	*ret_said = said != NULL;
+	return NULL;
+}
+
+static Error *
+parse_action(const Invocation *invocation, RecoveryRequest *request)
+{
+	static const char *const names[] = {
+		[ACTION_PAUSE] = "pause", [ACTION_PROMOTE] = "promote", [ACTION_SHUTDOWN] = "shutdown"};
+	const char *text = invocation_value(invocation, "action");
+
+	if (text == NULL)
+		return NULL;
+	if (request->purpose == PURPOSE_STANDBY)
+		return error_new(ERR_USAGE, "a standby has no target, so no action at it");
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (strcmp(names[i], text) == 0)
+		{
+			request->action = (RecoveryAction) i;
+			return NULL;
+		}
+	return error_hint(error_new(ERR_USAGE, "action \"%s\" is not known", text),
+	                  "It is pause, promote or shutdown.");
+}
+
+static Error *
+find_target(const Invocation *invocation, const char **ret_option, TargetKind *ret_kind)
+{
+	const char *said = NULL;
+
+	for (size_t i = 0; i < lengthof(targets); i++)
+	{
+		if (!invocation_flag(invocation, targets[i].option))
+			continue;
+		if (said != NULL)
+			return error_new(ERR_USAGE, "options \"--%s\" and \"--%s\" exclude each other", said,
+			                 targets[i].option);
+		said = targets[i].option;
+		*ret_kind = targets[i].kind;
+	}
+	*ret_option = said;
+	return NULL;
+}
+
+static Error *
+parse_target_value(const Invocation *invocation, const char *option, RecoveryTarget *target)
+{
+	const char *text = invocation_value(invocation, option);
+	uint64_t number;
+
+	switch (target->kind)
+	{
+		case TARGET_TIME:
+			return error_context(time_parse(text,
+			                                settings_text(invocation_settings(invocation), SETTING_timezone),
+			                                &target->time),
+			                     "option \"--target-time\"");
+		case TARGET_LSN:
+			if (lsn_parse(text, &target->lsn))
+				return NULL;
+			return error_hint(error_new(ERR_USAGE, "\"%s\" is no place in the WAL", text),
+			                  "It looks like 3/9A0011C0.");
+		case TARGET_XID:
+			if (!str_to_uint64(text, &number) || number < 3 || number > UINT32_MAX)
+				return error_new(ERR_USAGE, "\"%s\" is no transaction id", text);
+			target->xid = (TransactionId) number;
+			return NULL;
+		case TARGET_NAME:
+			if (text[0] == '\0' || strlen(text) > 63)
+				return error_new(ERR_USAGE, "\"%s\" is no name of a restore point", text);
+			target->name = text;
+			return NULL;
+		case TARGET_IMMEDIATE:
+		case TARGET_LATEST:
+		case TARGET_BACKUP_ONLY:
+			break;
+	}
+	return NULL;
+}
+
+static Error *
+parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *request)
+{
+	const char *option = NULL;
+	RecoveryTarget *target = &request->target;
+
+	TRY(find_target(invocation, &option, &target->kind));
+	target->inclusive = !invocation_flag(invocation, "exclusive");
+	if (request->purpose == PURPOSE_STANDBY)
+	{
+		if (option != NULL)
+			return error_new(
+				ERR_USAGE, "a standby has no target: \"--%s\" and \"--standby\" exclude each other", option);
+		if (!target->inclusive)
+			return error_new(ERR_USAGE,
+			                 "a standby has no target: \"--exclusive\" and \"--standby\" exclude each other");
+		target->kind = TARGET_LATEST;
+		return NULL;
+	}
+	if (option == NULL)
+		return error_hint(error_new(ERR_USAGE, "no recovery target was given"),
+		                  "Give --target-time, --target-lsn, --target-xid, --target-name, --immediate, "
+		                  "--from-backup-only, or --latest together with --copy or --rejoin.");
+	if (target->kind == TARGET_LATEST && !purpose_said)
+		return error_hint(
+			error_new(ERR_USAGE, "\"--latest\" needs to know what it is for"),
+			"Say --copy for a copy to look at, or --rejoin for the server that goes live and archives.");
+	if (!target->inclusive && target->kind != TARGET_TIME && target->kind != TARGET_LSN &&
+	    target->kind != TARGET_XID)
+		return error_new(ERR_USAGE, "\"--exclusive\" goes with a time, an LSN or a transaction id");
+	return parse_target_value(invocation, option, target);
+}
+
+static Error *
+parse_timeline(const Invocation *invocation, RecoveryRequest *request)
+{
+	const char *text = invocation_value(invocation, "timeline");
+	uint64_t number;
+
+	if (text == NULL)
+		return NULL;
+	if (!str_to_uint64(text, &number) || number == 0 || number > UINT32_MAX)
+		return error_new(ERR_USAGE, "\"%s\" is no timeline", text);
+	request->timeline = (TimeLineID) number;
+	return NULL;
+}
+
+static void
+trim_slashes(char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		path[--length] = '\0';
+}
+
+/* Up to the first '=' without a backslash before it, as in pg_basebackup's option of the same purpose. */
+static char *
+take_path(const char **text)
+{
+	const char *next = *text;
+	AUTO_BUF(path, strlen(next) + 1);
+
+	for (; *next != '\0' && *next != '='; next++)
+	{
+		if (next[0] == '\\' && next[1] == '=')
+			next++;
+		buf_putc(&path, *next);
+	}
+	*text = next;
+
+	char *taken = buf_steal(&path);
+
+	trim_slashes(taken);
+	return taken;
+}
+
+static Error *
+parse_mapping(const char *text, TablespaceMapping *ret_mapping)
+{
+	const char *next = text;
+	AUTO_FREE char *from = take_path(&next);
+	AUTO_FREE char *to = NULL;
+
+	if (*next == '=')
+	{
+		next++;
+		to = take_path(&next);
+	}
+	if (*next != '\0' || from[0] != '/' || to == NULL || to[0] != '/')
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no tablespace mapping", text),
+		                  "It is OLD=NEW with two absolute paths; a '=' in a path is written \"\\=\".");
+	*ret_mapping = (TablespaceMapping){MOVE(from), MOVE(to)};
+	return NULL;
+}
+
+static Error *
+parse_mappings(const Invocation *invocation, RecoverOptions *options)
+{
+	size_t count = invocation_count(invocation, "tablespace-map");
+
+	options->mappings = NEW_ARRAY(TablespaceMapping, count);
+	for (size_t i = 0; i < count; i++)
+	{
+		TRY(parse_mapping(invocation_nth(invocation, "tablespace-map", i), &options->mappings[i]));
+		options->n_mappings++;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(options->mappings[i].from, options->mappings[j].from) == 0)
+				return error_new(ERR_USAGE, "tablespace \"%s\" is mapped twice", options->mappings[i].from);
+	}
+	return NULL;
+}
+
+static Error *
+parse_place(const Invocation *invocation, RecoverOptions *options)
+{
+	const char *given = invocation_value(invocation, "pgdata");
+	const char *pgdata = given != NULL ? given : getenv("PGDATA");
+
+	options->plan_only = invocation_flag(invocation, "plan");
+	options->config_only = invocation_flag(invocation, "config-only");
+	options->move_aside = invocation_flag(invocation, "move-aside");
+	options->json = invocation_flag(invocation, "json");
+	if (options->config_only && (options->move_aside || invocation_count(invocation, "tablespace-map") > 0))
+		return error_new(ERR_USAGE,
+		                 "\"--config-only\" leaves the directories as they are: \"--move-aside\" and "
+		                 "\"--tablespace-map\" do not go with it");
+	if (pgdata != NULL && pgdata[0] != '\0')
+	{
+		options->pgdata = path_absolute(pgdata);
+		trim_slashes(options->pgdata);
+	}
+	else if (!options->plan_only)
+		return error_hint(error_new(ERR_USAGE, "no data directory was given"), "Give --pgdata DIR.");
+	return parse_mappings(invocation, options);
+}
+
+static Error *
+parse_standby(const Invocation *invocation, RecoverOptions *options)
+{
+	const char *conninfo = invocation_value(invocation, "primary-conninfo");
+	const char *slot = invocation_value(invocation, "primary-slot-name");
+
+	if ((conninfo != NULL || slot != NULL) && options->request.purpose != PURPOSE_STANDBY)
+		return error_new(ERR_USAGE,
+		                 "\"--primary-conninfo\" and \"--primary-slot-name\" go with \"--standby\"");
+	options->primary_conninfo = conninfo != NULL ? conninfo : "";
+	options->primary_slot_name = slot != NULL ? slot : "";
+	return NULL;
+}
+
+static Error *
+parse_everything(const Invocation *invocation, RecoverOptions *options)
+{
+	bool purpose_said = false;
+
+	options->request.now = clock_now();
+	options->request.backup_id = invocation_value(invocation, "backup");
+	TRY(parse_purpose(invocation, &options->request, &purpose_said));
+	TRY(parse_action(invocation, &options->request));
+	TRY(parse_target(invocation, purpose_said, &options->request));
+	TRY(parse_timeline(invocation, &options->request));
+	TRY(parse_standby(invocation, options));
+	return parse_place(invocation, options);
+}
+
+Error *
+recover_options_parse(const Invocation *invocation, RecoverOptions *ret_options)
+{
+	RecoverOptions options = {0};
+	Error *error = parse_everything(invocation, &options);
+
+	if (error != NULL)
+		recover_options_release(&options);
+	else
+		*ret_options = options;
+	return error;
+}
+
+void
+recover_options_release(RecoverOptions *options)
+{
+	for (size_t i = 0; i < options->n_mappings; i++)
+	{
+		free(options->mappings[i].from);
+		free(options->mappings[i].to);
+	}
+	free(options->mappings);
+	free(options->pgdata);
+}

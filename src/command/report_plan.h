@@ -1,0 +1,21 @@
+/* Recovery plans, for people and for programs. */
+#pragma once
+
+#include <stddef.h>
+
+#include "recover_space.h"
+#include "walship/base/buf.h"
+#include "walship/base/json.h"
+#include "walship/plan/recover.h"
+
+typedef struct PlanReport
+{
+	const RecoveryPlan *plan;
+	const char *zone;        /* in which times are shown besides UTC; NULL: the machine's own */
+	const DiskSpace *spaces; /* what is needed and free; none when no directory was given */
+	size_t n_spaces;
+	const char *settings; /* the lines that will be written; NULL: not shown */
+} PlanReport;
+
+void report_plan_text(const PlanReport *report, Buf *into);
+void report_plan_json(const PlanReport *report, Json *object);

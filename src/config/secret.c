@@ -1,0 +1,98 @@
+/* Who may read a file that holds a secret, and who may write the settings file. */
+#include "secret.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+
+#define CONFIG_FILE_MAX (1024 * 1024)
+#define MODE_BITS       07777
+
+Error *
+config_read_file(const char *path, Buf *into, struct stat *ret_stat)
+{
+	AUTO_CLOSE int fd = -1;
+	AUTO_FREE char *data = NULL;
+	struct stat status;
+	size_t size;
+
+	TRY(file_open_read(path, &fd, &status));
+	if (status.st_size > CONFIG_FILE_MAX)
+		return error_new(ERR_USAGE, "file \"%s\" is larger than 1 MiB", path);
+	data = mem_alloc(CONFIG_FILE_MAX);
+	TRY(file_read_at(fd, path, 0, data, CONFIG_FILE_MAX, &size));
+	buf_append(into, data, size);
+	*ret_stat = status;
+	return NULL;
+}
+
+static bool
+in_group(gid_t group)
+{
+	AUTO_FREE gid_t *groups = NULL;
+	int count = getgroups(0, NULL);
+
+	if (getegid() == group)
+		return true;
+	if (count <= 0)
+		return false;
+	groups = NEW_ARRAY(gid_t, (size_t) count);
+	count = getgroups(count, groups);
+	for (int i = 0; i < count; i++)
+	{
+		if (groups[i] == group)
+			return true;
+	}
+	return false;
+}
+
+Error *
+config_check_writers(const char *path, const struct stat *status)
+{
+	if ((status->st_mode & S_IWOTH) == 0)
+		return NULL;
+	return error_hint(error_new(ERR_USAGE, "file \"%s\" has mode %04o: everyone may write it", path,
+	                            status->st_mode & MODE_BITS),
+	                  "Whoever writes it decides where backups go; run: chmod o-w '%s'", path);
+}
+
+Error *
+config_check_secrecy(const char *path, const struct stat *status)
+{
+	mode_t mode = status->st_mode & (S_IRWXG | S_IRWXO);
+
+	if (mode == 0)
+		return NULL;
+	if (mode == S_IRGRP && status->st_uid == 0 && in_group(status->st_gid))
+		return NULL;
+	if (mode == S_IRGRP)
+		return error_hint(
+			error_new(ERR_USAGE,
+		              "file \"%s\" holds a secret and has mode %04o, but is not owned by root with "
+		              "a group of this user",
+		              path, status->st_mode & MODE_BITS),
+			"Run: chmod 0600 '%s'", path);
+	return error_hint(error_new(ERR_USAGE, "file \"%s\" holds a secret and has mode %04o: others may use it",
+	                            path, status->st_mode & MODE_BITS),
+	                  "Run: chmod 0600 '%s' (or 0640, when root owns it and its group is this user's)", path);
+}
+
+Error *
+config_read_secret(const char *path, char **ret_secret)
+{
+	AUTO_BUF(contents, CONFIG_FILE_MAX);
+	struct stat status;
+	size_t length;
+
+	TRY(config_read_file(path, &contents, &status));
+	TRY(config_check_secrecy(path, &status));
+	length = contents.data == NULL ? 0 : strcspn(contents.data, "\r\n");
+	if (length == 0)
+		return error_new(ERR_USAGE, "the first line of file \"%s\" is empty", path);
+	if (contents.data[length + strspn(contents.data + length, "\r\n")] != '\0')
+		return error_new(ERR_USAGE, "file \"%s\" has more than one line", path);
+	*ret_secret = mem_strndup(contents.data, length);
+	return NULL;
+}

@@ -1,0 +1,105 @@
+/* The chain that stages are hung into. */
+#include "walship/pipe/sink.h"
+
+#include <assert.h>
+#include <stdbool.h>
+
+#include "walship/base/mem.h"
+
+struct Pipe
+{
+	Sink as_sink;  /* first: what pipe_as_sink() gives out is the pipe itself */
+	Sink **stages; /* in the order of the data */
+	size_t n_stages;
+	size_t capacity;
+	bool finished;
+};
+
+Error *
+sink_write(Sink *sink, const void *data, size_t size)
+{
+	return size == 0 ? NULL : sink->ops->write(sink, data, size);
+}
+
+void
+sink_free(Sink *sink)
+{
+	if (sink != NULL)
+		sink->ops->free(sink);
+}
+
+Pipe *
+pipe_new(void)
+{
+	return NEW(Pipe);
+}
+
+void
+pipe_add(Pipe *pipe, Sink *stage)
+{
+	assert(stage != NULL && stage->next == NULL);
+	if (pipe->n_stages > 0)
+		pipe->stages[pipe->n_stages - 1]->next = stage;
+	GROW(pipe->stages, pipe->n_stages, pipe->capacity);
+	pipe->stages[pipe->n_stages++] = stage;
+}
+
+Error *
+pipe_write(Pipe *pipe, const void *data, size_t size)
+{
+	assert(pipe->n_stages > 0 && !pipe->finished);
+	return sink_write(pipe->stages[0], data, size);
+}
+
+Error *
+pipe_finish(Pipe *pipe)
+{
+	assert(!pipe->finished);
+	pipe->finished = true;
+	for (size_t i = 0; i < pipe->n_stages; i++)
+	{
+		Sink *stage = pipe->stages[i];
+
+		if (stage->ops->finish != NULL)
+			TRY(stage->ops->finish(stage));
+	}
+	return NULL;
+}
+
+void
+pipe_free(Pipe *pipe)
+{
+	if (pipe == NULL)
+		return;
+	while (pipe->n_stages > 0)
+		sink_free(pipe->stages[--pipe->n_stages]);
+	free(pipe->stages);
+	free(pipe);
+}
+
+static Error *
+pipe_sink_write(Sink *sink, const void *data, size_t size)
+{
+	return pipe_write((Pipe *) sink, data, size);
+}
+
+static Error *
+pipe_sink_finish(Sink *sink)
+{
+	return pipe_finish((Pipe *) sink);
+}
+
+static void
+pipe_sink_free(Sink *sink)
+{
+	(void) sink; /* the pipe stays its owner's */
+}
+
+Sink *
+pipe_as_sink(Pipe *pipe)
+{
+	static const SinkOps ops = {.write = pipe_sink_write, .finish = pipe_sink_finish, .free = pipe_sink_free};
+
+	pipe->as_sink.ops = &ops;
+	return &pipe->as_sink;
+}

@@ -1,0 +1,320 @@
+/* Last stage: takes a tar archive apart. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tar_block.h"
+#include "walship/base/mem.h"
+
+typedef enum ReaderState
+{
+	READING_HEADER,
+	READING_EXTENSION, /* the contents of a pax or GNU header */
+	READING_CONTENTS,
+	READING_PADDING,
+} ReaderState;
+
+/* The contents of one extension header; those that tar programs write are far shorter. */
+#define EXTENSION_MAX (64u * 1024)
+
+typedef struct TarReader
+{
+	Sink sink;
+	TarHandler handler;
+	void *context;
+	bool needs_end;
+	char *what;
+	ReaderState state;
+	uint8_t block[TAR_BLOCK_SIZE];
+	size_t block_used;
+	int zero_blocks;
+	uint64_t left;    /* of contents or extension */
+	uint64_t padding; /* to skip after it */
+	TarEntry entry;   /* the one being read */
+	char flag;        /* of the extension being read */
+	Buf extension;    /* what has been read of it */
+
+	/* What extensions said about the next entry; empty strings and false when nothing. */
+	char next_name[TAR_NAME_MAX + 1];
+	char next_link[TAR_NAME_MAX + 1];
+	bool has_next_size;
+	uint64_t next_size;
+} TarReader;
+
+static Error *
+next_text_set(char *next, const char *text, size_t length)
+{
+	if (length > TAR_NAME_MAX || memchr(text, '\0', length) != NULL)
+		return error_new(ERR_CORRUPT, "a name of %zu bytes that is too long or malformed", length);
+	memcpy(next, text, length);
+	next[length] = '\0';
+	return NULL;
+}
+
+static bool
+digits_parse(const char *text, size_t length, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		if (text[i] < '0' || text[i] > '9' || value > (uint64_t) INT64_MAX / 10 - 1)
+			return false;
+		value = value * 10 + (uint64_t) (text[i] - '0');
+	}
+	*ret_value = value;
+	return length > 0;
+}
+
+static bool
+key_is(const char *key, size_t length, const char *name)
+{
+	return length == strlen(name) && memcmp(key, name, length) == 0;
+}
+
+static Error *
+pax_record_apply(TarReader *self, const char *key, size_t key_length, const char *value, size_t length)
+{
+	if (key_is(key, key_length, "path"))
+		return next_text_set(self->next_name, value, length);
+	if (key_is(key, key_length, "linkpath"))
+		return next_text_set(self->next_link, value, length);
+	if (key_length > 11 && memcmp(key, "GNU.sparse.", 11) == 0)
+		return error_new(ERR_CORRUPT, "a sparse file, which is not supported");
+	if (!key_is(key, key_length, "size"))
+		return NULL;
+	if (!digits_parse(value, length, &self->next_size))
+		return error_new(ERR_CORRUPT, "a pax header with a malformed size");
+	self->has_next_size = true;
+	return NULL;
+}
+
+/* POSIX: records "<length> <key>=<value>\n", the length counting the whole record. */
+static Error *
+pax_apply(TarReader *self, const char *text, size_t size)
+{
+	while (size > 0)
+	{
+		const char *blank = memchr(text, ' ', size);
+		uint64_t length;
+
+		if (blank == NULL || !digits_parse(text, (size_t) (blank - text), &length) || length > size ||
+		    length < (uint64_t) (blank - text) + 2 || text[length - 1] != '\n')
+			return error_new(ERR_CORRUPT, "a malformed pax header");
+
+		const char *key = blank + 1;
+		const char *end = text + length - 1;
+		const char *equals = memchr(key, '=', (size_t) (end - key));
+
+		if (equals == NULL)
+			return error_new(ERR_CORRUPT, "a malformed pax header");
+		TRY(pax_record_apply(self, key, (size_t) (equals - key), equals + 1, (size_t) (end - equals - 1)));
+		text += length;
+		size -= (size_t) length;
+	}
+	return NULL;
+}
+
+static Error *
+extension_apply(TarReader *self)
+{
+	const char *text = self->extension.size > 0 ? self->extension.data : "";
+	size_t length = strnlen(text, self->extension.size);
+
+	switch (self->flag)
+	{
+		case TAR_FLAG_PAX:
+			return pax_apply(self, text, self->extension.size);
+		case TAR_FLAG_GNU_NAME:
+			return next_text_set(self->next_name, text, length);
+		case TAR_FLAG_GNU_LINK:
+			return next_text_set(self->next_link, text, length);
+		default: /* global pax records are defaults and comments; none of them is about names or sizes */
+			return NULL;
+	}
+}
+
+static bool
+is_extension(char flag)
+{
+	return flag == TAR_FLAG_PAX || flag == TAR_FLAG_PAX_GLOBAL || flag == TAR_FLAG_GNU_NAME ||
+	       flag == TAR_FLAG_GNU_LINK;
+}
+
+/* After the contents of an entry or extension, of which there may be none. */
+static Error *
+contents_end(TarReader *self)
+{
+	bool was_extension = self->state == READING_EXTENSION;
+
+	self->state = self->padding > 0 ? READING_PADDING : READING_HEADER;
+	return was_extension ? extension_apply(self) : self->handler.end(self->context);
+}
+
+static Error *
+contents_begin(TarReader *self, ReaderState state, uint64_t size)
+{
+	self->state = state;
+	self->left = size;
+	self->padding = tar_padding(size);
+	return size == 0 ? contents_end(self) : NULL;
+}
+
+static Error *
+extension_begin(TarReader *self, char flag, uint64_t size)
+{
+	if (size > EXTENSION_MAX)
+		return error_new(ERR_CORRUPT, "an extended header of %" PRIu64 " bytes", size);
+	self->flag = flag;
+	buf_clear(&self->extension);
+	return contents_begin(self, READING_EXTENSION, size);
+}
+
+static Error *
+entry_begin(TarReader *self, const TarBlock *header)
+{
+	self->entry = header->entry;
+	if (self->next_name[0] != '\0')
+		memcpy(self->entry.name, self->next_name, sizeof(self->next_name));
+	if (self->next_link[0] != '\0')
+		memcpy(self->entry.link_target, self->next_link, sizeof(self->next_link));
+	if (self->has_next_size)
+		self->entry.size = self->next_size;
+	self->next_name[0] = self->next_link[0] = '\0';
+	self->has_next_size = false;
+
+	TRY(tar_entry_settle(header->flag, &self->entry));
+	TRY(self->handler.begin(self->context, &self->entry));
+	return contents_begin(self, READING_CONTENTS, self->entry.size);
+}
+
+static Error *
+block_take(TarReader *self)
+{
+	TarBlock header;
+
+	if (tar_block_is_zero(self->block))
+	{
+		/* Programs fill the last record with zeros: any number of blocks ends an archive. */
+		self->zero_blocks += self->zero_blocks < 2 ? 1 : 0;
+		return NULL;
+	}
+	if (self->zero_blocks > 0)
+		return error_new(ERR_CORRUPT, "bytes after its end");
+	TRY(tar_block_decode(self->block, &header));
+	if (is_extension(header.flag))
+		return extension_begin(self, header.flag, header.entry.size);
+	return entry_begin(self, &header);
+}
+
+/* Each takes some bytes in its state and says how many. */
+static Error *
+header_take(TarReader *self, const uint8_t *data, size_t size, size_t *ret_taken)
+{
+	size_t room = TAR_BLOCK_SIZE - self->block_used;
+
+	*ret_taken = size < room ? size : room;
+	memcpy(self->block + self->block_used, data, *ret_taken);
+	self->block_used += *ret_taken;
+	if (self->block_used < TAR_BLOCK_SIZE)
+		return NULL;
+	self->block_used = 0;
+	return block_take(self);
+}
+
+static Error *
+contents_take(TarReader *self, const uint8_t *data, size_t size, size_t *ret_taken)
+{
+	*ret_taken = size < self->left ? size : (size_t) self->left;
+	self->left -= *ret_taken;
+	if (self->state == READING_EXTENSION)
+		buf_append(&self->extension, data, *ret_taken);
+	else
+		TRY(self->handler.data(self->context, data, *ret_taken));
+	return self->left == 0 ? contents_end(self) : NULL;
+}
+
+static size_t
+padding_take(TarReader *self, size_t size)
+{
+	size_t taken = size < self->padding ? size : (size_t) self->padding;
+
+	self->padding -= taken;
+	if (self->padding == 0)
+		self->state = READING_HEADER;
+	return taken;
+}
+
+static Error *
+reader_take(TarReader *self, const uint8_t *data, size_t size, size_t *ret_taken)
+{
+	switch (self->state)
+	{
+		case READING_HEADER:
+			return header_take(self, data, size, ret_taken);
+		case READING_EXTENSION:
+		case READING_CONTENTS:
+			return contents_take(self, data, size, ret_taken);
+		case READING_PADDING:
+			break;
+	}
+	*ret_taken = padding_take(self, size);
+	return NULL;
+}
+
+static Error *
+reader_write(Sink *sink, const void *data, size_t size)
+{
+	TarReader *self = (TarReader *) sink;
+	const uint8_t *bytes = data;
+	size_t taken;
+
+	for (; size > 0; bytes += taken, size -= taken)
+		TRY(error_context(reader_take(self, bytes, size, &taken), "%s", self->what));
+	return NULL;
+}
+
+static Error *
+reader_finish(Sink *sink)
+{
+	TarReader *self = (TarReader *) sink;
+	bool dangling = self->next_name[0] != '\0' || self->next_link[0] != '\0' || self->has_next_size;
+
+	if (self->state == READING_CONTENTS)
+		return error_new(ERR_CORRUPT, "%s is cut off: \"%s\" lacks %" PRIu64 " bytes", self->what,
+		                 self->entry.name, self->left);
+	if (self->state != READING_HEADER || self->block_used > 0 || dangling)
+		return error_new(ERR_CORRUPT, "%s is cut off between two members", self->what);
+	if (self->needs_end && self->zero_blocks < 2)
+		return error_new(ERR_CORRUPT, "%s is cut off: the end of the tar archive is missing", self->what);
+	return NULL;
+}
+
+static void
+reader_free(Sink *sink)
+{
+	TarReader *self = (TarReader *) sink;
+
+	buf_release(&self->extension);
+	free(self->what);
+	free(self);
+}
+
+static const SinkOps reader_ops = {
+	.write = reader_write,
+	.finish = reader_finish,
+	.free = reader_free,
+};
+
+Sink *
+tar_reader_new(const TarHandler *handler, void *context, bool needs_end, const char *what)
+{
+	TarReader *self = NEW(TarReader);
+
+	self->sink.ops = &reader_ops;
+	self->handler = *handler;
+	self->context = context;
+	self->needs_end = needs_end;
+	self->what = mem_strdup(what);
+	buf_init(&self->extension, EXTENSION_MAX);
+	return &self->sink;
+}

@@ -1,0 +1,192 @@
+/* zstd: the only file that knows its library. */
+#include <stdbool.h>
+#include <zstd.h>
+
+#include "codec_stages.h"
+#include "walship/base/mem.h"
+
+typedef struct ZstdEncoder
+{
+	Sink sink;
+	ZSTD_CCtx *context;
+	int level;
+	size_t used; /* of the buffer */
+	char buffer[CODEC_BUFFER_SIZE];
+} ZstdEncoder;
+
+static Error *
+zstd_encoder_set(ZstdEncoder *self, ZSTD_cParameter parameter, int value)
+{
+	size_t result = ZSTD_CCtx_setParameter(self->context, parameter, value);
+
+	if (ZSTD_isError(result))
+		return error_new(ERR_SYSTEM, "could not compress with zstd level %d: %s", self->level,
+		                 ZSTD_getErrorName(result));
+	return NULL;
+}
+
+static Error *
+zstd_encoder_start(ZstdEncoder *self)
+{
+	if (self->context != NULL)
+		return NULL;
+	self->context = ZSTD_createCCtx();
+	if (self->context == NULL)
+		return error_new(ERR_SYSTEM, "could not compress with zstd: out of memory");
+	TRY(zstd_encoder_set(self, ZSTD_c_compressionLevel, self->level));
+	return zstd_encoder_set(self, ZSTD_c_checksumFlag, 1);
+}
+
+static Error *
+zstd_encoder_flush(ZstdEncoder *self)
+{
+	size_t size = self->used;
+
+	self->used = 0;
+	return sink_write(self->sink.next, self->buffer, size);
+}
+
+/* Until the input is taken and, for the end, the frame is complete. */
+static Error *
+zstd_encode(ZstdEncoder *self, ZSTD_EndDirective directive, const void *data, size_t size)
+{
+	ZSTD_inBuffer in = {.src = data, .size = size};
+	size_t held_back;
+
+	TRY(zstd_encoder_start(self));
+	do
+	{
+		ZSTD_outBuffer out = {.dst = self->buffer, .size = sizeof(self->buffer), .pos = self->used};
+
+		held_back = ZSTD_compressStream2(self->context, &out, &in, directive);
+		if (ZSTD_isError(held_back))
+			return error_new(ERR_SYSTEM, "could not compress with zstd: %s", ZSTD_getErrorName(held_back));
+		self->used = out.pos;
+		if (out.pos == out.size)
+			TRY(zstd_encoder_flush(self));
+	} while (in.pos < in.size || (directive == ZSTD_e_end && held_back > 0));
+	return NULL;
+}
+
+static Error *
+zstd_encoder_write(Sink *sink, const void *data, size_t size)
+{
+	return zstd_encode((ZstdEncoder *) sink, ZSTD_e_continue, data, size);
+}
+
+static Error *
+zstd_encoder_finish(Sink *sink)
+{
+	ZstdEncoder *self = (ZstdEncoder *) sink;
+
+	TRY(zstd_encode(self, ZSTD_e_end, NULL, 0));
+	return zstd_encoder_flush(self);
+}
+
+static void
+zstd_encoder_free(Sink *sink)
+{
+	ZstdEncoder *self = (ZstdEncoder *) sink;
+
+	(void) ZSTD_freeCCtx(self->context);
+	free(self);
+}
+
+static const SinkOps zstd_encoder_ops = {
+	.write = zstd_encoder_write,
+	.finish = zstd_encoder_finish,
+	.free = zstd_encoder_free,
+};
+
+Sink *
+zstd_encoder_new(int level)
+{
+	ZstdEncoder *self = NEW(ZstdEncoder);
+
+	self->sink.ops = &zstd_encoder_ops;
+	self->level = level;
+	return &self->sink;
+}
+
+typedef struct ZstdDecoder
+{
+	Sink sink;
+	ZSTD_DCtx *context;
+	bool between_frames; /* after at least one frame */
+	uint64_t most;
+	uint64_t total; /* decoded so far */
+	char *what;
+	char buffer[CODEC_BUFFER_SIZE];
+} ZstdDecoder;
+
+/*
+ * Frames may follow each other, as in every zstd stream; so trailing bytes are
+ * what does not make another whole frame.  The library's own limit stands: no
+ * window above 128 MiB.
+ */
+static Error *
+zstd_decoder_write(Sink *sink, const void *data, size_t size)
+{
+	ZstdDecoder *self = (ZstdDecoder *) sink;
+	ZSTD_inBuffer in = {.src = data, .size = size};
+	bool more_output;
+
+	if (self->context == NULL)
+		self->context = ZSTD_createDCtx();
+	if (self->context == NULL)
+		return error_new(ERR_SYSTEM, "could not decompress %s: out of memory", self->what);
+	do
+	{
+		ZSTD_outBuffer out = {.dst = self->buffer, .size = sizeof(self->buffer)};
+		bool after_frame = self->between_frames;
+		size_t result = ZSTD_decompressStream(self->context, &out, &in);
+
+		if (ZSTD_isError(result) && after_frame)
+			return codec_error_trailing(self->what);
+		if (ZSTD_isError(result))
+			return error_new(ERR_CORRUPT, "could not decompress %s: zstd reports \"%s\"", self->what,
+			                 ZSTD_getErrorName(result));
+		self->between_frames = result == 0;
+		more_output = result != 0 && out.pos == out.size;
+		if (out.pos > self->most - self->total)
+			return codec_error_too_long(self->what, self->most);
+		self->total += out.pos;
+		TRY(sink_write(sink->next, self->buffer, out.pos));
+	} while (in.pos < in.size || more_output);
+	return NULL;
+}
+
+static Error *
+zstd_decoder_finish(Sink *sink)
+{
+	ZstdDecoder *self = (ZstdDecoder *) sink;
+
+	return self->between_frames ? NULL : codec_error_truncated(self->what);
+}
+
+static void
+zstd_decoder_free(Sink *sink)
+{
+	ZstdDecoder *self = (ZstdDecoder *) sink;
+
+	(void) ZSTD_freeDCtx(self->context);
+	free(self->what);
+	free(self);
+}
+
+static const SinkOps zstd_decoder_ops = {
+	.write = zstd_decoder_write,
+	.finish = zstd_decoder_finish,
+	.free = zstd_decoder_free,
+};
+
+Sink *
+zstd_decoder_new(uint64_t most, const char *what)
+{
+	ZstdDecoder *self = NEW(ZstdDecoder);
+
+	self->sink.ops = &zstd_decoder_ops;
+	self->most = most;
+	self->what = mem_strdup(what);
+	return &self->sink;
+}

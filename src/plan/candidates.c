@@ -1,0 +1,281 @@
+/* Chooses the backup with the least replay, and says why not another one. */
+#include "planner.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "walship/base/mem.h"
+
+void
+outcome_release(Outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->n_rejected; i++)
+	{
+		free(outcome->rejected[i].id);
+		free(outcome->rejected[i].reason);
+	}
+	free(outcome->rejected);
+	*outcome = (Outcome){0};
+}
+
+/* Takes ownership of "reason". */
+static void
+reject(Outcome *outcome, const BackupRecord *backup, char *reason)
+{
+	GROW(outcome->rejected, outcome->n_rejected, outcome->capacity);
+	outcome->rejected[outcome->n_rejected++] =
+		(RejectedBackup){.id = mem_strdup(backup->id), .reason = reason};
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	const BackupRecord *left = *(const BackupRecord *const *) a;
+	const BackupRecord *right = *(const BackupRecord *const *) b;
+
+	if (left->start_lsn != right->start_lsn)
+		return left->start_lsn > right->start_lsn ? -1 : 1;
+	return strcmp(right->id, left->id);
+}
+
+const BackupRecord **
+candidates_sorted(const Catalog *catalog)
+{
+	const BackupRecord **sorted = NEW_ARRAY(const BackupRecord *, catalog->n_backups);
+
+	for (size_t i = 0; i < catalog->n_backups; i++)
+		sorted[i] = catalog->backups[i];
+	if (catalog->n_backups > 1)
+		qsort(sorted, catalog->n_backups, sizeof(*sorted), newest_first);
+	return sorted;
+}
+
+static bool
+is_wanted(const Planner *planner, const BackupRecord *backup)
+{
+	return planner->request->backup_id == NULL || strcmp(backup->id, planner->request->backup_id) == 0;
+}
+
+static char *
+hole_reason(const Planner *planner, const Hole *hole, const char *consequence)
+{
+	char name[WAL_NAME_SIZE];
+
+	(void) wal_segment_name(hole->timeline, hole->first, planner->catalog->segment_size, name);
+	return mem_printf("WAL segment %s%s is %s", name, consequence, hole->damaged ? "damaged" : "missing");
+}
+
+static char *
+off_the_path(const Path *path, const BackupRecord *backup)
+{
+	char stop[LSN_TEXT_SIZE];
+	char left[LSN_TEXT_SIZE];
+	XLogRecPtr end;
+
+	if (!timeline_history_end_of(path->history, backup->timeline, &end))
+	{
+		/* Every timeline but the first has an ancestor, in its history file. */
+		if (path->timeline > 1 && path->history->n_ancestors == 0)
+			return mem_printf("is on timeline %" PRIu32 ", and %08" PRIX32
+			                  ".history, which says how timeline %" PRIu32 " began, is not in the store",
+			                  backup->timeline, path->timeline, path->timeline);
+		return mem_printf("is on timeline %" PRIu32 ", which does not lead to timeline %" PRIu32,
+		                  backup->timeline, path->timeline);
+	}
+	if (backup->stop_lsn <= end)
+		return NULL;
+	return mem_printf(
+		"ended at %s, after the way to timeline %" PRIu32 " had left timeline %" PRIu32 " at %s",
+		lsn_format(backup->stop_lsn, stop), path->timeline, backup->timeline, lsn_format(end, left));
+}
+
+char *
+candidate_objection(const Planner *planner, const Path *path, const BackupRecord *backup)
+{
+	uint32_t segment_size = planner->catalog->segment_size;
+	char *reason = off_the_path(path, backup);
+	Hole hole;
+
+	if (reason != NULL)
+		return reason;
+	if (backup->system_identifier != planner->catalog->system_identifier)
+		return mem_printf("is of database system %" PRIu64, backup->system_identifier);
+	if (backup->segment_size != segment_size)
+		return mem_printf("has WAL segments of %" PRIu32 " bytes, the store of %" PRIu32,
+		                  backup->segment_size, segment_size);
+	if (backup->page_errors && planner->request->backup_id == NULL)
+		return mem_strdup("holds pages with wrong checksums; it is only used when it is named with --backup");
+	if (planner->request->target.kind == TARGET_BACKUP_ONLY)
+		return backup->wal_inside ? NULL : mem_strdup("does not hold its own WAL");
+	if (!planner_covers(planner, path, backup, lsn_segment(backup->start_lsn, segment_size),
+	                    lsn_segment_before(backup->stop_lsn, segment_size), &hole))
+		return hole_reason(planner, &hole, ", which the backup itself needs,");
+	return NULL;
+}
+
+bool
+candidates_begin(const Planner *planner, const Path *path, const BackupRecord **ret_oldest)
+{
+	AUTO_FREE const BackupRecord **sorted = candidates_sorted(planner->catalog);
+
+	for (size_t i = planner->catalog->n_backups; i-- > 0;)
+	{
+		AUTO_FREE char *objection = NULL;
+
+		if (!is_wanted(planner, sorted[i]))
+			continue;
+		objection = candidate_objection(planner, path, sorted[i]);
+		if (objection != NULL)
+			continue;
+		*ret_oldest = sorted[i];
+		return true;
+	}
+	return false;
+}
+
+/* Has the backup ended before the target? */
+static char *
+too_new(const RecoveryTarget *target, const BackupRecord *backup, const Location *location)
+{
+	char from[TIME_TEXT_SIZE];
+	char to[TIME_TEXT_SIZE];
+	char lsn[LSN_TEXT_SIZE];
+
+	if (location != NULL && backup->stop_lsn > location->place.lsn)
+		return mem_printf("ended at %s, after the target", lsn_format(backup->stop_lsn, lsn));
+	if (target->kind != TARGET_TIME || backup->stop_time <= target->time)
+		return NULL;
+	if (backup->start_time <= target->time)
+		return mem_printf("was being taken at that time, from %s to %s",
+		                  time_format_postgres(backup->start_time, from),
+		                  time_format_postgres(backup->stop_time, to));
+	return mem_printf("ended at %s, after the target", time_format_postgres(backup->stop_time, to));
+}
+
+/* Where replay runs into a hole, the newest backup tells it best: older ones meet the same. */
+static void
+meet_hole(const Planner *planner, Outcome *outcome, const BackupRecord *backup, const Location *location)
+{
+	if (outcome->kind != OUTCOME_HOLE)
+	{
+		outcome->kind = OUTCOME_HOLE;
+		outcome->backup = backup;
+		outcome->location = *location;
+	}
+	reject(outcome, backup, hole_reason(planner, &location->hole, ", on the way to the target,"));
+}
+
+/* True when this backup decides the outcome. */
+static bool
+try_time(const Planner *planner, const BackupRecord *backup, Outcome *outcome)
+{
+	Location location = locate_time(planner, outcome->path, backup);
+	char time[TIME_TEXT_SIZE];
+
+	if (location.found == FOUND_HOLE)
+	{
+		meet_hole(planner, outcome, backup, &location);
+		return false;
+	}
+	if (location.found == FOUND_YES && location.place.lsn < backup->stop_lsn)
+	{
+		reject(outcome, backup,
+		       mem_printf("holds a commit of %s, later than the target, from before its end",
+		                  time_format_postgres(location.place.time, time)));
+		return false;
+	}
+	outcome->location = location;
+	outcome->backup = backup;
+	outcome->last =
+		location.found == FOUND_NO ? location.end : location.place.segno + (location.continues ? 1 : 0);
+	outcome->kind = location.found == FOUND_YES  ? OUTCOME_FOUND
+	                : location.found == FOUND_NO ? OUTCOME_BEYOND
+	                                             : OUTCOME_UNKNOWN;
+	return true;
+}
+
+/* The last segment that is needed when the target does not depend on the backup. */
+static XLogSegNo
+last_needed(const Planner *planner, const Path *path, const BackupRecord *backup, const Location *location)
+{
+	XLogSegNo own = lsn_segment_before(backup->stop_lsn, planner->catalog->segment_size);
+	XLogSegNo last;
+
+	if (location != NULL)
+		last = location->place.segno + (location->continues ? 1 : 0);
+	else if (planner->request->target.kind != TARGET_LATEST || !path_last(path, &last))
+		return own;
+	return last > own ? last : own;
+}
+
+/* Can all be replayed that is needed?  Where the target is the end of the WAL, that must be one, too. */
+static bool
+is_covered(const Planner *planner, const Path *path, const BackupRecord *backup, XLogSegNo last,
+           Hole *ret_hole)
+{
+	if (!planner_covers(planner, path, backup, lsn_segment(backup->start_lsn, path->segment_size), last,
+	                    ret_hole))
+		return false;
+	return planner->request->target.kind != TARGET_LATEST ||
+	       planner_step(planner, path, backup, last + 1, ret_hole) != STEP_HOLE;
+}
+
+static bool
+try_range(const Planner *planner, const BackupRecord *backup, const Location *location, Outcome *outcome)
+{
+	const Path *path = outcome->path;
+	XLogSegNo first = lsn_segment(backup->start_lsn, planner->catalog->segment_size);
+	XLogSegNo last = last_needed(planner, path, backup, location);
+	bool from_store = planner->request->target.kind != TARGET_BACKUP_ONLY;
+	Location met = {.place = {.time = TIME_NONE}, .last = {.time = TIME_NONE}};
+
+	if (from_store && !is_covered(planner, path, backup, last, &met.hole))
+	{
+		met.end = met.hole.damaged || met.hole.first == first ? met.hole.first : met.hole.first - 1;
+		meet_hole(planner, outcome, backup, &met);
+		return false;
+	}
+	outcome->kind = OUTCOME_FOUND;
+	outcome->backup = backup;
+	outcome->last = last;
+	outcome->location = met;
+	if (location != NULL)
+		outcome->location = *location;
+	else if (planner->request->target.kind != TARGET_LATEST)
+		outcome->location.place = (WalPlace){
+			.timeline = backup->timeline, .segno = last, .lsn = backup->stop_lsn, .time = TIME_NONE};
+	return true;
+}
+
+Outcome
+candidates_choose(const Planner *planner, const Path *path, const Location *location)
+{
+	AUTO_FREE const BackupRecord **sorted = candidates_sorted(planner->catalog);
+	const RecoveryTarget *target = &planner->request->target;
+	Outcome outcome = {.kind = OUTCOME_NO_BACKUP,
+	                   .path = path,
+	                   .location = {.place = {.time = TIME_NONE}, .last = {.time = TIME_NONE}}};
+
+	for (size_t i = 0; i < planner->catalog->n_backups; i++)
+	{
+		const BackupRecord *backup = sorted[i];
+		char *objection;
+		bool decided;
+
+		if (!is_wanted(planner, backup))
+			continue;
+		objection = candidate_objection(planner, path, backup);
+		if (objection == NULL)
+			objection = too_new(target, backup, location);
+		if (objection != NULL)
+		{
+			reject(&outcome, backup, objection);
+			continue;
+		}
+		decided = target->kind == TARGET_TIME ? try_time(planner, backup, &outcome)
+		                                      : try_range(planner, backup, location, &outcome);
+		if (decided)
+			return outcome;
+	}
+	return outcome;
+}

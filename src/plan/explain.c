@@ -1,0 +1,334 @@
+/* Refusals: what cannot be done, why, and what can be done instead. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "planner.h"
+#include "walship/base/mem.h"
+
+#define TEXT_MAX (16 * 1024)
+
+/* A tired reader needs the few newest reasons, not all of them. */
+#define REASONS_MAX 5
+
+/* "target time ..." or "the end of the WAL", as the subject of a sentence.  The caller frees. */
+static char *
+target_phrase(const Planner *planner)
+{
+	const RecoveryTarget *target = &planner->request->target;
+	AUTO_FREE char *text = recovery_target_text(target);
+
+	return target->kind >= TARGET_IMMEDIATE ? MOVE(text) : mem_printf("target %s", text);
+}
+
+void
+explain_place(const WalPlace *place, Buf *into)
+{
+	char time[TIME_TEXT_SIZE];
+	char lsn[LSN_TEXT_SIZE];
+
+	if (place->time != TIME_NONE && place->lsn != InvalidXLogRecPtr)
+		buf_printf(into, "%s (LSN %s)", time_format_postgres(place->time, time), lsn_format(place->lsn, lsn));
+	else if (place->time != TIME_NONE)
+		buf_puts(into, time_format_postgres(place->time, time));
+	else if (place->lsn != InvalidXLogRecPtr)
+		buf_printf(into, "LSN %s", lsn_format(place->lsn, lsn));
+	else
+		buf_puts(into, "an unknown place");
+}
+
+static void
+append_end_of(const BackupRecord *backup, Buf *into)
+{
+	explain_place(&(WalPlace){.lsn = backup->stop_lsn, .time = backup->stop_time}, into);
+}
+
+Error *
+explain_no_backups(const Planner *planner)
+{
+	Error *error = error_new(ERR_NOT_FOUND, "there is no backup of database system %" PRIu64 " in the store",
+	                         planner->catalog->system_identifier);
+
+	if (planner->catalog->damaged.count > 0)
+		return error_hint(error, "There is something that cannot be read: %s.",
+		                  planner->catalog->damaged.items[0]);
+	if (planner->catalog->unfinished.count > 0)
+		return error_hint(error, "Backup \"%s\" was begun, but never completed.",
+		                  planner->catalog->unfinished.items[0]);
+	return error_hint(error, "Take one with \"walship backup\".");
+}
+
+/* Names of one second are in no order. */
+static const char *
+newest_id(const Planner *planner)
+{
+	AUTO_FREE const BackupRecord **sorted = candidates_sorted(planner->catalog);
+
+	return sorted[0]->id;
+}
+
+Error *
+explain_unknown_backup(const Planner *planner)
+{
+	const Catalog *catalog = planner->catalog;
+	const char *id = planner->request->backup_id;
+
+	if (strlist_contains(&catalog->unfinished, id))
+		return error_hint(error_new(ERR_NOT_FOUND, "backup \"%s\" was never completed", id),
+		                  "The newest complete one is \"%s\".", newest_id(planner));
+	for (size_t i = 0; i < catalog->damaged.count; i++)
+		if (str_starts_with(catalog->damaged.items[i], id))
+			return error_hint(error_new(ERR_NOT_FOUND, "record of backup %s", catalog->damaged.items[i]),
+			                  "Choose another backup; \"walship list\" shows them.");
+	return error_hint(error_new(ERR_NOT_FOUND, "backup \"%s\" does not exist", id),
+	                  "The newest one is \"%s\"; \"walship list\" shows all.", newest_id(planner));
+}
+
+Error *
+explain_unknown_timeline(const Planner *planner)
+{
+	AUTO_BUF(known, TEXT_MAX);
+
+	for (size_t i = 0; i < planner->catalog->n_timelines; i++)
+		buf_printf(&known, "%s%" PRIu32, i == 0 ? "" : ", ", planner->catalog->timelines[i].timeline);
+	return error_hint(error_new(ERR_NOT_FOUND, "timeline %" PRIu32 " does not exist in the store",
+	                            planner->request->timeline),
+	                  "Known timelines: %s.", known.data);
+}
+
+static void
+append_reasons(const Outcome *outcome, Buf *into)
+{
+	for (size_t i = 0; i < outcome->n_rejected && i < REASONS_MAX; i++)
+		buf_printf(into, " Backup %s %s%s.", outcome->rejected[i].id,
+		           str_starts_with(outcome->rejected[i].reason, "WAL") ? "cannot be used: " : "",
+		           outcome->rejected[i].reason);
+	if (outcome->n_rejected > REASONS_MAX)
+		buf_printf(into, " And %zu more.", outcome->n_rejected - REASONS_MAX);
+}
+
+/* The backup that was being taken at the target time, if there is one. */
+static const BackupRecord *
+backup_around(const Planner *planner)
+{
+	const RecoveryTarget *target = &planner->request->target;
+
+	for (size_t i = 0; i < planner->catalog->n_backups && target->kind == TARGET_TIME; i++)
+	{
+		const BackupRecord *backup = planner->catalog->backups[i];
+
+		if (backup->start_time <= target->time && backup->stop_time > target->time)
+			return backup;
+	}
+	return NULL;
+}
+
+/* The oldest backup that any of these paths can begin from. */
+static const BackupRecord *
+oldest_usable(const Planner *planner, const Outcome *outcomes, size_t n_outcomes)
+{
+	const BackupRecord *oldest = NULL;
+
+	for (size_t i = 0; i < n_outcomes; i++)
+	{
+		const BackupRecord *backup;
+
+		if (outcomes[i].path != NULL && candidates_begin(planner, outcomes[i].path, &backup) &&
+		    (oldest == NULL || backup->stop_lsn < oldest->stop_lsn))
+			oldest = backup;
+	}
+	return oldest;
+}
+
+Error *
+explain_no_backup(const Planner *planner, const Outcome *outcomes, size_t n_outcomes)
+{
+	AUTO_FREE char *target = target_phrase(planner);
+	const BackupRecord *oldest = oldest_usable(planner, outcomes, n_outcomes);
+	const BackupRecord *around = backup_around(planner);
+	AUTO_BUF(hint, TEXT_MAX);
+
+	if (oldest != NULL)
+	{
+		buf_puts(&hint, "The earliest place that can be recovered is the end of backup ");
+		buf_printf(&hint, "%s: ", oldest->id);
+		append_end_of(oldest, &hint);
+		buf_puts(&hint, ".");
+	}
+	else
+		buf_puts(&hint, "No backup can be used.");
+	for (size_t i = 0; i < n_outcomes && i < 1 + (oldest == NULL ? n_outcomes : 0); i++)
+		append_reasons(&outcomes[i], &hint);
+
+	Error *error = around != NULL && oldest != NULL
+	                   ? error_new(ERR_NOT_FOUND, "%s lies inside backup %s, and no older one can be used",
+	                               target, around->id)
+	                   : error_new(ERR_NOT_FOUND, "no backup can be used that ended before %s", target);
+
+	if (planner->request->target.kind >= TARGET_IMMEDIATE)
+	{
+		error_free(error);
+		error = error_new(ERR_NOT_FOUND, "no backup can be recovered to %s", target);
+	}
+	return error_hint(error, "%s", hint.data);
+}
+
+static void
+append_hole(const Planner *planner, const Hole *hole, Buf *into)
+{
+	uint32_t size = planner->catalog->segment_size;
+	char first[WAL_NAME_SIZE];
+	char last[WAL_NAME_SIZE];
+
+	buf_printf(into, "WAL segment %s", wal_segment_name(hole->timeline, hole->first, size, first));
+	if (hole->last > hole->first)
+		buf_printf(into, " to %s", wal_segment_name(hole->timeline, hole->last, size, last));
+	buf_puts(into, hole->damaged ? " is damaged" : hole->last > hole->first ? " are missing" : " is missing");
+	if (hole->proof != NULL)
+		buf_printf(into, ", and the timeline goes on behind it, for \"%s\" is there", hole->proof);
+}
+
+/* "It can be recovered up to ...": only what lies after the backup's end counts. */
+static void
+append_reach(const Planner *planner, const Outcome *outcome, Buf *into)
+{
+	WalPlace place;
+	char lsn[LSN_TEXT_SIZE];
+
+	if (!planner_reach(planner, outcome->path, outcome->location.end, &place))
+		return;
+	if (place.lsn == InvalidXLogRecPtr || (outcome->backup != NULL && place.lsn < outcome->backup->stop_lsn))
+	{
+		if (outcome->backup != NULL)
+			buf_printf(into, "Recovery can go up to the end of backup %s: use --immediate --backup %s. ",
+			           outcome->backup->id, outcome->backup->id);
+		return;
+	}
+	buf_puts(into, "Recovery can go up to ");
+	explain_place(&place, into);
+	buf_printf(into, ": use --target-lsn %s. ", lsn_format(place.lsn, lsn));
+}
+
+Error *
+explain_hole(const Planner *planner, const Outcome *outcome)
+{
+	AUTO_FREE char *target = target_phrase(planner);
+	AUTO_BUF(what, TEXT_MAX);
+	AUTO_BUF(hint, TEXT_MAX);
+
+	append_hole(planner, &outcome->location.hole, &what);
+	append_reach(planner, outcome, &hint);
+	if (outcome->location.hole.damaged)
+		buf_puts(&hint, "A backup that was taken after the damaged WAL is not touched by it.");
+	else
+		buf_puts(&hint, "If a server still has the segment in its pg_wal, store it with \"walship push\"; "
+		                "if it is just being uploaded, try again.");
+	return error_hint(error_new(ERR_NOT_FOUND, "%s cannot be reached on timeline %" PRIu32 ": %s", target,
+	                            outcome->path->timeline, what.data),
+	                  "%s", hint.data);
+}
+
+Error *
+explain_absent(const Planner *planner, const Outcome *outcomes, size_t n_outcomes)
+{
+	AUTO_FREE char *target = target_phrase(planner);
+	AUTO_BUF(hint, TEXT_MAX);
+
+	for (size_t i = 0; i < n_outcomes; i++)
+	{
+		WalPlace place;
+		XLogSegNo last;
+
+		if (!path_last(outcomes[i].path, &last) || branch_is_leaf(planner, outcomes[i].path) == ANSWER_NO ||
+		    !planner_reach(planner, outcomes[i].path, last, &place))
+			continue;
+		buf_printf(&hint, "The last place on timeline %" PRIu32 " that can be reached is ",
+		           outcomes[i].path->timeline);
+		explain_place(&place, &hint);
+		buf_puts(&hint, ". ");
+	}
+	buf_puts(&hint, "Use --latest for the end of the WAL.");
+	if (planner->request->target.kind == TARGET_LSN)
+		return error_hint(error_new(ERR_NOT_FOUND, "no WAL record at or after %s is in the store", target),
+		                  "%s", hint.data);
+	return error_hint(
+		error_new(ERR_NOT_FOUND, "%s is not in the WAL of the store after the oldest backup", target), "%s",
+		hint.data);
+}
+
+Error *
+explain_branches(const Planner *planner, const Outcome *const *outcomes, size_t n_outcomes)
+{
+	AUTO_FREE char *target = target_phrase(planner);
+	AUTO_BUF(hint, TEXT_MAX);
+
+	buf_puts(&hint, "Choose with --timeline:");
+	for (size_t i = 0; i < n_outcomes; i++)
+	{
+		const Outcome *outcome = outcomes[i];
+		WalPlace place = outcome->location.place;
+
+		buf_printf(&hint, "%s timeline %" PRIu32, i == 0 ? "" : ";", outcome->path->timeline);
+		if (outcome->kind == OUTCOME_HOLE)
+		{
+			buf_puts(&hint, ", on which ");
+			append_hole(planner, &outcome->location.hole, &hint);
+			continue;
+		}
+		if (outcome->kind == OUTCOME_FOUND && place.lsn != InvalidXLogRecPtr)
+			buf_puts(&hint,
+			         planner->request->target.kind == TARGET_TIME ? ", stopping before " : ", stopping at ");
+		else if (planner_reach(planner, outcome->path, outcome->last, &place))
+			buf_puts(&hint, ", ending at ");
+		else
+			continue;
+		explain_place(&place, &hint);
+	}
+	buf_puts(&hint, ".");
+	return error_hint(error_new(ERR_NOT_FOUND, "%s lies on %zu timelines that differ", target, n_outcomes),
+	                  "%s", hint.data);
+}
+
+Error *
+explain_names(const Planner *planner, const NamedPoints *points)
+{
+	AUTO_FREE char *target = target_phrase(planner);
+	AUTO_BUF(hint, TEXT_MAX);
+
+	buf_puts(&hint, "Choose one by --target-lsn and --timeline:");
+	for (size_t i = 0; i < points->n_places; i++)
+	{
+		char lsn[LSN_TEXT_SIZE];
+		char time[TIME_TEXT_SIZE];
+		const WalPlace *place = &points->places[i];
+
+		buf_printf(&hint, "%s LSN %s on timeline %" PRIu32, i == 0 ? "" : ";", lsn_format(place->lsn, lsn),
+		           place->timeline);
+		if (place->time != TIME_NONE)
+			buf_printf(&hint, ", made at %s", time_format_postgres(place->time, time));
+	}
+	buf_puts(&hint, ".");
+	return error_hint(error_new(ERR_NOT_FOUND, "%s exists %zu times", target, points->n_places), "%s",
+	                  hint.data);
+}
+
+Error *
+explain_standby(const Outcome *outcome, TimeLineID newest)
+{
+	return error_hint(
+		error_new(ERR_NOT_FOUND,
+	              "a standby from backup %s would follow timeline %" PRIu32 ", not timeline %" PRIu32,
+	              outcome->backup->id, newest, outcome->path->timeline),
+		"A standby follows the newest timeline whose history file is in the store. Take a new backup "
+		"of the server that is to be followed.");
+}
+
+Error *
+explain_orphan(const CatalogTimeline *timeline)
+{
+	return error_hint(error_new(ERR_NOT_FOUND,
+	                            "timeline %" PRIu32 " has WAL in the store, but its history file is missing",
+	                            timeline->timeline),
+	                  "Nobody can tell where it begins. Store %08X.history from the pg_wal of a server with "
+	                  "\"walship push\", or choose another timeline with --timeline.",
+	                  timeline->timeline);
+}

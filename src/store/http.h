@@ -1,0 +1,81 @@
+/*
+ * HTTP requests: one attempt each, no retries, no redirects.  src/store/http.c is
+ * the only file that knows libcurl.  Connections are kept alive and used again,
+ * the one used last first.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/base/buf.h"
+#include "walship/base/clock.h"
+#include "walship/base/error.h"
+#include "walship/base/spool.h"
+#include "walship/base/strs.h"
+#include "walship/pipe/sink.h"
+
+typedef struct HttpClient HttpClient; /* may be used by all threads at the same time */
+
+typedef struct HttpOptions
+{
+	const char *ca_file; /* NULL: the system's certificates */
+	const char *user_agent;
+	int64_t connect_ms; /* name, connection and TLS together */
+} HttpOptions;
+
+Error *http_client_new(const HttpOptions *options, HttpClient **ret_client) MUST_CHECK;
+void http_client_free(HttpClient *client);
+AUTO_DEFINE(HttpClient, http_client_free);
+
+typedef struct HttpResponse
+{
+	int status;         /* 0: there was no answer */
+	StrList headers;    /* "name: value" as they came; see http_header() */
+	Buf body;           /* of an answer that went into no sink */
+	uint64_t received;  /* bytes that went into the sink */
+	bool ambiguous;     /* sent more than once, or perhaps not answered */
+	bool callers_error; /* the error is the sink's or the body's */
+} HttpResponse;
+
+#define HTTP_BODY_MAX (8u * 1024 * 1024)
+
+void http_response_release(HttpResponse *response);
+#define AUTO_RESPONSE __attribute__((cleanup(http_response_release))) HttpResponse
+
+typedef struct HttpRequest
+{
+	const char *method;
+	const char *url;
+	const StrList *headers; /* "name: value" */
+	const Slice *body;      /* read from its beginning whenever it must be sent */
+	int n_body;
+	bool has_body; /* false: none at all, also no length of 0 */
+
+	/* A 2xx answer's body goes "into", when that is not NULL, once "accept" agreed with its head. */
+	Sink *into;
+	Error *(*accept)(void *context, const HttpResponse *response);
+	void *context;
+
+	bool fresh; /* by a new connection and a new look at the name: the old ones failed */
+	bool even_when_cancelled;
+	const atomic_bool *stop; /* ends like a cancellation; may be NULL */
+	int64_t stall_ms;        /* fails when not even HTTP_LEAST_RATE came or went for so long */
+	int64_t limit_ms;        /* monotonic time at which it fails in any case; 0: never */
+} HttpRequest;
+
+#define HTTP_LEAST_RATE (16 * 1024) /* bytes per second */
+
+/*
+ * Success is a complete answer, of whatever status.  No or half an answer is
+ * ERR_TRANSIENT; a certificate that is not trusted ERR_DENIED; errors of the
+ * sink and of "accept" come through.
+ */
+Error *http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *ret_response) MUST_CHECK;
+
+/* The value of the last header of that name (lower case), or NULL. */
+const char *http_header(const HttpResponse *response, const char *name);
+
+/* "Sat, 21 Nov 2026 03:14:17 GMT"; TIME_NONE when it is none. */
+TimeUs http_time(const char *text);

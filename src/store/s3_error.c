@@ -1,0 +1,149 @@
+/* The table of meanings. */
+#include "s3_error.h"
+
+#include <string.h>
+
+#define HINT_KEYS "Look at the access key, its secret, and s3_endpoint: a key is good for one provider only."
+#define HINT_POLICY \
+	"The credentials may not do this. docs/providers.md has the permissions that walship needs."
+#define HINT_BUCKET "Create the bucket, or correct \"store\" and \"s3_endpoint\"."
+#define HINT_REGION "Set \"s3_region\" to the bucket's region."
+#define HINT_CLOCK  "Set this machine's clock; S3 takes no request that is more than 15 minutes off."
+#define HINT_TOKEN  "Get new temporary credentials."
+
+static const S3Meaning by_code[] = {
+	{"NoSuchKey", 0, S3_ABSENT, NULL},
+	{"NoSuchBucket", 0, S3_REFUSED, HINT_BUCKET},
+	{"InvalidBucketName", 0, S3_REFUSED, HINT_BUCKET},
+	{"NoSuchUpload", 0, S3_NO_UPLOAD, NULL},
+	{"PreconditionFailed", 0, S3_TAKEN, NULL},
+	{"InvalidRange", 0, S3_BEYOND, NULL},
+	{"NotImplemented", 0, S3_UNSUPPORTED, NULL},
+
+	{"SlowDown", 0, S3_THROTTLED, NULL},
+	{"ServiceUnavailable", 0, S3_THROTTLED, NULL},
+	{"Throttling", 0, S3_THROTTLED, NULL},
+	{"ThrottlingException", 0, S3_THROTTLED, NULL},
+	{"RequestLimitExceeded", 0, S3_THROTTLED, NULL},
+	{"BandwidthLimitExceeded", 0, S3_THROTTLED, NULL},
+	{"RequestRateLimitExceeded", 0, S3_THROTTLED, NULL}, /* Wasabi, with 400 */
+	{"TooManyRequests", 0, S3_THROTTLED, NULL},          /* R2 */
+
+	{"InternalError", 0, S3_AGAIN, NULL},
+	{"InternalErrors", 0, S3_AGAIN, NULL},
+	{"RequestTimeout", 0, S3_AGAIN, NULL}, /* 400: the body did not arrive */
+	{"IncompleteBody", 0, S3_AGAIN, NULL},
+	{"ClientDisconnect", 0, S3_AGAIN, NULL},   /* R2 */
+	{"ClientDisconnected", 0, S3_AGAIN, NULL}, /* MinIO, 499 */
+	{"PriorRequestNotComplete", 0, S3_AGAIN, NULL},
+	{"ConditionalRequestConflict", 0, S3_AGAIN, NULL}, /* 409: another writer of this key is under way */
+	{"OperationAborted", 0, S3_AGAIN, NULL},
+	{"BadDigest", 0, S3_DAMAGED, NULL},
+	{"XAmzContentSHA256Mismatch", 0, S3_DAMAGED, NULL},
+	{"XAmzContentChecksumMismatch", 0, S3_DAMAGED, NULL},
+
+	{"RequestTimeTooSkewed", 0, S3_CLOCK, HINT_CLOCK},
+	{"PermanentRedirect", 0, S3_REGION, HINT_REGION},
+	{"TemporaryRedirect", 0, S3_REGION, HINT_REGION},
+	{"AuthorizationHeaderMalformed", 0, S3_REGION, HINT_REGION},
+	{"IllegalLocationConstraintException", 0, S3_REGION, HINT_REGION},
+
+	{"ExpiredToken", 0, S3_DENIED, HINT_TOKEN},
+	{"ExpiredRequest", 0, S3_DENIED, HINT_TOKEN}, /* R2 */
+	{"TokenRefreshRequired", 0, S3_DENIED, HINT_TOKEN},
+	{"InvalidToken", 0, S3_DENIED, HINT_TOKEN},
+	{"InvalidAccessKeyId", 0, S3_DENIED, HINT_KEYS},
+	{"SignatureDoesNotMatch", 0, S3_DENIED, HINT_KEYS},
+	{"Unauthorized", 0, S3_DENIED, HINT_KEYS}, /* R2 */
+	{"AccessDenied", 0, S3_DENIED, HINT_POLICY},
+	{"AllAccessDisabled", 0, S3_DENIED, HINT_POLICY},
+	{"AccountProblem", 0, S3_DENIED, "Ask the provider: the account is suspended or not paid for."},
+	{"QuotaExceeded", 0, S3_DENIED, "The account's or the bucket's quota is used up."},
+	{"InvalidObjectState", 0, S3_DENIED,
+     "The object lies in an archive class; restore it there first, or use a class that can be read."},
+
+	{"InvalidStorageClass", 0, S3_WRONG, "Correct or remove \"s3_storage_class\"."},
+	{"InvalidEncryptionAlgorithmError", 0, S3_WRONG, "Correct or remove \"s3_sse\"."},
+	{"KMS.NotFoundException", 0, S3_WRONG, "Correct \"s3_sse_kms_key_id\"."},
+	{"KMS.DisabledException", 0, S3_WRONG, "Enable the key, or correct \"s3_sse_kms_key_id\"."},
+	{"EntityTooLarge", 0, S3_REFUSED, NULL},
+};
+
+/* For answers without a code that we know.  A bare 404 proves nothing: it may be a proxy's. */
+static const S3Meaning by_status[] = {
+	{NULL, 301, S3_REGION, HINT_REGION},
+	{NULL, 307, S3_REGION, HINT_REGION},
+	{NULL, 308, S3_REGION, HINT_REGION},
+	{NULL, 401, S3_DENIED, HINT_KEYS},
+	{NULL, 403, S3_DENIED, HINT_POLICY},
+	{NULL, 404, S3_AGAIN, "Is \"s3_endpoint\" the address of an S3 service?"},
+	{NULL, 407, S3_DENIED, "Look at the proxy's credentials in https_proxy."},
+	{NULL, 408, S3_AGAIN, NULL},
+	{NULL, 412, S3_TAKEN, NULL},
+	{NULL, 416, S3_BEYOND, NULL},
+	{NULL, 429, S3_THROTTLED, NULL},
+	{NULL, 499, S3_AGAIN, NULL},
+	{NULL, 500, S3_AGAIN, NULL},
+	{NULL, 501, S3_UNSUPPORTED, NULL},
+	{NULL, 502, S3_AGAIN, NULL},
+	{NULL, 503, S3_THROTTLED, NULL},
+	{NULL, 504, S3_AGAIN, NULL},
+	{NULL, 509, S3_THROTTLED, NULL},
+};
+
+static const S3Meaning success = {NULL, 200, S3_DONE, NULL};
+static const S3Meaning server_error = {NULL, 500, S3_AGAIN, NULL};
+static const S3Meaning anything_else = {NULL, 400, S3_REFUSED, NULL};
+
+const S3Meaning *
+s3_meaning(const char *code, int status)
+{
+	for (size_t i = 0; code != NULL && i < lengthof(by_code); i++)
+	{
+		if (strcmp(by_code[i].code, code) == 0)
+			return &by_code[i];
+	}
+	if (status / 100 == 2 && code == NULL)
+		return &success;
+	for (size_t i = 0; i < lengthof(by_status); i++)
+	{
+		if (by_status[i].status == status)
+			return &by_status[i];
+	}
+	return status / 100 == 4 ? &anything_else : &server_error;
+}
+
+bool
+s3_class_is_passing(S3Class class)
+{
+	return class == S3_NO_ANSWER || class == S3_AGAIN || class == S3_THROTTLED || class == S3_DAMAGED;
+}
+
+ErrorKind
+s3_class_kind(S3Class class)
+{
+	switch (class)
+	{
+		case S3_ABSENT:
+			return ERR_NOT_FOUND;
+		case S3_TAKEN:
+			return ERR_EXISTS;
+		case S3_DENIED:
+			return ERR_DENIED;
+		case S3_UNSUPPORTED:
+		case S3_WRONG:
+			return ERR_USAGE;
+		case S3_DONE:
+		case S3_NO_ANSWER:
+		case S3_AGAIN:
+		case S3_THROTTLED:
+		case S3_DAMAGED:
+		case S3_NO_UPLOAD:
+		case S3_BEYOND:
+		case S3_CLOCK:
+		case S3_REGION:
+		case S3_REFUSED:
+			break;
+	}
+	return ERR_TRANSIENT;
+}

@@ -1,0 +1,39 @@
+/* What an answer of S3 means: one table, by <Code> first and by status second.  Pure. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "walship/base/error.h"
+
+typedef enum S3Class
+{
+	S3_DONE,
+	S3_NO_ANSWER,   /* the request failed before there was one */
+	S3_AGAIN,       /* try again */
+	S3_THROTTLED,   /* try again, more slowly */
+	S3_DAMAGED,     /* what arrived there is not what was sent: try again, but only once */
+	S3_ABSENT,      /* certainly no such object */
+	S3_TAKEN,       /* a condition was not met: the key is taken, or the object has changed */
+	S3_UNSUPPORTED, /* the provider does not know what a header asks for */
+	S3_BEYOND,      /* a range that begins behind the object's end */
+	S3_NO_UPLOAD,   /* no such multipart upload */
+	S3_CLOCK,       /* this machine's clock is wrong */
+	S3_REGION,      /* the bucket is in another region */
+	S3_DENIED,
+	S3_WRONG,   /* a setting that this provider does not take */
+	S3_REFUSED, /* does not work now, and not better when asked again at once; like a disk not mounted */
+} S3Class;
+
+typedef struct S3Meaning
+{
+	const char *code; /* NULL: of any answer with the status */
+	int status;       /* 0: any */
+	S3Class class;
+	const char *hint; /* NULL: none */
+} S3Meaning;
+
+/* "code" may be NULL: there was none.  Never NULL. */
+const S3Meaning *s3_meaning(const char *code, int status);
+
+bool s3_class_is_passing(S3Class class); /* worth trying again */
+ErrorKind s3_class_kind(S3Class class);

@@ -1,0 +1,191 @@
+/* Addresses of buckets and objects. */
+#include "s3_place.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "s3_sign.h"
+#include "walship/base/mem.h"
+#include "walship/base/strs.h"
+
+#define URL_SCHEME "s3://"
+
+static bool
+is_bucket_name(const char *name, size_t length)
+{
+	if (length < 3 || length > 63)
+		return false;
+	for (size_t i = 0; i < length; i++)
+	{
+		unsigned char c = (unsigned char) name[i];
+		bool inner = c == '.' || c == '-' || c == '_'; /* '_': old buckets, and other providers */
+
+		if (!isdigit(c) && !isalpha(c) && !(inner && i > 0 && i + 1 < length))
+			return false;
+	}
+	return true;
+}
+
+static Error *
+parse_url(const char *url, S3Place *place)
+{
+	const char *bucket = url + strlen(URL_SCHEME);
+	size_t length = strcspn(bucket, "/");
+	size_t prefix_length;
+
+	if (!str_starts_with(url, URL_SCHEME) || !is_bucket_name(bucket, length))
+		return error_hint(error_new(ERR_USAGE, "store \"%s\" names no bucket", url),
+		                  "Write s3://bucket or s3://bucket/prefix.");
+	place->bucket = mem_strndup(bucket, length);
+	place->prefix = mem_printf("%s/", bucket[length] == '/' ? bucket + length + 1 : "");
+	prefix_length = strlen(place->prefix);
+	if (prefix_length > 1 && place->prefix[prefix_length - 2] == '/')
+		place->prefix[--prefix_length] = '\0';
+	if (prefix_length == 1)
+	{
+		place->prefix[0] = '\0';
+		return NULL;
+	}
+
+	AUTO_FREE char *key = mem_strndup(place->prefix, prefix_length - 1);
+	AUTO(Error) error = store_check_key(key);
+
+	if (error != NULL)
+		return error_hint(error_new(ERR_USAGE, "store \"%s\" has a prefix that is no valid object name", url),
+		                  "A prefix is made of letters, digits, \".\", \"_\", \"-\" and \"/\".");
+	return NULL;
+}
+
+static Error *
+invalid_endpoint(const char *endpoint)
+{
+	return error_hint(
+		error_new(ERR_USAGE, "setting \"s3_endpoint\" is \"%s\", which is no endpoint", endpoint),
+		"Write https://host or https://host:port, without a path.");
+}
+
+/* libcurl leaves the scheme's own port out of the header "host", and the signature must agree. */
+static char *
+without_own_port(const char *scheme, const char *authority, size_t length)
+{
+	const char *own = strcmp(scheme, "https") == 0 ? ":443" : ":80";
+	char *host = mem_strndup(authority, length);
+
+	if (str_ends_with(host, own))
+		host[length - strlen(own)] = '\0';
+	for (char *c = host; *c != '\0'; c++)
+		*c = (char) tolower((unsigned char) *c);
+	return host;
+}
+
+static Error *
+parse_endpoint(const char *endpoint, S3Place *place)
+{
+	const char *separator = strstr(endpoint, "://");
+	const char *authority = separator == NULL ? endpoint : separator + 3;
+	size_t length = strcspn(authority, "/");
+
+	place->scheme =
+		separator == NULL ? mem_strdup("https") : mem_strndup(endpoint, (size_t) (separator - endpoint));
+	if (strcmp(place->scheme, "https") != 0 && strcmp(place->scheme, "http") != 0)
+		return invalid_endpoint(endpoint);
+	if (length == 0 || strcspn(authority, "@?#\\% \t") < length ||
+	    (authority[length] == '/' && authority[length + 1] != '\0'))
+		return invalid_endpoint(endpoint);
+	place->host = without_own_port(place->scheme, authority, length);
+	return NULL;
+}
+
+static bool
+is_aws(const char *host)
+{
+	return host == NULL || strstr(host, ".amazonaws.com") != NULL;
+}
+
+/* A certificate *.s3.region.amazonaws.com does not cover a bucket with dots. */
+static bool
+choose_path_style(const S3Place *place, S3PathStyle style)
+{
+	if (style != S3_PATH_STYLE_AUTO)
+		return style == S3_PATH_STYLE_ON;
+	return !is_aws(place->host) || strchr(place->bucket, '.') != NULL;
+}
+
+Error *
+s3_place_parse(const char *url, const char *endpoint, S3PathStyle style, S3Place *ret_place)
+{
+	S3Place place = {0};
+	Error *error = parse_url(url, &place);
+
+	if (error == NULL && endpoint != NULL)
+		error = parse_endpoint(endpoint, &place);
+	else if (error == NULL)
+		place.scheme = mem_strdup("https");
+	if (error != NULL)
+	{
+		s3_place_release(&place);
+		return error;
+	}
+	place.path_style = choose_path_style(&place, style);
+	*ret_place = place;
+	return NULL;
+}
+
+void
+s3_place_release(S3Place *place)
+{
+	free(place->scheme);
+	free(place->host);
+	free(place->bucket);
+	free(place->prefix);
+	*place = (S3Place){0};
+}
+
+void
+s3_place_host(const S3Place *place, const char *region, Buf *into)
+{
+	if (!place->path_style)
+		buf_printf(into, "%s.", place->bucket);
+	if (place->host != NULL)
+		buf_puts(into, place->host);
+	else
+		buf_printf(into, "s3.%s.amazonaws.com%s", region, str_starts_with(region, "cn-") ? ".cn" : "");
+}
+
+void
+s3_place_path(const S3Place *place, const char *key, Buf *into)
+{
+	buf_putc(into, '/');
+	if (place->path_style)
+		buf_printf(into, "%s%s", place->bucket, key == NULL ? "" : "/");
+	if (key != NULL)
+	{
+		s3_encode(place->prefix, true, into);
+		s3_encode(key, true, into);
+	}
+}
+
+static bool
+host_is(const S3Place *place, const char *domain)
+{
+	AUTO_FREE char *host = NULL;
+	AUTO_FREE char *below = mem_printf(".%s", domain);
+
+	if (place->host == NULL)
+		return false;
+	host = mem_strndup(place->host, strcspn(place->host, ":"));
+	return strcmp(host, domain) == 0 || str_ends_with(host, below);
+}
+
+S3Conditional
+s3_place_preset(const S3Place *place)
+{
+	if (is_aws(place->host))
+		return S3_CONDITIONAL_HONOURED;
+	if (host_is(place, "backblazeb2.com"))
+		return S3_CONDITIONAL_REFUSED;
+	if (host_is(place, "storage.googleapis.com"))
+		return S3_CONDITIONAL_IGNORED;
+	return S3_CONDITIONAL_UNKNOWN;
+}

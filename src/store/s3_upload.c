@@ -1,0 +1,410 @@
+/*
+ * The writer: one PUT for what fits into one part, else a multipart upload
+ * whose parts are sent side by side.  All parts but the last have the same size,
+ * for R2 takes no others.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "s3_private.h"
+#include "s3_xml.h"
+#include "walship/base/cancel.h"
+#include "walship/base/mem.h"
+#include "walship/base/retry.h"
+#include "walship/base/workers.h"
+
+#define PART_SIZE         (16u * 1024 * 1024)
+#define PARTS_MOST        10000
+#define JOBS_MOST         8 /* PART_SIZE each */
+#define COMPLETE_STALL_MS 300000
+#define COMPLETE_ATTEMPTS 5
+
+typedef struct Upload
+{
+	Sink sink;
+	S3Store *store;
+	char *key;
+	char *id;      /* NULL: not begun, all of it is in "part" */
+	uint8_t *part; /* that is being filled; NULL: none */
+	size_t filled;
+	uint64_t size; /* of what was sent */
+	char **etags;  /* of the parts; set by the jobs, each its own */
+	int n_parts;
+	int jobs;
+	Workers *workers;
+	pthread_mutex_t mutex; /* guards running */
+	pthread_cond_t done;
+	int running;
+	atomic_bool stop;
+	bool completed;
+} Upload;
+
+typedef struct PartJob
+{
+	Upload *upload;
+	int number; /* counts from 1 */
+	uint8_t *data;
+	size_t size;
+} PartJob;
+
+static Error *
+judge_begin(void *context, const HttpResponse *response)
+{
+	char **id = context;
+
+	free(*id);
+	*id = s3_xml_find(response->body.data, response->body.size, "InitiateMultipartUploadResult/UploadId");
+	if (*id == NULL || (*id)[0] == '\0')
+		return error_new(ERR_TRANSIENT, "the answer names no upload");
+	return NULL;
+}
+
+static Error *
+begin_upload(Upload *upload)
+{
+	AUTO_ANSWER answer = {0};
+	AUTO_FREE char *id = NULL;
+	S3Payload nothing;
+	AUTO_CALL call = {.action = "begin the upload of object",
+	                  .method = "POST",
+	                  .key = upload->key,
+	                  .payload = &nothing,
+	                  .judge = judge_begin,
+	                  .context = &id};
+
+	TRY(s3_payload(NULL, 0, &nothing));
+	s3_add_object_headers(upload->store, &call);
+	s3_call_query(&call, "uploads", "");
+	s3_call_header(&call, "content-type", "application/octet-stream");
+	TRY(s3_call(upload->store, &call, &answer));
+	upload->id = MOVE(id);
+
+	/* An answer that got lost may have begun another one; if it cannot be found now, a later backup will. */
+	if (answer.ambiguous)
+		error_free(s3_abort_other_uploads(upload->store, upload->key, upload->id));
+	upload->etags = NEW_ARRAY(char *, PARTS_MOST);
+	upload->workers = workers_new(upload->jobs);
+	return NULL;
+}
+
+static Error *
+judge_part(void *context, const HttpResponse *response)
+{
+	char **etag = context;
+	const char *text = http_header(response, "etag");
+
+	if (text == NULL || text[0] == '\0' || strpbrk(text, "<>&") != NULL)
+		return error_new(ERR_TRANSIENT, "the answer has no ETag: it is not that of an S3 service");
+	free(*etag);
+	*etag = mem_strdup(text);
+	return NULL;
+}
+
+static Error *
+send_part(void *argument)
+{
+	const PartJob *job = argument;
+	Upload *upload = job->upload;
+	AUTO_ANSWER answer = {0};
+	Slice slice = slice_of_memory(job->data, job->size);
+	AUTO_FREE char *number = mem_printf("%d", job->number);
+	S3Payload payload;
+	AUTO_CALL call = {.action = "upload a part of object",
+	                  .method = "PUT",
+	                  .key = upload->key,
+	                  .payload = &payload,
+	                  .judge = judge_part,
+	                  .context = &upload->etags[job->number - 1],
+	                  .stop = &upload->stop};
+
+	TRY(s3_payload(&slice, 1, &payload));
+	s3_call_query(&call, "partNumber", number);
+	s3_call_query(&call, "uploadId", upload->id);
+	return s3_call(upload->store, &call, &answer);
+}
+
+static void
+part_job_free(void *argument)
+{
+	PartJob *job = argument;
+	Upload *upload = job->upload;
+
+	free(job->data);
+	free(job);
+	(void) pthread_mutex_lock(&upload->mutex);
+	upload->running--;
+	(void) pthread_cond_signal(&upload->done);
+	(void) pthread_mutex_unlock(&upload->mutex);
+}
+
+/* Bounds the memory.  Requests end by themselves, also when cancelled, so nobody waits here for good. */
+static void
+wait_for_turn(Upload *upload)
+{
+	(void) pthread_mutex_lock(&upload->mutex);
+	while (upload->running >= upload->jobs)
+		(void) pthread_cond_wait(&upload->done, &upload->mutex);
+	upload->running++;
+	(void) pthread_mutex_unlock(&upload->mutex);
+}
+
+static Error *
+submit_part(Upload *upload)
+{
+	PartJob *job;
+
+	if (upload->id == NULL)
+		TRY(begin_upload(upload));
+	if (workers_failed(upload->workers))
+	{
+		atomic_store(&upload->stop, true);
+		TRY(workers_wait(upload->workers));
+		TRY(cancel_check());
+	}
+	if (upload->n_parts == PARTS_MOST)
+		return error_hint(error_new(ERR_USAGE, "object \"%s\" is too large for %d parts of %u MiB",
+		                            upload->key, PARTS_MOST, PART_SIZE / (1024 * 1024)),
+		                  "Make \"part_size\" smaller.");
+	wait_for_turn(upload);
+	job = NEW(PartJob);
+	job->upload = upload;
+	job->number = ++upload->n_parts;
+	job->data = MOVE(upload->part);
+	job->size = upload->filled;
+	upload->size += upload->filled;
+	upload->filled = 0;
+	workers_submit(upload->workers, send_part, job, part_job_free);
+	return NULL;
+}
+
+static Error *
+upload_write(Sink *sink, const void *data, size_t size)
+{
+	Upload *upload = (Upload *) sink;
+	const uint8_t *next = data;
+
+	while (size > 0)
+	{
+		size_t piece;
+
+		/* Only when there is more: an object of exactly one part is one PUT. */
+		if (upload->filled == PART_SIZE)
+			TRY(submit_part(upload));
+		if (upload->part == NULL)
+			upload->part = mem_alloc(PART_SIZE);
+		piece = size < PART_SIZE - upload->filled ? size : PART_SIZE - upload->filled;
+		memcpy(upload->part + upload->filled, next, piece);
+		upload->filled += piece;
+		next += piece;
+		size -= piece;
+	}
+	return NULL;
+}
+
+/* A 200 may come before the verdict, which then is an <Error>; only this element says that it is done. */
+static Error *
+judge_complete(void *context, const HttpResponse *response)
+{
+	AUTO_FREE char *etag =
+		s3_xml_find(response->body.data, response->body.size, "CompleteMultipartUploadResult/ETag");
+
+	(void) context;
+	if (etag == NULL || etag[0] == '\0')
+		return error_new(ERR_TRANSIENT, "the answer does not say that the upload is complete");
+	return NULL;
+}
+
+static char *
+list_of_parts(const Upload *upload)
+{
+	Buf list = {.cap = PARTS_MOST * 1024u};
+
+	buf_puts(&list, "<CompleteMultipartUpload>");
+	for (int i = 0; i < upload->n_parts; i++)
+		buf_printf(&list, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", i + 1, upload->etags[i]);
+	buf_puts(&list, "</CompleteMultipartUpload>");
+	return buf_steal(&list);
+}
+
+static Error *
+complete_once(const Upload *upload, const S3Payload *parts, bool conditional, S3Class *ret_class)
+{
+	AUTO_ANSWER answer = {0};
+	AUTO_CALL call = {.action = "complete the upload of object",
+	                  .method = "POST",
+	                  .key = upload->key,
+	                  .payload = parts,
+	                  .judge = judge_complete,
+	                  .attempts_most = 1,
+	                  .stall_ms = COMPLETE_STALL_MS};
+
+	s3_call_query(&call, "uploadId", upload->id);
+	s3_call_header(&call, "content-type", "application/xml"); /* libcurl's own is refused */
+	if (conditional)
+		s3_call_header(&call, "if-none-match", "*");
+
+	Error *error = s3_call(upload->store, &call, &answer);
+
+	*ret_class = answer.class;
+	return error;
+}
+
+typedef enum Outcome
+{
+	OUTCOME_DONE,
+	OUTCOME_OPEN,    /* there is no such object */
+	OUTCOME_UNKNOWN, /* it could not be looked at */
+} Outcome;
+
+/* The key is ours alone: when there is an object of the right size, it was completed and the answer lost. */
+static Outcome
+look_at_outcome(const Upload *upload)
+{
+	StoreEntry entry;
+	AUTO(Error) error = s3_stat(&upload->store->store, upload->key, &entry);
+
+	if (error == NULL)
+		return entry.size == upload->size ? OUTCOME_DONE : OUTCOME_OPEN;
+	return error_is(error, ERR_NOT_FOUND) ? OUTCOME_OPEN : OUTCOME_UNKNOWN;
+}
+
+/* May it be better without the condition?  Not every provider that knows it for PUT knows it here. */
+static bool
+blames_condition(S3Class class)
+{
+	return class == S3_UNSUPPORTED || class == S3_REFUSED || class == S3_WRONG;
+}
+
+/* After a failure: is the object there all the same, or may another attempt make it? */
+static Error *
+settle_complete(const Upload *upload, int attempt, S3Class class, Error *error, bool *ret_again)
+{
+	Outcome outcome = OUTCOME_OPEN;
+
+	*ret_again = false;
+	if (s3_class_is_passing(class) || class == S3_NO_UPLOAD || (class == S3_TAKEN && attempt > 0))
+		outcome = look_at_outcome(upload);
+	if (outcome == OUTCOME_DONE)
+	{
+		error_free(error);
+		return NULL;
+	}
+	*ret_again = attempt + 1 < COMPLETE_ATTEMPTS &&
+	             (s3_class_is_passing(class) || (class == S3_NO_UPLOAD && outcome == OUTCOME_UNKNOWN));
+	return error;
+}
+
+/*
+ * Bounded: for an upload that is gone, Ceph says InternalError for ever.  The
+ * condition is for policies that forbid to write without one.
+ */
+static Error *
+complete_upload(const Upload *upload)
+{
+	static const RetryPolicy policy = {.first_ms = 500, .most_ms = 10000};
+	AUTO_FREE char *list = list_of_parts(upload);
+	Slice slice = slice_of_memory(list, strlen(list));
+	bool conditional = s3_learned_conditional(upload->store) == S3_CONDITIONAL_HONOURED;
+	S3Payload parts;
+
+	TRY(s3_payload(&slice, 1, &parts));
+	for (int attempt = 0;; attempt++)
+	{
+		S3Class class;
+		bool again;
+		uint64_t random;
+		Error *error = complete_once(upload, &parts, conditional, &class);
+
+		if (error == NULL || error_is(error, ERR_CANCELLED))
+			return error;
+		if (conditional && blames_condition(class))
+		{
+			error_free(error);
+			conditional = false;
+			continue;
+		}
+		error = settle_complete(upload, attempt, class, error, &again);
+		if (!again)
+			return error;
+		error_free(error);
+		random_bytes(&random, sizeof(random));
+		TRY(cancel_sleep_ms(retry_delay_ms(&policy, attempt, random)));
+	}
+}
+
+static Error *
+upload_finish(Sink *sink)
+{
+	Upload *upload = (Upload *) sink;
+	S3Payload payload;
+	Slice slice = slice_of_memory(upload->part, upload->filled);
+
+	if (upload->id == NULL)
+	{
+		TRY(s3_payload(&slice, upload->part == NULL ? 0 : 1, &payload));
+		return s3_put_payload(upload->store, upload->key, &payload, PUT_IF_ABSENT);
+	}
+	if (upload->filled > 0)
+		TRY(submit_part(upload));
+	TRY(workers_wait(upload->workers));
+	TRY(cancel_check());
+	TRY(complete_upload(upload));
+	upload->completed = true;
+	return NULL;
+}
+
+/* As far as it can be: what stays is swept up by a later backup (s3_tidy). */
+static void
+abort_upload(const Upload *upload)
+{
+	AUTO_ANSWER answer = {0};
+	AUTO_CALL call = {
+		.action = "abort the upload of object", .method = "DELETE", .key = upload->key, .parting = true};
+
+	s3_call_query(&call, "uploadId", upload->id);
+	error_free(s3_call(upload->store, &call, &answer));
+}
+
+static void
+upload_free(Sink *sink)
+{
+	Upload *upload = (Upload *) sink;
+
+	atomic_store(&upload->stop, true);
+	workers_free(upload->workers);
+	if (upload->id != NULL && !upload->completed)
+		abort_upload(upload);
+	for (int i = 0; i < upload->n_parts; i++)
+		free(upload->etags[i]);
+	free(upload->etags);
+	free(upload->part);
+	free(upload->id);
+	free(upload->key);
+	(void) pthread_cond_destroy(&upload->done);
+	(void) pthread_mutex_destroy(&upload->mutex);
+	free(upload);
+}
+
+static const SinkOps upload_ops = {
+	.write = upload_write,
+	.finish = upload_finish,
+	.free = upload_free,
+};
+
+Error *
+s3_writer(Store *base, const char *key, Sink **ret_sink)
+{
+	Upload *upload = NEW(Upload);
+	S3Store *store = (S3Store *) base;
+
+	upload->sink.ops = &upload_ops;
+	upload->store = store;
+	upload->key = mem_strdup(key);
+	upload->jobs = store->options.jobs < 1 ? 1 : store->options.jobs;
+	upload->jobs = upload->jobs > JOBS_MOST ? JOBS_MOST : upload->jobs;
+	(void) pthread_mutex_init(&upload->mutex, NULL);
+	(void) pthread_cond_init(&upload->done, NULL);
+	*ret_sink = &upload->sink;
+	return NULL;
+}

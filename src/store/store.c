@@ -1,0 +1,174 @@
+/* The verbs in front of every store: what holds for all of them is checked here. */
+#include "walship/store/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "walship/base/cancel.h"
+#include "walship/base/mem.h"
+
+static bool
+is_key_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+	       c == '_' || c == '-';
+}
+
+bool
+store_key_part_is_valid(const char *part, size_t length)
+{
+	if (length == 0 || length > STORE_KEY_PART_MAX || part[0] == '.')
+		return false;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (!is_key_byte(part[i]))
+			return false;
+	}
+	return true;
+}
+
+/* "open": the last component may be missing, as in the prefix "wal/". */
+static bool
+key_is_valid(const char *key, bool open)
+{
+	if (strlen(key) > STORE_KEY_MAX)
+		return false;
+	for (;;)
+	{
+		size_t length = strcspn(key, "/");
+
+		if (open && key[0] == '\0')
+			return true;
+		if (!store_key_part_is_valid(key, length))
+			return false;
+		if (key[length] == '\0')
+			return true;
+		key += length + 1;
+	}
+}
+
+Error *
+store_check_key(const char *key)
+{
+	if (!key_is_valid(key, false))
+		return error_new(ERR_USAGE, "\"%s\" is not a valid object name", key);
+	return NULL;
+}
+
+Error *
+store_put(Store *store, const char *key, const Slice *slices, int n_slices, PutMode mode)
+{
+	TRY(store_check_key(key));
+	return store->ops->put(store, key, slices, n_slices, mode);
+}
+
+Error *
+store_get(Store *store, const char *key, uint64_t offset, uint64_t size, Sink *into)
+{
+	TRY(store_check_key(key));
+	return store->ops->get(store, key, offset, size, into);
+}
+
+Error *
+store_stat(Store *store, const char *key, StoreEntry *ret_entry)
+{
+	TRY(store_check_key(key));
+	return store->ops->stat(store, key, ret_entry);
+}
+
+Error *
+store_list(Store *store, const char *prefix, ListDepth depth, const char *start_after,
+           StoreListCallback callback, void *context)
+{
+	if (!key_is_valid(prefix, true))
+		return error_new(ERR_USAGE, "\"%s\" is not the beginning of a valid object name", prefix);
+	return store->ops->list(store, prefix, depth, start_after, callback, context);
+}
+
+Error *
+store_remove(Store *store, const char *key)
+{
+	TRY(store_check_key(key));
+	return store->ops->remove(store, key);
+}
+
+static Error *
+give_up_removing(const char *const *keys, size_t count, StoreNotRemoved callback, void *context, Error *error)
+{
+	for (size_t i = 0; i < count; i++)
+		callback(context, keys[i], error);
+	return error;
+}
+
+/* What is cancelled already is tidied up after; what is cancelled meanwhile ends. */
+static Error *
+remove_each(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback, void *context)
+{
+	bool parting = cancel_requested();
+
+	for (size_t i = 0; i < count; i++)
+	{
+		AUTO(Error) error = parting ? NULL : cancel_check();
+
+		if (error == NULL)
+			error = store->ops->remove(store, keys[i]);
+		if (error_is(error, ERR_CANCELLED) || error_is(error, ERR_TRANSIENT))
+			return give_up_removing(keys + i, count - i, callback, context, MOVE(error));
+		if (error != NULL)
+			callback(context, keys[i], error);
+	}
+	return NULL;
+}
+
+Error *
+store_remove_many(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
+                  void *context)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		Error *error = store_check_key(keys[i]);
+
+		if (error != NULL)
+			return give_up_removing(keys, count, callback, context, error);
+	}
+	if (store->ops->remove_many == NULL)
+		return remove_each(store, keys, count, callback, context);
+	return store->ops->remove_many(store, keys, count, callback, context);
+}
+
+Error *
+store_writer(Store *store, const char *key, Sink **ret_sink)
+{
+	TRY(store_check_key(key));
+	return store->ops->writer(store, key, ret_sink);
+}
+
+Error *
+store_probe(Store *store, const char *key, const Slice *contents, Buf *report)
+{
+	TRY(store_check_key(key));
+	return store->ops->probe == NULL ? NULL : store->ops->probe(store, key, contents, report);
+}
+
+Error *
+store_tidy(Store *store, const char *prefix, TimeUs before)
+{
+	if (!key_is_valid(prefix, true))
+		return error_new(ERR_USAGE, "\"%s\" is not the beginning of a valid object name", prefix);
+	return store->ops->tidy == NULL ? NULL : store->ops->tidy(store, prefix, before);
+}
+
+const char *
+store_url(const Store *store)
+{
+	return store->url;
+}
+
+void
+store_free(Store *store)
+{
+	if (store == NULL)
+		return;
+	free(store->url);
+	store->ops->free(store);
+}

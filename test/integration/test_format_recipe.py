@@ -1,0 +1,158 @@
+"""docs/format.md: its restore recipe is taken out of the document and run, and its tables are compared with real objects."""
+import hashlib
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from walship_testing.proc import run_ok
+from walship_testing.server import distribution_majors
+from walship_testing.wal import segment_name
+
+DOCUMENT = Path(__file__).parents[2] / "docs/format.md"
+SCRIPTS = ("restore-wal", "restore-backup", "restore")
+
+
+def scripts_of_document():
+    """{name: text} of the fenced blocks whose second line names them."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    return {re.match(r"# ([a-z-]+) ", block.splitlines()[1]).group(1): block for block in blocks}
+
+
+def table_members(heading):
+    """The names in the first column of the tables below a heading."""
+    section = DOCUMENT.read_text().split(f"\n{heading}\n", 1)[1]
+    section = re.split(r"\n##+ ", section, maxsplit=1)[0]
+    rows = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([a-z0-9_]+)`", row)}
+
+
+def index_of(store, key):
+    with tarfile.open(fileobj=io.BytesIO(store.read(key))) as archive:
+        members = archive.getmembers()
+        assert len(members) == 2 and all(member.isreg() for member in members)
+        return json.load(archive.extractfile(members[0]))
+
+
+@pytest.fixture
+def recipe(directory):
+    """Runs the document's script "restore", as the server's user would."""
+    place = directory / "recipe"
+    place.mkdir()
+    for name, text in scripts_of_document().items():
+        (place / name).write_text(text)
+
+    def restore(server, store, system, backup, pgdata, target):
+        tablespaces = pgdata.parent / f"{pgdata.name}-tablespaces"
+        run_ok(
+            ["sh", place / "restore", store.path(), system, backup, pgdata, tablespaces, target],
+            env={"PATH": f"{server.install.bindir}:/usr/bin:/bin"},
+            timeout=40,
+        )
+
+    return restore
+
+
+def test_the_document_holds_the_three_scripts():
+    assert tuple(scripts_of_document()) == SCRIPTS
+
+
+@pytest.mark.parametrize("codec", ["brotli", "zstd", "none"])
+def test_stock_tools_restore_a_backup_and_replay_wal_to_a_time(codec, servers, walship, store, directory, recipe):
+    assert distribution_majors(), "needs the distribution's PostgreSQL: the recipe uses pg_verifybackup"
+    walship.configure(compression=codec)
+    server = servers.new()
+    server.archive_with(walship)
+    server.start()
+    (directory / "space").mkdir()
+    server.sql(f"CREATE TABLESPACE space LOCATION '{directory / 'space'}'")
+    server.sql("CREATE TABLE spaced TABLESPACE space AS SELECT generate_series(1, 1000) AS i")
+    server.write_rows(2000)
+    walship.ok("backup", "--fast", env=server.pg_environment)
+    server.write_rows(3000)
+    server.switch_and_archive()
+    server.write_rows(10)
+    expected = server.checksums()
+    moment = server.now()
+    server.sql("DROP TABLE rows")
+    server.switch_and_archive()
+
+    system = server.system_identifier()
+    (record,) = [key for key in store.keys(f"{system}/base/") if key.endswith("/backup.json")]
+    server.destroy()
+    (directory / "space").rename(directory / "space-lost")
+
+    copy = servers.empty(name="copy")
+    recipe(copy, store, system, record.split("/")[2], copy.pgdata, f"recovery_target_time = '{moment}'")
+    copy.start().wait_promoted()
+    assert copy.checksums() == expected
+    location = copy.value("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'space'")
+    assert location.startswith(f"{directory}/copy-tablespaces/")
+
+
+def test_a_damaged_segment_stops_the_recipe(server, walship, store, directory):
+    walship.configure(compression="none")  # nothing but the digest can tell
+    name = server.switch_and_archive()
+    key = f"{server.system_identifier()}/wal/{name[:8]}/{name}.tar"
+    content = bytearray(store.read(key))
+    content[1024 + len(content) // 4] ^= 1
+    script = directory / "restore-wal"
+    script.write_text(scripts_of_document()["restore-wal"])
+
+    def wal():
+        return store.path(f"{server.system_identifier()}/wal")
+
+    run_ok(["sh", script, wal(), name, directory / "whole"])
+    assert (directory / "whole").read_bytes() == (server.pgdata / "pg_wal" / name).read_bytes()
+    store.write(key, bytes(content))
+    with pytest.raises(AssertionError, match="exit 200"):
+        run_ok(["sh", script, wal(), name, directory / "damaged"])
+    with pytest.raises(AssertionError, match="exit 1 "):
+        run_ok(["sh", script, wal(), "0000000100000000000000FF", directory / "absent"])
+
+
+def test_the_document_names_every_member_of_an_index(server, store):
+    server.write_rows(100)
+    server.sql("SELECT pg_create_restore_point('here')")
+    key = f"{server.system_identifier()}/wal/00000001/{server.switch_and_archive()}.tar"
+    index = index_of(store, key)
+    members = set(index) | set(index["restore_points"][0])
+    assert members <= table_members("## Segment objects") | {"name", "lsn", "time"}
+    assert table_members("## Segment objects") - members == {"damaged_at"}
+
+
+def test_the_document_names_every_member_of_a_record(server, walship, store):
+    walship.ok("backup", "--fast", env=server.pg_environment)
+    (key,) = [key for key in store.keys() if key.endswith("/backup.json")]
+    record = store.read_json(key)
+    members = table_members("### backup.json")
+    assert set(record) == members
+    text = DOCUMENT.read_text()
+    for part in (record["parts"][0], record["manifest"], record["parameters"]):
+        assert all(f"`{name}`" in text for name in part), part
+
+
+def test_header_and_index_of_a_segment_fit_into_4_kib(server, store):
+    server.write_rows(100)
+    for number in range(12):
+        server.sql(f"SELECT pg_create_restore_point(repeat('x', 60) || {number})")
+    key = f"{server.system_identifier()}/wal/00000001/{server.switch_and_archive()}.tar"
+    head = store.read(key)[:4096]
+    size = int(head[124:135], 8)
+    index = json.loads(head[512 : 512 + size])
+    assert index["restore_point_count"] == 12
+    assert len(index["restore_points"]) == 8
+
+
+def test_the_key_of_a_partial_carries_the_digest_of_its_raw_bytes(datadir, walship, store):
+    name = datadir.segment(1, 3, name=f"{segment_name(1, 3)}.partial")
+    datadir.push(walship, name)
+    digest = hashlib.sha256((datadir.wal / name).read_bytes()).hexdigest()
+    assert store.keys() == [f"{datadir.system}/wal/00000001/{name}-{digest[:16]}.tar"]
+    index = index_of(store, store.keys()[0])
+    assert index["segment"] == name
+    assert index["sha256"] == digest
+    assert "records" not in index

@@ -1,0 +1,1 @@
+"""What the integration tests share: processes, stores, WAL files and PostgreSQL servers."""

@@ -1,0 +1,321 @@
+/* Timelines whole in the store: what pg_wal holds after a failover, and what of it is stored. */
+#include "walship/archive/lineage.h"
+
+#include <unistd.h>
+
+#include "archive_fixture.h"
+#include "walship/base/clock.h"
+
+#define MB    ((size_t) 1024 * 1024)
+#define NEVER INT64_MAX
+#define WAL   "7300000000000000001/wal/"
+
+/* Timeline 2 left 1 within segment 2, timeline 3 left 2 within segment 4 (each of 1 MB, from 3/0). */
+#define HISTORY_2 "1\t3/00280000\tno recovery target specified\n"
+#define HISTORY_3 HISTORY_2 "\n2\t3/00480000\tno recovery target specified\n"
+
+static void
+write_timeline(const Place *place, TimeLineID timeline, size_t first, size_t last)
+{
+	WalBuilder builder = builder_new(15, last + 1);
+
+	builder.timeline = timeline;
+	fill_wal(&builder, builder.size);
+	for (size_t i = first; i <= last; i++)
+	{
+		AUTO_FREE char *name = mem_printf("%08X00000003%08zX", timeline, i);
+
+		free(write_wal(place, name, builder.bytes + i * MB, MB));
+	}
+	free(builder.bytes);
+}
+
+static void
+write_text(const Place *place, const char *name, const char *text)
+{
+	free(write_wal(place, name, text, strlen(text)));
+}
+
+/* pg_wal of a server on timeline 3. */
+static void
+write_pg_wal(const Place *place)
+{
+	AUTO_FREE char *status = path_join(place->wal, "archive_status");
+
+	write_timeline(place, 1, 0, 2);
+	write_timeline(place, 2, 2, 4);
+	write_timeline(place, 3, 4, 4);
+	write_text(place, "00000002.history", HISTORY_2);
+	write_text(place, "00000003.history", HISTORY_3);
+	write_text(place, "000000010000000300000002.partial", "x");
+	write_text(place, "xlogtemp.4711", "x");
+	assert_ok(dir_make(status, 0700));
+}
+
+static void
+remove_wal(const Place *place, const char *name)
+{
+	AUTO_FREE char *path = path_join(place->wal, name);
+
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
+assert_names(const StrList *list, const char *const *expected, size_t count)
+{
+	for (size_t i = 0; i < list->count; i++)
+		print_message("  %s\n", list->items[i]);
+	assert_int_equal(list->count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_non_null(strstr(list->items[i], expected[i]));
+}
+
+static void
+what_leads_to_a_timeline_is_stored_once_oldest_first(void **state)
+{
+	static const char *const missing[] = {"000000010000000300000000", "000000010000000300000001",
+	                                      "00000002.history", "000000020000000300000002",
+	                                      "000000020000000300000003"};
+	Place *place = *state;
+	LineageReport report = {0};
+
+	write_pg_wal(place);
+	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
+	assert_names(&report.stored, missing, lengthof(missing));
+	assert_names(&report.warnings, NULL, 0);
+	assert_true(is_in_store(place, WAL "00000003.history"));
+	assert_int_equal(objects_in_store(place), lengthof(missing) + 1);
+	lineage_report_release(&report);
+
+	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
+	assert_names(&report.stored, NULL, 0);
+	lineage_report_release(&report);
+}
+
+static void
+what_is_there_is_not_touched(void **state)
+{
+	static const char *const rest[] = {"000000010000000300000000", "00000002.history",
+	                                   "000000020000000300000002", "000000020000000300000003"};
+	Place *place = *state;
+	LineageReport report = {0};
+	AUTO_BUF(object, 0);
+
+	write_pg_wal(place);
+	put_raw(place, WAL "00000001/000000010000000300000001.tar", "as it is", 8);
+	put_raw(place, WAL "00000003.history", "as it is", 8);
+	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
+	assert_names(&report.stored, rest, lengthof(rest));
+	assert_names(&report.warnings, NULL, 0);
+	read_raw(place, WAL "00000001/000000010000000300000001.tar", &object);
+	assert_string_equal(object.data, "as it is");
+	lineage_report_release(&report);
+}
+
+static void
+damaged_files_are_set_aside_with_a_warning_each(void **state)
+{
+	static const char *const stored[] = {"000000010000000300000000", "000000020000000300000002"};
+	static const char *const warnings[] = {"000000010000000300000001: its WAL is not whole",
+	                                       "00000002.history: could not archive",
+	                                       "000000020000000300000003: its WAL is not whole"};
+	Place *place = *state;
+	LineageReport report = {0};
+	AUTO_FREE char *ends_early = path_join(place->wal, "000000010000000300000001");
+	AUTO_FREE char *broken = path_join(place->wal, "000000020000000300000003");
+	AUTO_BUF(bytes, MB);
+
+	write_pg_wal(place);
+	assert_ok(file_read_all(ends_early, &bytes));
+	memset(bytes.data + MB / 2, 0, MB / 2);
+	assert_ok(file_replace(ends_early, bytes.data, MB, 0600));
+	buf_clear(&bytes);
+	assert_ok(file_read_all(broken, &bytes));
+	bytes.data[MB / 2 + 4] ^= 1;
+	assert_ok(file_replace(broken, bytes.data, MB, 0600));
+	remove_wal(place, "00000002.history");
+	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
+	assert_names(&report.stored, stored, lengthof(stored));
+	assert_names(&report.warnings, warnings, lengthof(warnings));
+	assert_int_equal(objects_in_store(place), lengthof(stored) + 1);
+	lineage_report_release(&report);
+}
+
+static void
+a_history_that_pg_wal_has_lost_is_read_from_the_store(void **state)
+{
+	Place *place = *state;
+	LineageReport report = {0};
+
+	write_pg_wal(place);
+	remove_wal(place, "00000003.history");
+	put_raw(place, WAL "00000003.history", HISTORY_3, strlen(HISTORY_3));
+	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
+	assert_int_equal(report.stored.count, 5);
+	assert_int_equal(report.warnings.count, 0);
+	lineage_report_release(&report);
+}
+
+static void
+a_history_that_is_nowhere_or_nonsense_is_a_warning(void **state)
+{
+	static const char *const warning[] = {"00000003.history"};
+	Place *place = *state;
+	LineageReport report = {0};
+
+	write_pg_wal(place);
+	for (int i = 0; i < 2; i++)
+	{
+		if (i == 0)
+			remove_wal(place, "00000003.history");
+		else
+			write_text(place, "00000003.history", "nonsense\n");
+		assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
+		assert_names(&report.stored, NULL, 0);
+		assert_names(&report.warnings, warning, 1);
+		lineage_report_release(&report);
+	}
+}
+
+static void
+at_the_deadline_it_ends_and_a_later_call_goes_on(void **state)
+{
+	Place *place = *state;
+	LineageReport report = {0};
+
+	write_pg_wal(place);
+	assert_error(lineage_ensure(&place->archive, place->wal, 3, clock_monotonic_ms(), &report), ERR_TRANSIENT,
+	             "timeline 1 is not yet wholly");
+	lineage_report_release(&report);
+	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
+	assert_int_equal(report.stored.count, 5);
+	lineage_report_release(&report);
+}
+
+static void
+a_store_that_is_away_is_an_error(void **state)
+{
+	Place *place = *state;
+	LineageReport report = {0};
+	AUTO_FREE char *directory = path_join(place->scratch, "store");
+
+	write_pg_wal(place);
+	assert_ok(dir_remove_tree(directory, false));
+	assert_error(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report), ERR_TRANSIENT, NULL);
+	assert_int_equal(report.warnings.count, 0);
+	lineage_report_release(&report);
+}
+
+static void
+notes_are_bound_to_timeline_system_and_store(void **state)
+{
+	Place *place = *state;
+	WalArchive other_system = place->archive;
+	WalArchive other_store = place->archive;
+	Store elsewhere = *place->store;
+	char url[] = "file:///elsewhere";
+	AUTO_FREE char *missing = path_join(place->scratch, "missing");
+
+	other_system.system_identifier++;
+	elsewhere.url = url;
+	other_store.store = &elsewhere;
+	assert_false(lineage_is_noted(place->scratch, &place->archive, 3));
+	assert_ok(lineage_note(place->scratch, &place->archive, 3));
+	assert_ok(lineage_note(place->scratch, &place->archive, 3));
+	assert_true(lineage_is_noted(place->scratch, &place->archive, 3));
+	assert_false(lineage_is_noted(place->scratch, &place->archive, 2));
+	assert_false(lineage_is_noted(place->scratch, &other_system, 3));
+	assert_false(lineage_is_noted(place->scratch, &other_store, 3));
+	assert_error(lineage_note(missing, &place->archive, 3), ERR_SYSTEM, missing);
+}
+
+/* Segment 1 of timeline 1 with records up to its middle, then nothing. */
+static XLogRecPtr
+write_stub(const Place *place, char **ret_path)
+{
+	WalBuilder builder = builder_new(15, 2);
+	XLogRecPtr end;
+
+	fill_wal(&builder, MB + MB / 2);
+	end = BUILDER_START + builder.at;
+	*ret_path = write_wal(place, "000000010000000300000001", builder.bytes + MB, MB);
+	free(builder.bytes);
+	return end;
+}
+
+static void
+a_stub_ends_exactly_where_its_timeline_was_left(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		const char *history;
+		TimeLineID timeline;
+		int64_t distance; /* of the switch from the end of the WAL */
+		bool stub;
+	} rows[] = {
+		{"left at its end", "00000002.history", 1, 0, true},
+		{"left at its end by a higher timeline", "00000007.history", 1, 0, true},
+		{"left after its end", "00000002.history", 1, 8, false},
+		{"left before its end", "00000002.history", 1, -8, false},
+		{"left in another segment", "00000002.history", 1, -(int64_t) MB, false},
+		{"another timeline was left", "00000003.history", 2, 0, false},
+		{"history that cannot be read", "00000002.history", 9, 0, false},
+	};
+	Place *place = *state;
+	AUTO_FREE char *path = NULL;
+	XLogRecPtr end = write_stub(place, &path);
+	WalName name = wal_name("000000010000000300000001");
+	bool stub;
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		char lsn[LSN_TEXT_SIZE];
+		AUTO_FREE char *text =
+			mem_printf("%u\t%s\tx\n", rows[i].timeline, lsn_format(end + (uint64_t) rows[i].distance, lsn));
+
+		print_message("  %s\n", rows[i].name);
+		write_text(place, rows[i].history, text);
+		assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
+		assert_int_equal(stub, rows[i].stub);
+		remove_wal(place, rows[i].history);
+	}
+	assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
+	assert_false(stub);
+}
+
+static void
+a_whole_segment_is_no_stub(void **state)
+{
+	Place *place = *state;
+	AUTO_FREE char *path = path_join(place->wal, "000000010000000300000001");
+	WalName name = wal_name("000000010000000300000001");
+	bool stub;
+
+	write_timeline(place, 1, 0, 1);
+	write_text(place, "00000002.history", "1\t3/00200000\tx\n");
+	assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
+	assert_false(stub);
+	write_text(place, "00000002.history", "1\t3/00180000\tx\n");
+	assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
+	assert_false(stub);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PLACE_TEST(what_leads_to_a_timeline_is_stored_once_oldest_first),
+		PLACE_TEST(what_is_there_is_not_touched),
+		PLACE_TEST(damaged_files_are_set_aside_with_a_warning_each),
+		PLACE_TEST(a_history_that_pg_wal_has_lost_is_read_from_the_store),
+		PLACE_TEST(a_history_that_is_nowhere_or_nonsense_is_a_warning),
+		PLACE_TEST(at_the_deadline_it_ends_and_a_later_call_goes_on),
+		PLACE_TEST(a_store_that_is_away_is_an_error),
+		PLACE_TEST(notes_are_bound_to_timeline_system_and_store),
+		PLACE_TEST(a_stub_ends_exactly_where_its_timeline_was_left),
+		PLACE_TEST(a_whole_segment_is_no_stub),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,191 @@
+/* Pages for people and objects for programs: tables, plans, the list. */
+#include "listing.h"
+#include "plan_world.h"
+#include "report.h"
+#include "report_plan.h"
+
+static void
+columns_are_aligned_and_lines_have_no_blanks_at_their_end(void **state)
+{
+	AUTO(Table) table = table_new("name|>size|note");
+	AUTO_BUF(text, 4096);
+
+	(void) state;
+	table_cell(table, "%s", "a");
+	table_cell(table, "%d", 12345);
+	table_cell(table, "%s", "first");
+	table_cell(table, "%s", "longer");
+	table_cell(table, "%d", 1);
+	table_cell(table, "%s", "");
+	assert_int_equal(table_rows(table), 2);
+	table_print(table, "> ", &text);
+	assert_string_equal(text.data, "> name     size  note\n"
+	                               "> a       12345  first\n"
+	                               "> longer      1\n");
+}
+
+static void
+what_is_not_known_is_a_dash(void **state)
+{
+	AUTO(Table) table = table_new("time|LSN");
+	AUTO_BUF(text, 4096);
+
+	(void) state;
+	table_time(table, TIME_NONE);
+	table_lsn(table, InvalidXLogRecPtr);
+	table_time(table, SECOND(0));
+	table_lsn(table, PLACE(3, 1));
+	table_print(table, "", &text);
+	assert_string_equal(text.data, "time                    LSN\n"
+	                               "-                       -\n"
+	                               "2026-11-20 00:00:00+00  0/3100000\n");
+}
+
+static RecoveryPlan *
+plan_of(World *world, const RecoveryRequest *request)
+{
+	RecoveryPlan *plan;
+
+	assert_ok(world_plan(world, request, &plan));
+	return plan;
+}
+
+static void
+a_plan_fits_on_a_page(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-6\nfork 2 1@7.5\ntli 2: 7-9\nbackup A 1@2.1-2.6 20-26\n"
+	                              "backup B 2@8.1-8.6 81-86\ncommit 1@3.2 32 700\ncommit 2@7.8 78 701\n");
+	RecoveryRequest request = {.target = {.kind = TARGET_TIME, .inclusive = true, .time = SECOND(40)},
+	                           .now = SECOND(9000)};
+	AUTO(RecoveryPlan) plan = plan_of(world, &request);
+	DiskSpace space = {.path = "/srv/copy", .needed = 1024 * 1024, .available = UINT64_C(10) << 30};
+	PlanReport report = {.plan = plan,
+	                     .zone = "Europe/Berlin",
+	                     .spaces = &space,
+	                     .n_spaces = 1,
+	                     .settings = "a = '1'\nb = ''\n"};
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	report_plan_text(&report, &text);
+	assert_string_equal(
+		text.data,
+		"Recovery plan\n"
+		"  target     time 2026-11-20 01:00:40+01 (2026-11-20 00:00:40+00)\n"
+		"  stops      before transaction 701, 2026-11-20 01:01:18+01 (2026-11-20 00:01:18+00), LSN 0/7800000\n"
+		"  last       commit or abort included: transaction 700, 2026-11-20 01:00:32+01 (2026-11-20 00:00:32+00), "
+		"LSN 0/3200000\n"
+		"  backup     A, PostgreSQL 15, ended 2026-11-20 01:00:26+01 (2026-11-20 00:00:26+00), LSN 0/2600000\n"
+		"  size       0 B to fetch, 0 B on disk in 0 files\n"
+		"  timeline   2\n"
+		"  WAL        6 segments, 5.9 KiB to fetch\n"
+		"             000000010000000000000002 to 000000010000000000000006\n"
+		"             000000020000000000000007\n"
+		"  disk       1.0 MiB needed, 10.0 GiB free for \"/srv/copy\"\n"
+		"  purpose    a copy to look at: it does not archive\n"
+		"  then       pause\n"
+		"  not used   B: ended at 2026-11-20 00:01:26+00, after the target\n"
+		"Settings, in postgresql.auto.conf\n"
+		"  a = '1'\n"
+		"  b = ''\n");
+}
+
+static void
+a_plan_is_one_object(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-6\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\n");
+	RecoveryRequest request = {.target = {.kind = TARGET_XID, .inclusive = true, .xid = 700}};
+	AUTO(RecoveryPlan) plan = plan_of(world, &request);
+	PlanReport report = {.plan = plan};
+	AUTO(Json) object = json_new_object();
+	const char *text;
+	int64_t number;
+
+	(void) state;
+	report_plan_json(&report, object);
+	assert_ok(json_get_string(json_get(object, "stop"), "lsn", &text));
+	assert_string_equal(text, "0/3200000");
+	assert_ok(json_get_int(json_get(object, "target"), "xid", &number));
+	assert_int_equal(number, 700);
+	assert_ok(json_get_string(json_get(object, "wal"), "plan_end", &text));
+	assert_string_equal(text, "000000010000000000000003");
+	assert_false(json_has(object, "end_lsn"));
+}
+
+static void
+read_windows(World *world, WindowList *list)
+{
+	WalFacts facts = {0};
+	WalNeeds needs = {0};
+
+	for (;;)
+	{
+		plan_windows(&world->catalog, &facts, &needs, list);
+		if (wal_needs_nothing(&needs))
+			break;
+		window_list_release(list);
+		world_tell(world, &needs, &facts);
+	}
+	wal_facts_release(&facts);
+	wal_needs_release(&needs);
+}
+
+static void
+the_list_names_windows_gaps_partials_and_leftovers(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-3\ntli 1: 5-6\npartial 1@7\nbackup A 1@2.1-2.6 20-26\n"
+	                              "backup B 1@5.1-5.6 50-56 pages\ncommit 1@3.2 32 700\n");
+	Leftover leftover = {.id = "20261120T023007Z-9f3c", .size = 2048, .objects = 3};
+	Listing listing = {.catalog = &world->catalog, .leftovers = &leftover, .n_leftovers = 1};
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	strlist_add(&world->catalog.damaged, "20261119T000000Z-0001: not JSON");
+	read_windows(world, &listing.windows);
+	listing_print_text(&listing, &text);
+	window_list_release(&listing.windows);
+	assert_non_null(strstr(text.data, "PAGE ERRORS"));
+	assert_non_null(strstr(text.data, "(every segment is there; their contents are checked when a recovery"));
+	assert_non_null(strstr(text.data, "0/2600000  2026-11-20 00:00:32+00  0/4000000  A\n"));
+	assert_non_null(strstr(text.data,
+	                       "GAP on the way to timeline 1: 1 segment is missing, 000000010000000000000004 to "
+	                       "000000010000000000000004\n"));
+	assert_non_null(strstr(text.data, "Partial segment: 000000010000000000000007.partial, 1000 B stored\n"));
+	assert_non_null(strstr(text.data, "Unfinished backup: 20261120T023007Z-9f3c, 2.0 KiB in 3 objects."));
+	assert_non_null(strstr(text.data, "DAMAGED 20261119T000000Z-0001: not JSON\n"));
+	assert_null(strstr(text.data, " \n"));
+}
+
+static void
+an_empty_list_says_so(void **state)
+{
+	AUTO(World) world = world_new("");
+	Listing listing = {.catalog = &world->catalog};
+	AUTO_BUF(text, 64 * 1024);
+	AUTO_BUF(json, 64 * 1024);
+
+	(void) state;
+	read_windows(world, &listing.windows);
+	listing_print_text(&listing, &text);
+	listing_print_json(&listing, &json);
+	window_list_release(&listing.windows);
+	assert_string_equal(text.data,
+	                    "Database system 7300000000000000001\n\nThere is no backup.\n\nNothing can be "
+	                    "recovered.\n");
+	assert_non_null(strstr(json.data, "\"system\""));
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_are_aligned_and_lines_have_no_blanks_at_their_end),
+		cmocka_unit_test(what_is_not_known_is_a_dash),
+		cmocka_unit_test(a_plan_fits_on_a_page),
+		cmocka_unit_test(a_plan_is_one_object),
+		cmocka_unit_test(the_list_names_windows_gaps_partials_and_leftovers),
+		cmocka_unit_test(an_empty_list_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

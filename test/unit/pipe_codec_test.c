@@ -1,0 +1,343 @@
+#include <unistd.h>
+
+#include "scratch.h"
+#include "walship/pipe/codec.h"
+#include "walship/pipe/stages.h"
+
+#define MOST (64u * 1024 * 1024)
+
+static const Compression compressions[] = {
+	{CODEC_NONE, 0},   {CODEC_BROTLI, 0}, {CODEC_BROTLI, 1}, {CODEC_BROTLI, 2},
+	{CODEC_BROTLI, 5}, {CODEC_ZSTD, 1},   {CODEC_ZSTD, 3},   {CODEC_ZSTD, 19},
+};
+
+/* Like WAL: runs, repetitions and noise. */
+static uint8_t *
+compressible_bytes(size_t size, uint64_t seed)
+{
+	uint8_t *bytes = scratch_bytes(size, seed);
+
+	for (size_t i = 0; i < size; i++)
+	{
+		if (i % 512 >= 100)
+			bytes[i] = (uint8_t) (i / 4096);
+	}
+	return bytes;
+}
+
+static void
+write_in_pieces(Pipe *pipe, const uint8_t *bytes, size_t size, size_t piece)
+{
+	for (size_t at = 0; at < size; at += piece)
+		assert_ok(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));
+}
+
+static void
+encode(const Compression *compression, const uint8_t *bytes, size_t size, size_t piece, Buf *into)
+{
+	AUTO(Pipe) pipe = pipe_new();
+
+	codec_add_encoder(pipe, compression);
+	pipe_add(pipe, buf_sink_new(into));
+	write_in_pieces(pipe, bytes, size, piece);
+	assert_ok(pipe_finish(pipe));
+}
+
+static Error *
+decode(Codec codec, uint64_t most, const void *data, size_t size, size_t piece, Buf *into)
+{
+	AUTO(Pipe) pipe = pipe_new();
+	const char *bytes = data;
+
+	codec_add_decoder(pipe, codec, most, "\"object.tar\"");
+	pipe_add(pipe, buf_sink_new(into));
+	for (size_t at = 0; at < size; at += piece)
+		TRY(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));
+	return pipe_finish(pipe);
+}
+
+static void
+round_trip(const Compression *compression, const uint8_t *bytes, size_t size, size_t piece)
+{
+	AUTO_BUF(encoded, MOST);
+	AUTO_BUF(decoded, MOST);
+
+	encode(compression, bytes, size, piece, &encoded);
+	assert_ok(decode(compression->codec, size, encoded.data, encoded.size, piece, &decoded));
+	assert_int_equal(decoded.size, size);
+	if (size > 0)
+		assert_memory_equal(decoded.data, bytes, size);
+}
+
+static void
+every_codec_gives_back_what_it_got_at_every_size_and_split(void **state)
+{
+	static const size_t sizes[] = {0, 1, 65535, 65536, 65537, 5 * 1024 * 1024};
+	static const size_t pieces[] = {1, 7, 511, 512, 8191, 65536, 1 << 30};
+
+	(void) state;
+	for (size_t s = 0; s < lengthof(sizes); s++)
+	{
+		AUTO_FREE uint8_t *noise = scratch_bytes(sizes[s], s);
+		AUTO_FREE uint8_t *waves = compressible_bytes(sizes[s], s);
+
+		for (size_t p = 0; p < lengthof(pieces); p++)
+		{
+			/* Byte by byte through megabytes tells nothing more, and takes long under the sanitizers. */
+			if (sizes[s] > 1000000 && pieces[p] < 511)
+				continue;
+			for (size_t c = 0; c < lengthof(compressions); c++)
+			{
+				if (compressions[c].level > 5 && p + 1 < lengthof(pieces))
+					continue;
+				round_trip(&compressions[c], noise, sizes[s], pieces[p]);
+				round_trip(&compressions[c], waves, sizes[s], pieces[p]);
+			}
+		}
+	}
+}
+
+static bool
+have_program(const char *program)
+{
+	AUTO_FREE char *command = mem_printf("command -v %s >/dev/null", program);
+
+	if (system(command) == 0)
+		return true;
+	print_message("SKIPPED: the program \"%s\" is not installed\n", program);
+	return false;
+}
+
+static void
+the_stock_programs_read_what_we_write(void **state)
+{
+	char *directory = scratch_make();
+	AUTO_FREE char *raw_path = path_join(directory, "raw");
+
+	(void) state;
+	for (size_t i = 1; i < lengthof(compressions); i++)
+	{
+		const Compression *compression = &compressions[i];
+		AUTO_FREE uint8_t *bytes = compressible_bytes(3000000, i);
+		AUTO_FREE char *path = path_join(directory, codec_suffix(compression->codec));
+		AUTO_FREE char *command =
+			mem_printf("%s -dc %s | cmp - %s", codec_name(compression->codec), path, raw_path);
+		AUTO_BUF(encoded, MOST);
+
+		if (!have_program(codec_name(compression->codec)))
+			continue;
+		encode(compression, bytes, 3000000, 100000, &encoded);
+		assert_ok(file_replace(path, encoded.data, encoded.size, 0600));
+		assert_ok(file_replace(raw_path, bytes, 3000000, 0600));
+		assert_int_equal(system(command), 0);
+	}
+	scratch_remove(directory);
+}
+
+static void
+what_the_stock_programs_write_is_read(void **state)
+{
+	char *directory = scratch_make();
+	AUTO_FREE char *raw_path = path_join(directory, "raw");
+	AUTO_FREE uint8_t *bytes = compressible_bytes(3000000, 1);
+
+	(void) state;
+	assert_ok(file_replace(raw_path, bytes, 3000000, 0600));
+	for (Codec codec = CODEC_BROTLI; codec <= CODEC_ZSTD; codec++)
+	{
+		AUTO_FREE char *path = path_join(directory, codec_suffix(codec));
+		AUTO_FREE char *command = mem_printf("%s -9 -c %s > %s", codec_name(codec), raw_path, path);
+		AUTO_BUF(encoded, MOST);
+		AUTO_BUF(decoded, MOST);
+
+		if (!have_program(codec_name(codec)))
+			continue;
+		assert_int_equal(system(command), 0);
+		assert_ok(file_read_all(path, &encoded));
+		assert_ok(decode(codec, 3000000, encoded.data, encoded.size, 4096, &decoded));
+		assert_int_equal(decoded.size, 3000000);
+		assert_memory_equal(decoded.data, bytes, 3000000);
+	}
+	scratch_remove(directory);
+}
+
+/* Does its harm to one compression of these bytes, and looks at what comes of it. */
+typedef void (*Harm)(const Compression *compression, Buf *encoded, const uint8_t *bytes, size_t size);
+
+static void
+harm_all(size_t size, Harm harm)
+{
+	for (size_t i = 1; i < lengthof(compressions); i++)
+	{
+		AUTO_FREE uint8_t *bytes = compressible_bytes(size, i);
+		AUTO_BUF(encoded, MOST);
+
+		encode(&compressions[i], bytes, size, size, &encoded);
+		harm(&compressions[i], &encoded, bytes, size);
+	}
+}
+
+static void
+cut_everywhere(const Compression *compression, Buf *encoded, const uint8_t *bytes, size_t size)
+{
+	size_t step = encoded->size / 300 + 1;
+
+	(void) bytes;
+	for (size_t cut = 0; cut < encoded->size; cut += cut + 50 < encoded->size ? step : 1)
+	{
+		AUTO_BUF(decoded, MOST);
+
+		assert_error(decode(compression->codec, size, encoded->data, cut, 1000, &decoded), ERR_CORRUPT,
+		             "\"object.tar\" is cut off");
+	}
+}
+
+static void
+a_cut_stream_is_corrupt_wherever_it_is_cut(void **state)
+{
+	(void) state;
+	harm_all(100000, cut_everywhere);
+}
+
+static void
+append_garbage(const Compression *compression, Buf *encoded, const uint8_t *bytes, size_t size)
+{
+	static const char *const tails[] = {"x", "\n", "garbage that is long enough to be a frame header"};
+	size_t length = encoded->size;
+
+	(void) bytes;
+	for (size_t i = 0; i < lengthof(tails); i++)
+	{
+		for (size_t piece = 1000; piece <= length + 1000; piece += length)
+		{
+			AUTO_BUF(decoded, MOST);
+
+			buf_puts(encoded, tails[i]);
+			assert_error(decode(compression->codec, size, encoded->data, encoded->size, piece, &decoded),
+			             ERR_CORRUPT, "\"object.tar\"");
+			encoded->size = length;
+		}
+	}
+}
+
+static void
+trailing_bytes_are_corrupt(void **state)
+{
+	(void) state;
+	harm_all(100000, append_garbage);
+}
+
+/* brotli has no checksum of its own: what its decoder lets pass, the verify stage must not. */
+static void
+flip_bits(const Compression *compression, Buf *encoded, const uint8_t *bytes, size_t size)
+{
+	Digest digest = {.size = size};
+
+	sha256_of(bytes, size, digest.sha256);
+	for (size_t i = 0; i < 300; i++)
+	{
+		size_t at = i < 40 ? i % encoded->size : i * 7919 % encoded->size;
+		AUTO(Pipe) pipe = pipe_new();
+		AUTO_BUF(decoded, MOST);
+		Error *error;
+
+		codec_add_decoder(pipe, compression->codec, size, "\"object.tar\"");
+		pipe_add(pipe, verify_stage_new(&digest, "\"object.tar\""));
+		pipe_add(pipe, buf_sink_new(&decoded));
+
+		encoded->data[at] = (char) (encoded->data[at] ^ (1 << (i % 8)));
+		error = pipe_write(pipe, encoded->data, encoded->size);
+		if (error == NULL)
+			error = pipe_finish(pipe);
+		encoded->data[at] = (char) (encoded->data[at] ^ (1 << (i % 8)));
+		if (error != NULL)
+			assert_error(error, ERR_CORRUPT, "\"object.tar\"");
+		else
+			assert_memory_equal(decoded.data, bytes, size);
+	}
+}
+
+static void
+flipped_bits_never_give_other_bytes(void **state)
+{
+	(void) state;
+	harm_all(60000, flip_bits);
+}
+
+static void
+a_bomb_is_stopped_at_the_size_that_is_expected(void **state)
+{
+	AUTO_FREE uint8_t *zeros = mem_zalloc(20000000);
+
+	(void) state;
+	for (size_t i = 1; i < lengthof(compressions); i++)
+	{
+		AUTO_BUF(encoded, MOST);
+		AUTO_BUF(decoded, 1000000);
+
+		encode(&compressions[i], zeros, 20000000, 20000000, &encoded);
+		assert_true(encoded.size < 20000);
+		assert_error(decode(compressions[i].codec, 1000000, encoded.data, encoded.size, 4096, &decoded),
+		             ERR_CORRUPT, "\"object.tar\" decompresses to more than 1000000 bytes");
+		assert_true(decoded.size <= 1000000);
+	}
+}
+
+static void
+zstd_frames_that_follow_each_other_are_one_stream(void **state)
+{
+	static const Compression zstd = {CODEC_ZSTD, 3};
+	AUTO_BUF(encoded, MOST);
+	AUTO_BUF(decoded, MOST);
+
+	(void) state;
+	encode(&zstd, (const uint8_t *) "one ", 4, 4, &encoded);
+	encode(&zstd, (const uint8_t *) "", 0, 1, &encoded);
+	encode(&zstd, (const uint8_t *) "two", 3, 3, &encoded);
+	for (size_t piece = 1; piece < encoded.size; piece++)
+	{
+		buf_clear(&decoded);
+		assert_ok(decode(CODEC_ZSTD, 7, encoded.data, encoded.size, piece, &decoded));
+		assert_string_equal(decoded.data, "one two");
+	}
+}
+
+static void
+names_and_levels_are_those_of_the_table(void **state)
+{
+	Codec codec = CODEC_NONE;
+	int lowest;
+	int highest;
+	int normal;
+
+	(void) state;
+	for (Codec each = CODEC_NONE; each <= CODEC_ZSTD; each++)
+	{
+		assert_true(codec_from_name(codec_name(each), &codec));
+		assert_int_equal(codec, each);
+		codec_level_range(each, &lowest, &highest, &normal);
+		assert_true(lowest <= normal && normal <= highest);
+	}
+	assert_false(codec_from_name("lz4", &codec));
+	assert_string_equal(codec_suffix(CODEC_BROTLI), "br");
+	assert_string_equal(codec_suffix(CODEC_ZSTD), "zst");
+	assert_string_equal(codec_suffix(CODEC_NONE), "raw");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_codec_gives_back_what_it_got_at_every_size_and_split),
+		cmocka_unit_test(the_stock_programs_read_what_we_write),
+		cmocka_unit_test(what_the_stock_programs_write_is_read),
+		cmocka_unit_test(a_cut_stream_is_corrupt_wherever_it_is_cut),
+		cmocka_unit_test(trailing_bytes_are_corrupt),
+		cmocka_unit_test(flipped_bits_never_give_other_bytes),
+		cmocka_unit_test(a_bomb_is_stopped_at_the_size_that_is_expected),
+		cmocka_unit_test(zstd_frames_that_follow_each_other_are_one_stream),
+		cmocka_unit_test(names_and_levels_are_those_of_the_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

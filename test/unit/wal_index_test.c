@@ -1,0 +1,287 @@
+/* The index of a segment: what it gathers, how it is printed, what is refused when it is read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "walship/wal/index.h"
+
+#define HEX_A "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"
+#define HEX_B "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"
+#define NOON  INT64_C(1795176000000000) /* 2026-11-20T12:00:00Z */
+
+#define IDENTITY                                                                                     \
+	"{\"format\":1,\"segment\":\"000000010000000300000009\",\"system_id\":\"7300000000000000001\","  \
+	"\"timeline\":1,\"postgres\":15,\"segment_size\":16777216,\"start_lsn\":\"3/9000000\","          \
+	"\"end_lsn\":\"3/A000000\",\"sha256\":\"" HEX_A "\",\"member\":\"000000010000000300000009.br\"," \
+	"\"codec\":\"brotli\",\"stored_size\":12345,\"stored_sha256\":\"" HEX_B "\""
+#define WALK                                                                                               \
+	",\"records\":10,\"first_record\":\"3/9000028\",\"last_record\":\"3/9000100\",\"continues\":false,"    \
+	"\"switched\":true,\"wal_end\":\"3/A000000\",\"damaged_at\":\"3/9000200\",\"commits\":2,\"aborts\":1," \
+	"\"first_time\":\"2026-11-20T12:00:00.000001Z\",\"last_time\":\"2026-11-20T12:00:00Z\","               \
+	"\"min_time\":\"2026-11-20T12:00:00Z\",\"max_time\":\"2026-11-20T12:00:01Z\",\"min_xid\":4294967290,"  \
+	"\"max_xid\":5,\"checkpoints\":1,\"parameter_change\":false,\"timeline_switch\":true"
+#define POINTS                                                                                              \
+	",\"restore_point_count\":2,\"restore_points\":[{\"name\":\"before \\\"it\\\"\",\"lsn\":\"3/9000100\"," \
+	"\"time\":\"2026-11-20T12:00:00Z\"},{\"name\":\"\",\"lsn\":\"3/9000108\",\"time\":null}]"
+
+static void
+assert_parses(const char *text, WalIndex *ret_index)
+{
+	AUTO(Error) error = wal_index_parse(text, strlen(text), "the index", ret_index);
+
+	if (error != NULL)
+		fail_msg("%s", error_message(error));
+}
+
+static void
+test_what_was_printed_reads_back_the_same(void **state)
+{
+	static const char *const table[] = {IDENTITY "}\n", IDENTITY WALK "}\n", IDENTITY WALK POINTS "}\n"};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		WalIndex index;
+		AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
+
+		assert_parses(table[i], &index);
+		wal_index_print(&index, &text);
+		assert_string_equal(text.data, table[i]);
+	}
+}
+
+static void
+test_every_member_is_read(void **state)
+{
+	WalIndex index;
+
+	(void) state;
+	assert_parses(IDENTITY WALK POINTS "}", &index);
+	assert_string_equal(index.segment, "000000010000000300000009");
+	assert_int_equal(index.system_identifier, UINT64_C(7300000000000000001));
+	assert_int_equal(index.start_lsn, UINT64_C(0x309000000));
+	assert_int_equal(index.end_lsn, UINT64_C(0x30A000000));
+	assert_int_equal(index.sha256[31], 0x0A);
+	assert_int_equal(index.stored_sha256[0], 0x0B);
+	assert_int_equal(index.stored_size, 12345);
+	assert_true(index.walked && index.walk.switched && index.timeline_switch);
+	assert_int_equal(index.walk.damaged_at, UINT64_C(0x309000200));
+	assert_int_equal(index.first_time, NOON + 1);
+	assert_int_equal(index.min_xid, 4294967290);
+	assert_int_equal(index.n_restore_points, 2);
+	assert_string_equal(index.restore_points[0].name, "before \"it\"");
+	assert_int_equal(index.restore_points[1].time, TIME_NONE);
+}
+
+static void
+test_members_of_later_versions_are_passed_over(void **state)
+{
+	WalIndex index;
+
+	(void) state;
+	assert_parses(IDENTITY ",\"time_high\":\"x\",\"head\":[1],\"drops\":{\"a\":null}}", &index);
+	assert_false(index.walked);
+	assert_int_equal(index.max_time, TIME_NONE);
+}
+
+/* Replaces the first "from" in a whole index. */
+static void
+replace(Buf *text, const char *from, const char *to)
+{
+	static const char whole[] = IDENTITY WALK POINTS "}";
+	const char *at = strstr(whole, from);
+
+	assert_non_null(at);
+	buf_init(text, 2 * sizeof whole);
+	buf_append(text, whole, (size_t) (at - whole));
+	buf_puts(text, to);
+	buf_puts(text, at + strlen(from));
+}
+
+static void
+test_a_wrong_member_is_named(void **state)
+{
+	static const struct
+	{
+		const char *from;
+		const char *to;
+		const char *says;
+	} table[] = {
+		{"\"format\":1", "\"format\":2", "format 2"},
+		{"\"format\"", "\"other\"", "\"format\""},
+		{"000000010000000300000009\"", "00000001.history\"", "\"segment\""},
+		{"000000010000000300000009\"", "../x\"", "\"segment\""},
+		{"\"7300000000000000001\"", "7300000000000000001", "\"system_id\""},
+		{"\"7300000000000000001\"", "\"73000000000000000011\"", "\"system_id\""},
+		{"\"timeline\":1", "\"timeline\":2", "\"timeline\""},
+		{"\"postgres\":15", "\"postgres\":12", "\"postgres\""},
+		{"16777216", "16777215", "\"segment_size\""},
+		{"16777216", "1073741824", "\"segment_size\""},
+		{"16777216", "4311744512", "\"segment_size\""},
+		{"\"3/9000000\"", "\"3/8000000\"", "\"start_lsn\""},
+		{"\"3/A000000\"", "\"3/B000000\"", "\"end_lsn\""},
+		{HEX_A, "0a", "\"sha256\""},
+		{HEX_B, HEX_B "00", "\"stored_sha256\""},
+		{"000000010000000300000009.br", "../../x", "\"member\""},
+		{"000000010000000300000009.br", "", "\"member\""},
+		{"\"brotli\"", "\"\"", "\"codec\""},
+		{"\"brotli\"", "\"a codec with a long name\"", "\"codec\""},
+		{"12345", "-1", "\"stored_size\""},
+		{"\"3/9000028\"", "\"3/8000028\"", "\"first_record\""},
+		{"\"3/9000028\"", "null", "\"first_record\""},
+		{"\"last_record\":\"3/9000100\"", "\"last_record\":\"3/9000020\"", "\"first_record\""},
+		{"\"wal_end\":\"3/A000000\"", "\"wal_end\":\"3/A000008\"", "\"wal_end\""},
+		{"\"3/9000200\"", "\"3/A000000\"", "\"damaged_at\""},
+		{"\"switched\":true", "\"switched\":1", "\"switched\""},
+		{"\"commits\":2", "\"commits\":1.5", "\"commits\""},
+		{"12:00:00.000001Z", "12:00:02Z", "\"first_time\""},
+		{"2026-11-20T12:00:01Z", "2026-11-20 12:00:01", "\"max_time\""},
+		{"\"max_xid\":5", "\"max_xid\":4294967296", "\"max_xid\""},
+		{"\"restore_point_count\":2", "\"restore_point_count\":3", "\"restore_point_count\""},
+		{"\"lsn\":\"3/9000108\"", "\"lsn\":\"9000108\"", "\"lsn\""},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		WalIndex index;
+		AUTO_BUF(text, 0);
+
+		replace(&text, table[i].from, table[i].to);
+		AUTO(Error) error = wal_index_parse(text.data, text.size, "the index", &index);
+
+		if (error == NULL || strstr(error_message(error), table[i].says) == NULL)
+			fail_msg("%s: %s", table[i].to, error == NULL ? "accepted" : error_message(error));
+		assert_true(error_is(error, ERR_CORRUPT));
+	}
+}
+
+static void
+test_what_is_no_object_is_refused(void **state)
+{
+	static const char *const table[] = {"", "[]", "1", IDENTITY, IDENTITY "}x"};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		WalIndex index;
+		AUTO(Error) error = wal_index_parse(table[i], strlen(table[i]), "the index", &index);
+
+		assert_true(error_is(error, ERR_CORRUPT));
+		assert_non_null(strstr(error_message(error), "the index"));
+	}
+}
+
+static void
+add(WalIndex *index, WalEventKind kind, TransactionId xid, TimeUs time)
+{
+	wal_index_add_event(index, &(WalEvent){.kind = kind, .lsn = 1, .xid = xid, .time = time});
+}
+
+static void
+test_events_are_counted_in(void **state)
+{
+	WalIndex index;
+
+	(void) state;
+	wal_index_init(&index);
+	add(&index, WAL_EVENT_COMMIT, 4294967290, NOON);
+	add(&index, WAL_EVENT_ABORT, 3, NOON + 5);
+	add(&index, WAL_EVENT_COMMIT, 0, TIME_NONE); /* its record goes on in the next segment */
+	add(&index, WAL_EVENT_COMMIT, 4294967295, NOON - 7);
+	add(&index, WAL_EVENT_OTHER, 9, NOON + 100);
+	add(&index, WAL_EVENT_CHECKPOINT, 0, TIME_NONE);
+	add(&index, WAL_EVENT_PARAMETER_CHANGE, 0, TIME_NONE);
+	assert_false(index.timeline_switch);
+	add(&index, WAL_EVENT_END_OF_RECOVERY, 0, TIME_NONE);
+	assert_int_equal(index.commits, 3);
+	assert_int_equal(index.aborts, 1);
+	assert_int_equal(index.first_time, NOON);
+	assert_int_equal(index.last_time, NOON - 7);
+	assert_int_equal(index.min_time, NOON - 7);
+	assert_int_equal(index.max_time, NOON + 5);
+	assert_int_equal(index.min_xid, 4294967290);
+	assert_int_equal(index.max_xid, 3);
+	assert_int_equal(index.checkpoints, 1);
+	assert_true(index.parameter_change && index.timeline_switch);
+}
+
+/* The largest that can be: the longest names, each byte escaped. */
+static void
+test_the_largest_index_fits_beside_its_tar_header(void **state)
+{
+	WalIndex index;
+	AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
+
+	(void) state;
+	assert_parses(IDENTITY WALK "}", &index);
+	memset(index.member, 'm', sizeof index.member - 1);
+	memset(index.codec, 'c', sizeof index.codec - 1);
+	index.walk.records = index.commits = index.aborts = index.checkpoints = UINT32_MAX;
+	for (int i = 0; i < 20; i++)
+	{
+		WalEvent event = {.kind = WAL_EVENT_RESTORE_POINT, .lsn = index.end_lsn - 1, .time = NOON + 1};
+
+		memset(event.restore_point, '"', sizeof event.restore_point - 1);
+		wal_index_add_event(&index, &event);
+	}
+	wal_index_print(&index, &text);
+	assert_false(text.overflowed);
+	assert_int_equal(index.n_restore_points, 20);
+	assert_non_null(strstr(text.data, "\"restore_point_count\":20"));
+}
+
+static void
+test_names_of_restore_points_become_valid_utf8(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		const char *printed;
+	} table[] = {
+		{"plain", "\"plain\""},
+		{"gr\xC3\xBC\xC3\x9F", "\"gr\xC3\xBC\xC3\x9F\""},
+		{"\xE2\x82\xAC \xF0\x9F\x90\x98", "\"\xE2\x82\xAC \xF0\x9F\x90\x98\""},
+		{"latin \xFC", "\"latin ?\""},
+		{"cut \xE2\x82", "\"cut ??\""},
+		{"overlong \xC0\xAF", "\"overlong ??\""},
+		{"surrogate \xED\xA0\x80", "\"surrogate ???\""},
+		{"line\nbreak\x7F", "\"line?break?\""},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		WalIndex index;
+		WalEvent event = {.kind = WAL_EVENT_RESTORE_POINT, .lsn = 1, .time = TIME_NONE};
+		AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
+
+		assert_parses(IDENTITY WALK "}", &index);
+		memcpy(event.restore_point, table[i].name, strlen(table[i].name));
+		wal_index_add_event(&index, &event);
+		wal_index_print(&index, &text);
+		if (strstr(text.data, table[i].printed) == NULL)
+			fail_msg("%s", text.data);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_was_printed_reads_back_the_same),
+		cmocka_unit_test(test_every_member_is_read),
+		cmocka_unit_test(test_members_of_later_versions_are_passed_over),
+		cmocka_unit_test(test_a_wrong_member_is_named),
+		cmocka_unit_test(test_what_is_no_object_is_refused),
+		cmocka_unit_test(test_events_are_counted_in),
+		cmocka_unit_test(test_the_largest_index_fits_beside_its_tar_header),
+		cmocka_unit_test(test_names_of_restore_points_become_valid_utf8),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

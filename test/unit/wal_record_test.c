@@ -1,0 +1,668 @@
+/* Walks over WAL made by hand: every way in which records, pages and segments meet, end or break. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "wal_builder.h"
+#include "walship/wal/record.h"
+
+#define EVENTS_MAX 4096
+#define LAST_PAGE  (BUILDER_SEGMENT_SIZE - XLOG_BLCKSZ)
+
+typedef struct Seen
+{
+	size_t n_events;
+	WalEvent events[EVENTS_MAX];
+	WalWalkResult result;
+} Seen;
+
+static void
+see(void *context, const WalEvent *event)
+{
+	Seen *seen = context;
+
+	assert_true(seen->n_events < EVENTS_MAX);
+	seen->events[seen->n_events++] = *event;
+}
+
+/* Segment number "segment" of what was built, fed in pieces. */
+static void
+walk_pieces(const WalBuilder *builder, size_t segment, size_t piece, Seen *seen)
+{
+	const uint8_t *bytes = builder->bytes + segment * BUILDER_SEGMENT_SIZE;
+	WalPageHeader header;
+
+	memset(seen, 0, sizeof *seen);
+	assert_null(wal_page_header_parse(bytes, BUILDER_SEGMENT_SIZE, &header));
+
+	AUTO(WalWalker) walker = wal_walker_new(&header, see, seen);
+
+	for (size_t at = 0; at < BUILDER_SEGMENT_SIZE; at += piece)
+		wal_walker_feed(walker, bytes + at,
+		                BUILDER_SEGMENT_SIZE - at < piece ? BUILDER_SEGMENT_SIZE - at : piece);
+	wal_walker_finish(walker, &seen->result);
+}
+
+/* Once whole; in other pieces nothing may change. */
+static Seen *
+walk(const WalBuilder *builder, size_t segment)
+{
+	static const size_t pieces[] = {1, 5, 24, 4096, XLOG_BLCKSZ - 1, XLOG_BLCKSZ + 1};
+	Seen *seen = NEW(Seen);
+	AUTO_FREE Seen *again = NEW(Seen);
+
+	walk_pieces(builder, segment, BUILDER_SEGMENT_SIZE, seen);
+	for (size_t i = 0; i < lengthof(pieces); i++)
+	{
+		walk_pieces(builder, segment, pieces[i], again);
+		assert_memory_equal(again, seen, sizeof *seen);
+	}
+	return seen;
+}
+
+static void
+free_builder(WalBuilder *builder)
+{
+	free(builder->bytes);
+}
+
+#define AUTO_BUILDER __attribute__((cleanup(free_builder))) WalBuilder
+#define AUTO_SEEN    AUTO_FREE Seen *
+
+static void
+fill_until(WalBuilder *builder, size_t offset)
+{
+	while (builder->at + 512 < offset)
+		(void) builder_filler(builder, 100 + builder->at % 301);
+}
+
+/* The next record will start exactly here. */
+static void
+fill_to(WalBuilder *builder, size_t offset)
+{
+	fill_until(builder, offset);
+	(void) builder_filler(builder, offset - builder->at);
+	assert_int_equal(builder->at, offset);
+}
+
+static void
+assert_whole(const Seen *seen)
+{
+	assert_int_equal(seen->result.damaged_at, InvalidXLogRecPtr);
+	assert_int_equal(seen->result.records, seen->n_events);
+	assert_int_equal(seen->result.wal_end % BUILDER_SEGMENT_SIZE, 0);
+}
+
+static void
+assert_stops(const Seen *seen, XLogRecPtr wal_end)
+{
+	assert_int_equal(seen->result.damaged_at, InvalidXLogRecPtr);
+	assert_int_equal(seen->result.wal_end, wal_end);
+	assert_false(seen->result.continues);
+	assert_false(seen->result.switched);
+}
+
+/* Kinds of records */
+
+static void
+test_each_kind_of_record_is_told(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		uint8_t manager;
+		uint8_t info;
+		WalEventKind kind;
+		bool begins_timeline;
+	} table[] = {
+		{"commit", 1, 0x00, WAL_EVENT_COMMIT, false},
+		{"commit with more", 1, 0x80, WAL_EVENT_COMMIT, false},
+		{"prepare", 1, 0x10, WAL_EVENT_OTHER, false},
+		{"abort", 1, 0x20, WAL_EVENT_ABORT, false},
+		{"assignment", 1, 0x50, WAL_EVENT_OTHER, false},
+		{"invalidations", 1, 0x60, WAL_EVENT_OTHER, false},
+		{"shutdown checkpoint", 0, 0x00, WAL_EVENT_CHECKPOINT, true},
+		{"online checkpoint", 0, 0x10, WAL_EVENT_CHECKPOINT, false},
+		{"next oid", 0, 0x30, WAL_EVENT_OTHER, false},
+		{"backup end", 0, 0x50, WAL_EVENT_BACKUP_END, false},
+		{"parameter change", 0, 0x60, WAL_EVENT_PARAMETER_CHANGE, false},
+		{"restore point", 0, 0x70, WAL_EVENT_RESTORE_POINT, false},
+		{"full page writes", 0, 0x80, WAL_EVENT_OTHER, false},
+		{"end of recovery", 0, 0x90, WAL_EVENT_END_OF_RECOVERY, true},
+		{"full page image", 0, 0xB0, WAL_EVENT_OTHER, false},
+		{"overwrite contrecord", 0, 0xD0, WAL_EVENT_OTHER, false},
+		{"checkpoint redo", 0, 0xE0, WAL_EVENT_OTHER, false},
+		{"heap", 10, 0x00, WAL_EVENT_OTHER, false},
+		{"an extension", 200, 0x00, WAL_EVENT_OTHER, false},
+	};
+	uint8_t main[200] = {[8] = 2, [12] = 1};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		AUTO_BUILDER builder = builder_new(15, 1);
+		XLogRecPtr lsn = builder_record(&builder, table[i].manager, table[i].info, 731, main, sizeof main);
+
+		(void) builder_filler(&builder, 100);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		print_message("%s\n", table[i].name);
+		assert_int_equal(seen->n_events, 2);
+		assert_int_equal(seen->events[0].kind, table[i].kind);
+		assert_int_equal(seen->events[0].lsn, lsn);
+		assert_int_equal(seen->events[0].end, seen->events[1].lsn);
+		assert_int_equal(seen->events[0].begins_timeline, table[i].begins_timeline);
+	}
+}
+
+static const WalEvent *
+only_event(Seen *seen)
+{
+	assert_int_equal(seen->n_events, 1);
+	return &seen->events[0];
+}
+
+static void
+test_a_parameter_change_says_its_values(void **state)
+{
+	AUTO_BUILDER builder = builder_new(18, 1);
+	uint8_t main[28] = {0};
+
+	(void) state;
+	for (unsigned i = 0; i < 5; i++)
+		builder_le(main + (size_t) i * 4, 100 + i, 4);
+	(void) builder_record(&builder, 0, 0x60, 0, main, sizeof main);
+
+	AUTO_SEEN seen = walk(&builder, 0);
+	const WalEvent *event = only_event(seen);
+
+	assert_int_equal(event->parameters.max_connections, 100);
+	assert_int_equal(event->parameters.max_worker_processes, 101);
+	assert_int_equal(event->parameters.max_wal_senders, 102);
+	assert_int_equal(event->parameters.max_prepared_transactions, 103);
+	assert_int_equal(event->parameters.max_locks_per_transaction, 104);
+}
+
+static void
+test_a_commit_says_its_time_and_xid(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+	uint8_t main[8];
+
+	(void) state;
+	builder_le(main, 123456789, 8);
+	(void) builder_record(&builder, 1, 0x00, 731, main, sizeof main);
+	AUTO_SEEN seen = walk(&builder, 0);
+
+	assert_int_equal(only_event(seen)->xid, 731);
+	assert_int_equal(only_event(seen)->time, POSTGRES_EPOCH_US + 123456789);
+}
+
+static void
+test_a_time_beyond_the_year_9999_is_none(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+	uint8_t main[8];
+
+	(void) state;
+	builder_le(main, INT64_MAX, 8);
+	(void) builder_record(&builder, 1, 0x00, 731, main, sizeof main);
+	AUTO_SEEN seen = walk(&builder, 0);
+
+	assert_int_equal(only_event(seen)->time, TIME_NONE);
+}
+
+static void
+test_a_restore_point_says_its_name(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+	uint8_t main[72] = {0};
+
+	(void) state;
+	memset(main + 8, 'n', 64); /* without its NUL */
+	(void) builder_record(&builder, 0, 0x70, 0, main, sizeof main);
+	AUTO_SEEN seen = walk(&builder, 0);
+
+	assert_int_equal(only_event(seen)->time, POSTGRES_EPOCH_US);
+	assert_int_equal(strlen(only_event(seen)->restore_point), 63);
+}
+
+/* Block references lie before the main data: their headers first, then everybody's data. */
+static void
+test_a_commit_behind_block_references_is_read(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		int major;
+		uint8_t image_flags;
+		size_t extra;
+	} table[] = {
+		{"13, hole", 13, 0x01, 0},
+		{"13, compressed with hole", 13, 0x03, 2},
+		{"14, compressed without hole", 14, 0x02, 0},
+		{"15, hole, to be applied", 15, 0x03, 0},
+		{"15, lz4 with hole", 15, 0x09, 2},
+		{"18, zstd with hole", 18, 0x11, 2},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		AUTO_BUILDER builder = builder_new(table[i].major, 1);
+		uint8_t body[20000] = {253, 9, 9, 252, 9, 9, 9, 9};
+		size_t at = 8;
+
+		/* block 0: new relation, 10 bytes of data, an image of 9000 bytes */
+		memcpy(body + at, (uint8_t[]){0, 0x30, 10, 0, 0x28, 0x23, 0, 0, table[i].image_flags}, 9);
+		at += 9 + table[i].extra + 12 + 4;
+		/* block 1: same relation, 7 bytes of data */
+		memcpy(body + at, (uint8_t[]){1, 0xA0, 7, 0}, 4);
+		at += 4 + 4;
+		memcpy(body + at, (uint8_t[]){255, 8}, 2);
+		at += 2 + 9000 + 10 + 7;
+		builder_le(body + at, 42, 8);
+		(void) builder_body(&builder, 1, 0x00, 731, body, at + 8);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		print_message("%s\n", table[i].name);
+		assert_int_equal(only_event(seen)->time, POSTGRES_EPOCH_US + 42);
+	}
+}
+
+static void
+test_a_prepared_transaction_says_its_own_xid(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		int major;
+		uint8_t info;
+		uint32_t xinfo;
+		size_t
+			before; /* bytes of the arrays' items, when each has 100 of them, and of what else comes before */
+	} table[] = {
+		{"nothing else", 15, 0xB0, 0x10, 0},
+		{"database", 15, 0xB0, 0x11, 8},
+		{"subtransactions", 15, 0xB0, 0x13, 8 + 4 + 400},
+		{"relations and invalidations", 15, 0xB0, 0x1D, 8 + 4 + 1200 + 4 + 1600},
+		{"dropped statistics in 15", 15, 0xB0, 0x110, 4 + 1200},
+		{"dropped statistics in 18", 18, 0xB0, 0x110, 4 + 1600},
+		{"a bit unknown to 14", 14, 0xB0, 0x110, 0},
+		{"abort", 13, 0xC0, 0x16, 4 + 400 + 4 + 1200},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		AUTO_BUILDER builder = builder_new(table[i].major, 1);
+		uint8_t main[12 + 8192] = {0};
+		size_t at = 12;
+		uint32_t sizes[] = {4, 12, table[i].major == 18 ? 16 : 12, 16};
+		uint32_t flags[] = {0x2, 0x4, table[i].major >= 15 ? 0x100 : 0, 0x8};
+
+		builder_le(main + 8, table[i].xinfo, 4);
+		at += table[i].xinfo & 1 ? 8 : 0;
+		for (size_t j = 0; j < lengthof(sizes); j++)
+		{
+			if ((table[i].xinfo & flags[j]) == 0)
+				continue;
+			builder_le(main + at, 100, 4);
+			at += 4 + 100 * sizes[j];
+		}
+		assert_int_equal(at, 12 + table[i].before);
+		builder_le(main + at, 4711, 4);
+		(void) builder_record(&builder, 1, table[i].info, 0, main, at + 4);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		print_message("%s\n", table[i].name);
+		assert_int_equal(only_event(seen)->kind, table[i].info == 0xB0 ? WAL_EVENT_COMMIT : WAL_EVENT_ABORT);
+		assert_int_equal(only_event(seen)->xid, 4711);
+		assert_int_equal(only_event(seen)->time, POSTGRES_EPOCH_US);
+	}
+}
+
+/* Framing */
+
+static void
+test_records_continue_over_pages_and_segments(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 2);
+
+	(void) state;
+	fill_until(&builder, BUILDER_SEGMENT_SIZE - 100);
+	XLogRecPtr crossing = builder_filler(&builder, 3 * XLOG_BLCKSZ);
+
+	XLogRecPtr following = builder_filler(&builder, 26);
+
+	fill_until(&builder, 2 * BUILDER_SEGMENT_SIZE);
+	(void) builder_filler(&builder, 5000);
+
+	AUTO_SEEN first = walk(&builder, 0);
+	AUTO_SEEN second = walk(&builder, 1);
+
+	assert_whole(first);
+	assert_whole(second);
+	assert_true(first->result.continues && second->result.continues);
+	assert_int_equal(first->result.last_record, crossing);
+	assert_int_equal(first->events[first->n_events - 1].end, InvalidXLogRecPtr);
+	assert_int_equal(second->result.first_record, following);
+}
+
+static void
+test_a_record_may_cover_a_whole_segment(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 3);
+
+	(void) state;
+	fill_until(&builder, 50000);
+	(void) builder_filler(&builder, 2 * BUILDER_SEGMENT_SIZE);
+	(void) builder_filler(&builder, 200);
+	AUTO_SEEN covered = walk(&builder, 1);
+	AUTO_SEEN last = walk(&builder, 2);
+
+	assert_whole(covered);
+	assert_int_equal(covered->result.records, 0);
+	assert_int_equal(covered->result.first_record, InvalidXLogRecPtr);
+	assert_true(covered->result.continues);
+	assert_int_equal(last->result.records, 1);
+	assert_stops(last, BUILDER_START + builder.at);
+}
+
+/* The header of a record may lie on two pages; its length never does. */
+static void
+test_a_record_may_start_at_any_place_of_a_page(void **state)
+{
+	(void) state;
+	for (size_t before = 0; before <= 64; before += 8)
+	{
+		AUTO_BUILDER builder = builder_new(15, 2);
+		AUTO_BUILDER ends = builder_new(15, 2);
+		size_t border = 3 * XLOG_BLCKSZ;
+
+		fill_to(&builder, border - before);
+		(void) builder_filler(&builder, 40);
+		XLogRecPtr next = builder_filler(&builder, 40);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		assert_stops(seen, BUILDER_START + builder.at);
+		assert_int_equal(seen->result.last_record, next);
+
+		fill_to(&ends, BUILDER_SEGMENT_SIZE - before);
+		(void) builder_filler(&ends, 96);
+		AUTO_SEEN edge = walk(&ends, 0);
+		AUTO_SEEN after = walk(&ends, 1);
+
+		assert_whole(edge);
+		assert_int_equal(edge->result.continues, before > 0);
+		assert_int_equal(after->result.records, before > 0 ? 0 : 1);
+		assert_stops(after, BUILDER_START + ends.at);
+	}
+}
+
+static void
+test_a_switch_ends_the_segment(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+
+	(void) state;
+	fill_until(&builder, 20000);
+	XLogRecPtr lsn = builder_body(&builder, 0, 0x40, 0, NULL, 0);
+	AUTO_SEEN seen = walk(&builder, 0);
+
+	assert_whole(seen);
+	assert_true(seen->result.switched);
+	assert_int_equal(seen->result.last_record, lsn);
+	assert_int_equal(seen->result.wal_end, BUILDER_START + BUILDER_SEGMENT_SIZE);
+}
+
+/* Where the WAL ends */
+
+static void
+test_a_tail_of_zeros_is_the_end(void **state)
+{
+	static const size_t ends[] = {3 * XLOG_BLCKSZ - 8, 3 * XLOG_BLCKSZ, 3 * XLOG_BLCKSZ + 1024, LAST_PAGE,
+	                              LAST_PAGE + 1024};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(ends); i++)
+	{
+		AUTO_BUILDER builder = builder_new(15, 1);
+
+		fill_to(&builder, ends[i]);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		assert_stops(seen, BUILDER_START + ends[i]);
+	}
+}
+
+/* What a segment file held in its former life. */
+static void
+recycle(WalBuilder *builder, XLogRecPtr distance, TimeLineID timeline)
+{
+	AUTO_BUILDER old = builder_new(builder->major, 1);
+
+	old.timeline = timeline;
+	while (old.at < BUILDER_SEGMENT_SIZE)
+		(void) builder_filler(&old, 1111);
+	for (size_t page = 0; page < BUILDER_SEGMENT_SIZE; page += XLOG_BLCKSZ)
+		builder_le(old.bytes + page + 8, BUILDER_START - distance + page, 8);
+	memcpy(builder->bytes + builder->at, old.bytes + builder->at, BUILDER_SEGMENT_SIZE - builder->at);
+}
+
+static void
+test_a_tail_of_an_older_segment_is_the_end(void **state)
+{
+	static const size_t ends[] = {XLOG_BLCKSZ + 3000, 3 * XLOG_BLCKSZ, LAST_PAGE + 1000};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(ends); i++)
+	{
+		AUTO_BUILDER builder = builder_new(15, 1);
+
+		fill_until(&builder, ends[i] - 1000);
+		(void) builder_filler(&builder, 1200);
+		recycle(&builder, UINT64_C(0x10000000), 1);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		assert_stops(seen, BUILDER_START + builder.at);
+	}
+}
+
+static void
+test_a_tail_of_the_same_segment_of_an_older_timeline_is_the_end(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+
+	(void) state;
+	builder.timeline = 2;
+	fill_until(&builder, 30000);
+	recycle(&builder, 0, 1);
+	AUTO_SEEN seen = walk(&builder, 0);
+
+	assert_stops(seen, BUILDER_START + builder.at);
+}
+
+static void
+test_a_record_whose_rest_never_came_is_the_end(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+
+	(void) state;
+	fill_until(&builder, 30000);
+	XLogRecPtr open = builder_filler(&builder, 3 * XLOG_BLCKSZ);
+
+	builder.at = 6 * XLOG_BLCKSZ;
+	memset(builder.bytes + builder.at, 0, BUILDER_SEGMENT_SIZE - builder.at);
+	AUTO_SEEN zeros = walk(&builder, 0);
+
+	assert_stops(zeros, open);
+	recycle(&builder, UINT64_C(0x10000000), 1);
+	AUTO_SEEN old = walk(&builder, 0);
+
+	assert_stops(old, open);
+}
+
+static void
+test_a_record_that_a_crash_cut_off_is_passed_over(void **state)
+{
+	(void) state;
+	for (size_t cut = 8; cut <= 64; cut += 8)
+	{
+		AUTO_BUILDER builder = builder_new(15, 1);
+
+		fill_to(&builder, 3 * XLOG_BLCKSZ - cut);
+		XLogRecPtr last = builder.previous;
+
+		(void) builder_filler(&builder, 5000);
+		memset(builder.bytes + 3 * XLOG_BLCKSZ, 0, XLOG_BLCKSZ);
+		builder.at = 3 * XLOG_BLCKSZ;
+		builder.previous = last;
+		builder.page_flags = XLP_FIRST_IS_OVERWRITE_CONTRECORD;
+		XLogRecPtr overwrite = builder_record(&builder, 0, 0xD0, 0, "0123456789ABCDEF", 16);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		assert_stops(seen, BUILDER_START + builder.at);
+		assert_int_equal(seen->events[seen->n_events - 2].lsn, last);
+		assert_int_equal(seen->events[seen->n_events - 1].lsn, overwrite);
+	}
+}
+
+/* Damage */
+
+static void
+test_any_flipped_byte_of_a_record_is_damage(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+	AUTO_FREE Seen *seen = NEW(Seen);
+
+	(void) state;
+	fill_until(&builder, 60000);
+	XLogRecPtr lsn = builder_filler(&builder, 100);
+
+	fill_until(&builder, 100000);
+	for (size_t i = 0; i < 100; i++)
+	{
+		uint8_t *byte = builder.bytes + (lsn - BUILDER_START) + i;
+
+		if (i == 18 || i == 19)
+			continue; /* padding in the header, covered by the CRC all the same */
+		*byte ^= 0x04;
+		walk_pieces(&builder, 0, 4096, seen);
+		*byte ^= 0x04;
+		assert_int_equal(seen->result.damaged_at, lsn);
+		assert_int_equal(seen->result.wal_end, lsn);
+		assert_int_equal(seen->events[seen->n_events - 1].end, lsn);
+	}
+}
+
+static void
+test_damage_on_the_last_page_is_told_by_the_record_behind_it(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+
+	(void) state;
+	fill_until(&builder, 20000);
+	XLogRecPtr lsn = builder_filler(&builder, 64);
+
+	(void) builder_body(&builder, 0, 0x40, 0, NULL, 0);
+	builder.bytes[lsn - BUILDER_START + 8] ^= 0x04;
+	AUTO_SEEN seen = walk(&builder, 0);
+
+	assert_int_equal(seen->result.damaged_at, lsn);
+}
+
+static void
+test_a_damaged_page_header_is_damage(void **state)
+{
+	static const size_t offsets[] = {0, 2, 3, 4, 8, 12, 16};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(offsets); i++)
+	{
+		AUTO_BUILDER builder = builder_new(15, 1);
+		uint8_t *page = builder.bytes + 4 * XLOG_BLCKSZ;
+
+		builder.timeline = 0x80;
+		fill_until(&builder, 60000);
+		page[offsets[i]] ^= 0x80;
+		if (offsets[i] == 2)
+			page[2] ^= 0x81; /* no longer said to continue a record */
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		assert_int_not_equal(seen->result.damaged_at, InvalidXLogRecPtr);
+		assert_in_range(seen->result.damaged_at, BUILDER_START + 3 * XLOG_BLCKSZ,
+		                BUILDER_START + 4 * XLOG_BLCKSZ);
+	}
+}
+
+static void
+test_a_page_of_zeros_amid_others_is_damage(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 1);
+
+	(void) state;
+	fill_until(&builder, 60000);
+	memset(builder.bytes + 4 * XLOG_BLCKSZ, 0, XLOG_BLCKSZ);
+	AUTO_SEEN seen = walk(&builder, 0);
+
+	assert_in_range(seen->result.damaged_at, BUILDER_START + 3 * XLOG_BLCKSZ,
+	                BUILDER_START + 4 * XLOG_BLCKSZ);
+	assert_int_equal(seen->result.damaged_at, seen->result.wal_end);
+}
+
+static void
+test_garbage_of_any_kind_ends(void **state)
+{
+	AUTO_FREE Seen *seen = NEW(Seen);
+	uint32_t random = 1;
+
+	(void) state;
+	for (int round = 0; round < 60; round++)
+	{
+		AUTO_BUILDER builder = builder_new(13 + round % 6, 1);
+
+		fill_until(&builder, BUILDER_SEGMENT_SIZE);
+		for (int i = 0; i < 1 << (round % 12); i++)
+		{
+			random = random * 1664525 + 1013904223;
+			builder.bytes[WAL_LONG_HEADER_SIZE + random % (BUILDER_SEGMENT_SIZE - 40)] =
+				(uint8_t) (random >> 24);
+		}
+		walk_pieces(&builder, 0, 8192, seen);
+		assert_in_range(seen->result.wal_end, BUILDER_START, BUILDER_START + BUILDER_SEGMENT_SIZE);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_kind_of_record_is_told),
+		cmocka_unit_test(test_a_parameter_change_says_its_values),
+		cmocka_unit_test(test_a_commit_says_its_time_and_xid),
+		cmocka_unit_test(test_a_time_beyond_the_year_9999_is_none),
+		cmocka_unit_test(test_a_restore_point_says_its_name),
+		cmocka_unit_test(test_a_commit_behind_block_references_is_read),
+		cmocka_unit_test(test_a_prepared_transaction_says_its_own_xid),
+		cmocka_unit_test(test_records_continue_over_pages_and_segments),
+		cmocka_unit_test(test_a_record_may_cover_a_whole_segment),
+		cmocka_unit_test(test_a_record_may_start_at_any_place_of_a_page),
+		cmocka_unit_test(test_a_switch_ends_the_segment),
+		cmocka_unit_test(test_a_tail_of_zeros_is_the_end),
+		cmocka_unit_test(test_a_tail_of_an_older_segment_is_the_end),
+		cmocka_unit_test(test_a_tail_of_the_same_segment_of_an_older_timeline_is_the_end),
+		cmocka_unit_test(test_a_record_whose_rest_never_came_is_the_end),
+		cmocka_unit_test(test_a_record_that_a_crash_cut_off_is_passed_over),
+		cmocka_unit_test(test_any_flipped_byte_of_a_record_is_damage),
+		cmocka_unit_test(test_damage_on_the_last_page_is_told_by_the_record_behind_it),
+		cmocka_unit_test(test_a_damaged_page_header_is_damage),
+		cmocka_unit_test(test_a_page_of_zeros_amid_others_is_damage),
+		cmocka_unit_test(test_garbage_of_any_kind_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
