@@ -204,6 +204,7 @@ class Server:
         if self.process is None:
             return
         pids = children_of(self.process.pid)
+        shared_memory = self.shared_memory_id()
         self.process.kill()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
@@ -211,6 +212,17 @@ class Server:
         self.process.wait(10)
         self.process = None
         wait_until(lambda: not any(is_running(pid) for pid in pids), "killed processes are gone")
+        if shared_memory is not None:
+            run(["ipcrm", "--shmem-id", shared_memory])
+
+    def shared_memory_id(self):
+        """
+        Of the segment that guards the data directory, which outlives a killed postmaster as it would not a loss of
+        power; the kernel has only so many (PostgreSQL: pidfile.h, line 7: key and id).
+        """
+        with contextlib.suppress(OSError, IndexError):
+            return (self.pgdata / "postmaster.pid").read_text().splitlines()[6].split()[1]
+        return None
 
     def destroy(self):
         """The disaster: no server, no data directory."""
