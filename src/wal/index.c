@@ -11,8 +11,11 @@
 void
 wal_index_init(WalIndex *index)
 {
-	*index = (WalIndex){
-		.first_time = TIME_NONE, .last_time = TIME_NONE, .min_time = TIME_NONE, .max_time = TIME_NONE};
+	*index = (WalIndex){.first_time = TIME_NONE,
+	                    .last_time = TIME_NONE,
+	                    .min_time = TIME_NONE,
+	                    .max_time = TIME_NONE,
+	                    .time_high = TIME_NONE};
 }
 
 static void
@@ -98,6 +101,12 @@ wal_index_add_event(void *context, const WalEvent *event)
 			break;
 		case WAL_EVENT_BACKUP_END:
 		case WAL_EVENT_SWITCH:
+		case WAL_EVENT_SUBXACT:
+		case WAL_EVENT_DROPPED_FILE:
+		case WAL_EVENT_DROPPED_STATS:
+		case WAL_EVENT_FILE_CREATED:
+		case WAL_EVENT_DATABASE_DROPPED:
+		case WAL_EVENT_LOCK:
 		case WAL_EVENT_OTHER:
 			break;
 	}

@@ -51,6 +51,10 @@ typedef struct WalIndex
 	TimeUs last_time;
 	TimeUs min_time;
 	TimeUs max_time;
+	TimeUs time_high; /* the greatest commit or abort time on this timeline from "time_high_since" to the
+	                             * segment's end; TIME_NONE: there is none */
+	XLogRecPtr
+		time_high_since;   /* start of a segment, this one's at the latest; InvalidXLogRecPtr: not known */
 	TransactionId min_xid; /* of commits and aborts, in xid order; 0 when there are none */
 	TransactionId max_xid;
 	uint64_t checkpoints;

@@ -26,8 +26,30 @@ typedef enum WalEventKind
 	WAL_EVENT_BACKUP_END,
 	WAL_EVENT_PARAMETER_CHANGE,
 	WAL_EVENT_SWITCH, /* nothing follows in this segment */
-	WAL_EVENT_OTHER,  /* any other record: only "lsn", "end" are of use */
+
+	/*
+	 * Parts of the commit that comes after them with the same LSN: as many events
+	 * as the record has items.  They come while it is read, before its CRC is
+	 * known: they count only if that commit's own event follows.
+	 */
+	WAL_EVENT_SUBXACT,       /* "xid" is a subtransaction of it */
+	WAL_EVENT_DROPPED_FILE,  /* "relation": its files go (dropped, truncated or rewritten) */
+	WAL_EVENT_DROPPED_STATS, /* since 15; "statistics_kind", and the OIDs in "relation" */
+
+	WAL_EVENT_FILE_CREATED,     /* XLOG_SMGR_CREATE of a main fork: "xid", "relation" */
+	WAL_EVENT_DATABASE_DROPPED, /* "relation.database"; its files go here, before the commit */
+	WAL_EVENT_LOCK,             /* AccessExclusiveLock, one event each: "xid", OIDs in "relation" */
+
+	WAL_EVENT_OTHER, /* any other record: only "lsn", "end" are of use */
 } WalEventKind;
+
+/* What a file on disk is named after, or, where it says "OIDs in", an object of the catalog. */
+typedef struct WalRelation
+{
+	uint32_t tablespace; /* 0 with OIDs */
+	uint32_t database;   /* 0: shared */
+	uint64_t number;     /* relfilenode, or OID of the object */
+} WalRelation;
 
 /* Settings that a hot standby needs at least as high (PostgreSQL: xlogrecovery.c CheckRequiredParameterValues). */
 typedef struct WalParameters
@@ -54,6 +76,10 @@ typedef struct WalEvent
 	bool begins_timeline; /* end of recovery, or a checkpoint in its place */
 	char restore_point[64];
 	WalParameters parameters; /* of a change; all zero: not known */
+	WalRelation relation;
+	uint32_t statistics_kind; /* PostgreSQL: pgstat_kind.h; the numbers differ between majors */
+	uint64_t
+		dropped_files; /* of a commit: exact; 0 when the record does not say, or goes on in the next segment */
 } WalEvent;
 
 typedef void (*WalEventCallback)(void *context, const WalEvent *event);
