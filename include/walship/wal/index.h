@@ -51,10 +51,18 @@ typedef struct WalIndex
 	TimeUs last_time;
 	TimeUs min_time;
 	TimeUs max_time;
-	TimeUs time_high; /* the greatest commit or abort time on this timeline from "time_high_since" to the
-	                             * segment's end; TIME_NONE: there is none */
-	XLogRecPtr
-		time_high_since;   /* start of a segment, this one's at the latest; InvalidXLogRecPtr: not known */
+
+	/*
+	 * A run: the greatest commit or abort time on this timeline from the start of
+	 * the segment at "time_high_since" (this one at the latest; InvalidXLogRecPtr:
+	 * not known) to the end of this one; TIME_NONE: there is none.  A run is carried
+	 * along from segment to segment.  It begins anew where it cannot be, and also
+	 * after a segment that is damaged, whose WAL ends in the middle or in which
+	 * parameters change: only the last segment of a run can be such a one, so that a
+	 * planner need not read the others.
+	 */
+	TimeUs time_high;
+	XLogRecPtr time_high_since;
 	TransactionId min_xid; /* of commits and aborts, in xid order; 0 when there are none */
 	TransactionId max_xid;
 	uint64_t checkpoints;
