@@ -192,6 +192,15 @@ print_restore_points(const WalIndex *index, Json *root)
 }
 
 static void
+print_time_high(const WalIndex *index, Json *root)
+{
+	if (index->time_high_since == InvalidXLogRecPtr)
+		return;
+	json_add_time(root, "time_high", index->time_high);
+	print_lsn(root, "time_high_since", index->time_high_since);
+}
+
+static void
 print_walk(const WalIndex *index, Json *root)
 {
 	json_add_int(root, "records", (int64_t) index->walk.records);
@@ -219,6 +228,7 @@ print_walk(const WalIndex *index, Json *root)
 	json_add_int(root, "checkpoints", (int64_t) index->checkpoints);
 	json_add_bool(root, "parameter_change", index->parameter_change);
 	json_add_bool(root, "timeline_switch", index->timeline_switch);
+	print_time_high(index, root);
 	print_restore_points(index, root);
 }
 

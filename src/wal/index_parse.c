@@ -188,6 +188,22 @@ parse_transactions(const Json *root, WalIndex *index)
 	return NULL;
 }
 
+/* The run begins with a segment, this one at the latest, and covers what happened in it. */
+static Error *
+parse_time_high(const Json *root, WalIndex *index)
+{
+	if (!json_has(root, "time_high_since"))
+		return NULL;
+	TRY(get_lsn(root, "time_high_since", &index->time_high_since));
+	if (index->time_high_since == InvalidXLogRecPtr || index->time_high_since > index->start_lsn ||
+	    index->time_high_since % index->segment_size != 0)
+		return invalid("time_high_since");
+	TRY(json_get_time(root, "time_high", &index->time_high));
+	if (index->max_time != TIME_NONE && (index->time_high == TIME_NONE || index->time_high < index->max_time))
+		return invalid("time_high");
+	return NULL;
+}
+
 static Error *
 parse_restore_points(const Json *root, WalIndex *index)
 {
@@ -237,6 +253,7 @@ parse(const Json *root, WalIndex *index)
 	TRY(json_get_uint(root, "checkpoints", &index->checkpoints));
 	TRY(json_get_bool(root, "parameter_change", &index->parameter_change));
 	TRY(json_get_bool(root, "timeline_switch", &index->timeline_switch));
+	TRY(parse_time_high(root, index));
 	return parse_restore_points(root, index);
 }
 

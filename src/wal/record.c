@@ -127,7 +127,6 @@ count_record(WalWalker *walker, XLogRecPtr end)
 	WalWalkResult *result = &walker->result;
 	WalEvent event = walker->body.event;
 
-	event.lsn = lsn_at(walker, walker->record);
 	event.end = end;
 	if (result->records++ == 0)
 		result->first_record = event.lsn;
@@ -181,7 +180,8 @@ header_complete(WalWalker *walker)
 		return;
 	}
 	walker->crc = 0;
-	record_body_begin(&walker->body, walker->first.major, walker->header);
+	record_body_begin(&walker->body, walker->first.major, walker->header, lsn_at(walker, walker->record),
+	                  walker->callback, walker->context);
 	if (walker->length == RECORD_HEADER_SIZE)
 		record_end(walker);
 }
@@ -396,7 +396,8 @@ wal_walker_finish(WalWalker *walker, WalWalkResult *ret_result)
 		walker->result.continues = true;
 		walker->valid_end = walker->first.segment_size;
 		if (walker->state == WALK_RECORD && walker->have < RECORD_HEADER_SIZE)
-			walker->body.event = (WalEvent){.kind = WAL_EVENT_OTHER, .time = TIME_NONE};
+			walker->body.event =
+				(WalEvent){.kind = WAL_EVENT_OTHER, .lsn = lsn_at(walker, walker->record), .time = TIME_NONE};
 		if (walker->state == WALK_RECORD)
 			count_record(walker, InvalidXLogRecPtr);
 	}

@@ -32,7 +32,10 @@ KINDS = {
     ("XLOG", "BACKUP_END"): "backup_end",
     ("XLOG", "PARAMETER_CHANGE"): "parameter_change",
     ("XLOG", "SWITCH"): "switch",
+    ("Storage", "CREATE"): "file_created",
+    ("Database", "DROP"): "database_dropped",
 }
+ITEMS = {"subxact", "dropped_file", "dropped_stats", "lock"}
 
 
 def expected_event(line):
@@ -40,7 +43,11 @@ def expected_event(line):
     match = RECORD.match(line)
     assert match, line
     kind = KINDS.get((match["manager"], match["what"].rstrip(":")), "other")
+    if kind == "file_created" and "_" in match["rest"]:
+        kind = "other"  # not the main fork
     xid, time, name = 0, "-", ""
+    if kind in ("file_created", "database_dropped"):
+        xid = int(match["xid"])
     if kind in ("commit", "abort"):
         prepared = re.match(r"(\d+): ", match["rest"])  # "COMMIT_PREPARED 731: 2026-..."
         xid = int(prepared[1] if prepared else match["xid"])
@@ -65,7 +72,9 @@ class Walk:
         lines = run_ok([WAL_EVENTS, path, piece]).out.splitlines()
         self.name = path.name
         self.result = dict(word.split("=") for word in lines.pop().split())
-        self.events = [self.event(line) for line in lines]
+        events = [self.event(line) for line in lines]
+        self.items = [event for event in events if event[1] in ITEMS]
+        self.events = [event for event in events if event[1] not in ITEMS]
 
     @staticmethod
     def event(line):

@@ -1,6 +1,6 @@
 /*
- * wal_events FILE [PIECE]: prints every record of a segment and the result of
- * the walk, one line each, for comparison with pg_waldump.  PIECE is how many
+ * wal_events FILE [PIECE]: prints every record of a segment, its items before
+ * it, and the result of the walk, one line each, for comparison with pg_waldump.  PIECE is how many
  * bytes are fed at a time.
  */
 #include <inttypes.h>
@@ -20,8 +20,55 @@ static const char *const kinds[] = {
 	[WAL_EVENT_BACKUP_END] = "backup_end",
 	[WAL_EVENT_PARAMETER_CHANGE] = "parameter_change",
 	[WAL_EVENT_SWITCH] = "switch",
+	[WAL_EVENT_FILE_CREATED] = "file_created",
+	[WAL_EVENT_DATABASE_DROPPED] = "database_dropped",
 	[WAL_EVENT_OTHER] = "other",
+	[WAL_EVENT_SUBXACT] = "subxact",
+	[WAL_EVENT_DROPPED_FILE] = "dropped_file",
+	[WAL_EVENT_DROPPED_STATS] = "dropped_stats",
+	[WAL_EVENT_LOCK] = "lock",
 };
+
+static void
+print_relation(const WalEvent *event)
+{
+	if (event->kind == WAL_EVENT_DROPPED_STATS)
+		printf("%" PRIu32 "/", event->statistics_kind);
+	else if (event->kind != WAL_EVENT_LOCK)
+		printf("%" PRIu32 "/", event->relation.tablespace);
+	printf("%" PRIu32 "/%" PRIu64, event->relation.database, event->relation.number);
+}
+
+/* What only this kind has. */
+static void
+print_more(const WalEvent *event)
+{
+	switch (event->kind)
+	{
+		case WAL_EVENT_COMMIT:
+			printf("%" PRIu64, event->dropped_files);
+			break;
+		case WAL_EVENT_RESTORE_POINT:
+			printf("%s", event->restore_point);
+			break;
+		case WAL_EVENT_CHECKPOINT:
+		case WAL_EVENT_END_OF_RECOVERY:
+			printf("%" PRIu64 ":%" PRIu32 "%s", event->next_full_xid >> 32, (uint32_t) event->next_full_xid,
+			       event->begins_timeline ? " begins_timeline" : "");
+			break;
+		case WAL_EVENT_DATABASE_DROPPED:
+			printf("%" PRIu32, event->relation.database);
+			break;
+		case WAL_EVENT_FILE_CREATED:
+		case WAL_EVENT_DROPPED_FILE:
+		case WAL_EVENT_DROPPED_STATS:
+		case WAL_EVENT_LOCK:
+			print_relation(event);
+			break;
+		default:
+			break;
+	}
+}
 
 static void
 print_event(void *context, const WalEvent *event)
@@ -33,9 +80,10 @@ print_event(void *context, const WalEvent *event)
 	(void) context;
 	if (event->time != TIME_NONE)
 		time_format_utc(event->time, time);
-	printf("%s %s %s %" PRIu32 " %s%s%s\n", lsn_format(event->lsn, lsn), lsn_format(event->end, end),
-	       kinds[event->kind], event->xid, time, event->begins_timeline ? " begins_timeline" : " ",
-	       event->restore_point);
+	printf("%s %s %s %" PRIu32 " %s ", lsn_format(event->lsn, lsn), lsn_format(event->end, end),
+	       kinds[event->kind], event->xid, time);
+	print_more(event);
+	putchar('\n');
 }
 
 static void

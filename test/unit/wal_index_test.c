@@ -24,6 +24,7 @@
 	"\"first_time\":\"2026-11-20T12:00:00.000001Z\",\"last_time\":\"2026-11-20T12:00:00Z\","               \
 	"\"min_time\":\"2026-11-20T12:00:00Z\",\"max_time\":\"2026-11-20T12:00:01Z\",\"min_xid\":4294967290,"  \
 	"\"max_xid\":5,\"checkpoints\":1,\"parameter_change\":false,\"timeline_switch\":true"
+#define HIGH ",\"time_high\":\"2026-11-20T12:00:02Z\",\"time_high_since\":\"3/6000000\""
 #define POINTS                                                                                              \
 	",\"restore_point_count\":2,\"restore_points\":[{\"name\":\"before \\\"it\\\"\",\"lsn\":\"3/9000100\"," \
 	"\"time\":\"2026-11-20T12:00:00Z\"},{\"name\":\"\",\"lsn\":\"3/9000108\",\"time\":null}]"
@@ -40,7 +41,8 @@ assert_parses(const char *text, WalIndex *ret_index)
 static void
 test_what_was_printed_reads_back_the_same(void **state)
 {
-	static const char *const table[] = {IDENTITY "}\n", IDENTITY WALK "}\n", IDENTITY WALK POINTS "}\n"};
+	static const char *const table[] = {IDENTITY "}\n", IDENTITY WALK "}\n", IDENTITY WALK HIGH "}\n",
+	                                    IDENTITY WALK HIGH POINTS "}\n"};
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(table); i++)
@@ -60,7 +62,7 @@ test_every_member_is_read(void **state)
 	WalIndex index;
 
 	(void) state;
-	assert_parses(IDENTITY WALK POINTS "}", &index);
+	assert_parses(IDENTITY WALK HIGH POINTS "}", &index);
 	assert_string_equal(index.segment, "000000010000000300000009");
 	assert_int_equal(index.system_identifier, UINT64_C(7300000000000000001));
 	assert_int_equal(index.start_lsn, UINT64_C(0x309000000));
@@ -72,6 +74,8 @@ test_every_member_is_read(void **state)
 	assert_int_equal(index.walk.damaged_at, UINT64_C(0x309000200));
 	assert_int_equal(index.first_time, NOON + 1);
 	assert_int_equal(index.min_xid, 4294967290);
+	assert_int_equal(index.time_high, NOON + 2000000);
+	assert_int_equal(index.time_high_since, UINT64_C(0x306000000));
 	assert_int_equal(index.n_restore_points, 2);
 	assert_string_equal(index.restore_points[0].name, "before \"it\"");
 	assert_int_equal(index.restore_points[1].time, TIME_NONE);
@@ -83,7 +87,7 @@ test_members_of_later_versions_are_passed_over(void **state)
 	WalIndex index;
 
 	(void) state;
-	assert_parses(IDENTITY ",\"time_high\":\"x\",\"head\":[1],\"drops\":{\"a\":null}}", &index);
+	assert_parses(IDENTITY ",\"time_high_since\":\"x\",\"head\":[1],\"drops\":{\"a\":null}}", &index);
 	assert_false(index.walked);
 	assert_int_equal(index.max_time, TIME_NONE);
 }
@@ -92,7 +96,7 @@ test_members_of_later_versions_are_passed_over(void **state)
 static void
 replace(Buf *text, const char *from, const char *to)
 {
-	static const char whole[] = IDENTITY WALK POINTS "}";
+	static const char whole[] = IDENTITY WALK HIGH POINTS "}";
 	const char *at = strstr(whole, from);
 
 	assert_non_null(at);
@@ -141,6 +145,12 @@ test_a_wrong_member_is_named(void **state)
 		{"12:00:00.000001Z", "12:00:02Z", "\"first_time\""},
 		{"2026-11-20T12:00:01Z", "2026-11-20 12:00:01", "\"max_time\""},
 		{"\"max_xid\":5", "\"max_xid\":4294967296", "\"max_xid\""},
+		{"12:00:02Z", "12:00:00Z", "\"time_high\""},
+		{"\"2026-11-20T12:00:02Z\"", "null", "\"time_high\""},
+		{"\"time_high\":", "\"other\":", "\"time_high\""},
+		{"3/6000000", "3/6000008", "\"time_high_since\""},
+		{"3/6000000", "0/0", "\"time_high_since\""},
+		{"3/6000000", "3/A000000", "\"time_high_since\""},
 		{"\"restore_point_count\":2", "\"restore_point_count\":3", "\"restore_point_count\""},
 		{"\"lsn\":\"3/9000108\"", "\"lsn\":\"9000108\"", "\"lsn\""},
 	};

@@ -16,8 +16,11 @@
 #include "walship/wal/lsn.h"
 #include "walship/wal/page.h"
 
+#define WAL_STATISTICS_RELATION 2 /* PostgreSQL: PGSTAT_KIND_RELATION; the same in 15 to 18 */
+
 typedef enum WalEventKind
 {
+	/* Records: one event for each, in the order of the WAL. */
 	WAL_EVENT_COMMIT, /* also of a prepared transaction */
 	WAL_EVENT_ABORT,
 	WAL_EVENT_RESTORE_POINT,
@@ -25,23 +28,28 @@ typedef enum WalEventKind
 	WAL_EVENT_END_OF_RECOVERY, /* a new timeline begins */
 	WAL_EVENT_BACKUP_END,
 	WAL_EVENT_PARAMETER_CHANGE,
-	WAL_EVENT_SWITCH, /* nothing follows in this segment */
+	WAL_EVENT_SWITCH,           /* nothing follows in this segment */
+	WAL_EVENT_FILE_CREATED,     /* XLOG_SMGR_CREATE of a main fork: "xid", "relation" */
+	WAL_EVENT_DATABASE_DROPPED, /* "xid", "relation.database"; its files go here, before the commit */
+	WAL_EVENT_OTHER,            /* any other record: only "lsn", "end" are of use */
 
 	/*
-	 * Parts of the commit that comes after them with the same LSN: as many events
-	 * as the record has items.  They come while it is read, before its CRC is
-	 * known: they count only if that commit's own event follows.
+	 * Items: parts of a record, as many events as it has of them.  They come while
+	 * it is read, before its CRC is known: they count only if the event of the
+	 * record itself follows, with the same LSN.  Their "end" is InvalidXLogRecPtr.
 	 */
-	WAL_EVENT_SUBXACT,       /* "xid" is a subtransaction of it */
-	WAL_EVENT_DROPPED_FILE,  /* "relation": its files go (dropped, truncated or rewritten) */
-	WAL_EVENT_DROPPED_STATS, /* since 15; "statistics_kind", and the OIDs in "relation" */
-
-	WAL_EVENT_FILE_CREATED,     /* XLOG_SMGR_CREATE of a main fork: "xid", "relation" */
-	WAL_EVENT_DATABASE_DROPPED, /* "relation.database"; its files go here, before the commit */
-	WAL_EVENT_LOCK,             /* AccessExclusiveLock, one event each: "xid", OIDs in "relation" */
-
-	WAL_EVENT_OTHER, /* any other record: only "lsn", "end" are of use */
+	WAL_EVENT_SUBXACT,       /* of a commit: "xid" is a committed subtransaction of it */
+	WAL_EVENT_DROPPED_FILE,  /* of a commit: the files of "relation" go (dropped, truncated or rewritten) */
+	WAL_EVENT_DROPPED_STATS, /* of a commit, since 15: "statistics_kind", OIDs in "relation" */
+	WAL_EVENT_LOCK, /* of WAL_EVENT_OTHER: AccessExclusiveLock of "xid", maybe a subtransaction; OIDs in "relation" */
 } WalEventKind;
+
+/* Is it part of a record, whose own event follows? */
+static inline bool
+wal_event_is_item(WalEventKind kind)
+{
+	return kind > WAL_EVENT_OTHER;
+}
 
 /* What a file on disk is named after, or, where it says "OIDs in", an object of the catalog. */
 typedef struct WalRelation
@@ -63,23 +71,25 @@ typedef struct WalParameters
 
 /*
  * What lies beyond the segment's end is not known: a commit whose record
- * continues there may have no time, or (prepared) no xid, a change of parameters
- * no values, and a record whose header continues there is WAL_EVENT_OTHER.
+ * continues there may have no time, or (prepared) no xid, and not all of its
+ * items, a change of parameters no values, a dropped database no OID; a created
+ * file, and a record whose header continues there, is WAL_EVENT_OTHER.
  */
 typedef struct WalEvent
 {
 	WalEventKind kind;
 	XLogRecPtr lsn; /* where the record starts */
 	XLogRecPtr end; /* where the next may start, or InvalidXLogRecPtr when it continues in the next segment */
-	TransactionId xid; /* of commit and abort; of a prepared transaction: the one that ends; 0: not known */
+	TransactionId xid; /* where the kind says so, and of commit and abort; of a prepared transaction: the one
+	                      that ends; 0: not known */
 	TimeUs time;       /* commit, abort, restore point; else, or when it is no sane time, TIME_NONE */
-	bool begins_timeline; /* end of recovery, or a checkpoint in its place */
+	bool begins_timeline;   /* end of recovery, or a checkpoint in its place */
+	uint64_t next_full_xid; /* of a checkpoint: epoch and the next xid; 0: not known */
 	char restore_point[64];
 	WalParameters parameters; /* of a change; all zero: not known */
 	WalRelation relation;
-	uint32_t statistics_kind; /* PostgreSQL: pgstat_kind.h; the numbers differ between majors */
-	uint64_t
-		dropped_files; /* of a commit: exact; 0 when the record does not say, or goes on in the next segment */
+	uint32_t statistics_kind; /* PostgreSQL: pgstat_kind.h; a relation's is WAL_STATISTICS_RELATION */
+	uint64_t dropped_files; /* of a commit: exact; 0 also when the record says so only in the next segment */
 } WalEvent;
 
 typedef void (*WalEventCallback)(void *context, const WalEvent *event);
@@ -108,8 +118,8 @@ typedef struct WalWalkResult
 
 /*
  * "header" is the segment's first page header, already checked; its page is fed
- * like all others.  Events come in LSN order, each once its record is whole and
- * its CRC right; the one that continues in the next segment comes from
+ * like all others.  Events come in LSN order, each (but items) once its record is
+ * whole and its CRC right; the one that continues in the next segment comes from
  * wal_walker_finish().  Bytes beyond the segment's size are ignored.
  */
 WalWalker *wal_walker_new(const WalPageHeader *header, WalEventCallback callback, void *context);

@@ -1,0 +1,209 @@
+/* The records that matter, but for commits and aborts. */
+#include <string.h>
+
+#include "little_endian.h"
+#include "record_body.h"
+#include "walship/base/attributes.h"
+
+/* PostgreSQL: access/rmgrlist.h; these never changed. */
+enum
+{
+	RM_XLOG = 0,
+	RM_XACT = 1,
+	RM_SMGR = 2,
+	RM_DBASE = 4,
+	RM_STANDBY = 8,
+};
+
+enum
+{
+	LOCK_SIZE = 12,
+	MAIN_FORK = 0,
+};
+
+/* What no RFC 3339 text can say is no time. */
+TimeUs
+record_time(const uint8_t *bytes)
+{
+	const TimeUs most = INT64_C(253402300799999999); /* 9999-12-31T23:59:59.999999Z */
+	int64_t timestamp = (int64_t) le64(bytes);
+
+	if (timestamp < -POSTGRES_EPOCH_US || timestamp > most - POSTGRES_EPOCH_US)
+		return TIME_NONE;
+	return time_from_postgres(timestamp);
+}
+
+/* RelFileLocator, before 16 RelFileNode */
+WalRelation
+record_relation(const uint8_t *bytes)
+{
+	return (WalRelation){.tablespace = le32(bytes), .database = le32(bytes + 4), .number = le32(bytes + 8)};
+}
+
+/* xl_restore_point */
+static void
+on_restore_point(RecordBody *body)
+{
+	body->event.time = record_time(body->field);
+	memcpy(body->event.restore_point, body->field + 8, sizeof body->event.restore_point);
+	body->event.restore_point[sizeof body->event.restore_point - 1] = '\0';
+}
+
+static void
+begin_restore_point(RecordBody *body)
+{
+	record_await_main(body, 8 + sizeof body->event.restore_point, on_restore_point);
+}
+
+/* xl_parameter_change: int32 each, in this order since 13 */
+static void
+on_parameters(RecordBody *body)
+{
+	body->event.parameters = (WalParameters){
+		.max_connections = (int32_t) le32(body->field),
+		.max_worker_processes = (int32_t) le32(body->field + 4),
+		.max_wal_senders = (int32_t) le32(body->field + 8),
+		.max_prepared_transactions = (int32_t) le32(body->field + 12),
+		.max_locks_per_transaction = (int32_t) le32(body->field + 16),
+	};
+}
+
+static void
+begin_parameters(RecordBody *body)
+{
+	record_await_main(body, 20, on_parameters);
+}
+
+/* CheckPoint and xl_end_of_recovery: 8 bytes, this timeline, the one before */
+static void
+on_timelines(RecordBody *body)
+{
+	body->event.begins_timeline = le32(body->field + 8) != le32(body->field + 12);
+}
+
+static void
+begin_end_of_recovery(RecordBody *body)
+{
+	record_await_main(body, 16, on_timelines);
+}
+
+/* CheckPoint (PostgreSQL: catalog/pg_control.h): the next xid is at 24 in all majors */
+static void
+on_online_checkpoint(RecordBody *body)
+{
+	body->event.next_full_xid = le64(body->field + 24);
+}
+
+static void
+begin_online_checkpoint(RecordBody *body)
+{
+	record_await_main(body, 32, on_online_checkpoint);
+}
+
+static void
+on_shutdown_checkpoint(RecordBody *body)
+{
+	on_timelines(body);
+	on_online_checkpoint(body);
+}
+
+static void
+begin_shutdown_checkpoint(RecordBody *body)
+{
+	record_await_main(body, 32, on_shutdown_checkpoint);
+}
+
+/* xl_smgr_create: relation, int32 fork.  Other forks come and go with the main one. */
+static void
+on_file_created(RecordBody *body)
+{
+	if (le32(body->field + 12) != MAIN_FORK)
+		return;
+	body->event.kind = WAL_EVENT_FILE_CREATED;
+	body->event.relation = record_relation(body->field);
+}
+
+static void
+begin_file_created(RecordBody *body)
+{
+	record_await_main(body, 16, on_file_created);
+}
+
+/* xl_dbase_drop_rec: OID, then its tablespaces */
+static void
+on_database_dropped(RecordBody *body)
+{
+	body->event.relation.database = le32(body->field);
+}
+
+static void
+begin_database_dropped(RecordBody *body)
+{
+	record_await_main(body, 4, on_database_dropped);
+}
+
+/* xl_standby_lock: xid, OID of the database, OID of the relation */
+static void
+on_lock(RecordBody *body)
+{
+	const uint8_t *field = body->field;
+
+	record_show_item(body, (WalEvent){.kind = WAL_EVENT_LOCK,
+	                                  .xid = le32(field),
+	                                  .relation = {.database = le32(field + 4), .number = le32(field + 8)}});
+	if (--body->items > 0)
+		record_await(body, 0, LOCK_SIZE, on_lock);
+}
+
+/* xl_standby_locks: int32 count, the locks */
+static void
+on_lock_count(RecordBody *body)
+{
+	body->items = le32(body->field);
+	if (body->items > 0 && body->items * LOCK_SIZE <= record_rest(body))
+		record_await(body, 0, LOCK_SIZE, on_lock);
+}
+
+static void
+begin_locks(RecordBody *body)
+{
+	record_await_main(body, 4, on_lock_count);
+}
+
+#define NO_XID     RECORD_XID_NONE
+#define HEADER_XID RECORD_XID_IN_HEADER
+#define BODY_XID   RECORD_XID_IN_BODY
+
+static const RecordKind kinds[] = {
+	{RM_XACT, 0x70, 0x00, 13, 18, WAL_EVENT_COMMIT, HEADER_XID, record_begin_xact},
+	{RM_XACT, 0x70, 0x20, 13, 18, WAL_EVENT_ABORT, HEADER_XID, record_begin_xact},
+	{RM_XACT, 0x70, 0x30, 13, 18, WAL_EVENT_COMMIT, BODY_XID, record_begin_xact},
+	{RM_XACT, 0x70, 0x40, 13, 18, WAL_EVENT_ABORT, BODY_XID, record_begin_xact},
+	{RM_XLOG, 0xF0, 0x00, 13, 18, WAL_EVENT_CHECKPOINT, NO_XID, begin_shutdown_checkpoint},
+	{RM_XLOG, 0xF0, 0x10, 13, 18, WAL_EVENT_CHECKPOINT, NO_XID, begin_online_checkpoint},
+	{RM_XLOG, 0xF0, 0x40, 13, 18, WAL_EVENT_SWITCH, NO_XID, NULL},
+	{RM_XLOG, 0xF0, 0x50, 13, 18, WAL_EVENT_BACKUP_END, NO_XID, NULL},
+	{RM_XLOG, 0xF0, 0x60, 13, 18, WAL_EVENT_PARAMETER_CHANGE, NO_XID, begin_parameters},
+	{RM_XLOG, 0xF0, 0x70, 13, 18, WAL_EVENT_RESTORE_POINT, NO_XID, begin_restore_point},
+	{RM_XLOG, 0xF0, 0x90, 13, 18, WAL_EVENT_END_OF_RECOVERY, NO_XID, begin_end_of_recovery},
+
+	/* The fork decides what it is. */
+	{RM_SMGR, 0xF0, 0x10, 13, 18, WAL_EVENT_OTHER, HEADER_XID, begin_file_created},
+
+	/* 15 put CREATE DATABASE ... STRATEGY wal_log before it. */
+	{RM_DBASE, 0xF0, 0x10, 13, 14, WAL_EVENT_DATABASE_DROPPED, HEADER_XID, begin_database_dropped},
+	{RM_DBASE, 0xF0, 0x20, 15, 18, WAL_EVENT_DATABASE_DROPPED, HEADER_XID, begin_database_dropped},
+
+	/* Only its locks are told. */
+	{RM_STANDBY, 0xF0, 0x00, 13, 18, WAL_EVENT_OTHER, NO_XID, begin_locks},
+};
+
+const RecordKind *
+record_kind_of(int major, uint8_t manager, uint8_t info)
+{
+	for (size_t i = 0; i < lengthof(kinds); i++)
+		if (kinds[i].manager == manager && kinds[i].info == (info & kinds[i].mask) &&
+		    kinds[i].first_major <= major && major <= kinds[i].last_major)
+			return &kinds[i];
+	return NULL;
+}
