@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "connection.h"
+#include "pq_library.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
@@ -127,8 +128,10 @@ server_connect(Server **ret_server)
 		"replication",      "dbname", "application_name", "keepalives_idle", "keepalives_interval",
 		"keepalives_count", NULL};
 	static const char *const values[] = {"true", "replication", "walship", "60", "10", "6", NULL};
-	AUTO(Server) server = NEW(Server);
+	AUTO(Server) server = NULL;
 
+	TRY(pq_library_load());
+	server = NEW(Server);
 	server->conn = PQconnectStartParams(keywords, values, 0);
 	if (server->conn == NULL)
 		return error_new(ERR_SYSTEM, "out of memory in libpq");

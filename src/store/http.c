@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "curl_library.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 
@@ -28,8 +29,9 @@ typedef struct Connection
 struct HttpClient
 {
 	pthread_mutex_t mutex;
+	bool ready;       /* libcurl is loaded, and the certificates are chosen */
 	Connection *idle; /* last used first */
-	char *ca_file;
+	char *ca_file;    /* the one given, then the one chosen */
 	char *ca_directory;
 	char *user_agent;
 	int64_t connect_ms;
@@ -72,32 +74,46 @@ is_hashed_directory(const char *path)
 
 /* The bundle takes 15 ms to read, per connection; the hashed directory 1 ms (measured: OpenSSL 3.0). */
 static void
-choose_certificates(HttpClient *client, const char *ca_file)
+choose_certificates(HttpClient *client)
 {
 	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
-	if (ca_file != NULL)
-		client->ca_file = mem_strdup(ca_file);
-	else if (is_hashed_directory(info->capath))
+	if (client->ca_file != NULL)
+		return;
+	if (is_hashed_directory(info->capath))
 		client->ca_directory = mem_strdup(info->capath);
 	else
 		client->ca_file = mem_strdup(info->cainfo);
 }
 
-Error *
-http_client_new(const HttpOptions *options, HttpClient **ret_client)
+HttpClient *
+http_client_new(const HttpOptions *options)
 {
-	HttpClient *client;
+	HttpClient *client = NEW(HttpClient);
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return error_new(ERR_SYSTEM, "could not initialize libcurl");
-	client = NEW(HttpClient);
 	(void) pthread_mutex_init(&client->mutex, NULL);
-	choose_certificates(client, options->ca_file);
+	client->ca_file = mem_strdup(options->ca_file);
 	client->user_agent = mem_strdup(options->user_agent);
 	client->connect_ms = options->connect_ms;
-	*ret_client = client;
-	return NULL;
+	return client;
+}
+
+/* At the first request: a push that finds its segment safe makes none. */
+static Error *
+client_make_ready(HttpClient *client)
+{
+	Error *error = NULL;
+
+	(void) pthread_mutex_lock(&client->mutex);
+	if (!client->ready)
+	{
+		error = curl_library_load();
+		if (error == NULL)
+			choose_certificates(client);
+		client->ready = error == NULL;
+	}
+	(void) pthread_mutex_unlock(&client->mutex);
+	return error;
 }
 
 void
@@ -117,7 +133,6 @@ http_client_free(HttpClient *client)
 	free(client->ca_directory);
 	free(client->user_agent);
 	free(client);
-	curl_global_cleanup();
 }
 
 void
@@ -473,8 +488,8 @@ list_of_headers(const StrList *headers)
 	return list;
 }
 
-Error *
-http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
+static Error *
+perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
 {
 	Connection *connection = connection_take(client);
 	struct curl_slist *headers = list_of_headers(request->headers);
@@ -482,8 +497,6 @@ http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *respo
 	CURLcode result = CURLE_OK;
 	Error *error;
 
-	http_response_release(response);
-	*response = (HttpResponse){.body.cap = HTTP_BODY_MAX};
 	set_connection_options(&transfer, client);
 	set_request_options(&transfer, headers);
 	(void) curl_multi_add_handle(connection->multi, connection->easy);
@@ -502,6 +515,15 @@ http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *respo
 		connection_free(connection);
 	}
 	return error;
+}
+
+Error *
+http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
+{
+	http_response_release(response);
+	*response = (HttpResponse){.body.cap = HTTP_BODY_MAX};
+	TRY(client_make_ready(client));
+	return perform(client, request, response);
 }
 
 const char *

@@ -1,6 +1,6 @@
 /*
  * HTTP requests: one attempt each, no retries, no redirects.  src/store/http.c is
- * the only file that knows libcurl.  Connections are kept alive and used again,
+ * the only file that knows libcurl, and curl_library.c the one that loads it.  Connections are kept alive and used again,
  * the one used last first.
  */
 #pragma once
@@ -25,7 +25,8 @@ typedef struct HttpOptions
 	int64_t connect_ms; /* name, connection and TLS together */
 } HttpOptions;
 
-Error *http_client_new(const HttpOptions *options, HttpClient **ret_client) MUST_CHECK;
+/* Loads nothing yet: libcurl comes with the first request. */
+HttpClient *http_client_new(const HttpOptions *options);
 void http_client_free(HttpClient *client);
 AUTO_DEFINE(HttpClient, http_client_free);
 
@@ -77,5 +78,5 @@ Error *http_perform(HttpClient *client, const HttpRequest *request, HttpResponse
 /* The value of the last header of that name (lower case), or NULL. */
 const char *http_header(const HttpResponse *response, const char *name);
 
-/* "Sat, 21 Nov 2026 03:14:17 GMT"; TIME_NONE when it is none. */
+/* Of an answer: "Sat, 21 Nov 2026 03:14:17 GMT"; TIME_NONE when it is none. */
 TimeUs http_time(const char *text);

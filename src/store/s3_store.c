@@ -309,7 +309,7 @@ open_parts(S3Store *store)
 	                   options->path_style, &store->place));
 	TRY(set_region(store));
 	TRY(check_header_texts(store));
-	TRY(http_client_new(&http, &store->http));
+	store->http = http_client_new(&http);
 	s3_learned_load(store);
 	return NULL;
 }
