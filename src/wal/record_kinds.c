@@ -19,6 +19,7 @@ enum
 {
 	LOCK_SIZE = 12,
 	MAIN_FORK = 0,
+	INIT_FORK = 3,
 };
 
 /* What no RFC 3339 text can say is no time. */
@@ -113,11 +114,16 @@ begin_shutdown_checkpoint(RecordBody *body)
 	record_await_main(body, 32, on_shutdown_checkpoint);
 }
 
-/* xl_smgr_create: relation, int32 fork.  Other forks come and go with the main one. */
+/*
+ * xl_smgr_create: relation, int32 fork.  Of an unlogged relation only the init
+ * fork is in the WAL; the other forks come and go with one of these.
+ */
 static void
 on_file_created(RecordBody *body)
 {
-	if (le32(body->field + 12) != MAIN_FORK)
+	uint32_t fork = le32(body->field + 12);
+
+	if (fork != MAIN_FORK && fork != INIT_FORK)
 		return;
 	body->event.kind = WAL_EVENT_FILE_CREATED;
 	body->event.relation = record_relation(body->field);

@@ -43,8 +43,8 @@ def expected_event(line):
     match = RECORD.match(line)
     assert match, line
     kind = KINDS.get((match["manager"], match["what"].rstrip(":")), "other")
-    if kind == "file_created" and "_" in match["rest"]:
-        kind = "other"  # not the main fork
+    if kind == "file_created" and re.search(r"_(fsm|vm)$", match["rest"].strip()):
+        kind = "other"  # neither the main nor the init fork
     xid, time, name = 0, "-", ""
     if kind in ("file_created", "database_dropped"):
         xid = int(match["xid"])

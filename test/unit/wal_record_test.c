@@ -506,7 +506,8 @@ test_files_databases_and_locks_are_told(void **state)
 	} table[] = {
 		{"a main fork", 13, 2, 0x10, 0, WAL_EVENT_FILE_CREATED},
 		{"a main fork", 18, 2, 0x10, 0, WAL_EVENT_FILE_CREATED},
-		{"the init fork of an unlogged table", 15, 2, 0x10, 3, WAL_EVENT_OTHER},
+		{"the init fork of an unlogged table", 15, 2, 0x10, 3, WAL_EVENT_FILE_CREATED},
+		{"a free space map", 15, 2, 0x10, 1, WAL_EVENT_OTHER},
 		{"truncate", 15, 2, 0x20, 0, WAL_EVENT_OTHER},
 		{"DROP DATABASE", 13, 4, 0x10, 0, WAL_EVENT_DATABASE_DROPPED},
 		{"DROP DATABASE", 14, 4, 0x10, 0, WAL_EVENT_DATABASE_DROPPED},

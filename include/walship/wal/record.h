@@ -29,7 +29,7 @@ typedef enum WalEventKind
 	WAL_EVENT_BACKUP_END,
 	WAL_EVENT_PARAMETER_CHANGE,
 	WAL_EVENT_SWITCH,           /* nothing follows in this segment */
-	WAL_EVENT_FILE_CREATED,     /* XLOG_SMGR_CREATE of a main fork: "xid", "relation" */
+	WAL_EVENT_FILE_CREATED,     /* XLOG_SMGR_CREATE of a main or init fork: "xid", "relation" */
 	WAL_EVENT_DATABASE_DROPPED, /* "xid", "relation.database"; its files go here, before the commit */
 	WAL_EVENT_OTHER,            /* any other record: only "lsn", "end" are of use */
 
