@@ -1,4 +1,4 @@
-/* The door to OpenSSL. */
+/* The door to OpenSSL's digests. */
 #include "walship/base/crypto.h"
 
 #include <limits.h>
@@ -116,13 +116,6 @@ md5_free(Md5 *md5)
 		return;
 	EVP_MD_CTX_free(md5->context);
 	free(md5);
-}
-
-void
-base64_encode(const void *bytes, size_t size, char *ret_text)
-{
-	must(size <= INT_MAX / 2);
-	(void) EVP_EncodeBlock((unsigned char *) ret_text, bytes, (int) size);
 }
 
 void

@@ -9,6 +9,7 @@
 #include "s3_error.h"
 #include "s3_place.h"
 #include "s3_sign.h"
+#include "walship/base/base64.h"
 #include "walship/store/s3_store.h"
 
 /* Found out on the way, and the same for all threads. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "s3_private.h"
+#include "walship/base/base64.h"
 #include "walship/base/mem.h"
 
 #define HASH_STEP      (1024u * 1024)

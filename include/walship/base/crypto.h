@@ -1,4 +1,4 @@
-/* Digests, keyed digests, base64 and random bytes; src/base/crypto.c is the only file that knows OpenSSL. */
+/* Digests, keyed digests and random bytes.  Only src/base/crypto*.c know OpenSSL; its ciphers are in cipher.h. */
 #pragma once
 
 #include <stddef.h>
@@ -33,10 +33,6 @@ void md5_update(Md5 *md5, const void *data, size_t size);
 void md5_final(Md5 *md5, uint8_t ret_digest[MD5_SIZE]);
 void md5_free(Md5 *md5);
 AUTO_DEFINE(Md5, md5_free);
-
-#define BASE64_TEXT_SIZE(size) (((size) + 2) / 3 * 4 + 1)
-
-void base64_encode(const void *bytes, size_t size, char *ret_text); /* BASE64_TEXT_SIZE(size) bytes */
 
 void random_bytes(void *ret_bytes, size_t size);
 
