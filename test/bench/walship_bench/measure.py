@@ -1,0 +1,194 @@
+"""What a command took, with everything that it started, also what it left behind in the background."""
+import contextlib
+import ctypes
+import os
+import resource
+import shlex
+import signal
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from walship_testing.proc import clean_environment, process_state
+
+PR_SET_CHILD_SUBREAPER = 36
+TICK = os.sysconf("SC_CLK_TCK")
+MIB = 1024 * 1024
+
+
+class Failed(Exception):
+    """A measured command did not do its work."""
+
+
+@dataclass
+class Figures:
+    wall: float  # seconds
+    cpu: float  # seconds of the client and its children, user and system
+    peak: float = 0  # MiB, of the largest single process
+    n: int = 1  # pieces of work done in that time
+    facts: dict = field(default_factory=dict)
+
+    @property
+    def rate(self):
+        return self.n / self.wall
+
+
+def median(runs):
+    """Medians of the times; the highest peak."""
+    return Figures(
+        statistics.median(run.wall for run in runs),
+        statistics.median(run.cpu for run in runs),
+        max(run.peak for run in runs),
+        runs[0].n,
+        {name: statistics.median(run.facts[name] for run in runs) for name in runs[0].facts},
+    )
+
+
+def adopt_orphans():
+    """What leaves its parent becomes a child of this process, and so its figures are known when it ends."""
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def run_measured(command, *, env=None, cwd=None, timeout=600, n=1):
+    """Fails when the command does.  time(1) stands between, as the memory of this process would count as theirs."""
+    known = set(children())
+    with tempfile.TemporaryDirectory() as work:
+        report, output = Path(work, "report"), Path(work, "output")
+        with open(output, "wb") as out:
+            began = time.monotonic()
+            process = subprocess.Popen(
+                ["/usr/bin/time", "-q", "-f", "%M", "-o", report, *map(str, command)],
+                env=clean_environment(**(env or {})),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+            status, usage = wait_for(process, timeout)
+            wall = time.monotonic() - began
+        text = output.read_text(errors="replace")
+        if status != 0:
+            raise Failed(f"{shlex.join(map(str, command))[:400]}: exit {status}: {text[-2000:]}")
+        peak = int(report.read_text()) / 1024
+    later = end_orphans(known)
+    figures = Figures(wall, cpu_of(usage) + later.cpu, max(peak, later.peak), n)
+    figures.out = text
+    return figures
+
+
+def wait_for(process, timeout):
+    """(exit status, resource usage)"""
+    killer = threading.Timer(timeout, process.kill)
+    killer.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    killer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage
+
+
+def cpu_of(usage):
+    return usage.ru_utime + usage.ru_stime
+
+
+def run_lines(lines, **options):
+    """Shell commands one after the other until one fails, each in a shell of its own as PostgreSQL calls them."""
+    script = "set -e\n" + "".join(f"sh -c {shlex.quote(line)}\n" for line in lines)
+    return run_measured(["sh", "-c", script], n=len(lines), **options)
+
+
+# Processes in the background
+
+
+def children():
+    return [
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in read_text(task / "children").split()
+    ]
+
+
+def end_orphans(known, *, patience=10):
+    """Asks what has become our child since to end, and waits for it; returns its figures."""
+    found = Figures(0, 0)
+    for pid in set(children()) - set(known):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            for sent in (None, signal.SIGTERM, signal.SIGKILL):
+                if sent:
+                    os.kill(pid, sent)
+                ended = wait_orphan(pid, patience if sent else 0.05)
+                if ended:
+                    found.cpu += cpu_of(ended)
+                    found.peak = max(found.peak, ended.ru_maxrss / 1024)
+                    break
+    return found
+
+
+def wait_orphan(pid, patience):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        ended, _, usage = os.wait4(pid, os.WNOHANG)
+        if ended:
+            return usage
+        time.sleep(0.005)
+    return None
+
+
+def children_cpu(pid):
+    """Seconds of those children that the process has waited for, as an archiver does for its commands."""
+    fields = read_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / TICK if fields else 0
+
+
+def read_text(path):
+    try:
+        return path.read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+class TreeMemory:
+    """Highest sum of the resident memory of processes of a name that descend from this one, by sampling."""
+
+    def __init__(self, names, interval=0.01):
+        self.names = names
+        self.interval = interval
+        self.peak = 0  # bytes
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.sample, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+
+    @property
+    def mib(self):
+        return self.peak / MIB
+
+    def sample(self):
+        while not self.stopping.wait(self.interval):
+            self.peak = max(self.peak, sum(resident(pid) for pid in descendants(os.getpid()) if self.is_one(pid)))
+
+    def is_one(self, pid):
+        return any(read_text(Path(f"/proc/{pid}/comm")).startswith(name) for name in self.names)
+
+
+def descendants(root):
+    parents = {int(each.name): process_state(int(each.name))[1] for each in Path("/proc").iterdir() if each.name.isdigit()}
+    found, wave = [], {root}
+    while wave:
+        wave = {pid for pid, parent in parents.items() if parent in wave}
+        found += wave
+    return found
+
+
+def resident(pid):
+    fields = read_text(Path(f"/proc/{pid}/statm")).split()
+    return int(fields[1]) * resource.getpagesize() if fields else 0

@@ -1,0 +1,71 @@
+"""Tables in Markdown."""
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+
+def table(title, found, *, unit="segment", facts=(), only=(), reference="walship brotli"):
+    """{tool: figures}.  "facts": names of further columns, "only": of the only ones; the ratio is that of the time for
+    one piece of work."""
+    if only:
+        rows = [[tool.label, *(number(figures.facts[name]) for name in only)] for tool, figures in found.items()]
+        return f"\n### {title}\n{markdown(['tool', *only], rows)}"
+    several = any(figures.n > 1 for figures in found.values())
+    heads = ["tool", "wall s", *([f"{unit}s/s", f"ms/{unit}"] if several else []), "CPU s", "peak MiB", *facts, "time, walship = 1"]
+    base = next((figures for tool, figures in found.items() if tool.label == reference), None)
+    rows = []
+    for tool, figures in found.items():
+        each = figures.wall / figures.n
+        row = [tool.label, f"{figures.wall:.3f}"]
+        if several:
+            row += [f"{figures.rate:.1f}", f"{1000 * each:.1f}"]
+        row += [f"{figures.cpu:.2f}", f"{figures.peak:.0f}"]
+        row += [number(figures.facts.get(name)) for name in facts]
+        row.append(f"{each / (base.wall / base.n):.2f}" if base else "")
+        rows.append(row)
+    return f"\n### {title}\n{markdown(heads, rows)}"
+
+
+def markdown(heads, rows):
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def number(value):
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def bars(found):
+    rows = [[bar.case, bar.codec, bar.wanted, bar.measured, "met" if bar.is_met else "**MISSED**"] for bar in found]
+    return "\n### Bars\n" + markdown(["case", "walship", "bar", "measured", ""], rows)
+
+
+def tools(found):
+    rows = [[tool.label, tool.version(), tool.settings] for tool in found]
+    return "\n### Who took part\n" + markdown(["tool", "version", "settings"], rows)
+
+
+def heading(rounds, root):
+    commit = subprocess.run(
+        ["git", "-c", f"safe.directory={root}", "-C", root, "describe", "--always", "--dirty"],
+        capture_output=True, text=True,
+    ).stdout.strip()
+    return (
+        f"## test/bench/run of {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC\n"
+        f"{processor()}, {memory()} of memory, Linux {platform.release()}; walship {commit or 'of unknown commit'}; "
+        f"medians of {rounds} interleaved rounds, memory: the highest.\n"
+    )
+
+
+def processor():
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.processor()
+
+
+def memory():
+    return f"{int(Path('/proc/meminfo').read_text().split()[1]) / 1024 ** 2:.0f} GiB"
