@@ -6,6 +6,7 @@
 
 #include "wal_object_tar.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/time_run.h"
 #include "walship/base/cancel.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
@@ -154,20 +155,63 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	return NULL;
 }
 
+static bool
+is_damaged(const WalIndex *index)
+{
+	return index->walk.damaged_at != InvalidXLogRecPtr;
+}
+
+/*
+ * A damaged record may be a fault of memory or of a cable that the next reading
+ * does not have.  The kernel is asked to forget its copy, so that the disk is
+ * read.
+ */
+static Error *
+encode_checked(const WalArchive *archive, const char *path, const WalName *name, Spool *spool,
+               WalIndex *index)
+{
+	char text[LSN_TEXT_SIZE];
+
+	TRY(encode_file(archive, path, name, spool, index));
+	if (!is_damaged(index))
+		return NULL;
+	spool_clear(spool);
+	file_forget_cached(path);
+	TRY(encode_file(archive, path, name, spool, index));
+	if (!is_damaged(index) || !archive->refuse_damaged)
+		return NULL;
+	return error_hint(
+		error_new(ERR_CORRUPT, "WAL record at %s is damaged", lsn_format(index->walk.damaged_at, text)),
+		"Look for disk or memory faults and take a new base backup. The server keeps the segment "
+		"and asks again until wal_check is \"warn\".");
+}
+
+Error *
+wal_object_encode(const WalArchive *archive, const char *path, const WalName *name, Spool *spool,
+                  WalIndex *ret_index)
+{
+	return error_context(encode_checked(archive, path, name, spool, ret_index), "could not archive \"%s\"",
+	                     path);
+}
+
 /*
  * The server asks again for a file when it crashed after our success and before
  * it renamed .ready to .done.  Other bytes under the same name are another
  * matter: two clusters write into one prefix, or one timeline was used twice.
  */
 static Error *
-compare_with_stored(const WalArchive *archive, const char *key, const WalIndex *index)
+compare_with_stored(const WalArchive *archive, const char *key, WalIndex *index)
 {
 	WalIndex stored;
 
 	TRY(error_context(wal_object_index(archive->store, key, &stored),
 	                  "could not compare with what is stored"));
 	if (memcmp(stored.sha256, index->sha256, SHA256_SIZE) == 0)
+	{
+		index->time_high = stored.time_high;
+		index->time_high_since = stored.time_high_since;
 		return NULL;
+	}
 	return error_hint(
 		error_new(ERR_EXISTS, "object \"%s\" in store \"%s\" has other contents", key,
 	              store_url(archive->store)),
@@ -176,7 +220,7 @@ compare_with_stored(const WalArchive *archive, const char *key, const WalIndex *
 }
 
 static Error *
-put_object(const WalArchive *archive, const WalName *name, Spool *spool, WalIndex *index,
+put_object(const WalArchive *archive, const WalName *name, const Spool *spool, WalIndex *index,
            PutResult *ret_result)
 {
 	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, index->sha256);
@@ -205,15 +249,24 @@ put_object(const WalArchive *archive, const WalName *name, Spool *spool, WalInde
 }
 
 Error *
+wal_object_store(const WalArchive *archive, const char *path, const WalName *name, const Spool *spool,
+                 WalIndex *index, PutResult *ret_result)
+{
+	return error_context(put_object(archive, name, spool, index, ret_result), "could not archive \"%s\"",
+	                     path);
+}
+
+Error *
 wal_object_put(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result,
                WalIndex *ret_index)
 {
 	AUTO(Spool) spool = spool_new(archive->spool_directory);
+	const TimeRun none = {.high = TIME_NONE};
 	WalIndex index;
 
-	TRY(error_context(encode_file(archive, path, name, spool, &index), "could not archive \"%s\"", path));
-	TRY(error_context(put_object(archive, name, spool, &index, ret_result), "could not archive \"%s\"",
-	                  path));
+	TRY(wal_object_encode(archive, path, name, spool, &index));
+	time_run_join(&none, &index);
+	TRY(wal_object_store(archive, path, name, spool, &index, ret_result));
 	if (ret_index != NULL)
 		*ret_index = index;
 	return NULL;

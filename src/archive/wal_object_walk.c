@@ -1,6 +1,7 @@
 /* Reads a stored segment for its records. */
 #include "walship/archive/wal_object.h"
 
+#include "walship/archive/layout.h"
 #include "walship/base/mem.h"
 
 /* Hands the segment to a walker; its first piece holds the whole page header. */
@@ -28,16 +29,46 @@ walk_sink_write(Sink *sink, const void *data, size_t size)
 	return NULL;
 }
 
+/* A record that goes on in the next segment is told as far as that one's index keeps it. */
+static Error *
+continue_walk(const WalArchive *archive, const WalName *name, const WalIndex *index, WalWalker *walker)
+{
+	XLogSegNo segno = lsn_segment(index->end_lsn, index->segment_size);
+	WalName next_name = wal_name_of_segment(name->timeline, segno, index->segment_size);
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, &next_name, NULL);
+	WalIndex next;
+	Error *error;
+
+	if (!wal_walker_is_open(walker))
+		return NULL;
+	error = wal_object_index(archive->store, key, &next);
+	if (error == NULL)
+		wal_walker_continue(walker, &next.walk.head);
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return NULL;
+}
+
+static Error *
+walk_object(const WalArchive *archive, const WalName *name, WalkSink *walk, WalWalkResult *ret_result)
+{
+	WalIndex index;
+
+	TRY(wal_object_get(archive, name, &walk->sink, &index));
+	TRY(continue_walk(archive, name, &index, walk->walker));
+	wal_walker_finish(walk->walker, ret_result);
+	return NULL;
+}
+
 Error *
 wal_object_walk(const WalArchive *archive, const WalName *name, WalEventCallback callback, void *context,
                 WalWalkResult *ret_result)
 {
 	static const SinkOps ops = {.write = walk_sink_write};
 	WalkSink walk = {.sink.ops = &ops, .callback = callback, .context = context};
-	Error *error = wal_object_get(archive, name, &walk.sink, NULL);
+	Error *error = walk_object(archive, name, &walk, ret_result);
 
-	if (error == NULL)
-		wal_walker_finish(walk.walker, ret_result);
 	wal_walker_free(walk.walker);
 	return error;
 }

@@ -164,30 +164,40 @@ file_open_temporary(const char *temporary, mode_t mode, int *ret_fd)
 
 /* The lock is held until the name is gone: without it the name may be another process's. */
 static Error *
-write_and_rename(int fd, const char *temporary, const char *path, const void *data, size_t size)
+write_and_rename(const char *path, const void *data, size_t size, mode_t mode, bool durably)
 {
+	AUTO_FREE char *temporary = mem_printf("%s.walship-tmp", path);
+	AUTO_CLOSE int fd = -1;
+
+	TRY(file_open_temporary(temporary, mode, &fd));
+
 	Error *error = file_write(fd, temporary, data, size);
 
-	if (error == NULL)
+	if (error == NULL && durably)
 		error = file_sync(fd, temporary);
 	if (error == NULL && rename(temporary, path) != 0)
 		error = error_errno("could not rename \"%s\" to \"%s\"", temporary, path);
 	if (error != NULL)
+	{
 		(void) unlink(temporary);
-	return error;
+		return error;
+	}
+	return file_close(&fd, path);
 }
 
 Error *
 file_replace(const char *path, const void *data, size_t size, mode_t mode)
 {
-	AUTO_FREE char *temporary = mem_printf("%s.walship-tmp", path);
 	AUTO_FREE char *directory = path_parent(path);
-	AUTO_CLOSE int fd = -1;
 
-	TRY(file_open_temporary(temporary, mode, &fd));
-	TRY(write_and_rename(fd, temporary, path, data, size));
-	TRY(file_close(&fd, path));
+	TRY(write_and_rename(path, data, size, mode, true));
 	return dir_sync(directory);
+}
+
+Error *
+file_replace_unsynced(const char *path, const void *data, size_t size, mode_t mode)
+{
+	return write_and_rename(path, data, size, mode, false);
 }
 
 Error *

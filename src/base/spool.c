@@ -53,6 +53,15 @@ spool_size(const Spool *spool)
 	return spool->size;
 }
 
+void
+spool_clear(Spool *spool)
+{
+	if (spool->fd >= 0)
+		(void) close(spool->fd);
+	spool->fd = -1;
+	spool->size = 0;
+}
+
 /* A file without a name: nothing is left over, whatever becomes of us. */
 static Error *
 unnamed_file_open(const char *directory, int *ret_fd)

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "context.h"
 #include "walship/archive/lineage.h"
+#include "walship/archive/time_run.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
@@ -33,6 +34,7 @@ open_archive(Push *push, Store **ret_store)
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));
 	TRY(context_compression(push->settings, &push->archive.compression));
 	push->archive.spool_directory = settings_text(push->settings, SETTING_state_dir);
+	push->archive.refuse_damaged = strcmp(settings_text(push->settings, SETTING_wal_check), "strict") == 0;
 	TRY(context_open_store_within(push->settings, &limits, ret_store));
 	push->archive.store = *ret_store;
 	return NULL;
@@ -79,6 +81,37 @@ make_lineage_whole(const Push *push)
 	return NULL;
 }
 
+/* Without the note the next segment begins a run of its own: slower to search, and just as right. */
+static void
+note_run(const Push *push, const WalIndex *index)
+{
+	const char *state_dir = settings_text(push->settings, SETTING_state_dir);
+	TimeRun run = time_run_after(index);
+	AUTO(Error) error = time_run_note(state_dir, &push->archive, index->timeline, &run);
+
+	if (error != NULL)
+		log_of_error(LOG_DEBUG, error);
+}
+
+static Error *
+store_object(const Push *push, const WalName *name, WalIndex *index, PutResult *ret_result)
+{
+	const char *state_dir = settings_text(push->settings, SETTING_state_dir);
+	AUTO(Spool) spool = spool_new(state_dir);
+
+	TRY(wal_object_encode(&push->archive, push->path, name, spool, index));
+	if (index->walked)
+	{
+		TimeRun run = time_run_noted(state_dir, &push->archive, name->timeline);
+
+		time_run_join(&run, index);
+	}
+	TRY(wal_object_store(&push->archive, push->path, name, spool, index, ret_result));
+	if (index->walked)
+		note_run(push, index);
+	return NULL;
+}
+
 static Error *
 put_segment(const Push *push)
 {
@@ -100,7 +133,7 @@ put_segment(const Push *push)
 			         push->path);
 		}
 	}
-	TRY(wal_object_put(&push->archive, push->path, &name, &result, &index));
+	TRY(store_object(push, &name, &index, &result));
 	if (result == PUT_WAS_THERE)
 		log_debug("\"%s\" is in the store already, with the same contents", push->path);
 	if (index.walked && index.walk.damaged_at != InvalidXLogRecPtr)

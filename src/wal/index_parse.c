@@ -204,6 +204,13 @@ parse_time_high(const Json *root, WalIndex *index)
 	return NULL;
 }
 
+/* As many items as the count says, or as a full list holds. */
+static bool
+count_fits(uint64_t count, uint64_t items, uint64_t most)
+{
+	return items == (count < most ? count : most);
+}
+
 static Error *
 parse_restore_points(const Json *root, WalIndex *index)
 {
@@ -226,12 +233,136 @@ parse_restore_points(const Json *root, WalIndex *index)
 		TRY(json_get_time(item, "time", &point->time));
 	}
 	TRY(json_get_uint(root, "restore_point_count", &index->n_restore_points));
-
-	bool cut = index->n_restore_points > WAL_INDEX_RESTORE_POINTS_MAX;
-
-	return count == (cut ? WAL_INDEX_RESTORE_POINTS_MAX : index->n_restore_points)
+	return count_fits(index->n_restore_points, count, WAL_INDEX_RESTORE_POINTS_MAX)
 	           ? NULL
 	           : invalid("restore_point_count");
+}
+
+/* "1663/5/16390" */
+static bool
+parse_file(const char *text, WalRelation *ret_file)
+{
+	uint64_t numbers[3];
+
+	for (size_t i = 0; i < lengthof(numbers); i++)
+	{
+		char number[sizeof "4294967295"];
+		size_t length = strcspn(text, "/");
+		char expected = i + 1 < lengthof(numbers) ? '/' : '\0';
+
+		if (length >= sizeof number || text[length] != expected)
+			return false;
+		memcpy(number, text, length);
+		number[length] = '\0';
+		if (!str_to_uint64(number, &numbers[i]) || numbers[i] > UINT32_MAX)
+			return false;
+		text += length + 1;
+	}
+	*ret_file = (WalRelation){(uint32_t) numbers[0], (uint32_t) numbers[1], numbers[2]};
+	return numbers[2] != 0;
+}
+
+static Error *
+parse_dropped_files(const Json *object, WalDrop *drop)
+{
+	const Json *list = json_get(object, "files");
+	size_t count = 0;
+
+	TRY(json_get_time(object, "time", &drop->time));
+	TRY(json_get_uint(object, "file_count", &drop->n_files));
+	if (!json_is_array(list) || drop->n_files == 0)
+		return invalid("files");
+	for (const Json *item = json_first(list); item != NULL; item = json_next(item))
+	{
+		const char *text = json_string_value(item);
+
+		if (text == NULL || count == WAL_INDEX_DROP_FILES_MAX || count == drop->n_files ||
+		    !parse_file(text, &drop->files[count++]))
+			return invalid("files");
+	}
+	return NULL;
+}
+
+static Error *
+parse_drop(const WalIndex *index, const Json *object, WalDrop *drop)
+{
+	*drop = (WalDrop){.time = TIME_NONE};
+	TRY(get_place(index, object, "lsn", &drop->lsn));
+	TRY(get_uint32(object, "xid", &drop->xid));
+	if (!json_has(object, "database"))
+		return parse_dropped_files(object, drop);
+	TRY(get_uint32(object, "database", &drop->database));
+	return drop->database == 0 ? invalid("database") : NULL;
+}
+
+static Error *
+parse_drops(const Json *root, WalIndex *index)
+{
+	const Json *list = json_get(root, "drops");
+	uint64_t count = 0;
+
+	if (json_has(root, "files_created"))
+		TRY(json_get_uint(root, "files_created", &index->n_files_created));
+	if (list == NULL)
+		return NULL;
+	if (!json_is_array(list))
+		return invalid("drops");
+	for (const Json *item = json_first(list); item != NULL; item = json_next(item))
+	{
+		if (count == WAL_INDEX_DROPS_MAX || !json_is_object(item))
+			return invalid("drops");
+		TRY(parse_drop(index, item, &index->drops[count++]));
+	}
+	TRY(json_get_uint(root, "drop_count", &index->n_drops));
+	return count_fits(index->n_drops, count, WAL_INDEX_DROPS_MAX) ? NULL : invalid("drop_count");
+}
+
+static Error *
+get_edge(const Json *root, const char *name, WalEdge *edge)
+{
+	const char *text;
+
+	if (!json_has(root, name))
+		return NULL;
+	TRY(json_get_string(root, name, &text));
+
+	size_t size = strlen(text) / 2;
+
+	if (size == 0 || size > WAL_EDGE_MAX || !hex_decode(text, edge->bytes, size))
+		return invalid(name);
+	edge->size = (uint32_t) size;
+	return NULL;
+}
+
+static Error *
+parse_edges(const Json *root, WalIndex *index)
+{
+	WalEdge *head = &index->walk.head;
+	WalEdge *tail = &index->walk.tail;
+
+	if (json_has(root, "head_length"))
+		TRY(get_uint32(root, "head_length", &head->length));
+	TRY(get_edge(root, "head", head));
+	if (head->size > head->length)
+		return invalid("head_length");
+	TRY(get_edge(root, "tail", tail));
+	if (tail->size > 0 && (!index->walk.continues || index->walk.records == 0))
+		return invalid("tail");
+	tail->length = tail->size;
+	return NULL;
+}
+
+static Error *
+parse_epoch(const Json *root, WalIndex *index)
+{
+	uint32_t epoch = 0;
+	const TransactionId first_normal = 3;
+
+	if (!json_has(root, "xid_epoch"))
+		return NULL;
+	TRY(get_uint32(root, "xid_epoch", &epoch));
+	index->known_full_xid = (uint64_t) epoch << 32 | (index->max_xid == 0 ? first_normal : index->max_xid);
+	return NULL;
 }
 
 static Error *
@@ -254,7 +385,10 @@ parse(const Json *root, WalIndex *index)
 	TRY(json_get_bool(root, "parameter_change", &index->parameter_change));
 	TRY(json_get_bool(root, "timeline_switch", &index->timeline_switch));
 	TRY(parse_time_high(root, index));
-	return parse_restore_points(root, index);
+	TRY(parse_epoch(root, index));
+	TRY(parse_restore_points(root, index));
+	TRY(parse_drops(root, index));
+	return parse_edges(root, index);
 }
 
 Error *

@@ -26,63 +26,16 @@
  * that leaves no right page behind it.  "wal_end" then lies below the segment's
  * end without a switch, and where a next segment exists, that is a hole.
  */
-#include "walship/wal/record.h"
+#include "record_walker.h"
 
 #include <string.h>
 
 #include "little_endian.h"
-#include "record_body.h"
 #include "walship/base/crc32c.h"
 #include "walship/base/mem.h"
 
-#define RECORD_ALIGNMENT 8           /* PostgreSQL: MAXALIGN */
-#define RECORD_CRC_AT    20          /* the last field of the header */
-#define RECORD_SIZE_MAX  0x3FFFFFFFu /* PostgreSQL: MaxAllocSize; XLogRecordMaxSize is lower */
-#define LENGTH_SIZE      4           /* xl_tot_len never straddles pages, thanks to alignment */
-
-typedef enum WalkState
-{
-	WALK_BETWEEN, /* no record is open */
-	WALK_RECORD,
-	WALK_FOREIGN, /* the rest of a record that began in an earlier segment */
-	WALK_LOST,    /* past an invalid record, looking for WAL behind it */
-	WALK_DONE,
-} WalkState;
-
-struct WalWalker
-{
-	WalEventCallback callback;
-	void *context;
-	WalPageHeader first; /* of the segment's first page */
-	uint32_t offset;     /* in the segment, of the byte that comes next */
-	TimeLineID timeline; /* of the last right page */
-	WalkState state;
-	uint8_t page[WAL_LONG_HEADER_SIZE];
-
-	uint32_t record; /* the open or suspect record: offset of its start, */
-	uint32_t length; /* its length, of a foreign one that of the rest */
-	uint32_t have;   /* of that, so far */
-	uint8_t header[RECORD_HEADER_SIZE];
-	uint32_t crc; /* of the body, so far */
-	RecordBody body;
-	uint64_t window; /* when lost: the last eight bytes */
-
-	XLogRecPtr previous; /* start of the last record; InvalidXLogRecPtr before the first */
-	uint32_t valid_end;  /* offset of the end of the last valid record, aligned */
-	WalWalkResult result;
-};
-
-static uint32_t
-align(uint32_t offset)
-{
-	return (offset + RECORD_ALIGNMENT - 1) & ~(uint32_t) (RECORD_ALIGNMENT - 1);
-}
-
-static XLogRecPtr
-lsn_at(const WalWalker *walker, uint32_t offset)
-{
-	return walker->first.page_address + offset;
-}
+#define RECORD_SIZE_MAX 0x3FFFFFFFu /* PostgreSQL: MaxAllocSize; XLogRecordMaxSize is lower */
+#define LENGTH_SIZE     4           /* xl_tot_len never straddles pages, thanks to alignment */
 
 static uint32_t
 page_of(uint32_t offset)
@@ -100,7 +53,7 @@ page_header_size(const WalWalker *walker)
 static void
 damaged(WalWalker *walker)
 {
-	walker->result.damaged_at = lsn_at(walker, walker->record);
+	walker->result.damaged_at = walker_lsn(walker, walker->record);
 	walker->state = WALK_DONE;
 }
 
@@ -121,8 +74,8 @@ record_begin(WalWalker *walker)
 	walker->have = 0;
 }
 
-static void
-count_record(WalWalker *walker, XLogRecPtr end)
+void
+walker_count_record(WalWalker *walker, XLogRecPtr end)
 {
 	WalWalkResult *result = &walker->result;
 	WalEvent event = walker->body.event;
@@ -144,16 +97,16 @@ record_end(WalWalker *walker)
 		damaged(walker);
 		return;
 	}
-	walker->previous = lsn_at(walker, walker->record);
+	walker->previous = walker_lsn(walker, walker->record);
 	walker->state = WALK_BETWEEN;
-	walker->valid_end = align(walker->offset);
+	walker->valid_end = record_align(walker->offset);
 	if (walker->body.event.kind == WAL_EVENT_SWITCH)
 	{
 		walker->result.switched = true;
 		walker->state = WALK_DONE;
 		walker->valid_end = walker->first.segment_size;
 	}
-	count_record(walker, lsn_at(walker, walker->valid_end));
+	walker_count_record(walker, walker_lsn(walker, walker->valid_end));
 }
 
 /* The first record points back into an earlier segment, to a place that we do not know. */
@@ -180,10 +133,22 @@ header_complete(WalWalker *walker)
 		return;
 	}
 	walker->crc = 0;
-	record_body_begin(&walker->body, walker->first.major, walker->header, lsn_at(walker, walker->record),
+	record_body_begin(&walker->body, walker->first.major, walker->header, walker_lsn(walker, walker->record),
 	                  walker->callback, walker->context);
 	if (walker->length == RECORD_HEADER_SIZE)
 		record_end(walker);
+}
+
+/* "at": where in the record's part the bytes lie. */
+static void
+edge_keep(WalEdge *edge, uint32_t at, const uint8_t *data, size_t size)
+{
+	if (at >= WAL_EDGE_MAX)
+		return;
+	if (size > WAL_EDGE_MAX - at)
+		size = WAL_EDGE_MAX - at;
+	memcpy(edge->bytes + at, data, size);
+	edge->size = at + (uint32_t) size;
 }
 
 static size_t
@@ -193,6 +158,8 @@ take_header(WalWalker *walker, const uint8_t *data, size_t size)
 	size_t taken = size < goal - walker->have ? size : goal - walker->have;
 
 	memcpy(walker->header + walker->have, data, taken);
+	if (!walker->continued)
+		edge_keep(&walker->result.tail, walker->have, data, taken);
 	walker->have += (uint32_t) taken;
 	walker->offset += (uint32_t) taken;
 	if (walker->have == LENGTH_SIZE)
@@ -206,14 +173,16 @@ take_header(WalWalker *walker, const uint8_t *data, size_t size)
 	return taken;
 }
 
-static size_t
-take_record(WalWalker *walker, const uint8_t *data, size_t size)
+size_t
+walker_take_record(WalWalker *walker, const uint8_t *data, size_t size)
 {
 	if (walker->have < RECORD_HEADER_SIZE)
 		return take_header(walker, data, size);
 
 	size_t taken = size < walker->length - walker->have ? size : walker->length - walker->have;
 
+	if (walker->body.kind != NULL && !walker->continued)
+		edge_keep(&walker->result.tail, walker->have, data, taken);
 	walker->crc = crc32c(walker->crc, data, taken);
 	record_body_feed(&walker->body, data, taken);
 	walker->have += (uint32_t) taken;
@@ -224,16 +193,17 @@ take_record(WalWalker *walker, const uint8_t *data, size_t size)
 }
 
 static size_t
-take_foreign(WalWalker *walker, size_t size)
+take_foreign(WalWalker *walker, const uint8_t *data, size_t size)
 {
 	size_t taken = size < walker->length - walker->have ? size : walker->length - walker->have;
 
+	edge_keep(&walker->result.head, walker->have, data, taken);
 	walker->have += (uint32_t) taken;
 	walker->offset += (uint32_t) taken;
 	if (walker->have == walker->length)
 	{
 		walker->state = WALK_BETWEEN;
-		walker->valid_end = align(walker->offset);
+		walker->valid_end = record_align(walker->offset);
 	}
 	return taken;
 }
@@ -241,7 +211,7 @@ take_foreign(WalWalker *walker, size_t size)
 static size_t
 take_between(WalWalker *walker, size_t size)
 {
-	uint32_t padding = align(walker->offset) - walker->offset;
+	uint32_t padding = record_align(walker->offset) - walker->offset;
 	size_t taken = size < padding ? size : padding;
 
 	walker->offset += (uint32_t) taken;
@@ -254,7 +224,7 @@ take_between(WalWalker *walker, size_t size)
 static size_t
 take_lost(WalWalker *walker, const uint8_t *data, size_t size)
 {
-	XLogRecPtr suspect = lsn_at(walker, walker->record);
+	XLogRecPtr suspect = walker_lsn(walker, walker->record);
 
 	for (size_t i = 0; page_of(walker->record) == page_of(walker->offset) && i < size; i++)
 	{
@@ -278,7 +248,7 @@ page_is_right(const WalWalker *walker, uint32_t page_offset)
 
 	return le16(page) == walker->first.magic && (info & ~XLP_ALL_FLAGS) == 0 &&
 	       is_long == (page_offset == 0) && le32(page + 4) >= walker->timeline &&
-	       le64(page + 8) == lsn_at(walker, page_offset);
+	       le64(page + 8) == walker_lsn(walker, page_offset);
 }
 
 /* A page that is right: does it go on where the one before it stopped? */
@@ -294,6 +264,7 @@ continue_on_page(WalWalker *walker)
 	{
 		walker->state = remaining > 0 ? WALK_FOREIGN : WALK_BETWEEN;
 		walker->length = remaining;
+		walker->result.head.length = remaining;
 	}
 	else if (walker->state != WALK_BETWEEN && (info & XLP_FIRST_IS_OVERWRITE_CONTRECORD) != 0 && !continued)
 		walker->state = WALK_BETWEEN;
@@ -349,9 +320,9 @@ take(WalWalker *walker, const uint8_t *data, size_t size)
 		case WALK_BETWEEN:
 			return take_between(walker, size);
 		case WALK_RECORD:
-			return take_record(walker, data, size);
+			return walker_take_record(walker, data, size);
 		case WALK_FOREIGN:
-			return take_foreign(walker, size);
+			return take_foreign(walker, data, size);
 		case WALK_LOST:
 		case WALK_DONE:
 			break;
@@ -384,25 +355,6 @@ wal_walker_feed(WalWalker *walker, const void *data, size_t size)
 		bytes += taken;
 		size -= taken;
 	}
-}
-
-void
-wal_walker_finish(WalWalker *walker, WalWalkResult *ret_result)
-{
-	bool open = walker->state == WALK_RECORD || walker->state == WALK_FOREIGN;
-
-	if (open && walker->offset == walker->first.segment_size)
-	{
-		walker->result.continues = true;
-		walker->valid_end = walker->first.segment_size;
-		if (walker->state == WALK_RECORD && walker->have < RECORD_HEADER_SIZE)
-			walker->body.event =
-				(WalEvent){.kind = WAL_EVENT_OTHER, .lsn = lsn_at(walker, walker->record), .time = TIME_NONE};
-		if (walker->state == WALK_RECORD)
-			count_record(walker, InvalidXLogRecPtr);
-	}
-	walker->result.wal_end = lsn_at(walker, walker->valid_end);
-	*ret_result = walker->result;
 }
 
 void

@@ -24,10 +24,20 @@
 	"\"first_time\":\"2026-11-20T12:00:00.000001Z\",\"last_time\":\"2026-11-20T12:00:00Z\","               \
 	"\"min_time\":\"2026-11-20T12:00:00Z\",\"max_time\":\"2026-11-20T12:00:01Z\",\"min_xid\":4294967290,"  \
 	"\"max_xid\":5,\"checkpoints\":1,\"parameter_change\":false,\"timeline_switch\":true"
+#define CONTINUING                                                                                         \
+	",\"records\":1,\"first_record\":\"3/9000028\",\"last_record\":\"3/9000028\",\"continues\":true,"      \
+	"\"switched\":false,\"wal_end\":\"3/A000000\",\"commits\":0,\"aborts\":0,\"min_xid\":5,\"max_xid\":9," \
+	"\"xid_epoch\":4,\"checkpoints\":1,\"parameter_change\":false,\"timeline_switch\":false"
 #define HIGH ",\"time_high\":\"2026-11-20T12:00:02Z\",\"time_high_since\":\"3/6000000\""
 #define POINTS                                                                                              \
 	",\"restore_point_count\":2,\"restore_points\":[{\"name\":\"before \\\"it\\\"\",\"lsn\":\"3/9000100\"," \
 	"\"time\":\"2026-11-20T12:00:00Z\"},{\"name\":\"\",\"lsn\":\"3/9000108\",\"time\":null}]"
+
+#define DROPS                                                                                                 \
+	",\"files_created\":7,\"drop_count\":2,\"drops\":[{\"lsn\":\"3/9000040\",\"xid\":731,\"time\":"           \
+	"\"2026-11-20T12:00:00Z\",\"file_count\":5,\"files\":[\"1663/5/16390\",\"1664/0/4294967295\"]},{\"lsn\":" \
+	"\"3/9000080\",\"xid\":0,\"database\":16384}]"
+#define EDGES ",\"head_length\":300,\"head\":\"00ff10\",\"tail\":\"1200\""
 
 static void
 assert_parses(const char *text, WalIndex *ret_index)
@@ -41,8 +51,9 @@ assert_parses(const char *text, WalIndex *ret_index)
 static void
 test_what_was_printed_reads_back_the_same(void **state)
 {
-	static const char *const table[] = {IDENTITY "}\n", IDENTITY WALK "}\n", IDENTITY WALK HIGH "}\n",
-	                                    IDENTITY WALK HIGH POINTS "}\n"};
+	static const char *const table[] = {
+		IDENTITY WALK DROPS "}\n", IDENTITY CONTINUING EDGES "}\n", IDENTITY "}\n",
+		IDENTITY WALK "}\n",       IDENTITY WALK HIGH "}\n",        IDENTITY WALK HIGH POINTS "}\n"};
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(table); i++)
@@ -82,6 +93,30 @@ test_every_member_is_read(void **state)
 }
 
 static void
+test_drops_and_edges_are_read(void **state)
+{
+	WalIndex index;
+
+	(void) state;
+	assert_parses(IDENTITY CONTINUING DROPS EDGES "}", &index);
+	assert_int_equal(index.n_files_created, 7);
+	assert_int_equal(index.n_drops, 2);
+	assert_int_equal(index.drops[0].n_files, 5);
+	assert_int_equal(index.drops[0].time, NOON);
+	assert_memory_equal(&index.drops[0].files[0], (&(WalRelation){1663, 5, 16390}), sizeof(WalRelation));
+	assert_int_equal(index.drops[0].files[1].number, 4294967295);
+	assert_int_equal(index.drops[0].files[2].number, 0);
+	assert_int_equal(index.drops[1].database, 16384);
+	assert_int_equal(index.drops[1].time, TIME_NONE);
+	assert_int_equal(index.walk.head.length, 300);
+	assert_int_equal(index.walk.head.size, 3);
+	assert_int_equal(index.walk.head.bytes[1], 0xFF);
+	assert_int_equal(index.walk.tail.size, 2);
+	assert_int_equal(index.walk.tail.length, 2);
+	assert_int_equal(wal_index_full_xid(&index, 9), UINT64_C(0x400000009));
+}
+
+static void
 test_members_of_later_versions_are_passed_over(void **state)
 {
 	WalIndex index;
@@ -96,7 +131,7 @@ test_members_of_later_versions_are_passed_over(void **state)
 static void
 replace(Buf *text, const char *from, const char *to)
 {
-	static const char whole[] = IDENTITY WALK HIGH POINTS "}";
+	static const char whole[] = IDENTITY WALK HIGH ",\"xid_epoch\":4" POINTS DROPS EDGES "}";
 	const char *at = strstr(whole, from);
 
 	assert_non_null(at);
@@ -145,6 +180,26 @@ test_a_wrong_member_is_named(void **state)
 		{"12:00:00.000001Z", "12:00:02Z", "\"first_time\""},
 		{"2026-11-20T12:00:01Z", "2026-11-20 12:00:01", "\"max_time\""},
 		{"\"max_xid\":5", "\"max_xid\":4294967296", "\"max_xid\""},
+		{"\"xid_epoch\":4", "\"xid_epoch\":4294967296", "\"xid_epoch\""},
+		{"\"drop_count\":2", "\"drop_count\":3", "\"drop_count\""},
+		{"\"drops\":[", "\"drops\":[[],", "\"drops\""},
+		{"\"3/9000040\"", "\"3/8000040\"", "\"lsn\""},
+		{"\"file_count\":5", "\"file_count\":1", "\"files\""},
+		{"\"file_count\":5", "\"file_count\":0", "\"files\""},
+		{"\"1663/5/16390\"", "16390", "\"files\""},
+		{"1663/5/16390", "1663/5", "\"files\""},
+		{"1663/5/16390", "1663/5/16390/1", "\"files\""},
+		{"1663/5/16390", "1663//16390", "\"files\""},
+		{"1663/5/16390", "1663/5/0", "\"files\""},
+		{"4294967295\"]", "4294967296\"]", "\"files\""},
+		{"4294967295\"]", "42949672950\"]", "\"files\""},
+		{"\"database\":16384", "\"database\":0", "\"database\""},
+		{"\"head_length\":300", "\"head_length\":2", "\"head_length\""},
+		{"\"head_length\":300", "\"other\":300", "\"head_length\""},
+		{"00ff10", "00ff1", "\"head\""},
+		{"00ff10", "", "\"head\""},
+		{"00ff10", "00fg10", "\"head\""},
+		{"\"tail\":\"1200\"", "\"tail\":\"1200\"", "\"tail\""}, /* where no record continues */
 		{"12:00:02Z", "12:00:00Z", "\"time_high\""},
 		{"\"2026-11-20T12:00:02Z\"", "null", "\"time_high\""},
 		{"\"time_high\":", "\"other\":", "\"time_high\""},
@@ -220,29 +275,152 @@ test_events_are_counted_in(void **state)
 	assert_true(index.parameter_change && index.timeline_switch);
 }
 
-/* The largest that can be: the longest names, each byte escaped. */
 static void
-test_the_largest_index_fits_beside_its_tar_header(void **state)
+add_dropped(WalIndex *index, XLogRecPtr lsn, uint64_t number)
+{
+	wal_index_add_event(index, &(WalEvent){.kind = WAL_EVENT_DROPPED_FILE,
+	                                       .lsn = lsn,
+	                                       .time = TIME_NONE,
+	                                       .relation = {1663, 5, number}});
+}
+
+static void
+test_drops_are_listed_with_their_files(void **state)
+{
+	WalIndex index;
+	WalEvent commit = {.kind = WAL_EVENT_COMMIT, .lsn = 200, .xid = 7, .time = NOON, .dropped_files = 6};
+
+	(void) state;
+	wal_index_init(&index);
+	add_dropped(&index, 100, 1); /* its commit is damaged: nothing follows */
+	for (uint64_t i = 0; i < 6; i++)
+		add_dropped(&index, 200, 10 + i);
+	wal_index_add_event(&index, &commit);
+	add(&index, WAL_EVENT_COMMIT, 8, NOON);
+	wal_index_add_event(&index, &(WalEvent){.kind = WAL_EVENT_DATABASE_DROPPED,
+	                                        .lsn = 300,
+	                                        .xid = 9,
+	                                        .time = TIME_NONE,
+	                                        .relation.database = 16384});
+	commit.lsn = 400; /* its files lie in the next segment, the number is here */
+	wal_index_add_event(&index, &commit);
+	add(&index, WAL_EVENT_FILE_CREATED, 8, TIME_NONE);
+	add(&index, WAL_EVENT_FILE_CREATED, 8, TIME_NONE);
+
+	assert_int_equal(index.n_files_created, 2);
+	assert_int_equal(index.n_drops, 3);
+	assert_int_equal(index.drops[0].lsn, 200);
+	assert_int_equal(index.drops[0].xid, 7);
+	assert_int_equal(index.drops[0].n_files, 6);
+	assert_int_equal(index.drops[0].files[0].number, 10);
+	assert_int_equal(index.drops[0].files[3].number, 13);
+	assert_int_equal(index.drops[1].database, 16384);
+	assert_int_equal(index.drops[1].xid, 9);
+	assert_int_equal(index.drops[2].n_files, 6);
+	assert_int_equal(index.drops[2].files[0].number, 0);
+}
+
+/* The epoch is that of the highest xid here, not of the checkpoint's next one. */
+static void
+test_the_epoch_is_told_beside_the_highest_xid(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		uint64_t next;
+		TransactionId max_xid;
+		const char *printed;
+	} table[] = {
+		{"no checkpoint", 0, 731, NULL},
+		{"the first epoch", 740, 731, "\"xid_epoch\":0,"},
+		{"just below the wrap", UINT64_C(0x300000010), 0xFFFFFFF0, "\"xid_epoch\":2,"},
+		{"just above it", UINT64_C(0x2FFFFFFF0), 20, "\"xid_epoch\":3,"},
+		{"no transaction", UINT64_C(0x300000010), 0, "\"xid_epoch\":3,"},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		WalIndex index;
+		WalEvent checkpoint = {
+			.kind = WAL_EVENT_CHECKPOINT, .time = TIME_NONE, .next_full_xid = table[i].next};
+		AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
+
+		print_message("%s\n", table[i].name);
+		wal_index_init(&index);
+		index.walked = true;
+		add(&index, WAL_EVENT_COMMIT, table[i].max_xid, NOON);
+		wal_index_add_event(&index, &checkpoint);
+		wal_index_print(&index, &text);
+		if (table[i].printed == NULL)
+			assert_null(strstr(text.data, "xid_epoch"));
+		else
+			assert_non_null(strstr(text.data, table[i].printed));
+	}
+}
+
+static void
+fill_lists(WalIndex *index)
+{
+	for (unsigned i = 0; i < 20; i++)
+	{
+		WalEvent point = {.kind = WAL_EVENT_RESTORE_POINT, .lsn = index->end_lsn - 1, .time = NOON + 1};
+		WalEvent commit = {.kind = WAL_EVENT_COMMIT,
+		                   .lsn = index->end_lsn - 1000 + i,
+		                   .xid = 4000000000 + i,
+		                   .time = NOON + 1,
+		                   .dropped_files = 1000000};
+
+		memset(point.restore_point, '"', sizeof point.restore_point - 1);
+		wal_index_add_event(index, &point);
+		for (int file = 0; file < 9; file++)
+			wal_index_add_event(index, &(WalEvent){.kind = WAL_EVENT_DROPPED_FILE,
+			                                       .lsn = commit.lsn,
+			                                       .relation = {UINT32_MAX, UINT32_MAX, UINT32_MAX}});
+		wal_index_add_event(index, &commit);
+	}
+}
+
+/* Full lists, long names, each byte of them escaped, long edges. */
+static void
+test_the_largest_index_keeps_its_bound(void **state)
 {
 	WalIndex index;
 	AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
 
 	(void) state;
-	assert_parses(IDENTITY WALK "}", &index);
+	assert_parses(IDENTITY CONTINUING HIGH EDGES "}", &index);
 	memset(index.member, 'm', sizeof index.member - 1);
 	memset(index.codec, 'c', sizeof index.codec - 1);
+	fill_lists(&index);
 	index.walk.records = index.commits = index.aborts = index.checkpoints = UINT32_MAX;
-	for (int i = 0; i < 20; i++)
-	{
-		WalEvent event = {.kind = WAL_EVENT_RESTORE_POINT, .lsn = index.end_lsn - 1, .time = NOON + 1};
-
-		memset(event.restore_point, '"', sizeof event.restore_point - 1);
-		wal_index_add_event(&index, &event);
-	}
+	index.walk.head.length = UINT32_MAX;
+	index.walk.head.size = index.walk.tail.size = WAL_EDGE_MAX;
+	index.n_files_created = UINT32_MAX;
+	index.known_full_xid = UINT64_MAX;
 	wal_index_print(&index, &text);
 	assert_false(text.overflowed);
 	assert_int_equal(index.n_restore_points, 20);
 	assert_non_null(strstr(text.data, "\"restore_point_count\":20"));
+	assert_non_null(strstr(text.data, "\"drop_count\":20"));
+	print_message("%zu bytes\n", text.size);
+}
+
+/* What one read brings: a segment of a busy server with an image of a page at its start, and a drop. */
+static void
+test_a_usual_index_fits_into_one_read(void **state)
+{
+	const size_t tar_header = 512;
+	const size_t seal = 78;
+	WalIndex index;
+	AUTO_BUF(text, WAL_INDEX_READ_SIZE - tar_header - seal);
+
+	(void) state;
+	assert_parses(IDENTITY WALK HIGH DROPS "}", &index);
+	index.walk.head.length = 8192;
+	index.walk.head.size = WAL_EDGE_MAX;
+	wal_index_print(&index, &text);
+	assert_false(text.overflowed);
 }
 
 static void
@@ -289,7 +467,11 @@ main(void)
 		cmocka_unit_test(test_a_wrong_member_is_named),
 		cmocka_unit_test(test_what_is_no_object_is_refused),
 		cmocka_unit_test(test_events_are_counted_in),
-		cmocka_unit_test(test_the_largest_index_fits_beside_its_tar_header),
+		cmocka_unit_test(test_drops_and_edges_are_read),
+		cmocka_unit_test(test_drops_are_listed_with_their_files),
+		cmocka_unit_test(test_the_epoch_is_told_beside_the_highest_xid),
+		cmocka_unit_test(test_the_largest_index_keeps_its_bound),
+		cmocka_unit_test(test_a_usual_index_fits_into_one_read),
 		cmocka_unit_test(test_names_of_restore_points_become_valid_utf8),
 	};
 

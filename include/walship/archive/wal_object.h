@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "walship/base/error.h"
+#include "walship/base/spool.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
 #include "walship/wal/index.h"
@@ -19,6 +20,7 @@ typedef struct WalArchive
 	uint64_t system_identifier;
 	Compression compression;
 	const char *spool_directory; /* for segments that compress to more than SPOOL_MEMORY_MAX */
+	bool refuse_damaged;         /* segments with a damaged record (wal_check = strict) */
 } WalArchive;
 
 typedef enum PutResult
@@ -28,10 +30,27 @@ typedef enum PutResult
 } PutResult;
 
 /*
- * Checks, compresses and stores the segment or partial at "path" under "name".
- * Other bytes under the same name are ERR_EXISTS and nothing is changed.
- * "ret_index" may be NULL.
+ * The first half of storing the segment or partial at "path" under "name":
+ * checks it, compresses it into the empty "spool" and fills the index, all but
+ * the run of times (walship/archive/time_run.h).
+ *
+ * A segment in which a record fails is read once more, for the fault may be the
+ * reader's: only if it is there again has the index damaged_at.  That is
+ * ERR_CORRUPT with archive->refuse_damaged, and no error else.
  */
+Error *wal_object_encode(const WalArchive *archive, const char *path, const WalName *name, Spool *spool,
+                         WalIndex *ret_index) MUST_CHECK;
+
+/*
+ * The second half: the object, in one write.  Other bytes under the same name
+ * are ERR_EXISTS and nothing is changed.  If the same are there already, "index"
+ * takes on the run of times that is stored, so that the next segment carries it
+ * on.  Sets the index's "member" and "codec".
+ */
+Error *wal_object_store(const WalArchive *archive, const char *path, const WalName *name, const Spool *spool,
+                        WalIndex *index, PutResult *ret_result) MUST_CHECK;
+
+/* Both, as a run of its own.  "ret_index" may be NULL. */
 Error *wal_object_put(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result,
                       WalIndex *ret_index) MUST_CHECK;
 
@@ -60,7 +79,8 @@ Error *wal_object_inspect(const WalArchive *archive, const char *path, const Wal
 
 /*
  * Reads the segment of this name and walks its records; "callback" as in
- * walship/wal/record.h.
+ * walship/wal/record.h.  What matters of a record that goes on in the next
+ * segment is taken from that one's index, if it is stored: one more request.
  */
 Error *wal_object_walk(const WalArchive *archive, const WalName *name, WalEventCallback callback,
                        void *context, WalWalkResult *ret_result) MUST_CHECK;

@@ -27,8 +27,17 @@ Error *file_close(int *fd, const char *path) MUST_CHECK; /* sets *fd to -1 */
 /* Whole file into buf, whose cap bounds it (longer is ERR_CORRUPT).  A missing file is ERR_NOT_FOUND. */
 Error *file_read_all(const char *path, Buf *buf) MUST_CHECK;
 
+/* Asks the kernel to read the file from the disk the next time.  No more than a hint. */
+void file_forget_cached(const char *path);
+
 /* Replaces or makes "path" durably with these contents and exactly this mode. */
 Error *file_replace(const char *path, const void *data, size_t size, mode_t mode) MUST_CHECK;
+
+/*
+ * The same for what can be done without: no process sees it half-written, but after a crash of the machine it may be
+ * the old one, empty or cut, so it must carry a checksum.
+ */
+Error *file_replace_unsynced(const char *path, const void *data, size_t size, mode_t mode) MUST_CHECK;
 
 /*
  * Opens the file that will be renamed into place, empty and with exactly this mode, for writing.  It is locked as

@@ -24,6 +24,7 @@ typedef struct Slice
 /* "directory" is where the temporary file goes, should there be one. */
 Spool *spool_new(const char *directory);
 Error *spool_write(Spool *spool, const void *data, size_t size) MUST_CHECK;
+void spool_clear(Spool *spool); /* empty again */
 uint64_t spool_size(const Spool *spool);
 
 /* The contents as one slice, valid until the next write or spool_free(). */

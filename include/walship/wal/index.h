@@ -17,8 +17,10 @@
 
 #define WAL_INDEX_FORMAT             1
 #define WAL_INDEX_READ_SIZE          4096 /* one ranged GET of this much holds tar header and index, normally */
-#define WAL_INDEX_TEXT_MAX           3584 /* what a tar header leaves of it */
-#define WAL_INDEX_RESTORE_POINTS_MAX 8    /* more are only counted */
+#define WAL_INDEX_TEXT_MAX           10240 /* with all lists full and long pieces of records at both edges */
+#define WAL_INDEX_RESTORE_POINTS_MAX 8     /* more are only counted */
+#define WAL_INDEX_DROPS_MAX          8     /* likewise */
+#define WAL_INDEX_DROP_FILES_MAX     4     /* of one commit; likewise */
 
 typedef struct WalRestorePoint
 {
@@ -26,6 +28,17 @@ typedef struct WalRestorePoint
 	XLogRecPtr lsn;
 	TimeUs time;
 } WalRestorePoint;
+
+/* A commit that dropped files (dropped, truncated or rewritten), or a database that was dropped. */
+typedef struct WalDrop
+{
+	XLogRecPtr lsn;
+	TransactionId xid;
+	TimeUs time;       /* TIME_NONE of a database: its files go before the commit */
+	uint32_t database; /* OID; 0: no database */
+	uint64_t n_files;  /* exact, also when the list is cut; 0 of a database */
+	WalRelation files[WAL_INDEX_DROP_FILES_MAX];
+} WalDrop;
 
 typedef struct WalIndex
 {
@@ -59,7 +72,8 @@ typedef struct WalIndex
 	 * along from segment to segment.  It begins anew where it cannot be, and also
 	 * after a segment that is damaged, whose WAL ends in the middle or in which
 	 * parameters change: only the last segment of a run can be such a one, so that a
-	 * planner need not read the others.
+	 * planner need not read the others.  A commit that starts in one segment of the
+	 * run and says its time in the next (wal_index_join()) counts there.
 	 */
 	TimeUs time_high;
 	XLogRecPtr time_high_since;
@@ -70,6 +84,14 @@ typedef struct WalIndex
 	bool timeline_switch;      /* an end-of-recovery record, or a checkpoint that begins a timeline */
 	uint64_t n_restore_points; /* exact, also when the list is cut */
 	WalRestorePoint restore_points[WAL_INDEX_RESTORE_POINTS_MAX];
+
+	/* A commit that goes on in the next segment is among them only if the number of its files lies here. */
+	uint64_t n_drops; /* exact, also when the list is cut */
+	WalDrop drops[WAL_INDEX_DROPS_MAX];
+	uint64_t n_files_created;
+	uint64_t
+		known_full_xid; /* an xid of these times with its epoch: what wal_index_full_xid() goes by; 0: none */
+	WalDrop open_drop;  /* while events are added: the items of the record that is being read */
 } WalIndex;
 
 /* Empty, with no time known. */
@@ -77,6 +99,16 @@ void wal_index_init(WalIndex *index);
 
 /* A WalEventCallback whose context is the WalIndex: counts the event in. */
 void wal_index_add_event(void *index, const WalEvent *event);
+
+/* With its epoch, when it is of the times of this segment; 0: the epoch is not known. */
+uint64_t wal_index_full_xid(const WalIndex *index, TransactionId xid);
+
+/*
+ * The record that goes on in the next segment, out of "tail" of the one index
+ * and "head" of the next: its items, then its event, to "callback".  False, and
+ * nothing is told, when they do not hold it.
+ */
+bool wal_index_join(const WalIndex *index, const WalIndex *next, WalEventCallback callback, void *context);
 
 void wal_index_print(const WalIndex *index, Buf *into);
 Error *wal_index_parse(const char *text, size_t size, const char *what, WalIndex *ret_index) MUST_CHECK;

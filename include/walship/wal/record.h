@@ -96,6 +96,17 @@ typedef void (*WalEventCallback)(void *context, const WalEvent *event);
 
 typedef struct WalWalker WalWalker;
 
+#define WAL_EDGE_MAX 1024 /* bytes; what matters of a record lies at its beginning */
+
+/* What lies here of a record that crosses an edge of the segment, without page headers. */
+typedef struct WalEdge
+{
+	uint32_t
+		length; /* of the record: what is still to come at the segment's start; of a tail: what lies here */
+	uint32_t size; /* so much of it is kept, from its beginning; 0: nothing */
+	uint8_t bytes[WAL_EDGE_MAX];
+} WalEdge;
+
 /*
  * "wal_end" is where the valid WAL ends, as the server sees it (its EndOfLog).
  * It lies below the segment's end when the WAL stops in the middle, though never
@@ -114,6 +125,10 @@ typedef struct WalWalkResult
 	bool continues; /* the last record, or the one from before this segment, goes on in the next segment */
 	bool switched;  /* ended by XLOG_SWITCH */
 	XLogRecPtr damaged_at; /* InvalidXLogRecPtr: nowhere */
+	WalEdge head; /* of the record continued from before; at most WAL_EDGE_MAX bytes of it are kept */
+	WalEdge
+		tail; /* of the record that goes on in the next segment, if it starts here: kept wholly or not at all,
+	                 which is when it is longer or of no interest */
 } WalWalkResult;
 
 /*
@@ -124,6 +139,27 @@ typedef struct WalWalkResult
  */
 WalWalker *wal_walker_new(const WalPageHeader *header, WalEventCallback callback, void *context);
 void wal_walker_feed(WalWalker *walker, const void *data, size_t size);
+
+/*
+ * Between the last feed and finish: what the next segment keeps of the record
+ * that is open at this one's end.  Its items and event are told then as if they
+ * lay here, and its CRC counts when all of it is there.  A head that belongs to
+ * another record changes nothing.
+ */
+void wal_walker_continue(WalWalker *walker, const WalEdge *head);
+
+/* Would wal_walker_continue() tell anything? */
+bool wal_walker_is_open(const WalWalker *walker);
+
 void wal_walker_finish(WalWalker *walker, WalWalkResult *ret_result); /* once */
 void wal_walker_free(WalWalker *walker);
 AUTO_DEFINE(WalWalker, wal_walker_free);
+
+/*
+ * The same from what two indexes keep, without the segments: the record that
+ * "tail" begins and "head" of the next segment continues.  "next_start" is that
+ * segment's start.  Items, then the event; false, and no event, when the pieces
+ * do not belong together or the tail was not kept.
+ */
+bool wal_edge_join(const WalEdge *tail, const WalEdge *head, int major, XLogRecPtr lsn, XLogRecPtr next_start,
+                   WalEventCallback callback, void *context);

@@ -1,0 +1,48 @@
+/*
+ * Runs of time_high (walship/wal/index.h, docs/format.md): a segment carries on
+ * the run of the one before it, so that a search by time need read only O(log n)
+ * indexes.
+ *
+ * A run is a matter of the WAL, not of the store: to carry it on, the segment
+ * before must have been read, not stored.  So segments can be pushed side by
+ * side, in three steps of which only the second has an order:
+ *
+ *     wal_object_encode()            any order, in parallel: reads and compresses
+ *     time_run_join(), _after()      in the order of the WAL: nanoseconds
+ *     wal_object_store()             any order, in parallel: prints the index, sends
+ *
+ * A segment whose predecessor is not known (the first of a timeline, a lost
+ * note, one that could not be read) begins a new run: just slower to search.
+ */
+#pragma once
+
+#include "walship/archive/wal_object.h"
+
+/* What a segment leaves to the one that comes after it. */
+typedef struct TimeRun
+{
+	TimeLineID timeline;
+	uint32_t segment_size;
+	XLogRecPtr
+		end; /* start of the segment that carries it on; InvalidXLogRecPtr: there is no run to carry on */
+	XLogRecPtr since; /* start of the first segment */
+	TimeUs high;      /* TIME_NONE: nothing ended yet */
+	WalEdge tail;     /* a commit whose time lies in the next segment counts there */
+} TimeRun;
+
+/* Sets time_high and time_high_since of a segment that was walked: carries "run" on, if it joins, or begins anew. */
+void time_run_join(const TimeRun *run, WalIndex *index);
+
+/* The run behind a segment whose index is complete; none behind one that a replay cannot pass without a look. */
+TimeRun time_run_after(const WalIndex *index);
+
+/*
+ * The note in state_dir, one for each timeline, bound to store and system, that
+ * hands the run from one process to the next.  What is missing, unreadable or
+ * damaged is no run: never an error.
+ */
+TimeRun time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline);
+
+/* Not durable, for it can be done without.  A run that cannot be carried on removes the note. */
+Error *time_run_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline,
+                     const TimeRun *run) MUST_CHECK;

@@ -1,0 +1,288 @@
+/* Runs of times: when a segment carries one on, and the note between two pushes. */
+#include "walship/archive/time_run.h"
+
+#include "archive_fixture.h"
+#include "walship/base/file.h"
+
+#define SEGMENT BUILDER_SEGMENT_SIZE
+#define NOON    INT64_C(1795176000000000) /* 2026-11-20T12:00:00Z */
+
+static WalIndex
+segment_index(unsigned number, TimeUs max_time)
+{
+	WalIndex index;
+
+	wal_index_init(&index);
+	index.walked = true;
+	index.timeline = 1;
+	index.major = 15;
+	index.segment_size = SEGMENT;
+	index.start_lsn = BUILDER_START + (XLogRecPtr) number * SEGMENT;
+	index.end_lsn = index.start_lsn + SEGMENT;
+	index.walk.wal_end = index.end_lsn;
+	index.max_time = max_time;
+	return index;
+}
+
+static void
+a_run_goes_on_while_segments_join(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		unsigned number;
+		TimeLineID timeline;
+		TimeUs max_time;
+		enum
+		{
+			WHOLE,
+			DAMAGED,
+			ENDS_EARLY,
+			CHANGES_PARAMETERS,
+		} what;
+		unsigned since; /* expected */
+		TimeUs high;
+	} rows[] = {
+		{"the first", 5, 1, NOON, WHOLE, 5, NOON},
+		{"the next, later", 6, 1, NOON + 9, WHOLE, 5, NOON + 9},
+		{"a clock that went back", 7, 1, NOON - 1000, WHOLE, 5, NOON + 9},
+		{"no transaction", 8, 1, TIME_NONE, WHOLE, 5, NOON + 9},
+		{"changed parameters still belong to it", 9, 1, NOON + 10, CHANGES_PARAMETERS, 5, NOON + 10},
+		{"behind them it begins anew", 10, 1, NOON - 5, WHOLE, 10, NOON - 5},
+		{"damaged", 11, 1, NOON, DAMAGED, 10, NOON},
+		{"behind the damage", 12, 1, TIME_NONE, WHOLE, 12, TIME_NONE},
+		{"nothing yet, and then something", 13, 1, NOON, WHOLE, 12, NOON},
+		{"a hole", 15, 1, NOON - 1, WHOLE, 15, NOON - 1},
+		{"WAL that ends early", 16, 1, NOON - 2, ENDS_EARLY, 15, NOON - 1},
+		{"behind its end", 17, 1, NOON - 2, WHOLE, 17, NOON - 2},
+		{"an older segment", 3, 1, NOON + 100, WHOLE, 3, NOON + 100},
+		{"another timeline", 4, 2, NOON, WHOLE, 4, NOON},
+	};
+	TimeRun run = {.high = TIME_NONE};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		WalIndex index = segment_index(rows[i].number, rows[i].max_time);
+
+		print_message("  %s\n", rows[i].name);
+		index.timeline = rows[i].timeline;
+		index.parameter_change = rows[i].what == CHANGES_PARAMETERS;
+		if (rows[i].what == DAMAGED)
+			index.walk.damaged_at = index.start_lsn + 500;
+		if (rows[i].what == ENDS_EARLY)
+			index.walk.wal_end -= 8;
+		time_run_join(&run, &index);
+		assert_int_equal(index.time_high_since, BUILDER_START + (XLogRecPtr) rows[i].since * SEGMENT);
+		assert_int_equal(index.time_high, rows[i].high);
+		run = time_run_after(&index);
+	}
+}
+
+static void
+a_partial_has_no_run(void **state)
+{
+	WalIndex index = segment_index(5, NOON);
+	WalIndex partial = segment_index(6, NOON);
+	TimeRun run = {.high = TIME_NONE};
+
+	(void) state;
+	time_run_join(&run, &index);
+	run = time_run_after(&index);
+	partial.walked = false;
+	time_run_join(&run, &partial);
+	assert_int_equal(partial.time_high_since, InvalidXLogRecPtr);
+	assert_int_equal(time_run_after(&partial).end, InvalidXLogRecPtr);
+}
+
+/* A commit that begins at the end of a segment and says its time in the next. */
+static WalBuilder
+commit_across(int64_t time, size_t before)
+{
+	WalBuilder builder = builder_new(15, 2);
+	uint8_t main[8];
+
+	builder_le(main, (uint64_t) (time - POSTGRES_EPOCH_US), 8);
+	while (builder.at + 600 < SEGMENT - before)
+		(void) builder_filler(&builder, 400);
+	(void) builder_filler(&builder, SEGMENT - before - builder.at);
+	(void) builder_record(&builder, 1, 0x00, 731, main, sizeof main);
+	fill_wal(&builder, builder.size);
+	return builder;
+}
+
+static void
+put_half(Place *place, const WalBuilder *builder, unsigned number, TimeRun *run, WalIndex *ret_index)
+{
+	WalName name = wal_name_of_segment(1, BUILDER_START / SEGMENT + number, SEGMENT);
+	char text[WAL_NAME_SIZE];
+	AUTO_FREE char *path =
+		write_wal(place, wal_name_format(&name, text), builder->bytes + (size_t) number * SEGMENT, SEGMENT);
+	AUTO(Spool) spool = spool_new(place->scratch);
+	PutResult result;
+
+	assert_ok(wal_object_encode(&place->archive, path, &name, spool, ret_index));
+	time_run_join(run, ret_index);
+	assert_ok(wal_object_store(&place->archive, path, &name, spool, ret_index, &result));
+	*run = time_run_after(ret_index);
+}
+
+static void
+a_commit_across_the_border_counts_in_the_next_segment(void **state)
+{
+	Place *place = *state;
+	WalBuilder builder = commit_across(NOON, 16);
+	AUTO_FREE uint8_t *bytes = builder.bytes;
+	TimeRun run = {.high = TIME_NONE};
+	WalIndex first;
+	WalIndex second;
+
+	put_half(place, &builder, 0, &run, &first);
+	assert_int_equal(first.commits, 0); /* not even its kind lies here */
+	assert_int_equal(first.time_high, TIME_NONE);
+	assert_int_equal(run.tail.size, 16);
+	assert_ok(time_run_note(place->scratch, &place->archive, 1, &run));
+	run = time_run_noted(place->scratch, &place->archive, 1);
+	put_half(place, &builder, 1, &run, &second);
+	assert_int_equal(second.max_time, TIME_NONE);
+	assert_int_equal(second.time_high, NOON);
+	assert_int_equal(second.time_high_since, first.start_lsn);
+
+	/* The same again, after the note was lost: it comes back from the store. */
+	run = (TimeRun){.high = TIME_NONE};
+	put_half(place, &builder, 1, &run, &second);
+	assert_int_equal(second.time_high, NOON);
+	assert_int_equal(run.since, first.start_lsn);
+}
+
+/* The details of a segment tell the whole record, too. */
+static void
+find_commit(void *context, const WalEvent *event)
+{
+	if (event->kind == WAL_EVENT_COMMIT)
+		*(WalEvent *) context = *event;
+}
+
+static void
+a_walk_takes_the_rest_of_a_record_from_the_next_index(void **state)
+{
+	Place *place = *state;
+	WalBuilder builder = commit_across(NOON, 32);
+	AUTO_FREE uint8_t *bytes = builder.bytes;
+	WalName name = wal_name_of_segment(1, BUILDER_START / SEGMENT, SEGMENT);
+	TimeRun run = {.high = TIME_NONE};
+	WalWalkResult result;
+	WalEvent commit = {.xid = 0};
+	WalIndex index;
+
+	put_half(place, &builder, 0, &run, &index);
+	assert_ok(wal_object_walk(&place->archive, &name, find_commit, &commit, &result));
+	assert_int_equal(commit.xid, 731);
+	assert_int_equal(commit.time, TIME_NONE);
+	assert_int_equal(commit.end, InvalidXLogRecPtr);
+
+	put_half(place, &builder, 1, &run, &index);
+	assert_ok(wal_object_walk(&place->archive, &name, find_commit, &commit, &result));
+	assert_int_equal(commit.xid, 731);
+	assert_int_equal(commit.time, NOON);
+	assert_int_equal(commit.end, index.walk.first_record);
+	assert_true(result.continues);
+}
+
+static void
+a_note_is_read_back_and_bound(void **state)
+{
+	Place *place = *state;
+	TimeRun run = {.timeline = 1,
+	               .segment_size = SEGMENT,
+	               .end = BUILDER_START + SEGMENT,
+	               .since = BUILDER_START,
+	               .high = NOON,
+	               .tail = {.length = 3, .size = 3, .bytes = {1, 2, 255}}};
+	WalArchive other_system = place->archive;
+	WalArchive other_store = place->archive;
+	AUTO_FREE char *directory = path_join(place->scratch, "other");
+	AUTO_FREE char *missing = path_join(place->scratch, "missing");
+
+	assert_ok(file_store_create(directory));
+	assert_ok(file_store_open(directory, &other_store.store));
+	other_system.system_identifier++;
+	assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).end, InvalidXLogRecPtr);
+	for (int i = 0; i < 2; i++)
+	{
+		TimeRun back;
+
+		assert_ok(time_run_note(place->scratch, &place->archive, 1, &run));
+		back = time_run_noted(place->scratch, &place->archive, 1);
+		assert_memory_equal(&back, &run, sizeof run);
+		run.high = TIME_NONE;
+		run.tail = (WalEdge){0};
+	}
+	assert_int_equal(time_run_noted(place->scratch, &place->archive, 2).end, InvalidXLogRecPtr);
+	assert_int_equal(time_run_noted(place->scratch, &other_system, 1).end, InvalidXLogRecPtr);
+	assert_int_equal(time_run_noted(place->scratch, &other_store, 1).end, InvalidXLogRecPtr);
+	assert_int_equal(time_run_noted(missing, &place->archive, 1).end, InvalidXLogRecPtr);
+	assert_error(time_run_note(missing, &place->archive, 1, &run), ERR_SYSTEM, missing);
+
+	/* No run to carry on: no note. */
+	run.end = InvalidXLogRecPtr;
+	assert_ok(time_run_note(place->scratch, &place->archive, 1, &run));
+	assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).end, InvalidXLogRecPtr);
+	store_free(other_store.store);
+}
+
+static char *
+note_file(const Place *place)
+{
+	AUTO_STRLIST names = {0};
+
+	assert_ok(dir_list(place->scratch, &names));
+	for (size_t i = 0; i < names.count; i++)
+		if (str_starts_with(names.items[i], "times-"))
+			return path_join(place->scratch, names.items[i]);
+	return NULL;
+}
+
+static void
+a_note_that_is_damaged_in_any_way_is_no_run(void **state)
+{
+	Place *place = *state;
+	TimeRun run = {.timeline = 1,
+	               .segment_size = SEGMENT,
+	               .end = BUILDER_START + SEGMENT,
+	               .since = BUILDER_START,
+	               .high = NOON};
+	AUTO_FREE char *path = NULL;
+	AUTO_BUF(text, 4096);
+
+	assert_ok(time_run_note(place->scratch, &place->archive, 1, &run));
+	path = note_file(place);
+	assert_non_null(path);
+	assert_ok(file_read_all(path, &text));
+	for (size_t at = 0; at + 1 < text.size; at++)
+	{
+		write_file(path, text.data, at);
+		assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).end, InvalidXLogRecPtr);
+		text.data[at] ^= 4;
+		write_file(path, text.data, text.size);
+		text.data[at] ^= 4;
+		assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).end, InvalidXLogRecPtr);
+	}
+	write_file(path, text.data, text.size);
+	assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).end, run.end);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_run_goes_on_while_segments_join),
+		cmocka_unit_test(a_partial_has_no_run),
+		PLACE_TEST(a_commit_across_the_border_counts_in_the_next_segment),
+		PLACE_TEST(a_walk_takes_the_rest_of_a_record_from_the_next_index),
+		PLACE_TEST(a_note_is_read_back_and_bound),
+		PLACE_TEST(a_note_that_is_damaged_in_any_way_is_no_run),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,274 @@
+/* Records that cross from one segment into the next: what is kept of them, and what two pieces tell. */
+#include "wal_walks.h"
+
+#include "walship/wal/index.h"
+
+/* The main data of a commit with "files" dropped files, prepared (xid 4711) or not; returns its size. */
+static size_t
+commit_main(uint8_t *main, uint32_t files, bool prepared)
+{
+	size_t at = 12;
+
+	builder_le(main, 42, 8);
+	builder_le(main + 8, (files > 0 ? 0x4 : 0) | (prepared ? 0x10 : 0), 4);
+	if (files > 0)
+	{
+		builder_le(main + at, files, 4);
+		at += 4;
+		for (uint32_t i = 0; i < files; i++, at += 12)
+			builder_le(main + at + 8, 1000 + i, 4);
+	}
+	builder_le(main + at, 4711, 4);
+	return at + (prepared ? 4 : 0);
+}
+
+/* Two segments; the record begins "before" bytes before the second one. */
+static WalBuilder
+crossing(size_t before, uint8_t manager, uint8_t info, const void *main, size_t size)
+{
+	WalBuilder builder = builder_new(15, 2);
+
+	fill_to(&builder, BUILDER_SEGMENT_SIZE - before);
+	(void) builder_record(&builder, manager, info, 731, main, size);
+	fill_until(&builder, 2 * BUILDER_SEGMENT_SIZE);
+	return builder;
+}
+
+/* The first segment, with what the second one keeps of the record. */
+static void
+walk_continued(const WalBuilder *builder, const WalEdge *head, Seen *ret_seen)
+{
+	WalPageHeader header;
+
+	memset(ret_seen, 0, sizeof *ret_seen);
+	assert_null(wal_page_header_parse(builder->bytes, BUILDER_SEGMENT_SIZE, &header));
+
+	AUTO(WalWalker) walker = wal_walker_new(&header, see, ret_seen);
+
+	wal_walker_feed(walker, builder->bytes, BUILDER_SEGMENT_SIZE);
+	wal_walker_continue(walker, head);
+	wal_walker_finish(walker, &ret_seen->result);
+}
+
+static const WalEvent *
+last_event(const Seen *seen)
+{
+	assert_true(seen->n_events > 0);
+	return &seen->events[seen->n_events - 1];
+}
+
+/* Wherever the border lies in it: the walk that is continued and the two indexes tell the whole commit. */
+static void
+test_a_commit_is_told_wherever_the_border_cuts_it(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		uint8_t info;
+		uint32_t files;
+		TransactionId xid;
+	} table[] = {
+		{"plain", 0x00, 0, 731},
+		{"dropped files", 0x80, 5, 731},
+		{"prepared", 0xB0, 2, 4711},
+		{"many files", 0x80, 80, 731},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		uint8_t main[1024];
+		size_t size = commit_main(main, table[i].files, (table[i].info & 0x70) == 0x30);
+		size_t whole = 24 + (size > 255 ? 5 : 2) + size;
+
+		for (size_t before = 8; before<whole; before += whole> 300 ? 56 : 8)
+		{
+			AUTO_BUILDER builder = crossing(before, 1, table[i].info, main, size);
+			AUTO_SEEN first = NEW(Seen);
+			AUTO_SEEN second = NEW(Seen);
+			AUTO_SEEN continued = NEW(Seen);
+			AUTO_SEEN joined = NEW(Seen);
+			XLogRecPtr next_start = BUILDER_START + BUILDER_SEGMENT_SIZE;
+
+			walk_pieces(&builder, 0, 4000, first);
+			walk_pieces(&builder, 1, 4000, second);
+			assert_int_equal(first->result.tail.size, before);
+			assert_int_equal(second->result.head.length, whole - before);
+			assert_int_equal(second->result.head.size, whole - before);
+
+			walk_continued(&builder, &second->result.head, continued);
+			assert_true(wal_edge_join(&first->result.tail, &second->result.head, 15,
+			                          first->result.last_record, next_start, see, joined));
+
+			const WalEvent *event = last_event(joined);
+
+			assert_memory_equal(event, last_event(continued), sizeof *event);
+			assert_int_equal(joined->n_events, table[i].files + 1);
+			assert_int_equal(event->kind, WAL_EVENT_COMMIT);
+			assert_int_equal(event->lsn, next_start - before);
+			assert_int_equal(event->end, second->result.first_record);
+			assert_int_equal(event->time, POSTGRES_EPOCH_US + 42);
+			assert_int_equal(event->xid, table[i].xid);
+			assert_int_equal(event->dropped_files, table[i].files);
+			for (uint32_t file = 0; file < table[i].files; file++)
+			{
+				assert_int_equal(joined->events[file].relation.number, 1000 + file);
+				assert_memory_equal(&joined->events[file], &event[-(int) table[i].files + (int) file],
+				                    sizeof *event);
+			}
+			assert_int_equal(continued->result.damaged_at, InvalidXLogRecPtr);
+			assert_true(continued->result.continues);
+			assert_int_equal(continued->result.records, first->result.records);
+			assert_int_equal(continued->result.wal_end, next_start);
+			assert_memory_equal(&continued->result.tail, &first->result.tail, sizeof(WalEdge));
+		}
+	}
+}
+
+static void
+test_pieces_of_different_records_are_not_joined(void **state)
+{
+	uint8_t main[1024];
+	size_t size = commit_main(main, 5, false);
+	AUTO_BUILDER builder = crossing(40, 1, 0x80, main, size);
+	AUTO_SEEN first = NEW(Seen);
+	AUTO_SEEN second = NEW(Seen);
+	AUTO_SEEN told = NEW(Seen);
+
+	(void) state;
+	walk_pieces(&builder, 0, 4000, first);
+	walk_pieces(&builder, 1, 4000, second);
+
+	WalEdge tail = first->result.tail;
+	WalEdge head = second->result.head;
+
+	head.length += 8;
+	assert_false(wal_edge_join(&tail, &head, 15, 1, 1, see, told));
+	head = second->result.head;
+	head.bytes[head.size - 1] ^= 1;
+	assert_false(wal_edge_join(&tail, &head, 15, 1, 1, see, told));
+	assert_false(wal_edge_join(&tail, &(WalEdge){0}, 15, 1, 1, see, told));
+	assert_false(wal_edge_join(&(WalEdge){0}, &second->result.head, 15, 1, 1, see, told));
+	tail.size = tail.length = 8;
+	head.size = 8;
+	head.length = 24 + 2 + (uint32_t) size - 8;
+	assert_false(wal_edge_join(&tail, &head, 15, 1, 1, see, told)); /* not even a header */
+	assert_int_equal(told->n_events, 0);
+
+	/* Continued with a head of another length: as if there were none. */
+	head = second->result.head;
+	head.length += 8;
+	walk_continued(&builder, &head, told);
+	assert_memory_equal(told, first, sizeof *told);
+
+	/* A CRC that fails beyond the border is damage of the record. */
+	head = second->result.head;
+	head.bytes[head.size - 1] ^= 1;
+	walk_continued(&builder, &head, told);
+	assert_int_equal(told->result.damaged_at, first->result.last_record);
+	assert_int_equal(told->result.records, first->result.records - 1);
+}
+
+static void
+test_long_records_keep_what_matters(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		uint8_t manager;
+		size_t size;   /* of the main data */
+		size_t before; /* the border */
+		size_t tail;
+		size_t head;
+	} table[] = {
+		{"a commit, most of it behind", 1, 8000, 80, 80, WAL_EDGE_MAX},
+		{"a commit, most of it before", 1, 1500, 1400, 0, 24 + 5 + 1500 - 1400},
+		{"a commit, just short enough", 1, 1500, WAL_EDGE_MAX, WAL_EDGE_MAX, 24 + 5 + 1500 - WAL_EDGE_MAX},
+		{"of no interest", 10, 8000, 80, 0, WAL_EDGE_MAX},
+		{"of no interest, but who knows", 10, 8000, 16, 16, WAL_EDGE_MAX},
+		{"longer than a segment", 1, BUILDER_SEGMENT_SIZE + 50000, 80, 80, WAL_EDGE_MAX},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		AUTO_FREE uint8_t *main = mem_zalloc(table[i].size + 1024);
+		AUTO_SEEN first = NULL;
+		AUTO_SEEN second = NULL;
+
+		(void) commit_main(main, 60, false);
+		AUTO_BUILDER builder = crossing(table[i].before, table[i].manager, 0x80, main, table[i].size);
+
+		print_message("%s\n", table[i].name);
+		first = walk(&builder, 0);
+		second = walk(&builder, 1);
+		assert_int_equal(first->result.tail.size, table[i].tail);
+		assert_int_equal(second->result.head.size, table[i].head);
+		assert_int_equal(second->result.head.length, 24 + 5 + table[i].size - table[i].before);
+		assert_true(first->result.continues);
+	}
+}
+
+/* A record that is cut off in the middle: the next segment's page says that it was given up. */
+static void
+test_a_record_that_was_given_up_has_no_head(void **state)
+{
+	AUTO_BUILDER builder = builder_new(15, 2);
+	uint8_t main[64] = {0};
+
+	(void) state;
+	fill_to(&builder, BUILDER_SEGMENT_SIZE - 40);
+	(void) builder_record(&builder, 1, 0x00, 731, main, sizeof main);
+	builder.at = BUILDER_SEGMENT_SIZE;
+	builder.page_flags = XLP_FIRST_IS_OVERWRITE_CONTRECORD;
+	builder_page(&builder, 0);
+	(void) builder_filler(&builder, 100);
+	AUTO_SEEN second = walk(&builder, 1);
+
+	assert_int_equal(second->result.head.length, 0);
+	assert_int_equal(second->result.head.size, 0);
+}
+
+/* Of the kind, in two indexes. */
+static void
+test_indexes_of_segments_that_do_not_meet_are_not_joined(void **state)
+{
+	uint8_t main[64];
+	size_t size = commit_main(main, 0, false);
+	AUTO_BUILDER builder = crossing(32, 1, 0x00, main, size);
+	AUTO_SEEN first = walk(&builder, 0);
+	AUTO_SEEN second = walk(&builder, 1);
+	AUTO_SEEN told = NEW(Seen);
+	WalIndex a;
+	WalIndex b;
+
+	(void) state;
+	wal_index_init(&a);
+	wal_index_init(&b);
+	a.major = b.major = 15;
+	a.end_lsn = b.start_lsn = BUILDER_START + BUILDER_SEGMENT_SIZE;
+	a.walk = first->result;
+	b.walk = second->result;
+	assert_false(wal_index_join(&a, &b, see, told));
+	a.walked = b.walked = true;
+	b.start_lsn++;
+	assert_false(wal_index_join(&a, &b, see, told));
+	b.start_lsn--;
+	assert_true(wal_index_join(&a, &b, see, told));
+	assert_int_equal(last_event(told)->lsn, a.walk.last_record);
+	assert_int_equal(last_event(told)->xid, 731);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_commit_is_told_wherever_the_border_cuts_it),
+		cmocka_unit_test(test_pieces_of_different_records_are_not_joined),
+		cmocka_unit_test(test_long_records_keep_what_matters),
+		cmocka_unit_test(test_a_record_that_was_given_up_has_no_head),
+		cmocka_unit_test(test_indexes_of_segments_that_do_not_meet_are_not_joined),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
