@@ -58,7 +58,8 @@ read_listing(const Settings *settings, Listing *listing)
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	TRY(catalog_read(store, system, &listing->catalog));
-	TRY(planning_windows(store, listing->catalog, &listing->windows));
+	TRY(planning_windows(store, (int) settings_integer(settings, SETTING_jobs), listing->catalog,
+	                     &listing->windows));
 	return measure_leftovers(store, listing);
 }
 
@@ -85,7 +86,7 @@ const Command command_list = {
 	.arguments = "",
 	.description =
 		"Prints every complete backup, every timeline with its WAL, the windows within which any time can be\n"
-		"recovered, and gaps. Times are UTC. A window ends at the end of the WAL; the last commit in it is the\n"
+		"recovered, and gaps. Times are UTC. A window ends at the end of the WAL; the latest commit in it is the\n"
 		"latest time worth naming. Leftovers of unfinished backups and damaged records are listed at the end.",
 	.options = options,
 	.n_options = lengthof(options),

@@ -6,6 +6,7 @@
 
 #include "walship/archive/catalog.h"
 #include "walship/base/buf.h"
+#include "walship/plan/recover.h"
 #include "walship/plan/windows.h"
 
 /* Of a backup that was never completed. */
@@ -31,4 +32,5 @@ void listing_print_json(const Listing *listing, Buf *into);
 uint64_t listing_backup_size(const BackupRecord *backup);
 uint64_t listing_raw_size(const BackupRecord *backup); /* of its tar files */
 uint64_t listing_wal_size(const CatalogTimeline *timeline);
+uint64_t listing_replay_size(const RecoveryWindow *window); /* from its newest backup to its end */
 uint64_t listing_segments(const CatalogTimeline *timeline);

@@ -61,6 +61,9 @@ add_windows(const TimelineWindows *windows, uint32_t segment_size, Json *object)
 		json_add_time(item, "from_time", window->from_time);
 		json_add_lsn(item, "to_lsn", window->to_lsn);
 		json_add_time(item, "to_time", window->to_time);
+		json_add_string(item, "newest_backup", window->newest->id);
+		json_add_int(item, "replay_size", (int64_t) listing_replay_size(window));
+		json_add_int(item, "replay_estimate_ms", replay_estimate_ms(listing_replay_size(window)));
 	}
 	for (size_t i = 0; i < windows->n_gaps; i++)
 	{

@@ -7,9 +7,12 @@
 #include "walship/plan/windows.h"
 #include "walship/store/store.h"
 
-/* As plan_recover(); errors of the store come as they are.  "catalog" must outlive the plan. */
-Error *planning_run(Store *store, const Catalog *catalog, const RecoveryRequest *request,
+/*
+ * As plan_recover(); errors of the store come as they are.  "jobs": requests at a
+ * time.  "catalog" must outlive the plan.
+ */
+Error *planning_run(Store *store, int jobs, const Catalog *catalog, const RecoveryRequest *request,
                     RecoveryPlan **ret_plan) MUST_CHECK;
 
 /* As plan_windows(), complete.  Release the list. */
-Error *planning_windows(Store *store, const Catalog *catalog, WindowList *ret_list) MUST_CHECK;
+Error *planning_windows(Store *store, int jobs, const Catalog *catalog, WindowList *ret_list) MUST_CHECK;

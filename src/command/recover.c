@@ -65,7 +65,9 @@ read_store(Recover *recover)
 static Error *
 make_plan(Recover *recover)
 {
-	Error *error = planning_run(recover->store, recover->catalog, &recover->options.request, &recover->plan);
+	int jobs = (int) settings_integer(recover->settings, SETTING_jobs);
+	Error *error =
+		planning_run(recover->store, jobs, recover->catalog, &recover->options.request, &recover->plan);
 
 	if (error_is(error, ERR_NOT_FOUND))
 		invocation_set_status(recover->invocation, STATUS_NOT_REACHABLE);

@@ -18,6 +18,8 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"latest", OPTION_FLAG, NULL, "up to the end of the WAL in the store; say --copy or --rejoin, too"},
 	{"from-backup-only", OPTION_FLAG, NULL, "up to the end of the backup, without the archive"},
 	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
+	{"stop-by", OPTION_VALUE, "WHAT",
+     "with --target-time, what the server is told: lsn, of the last commit that counts (default), or time"},
 	{"timeline", OPTION_VALUE, "N", "along this timeline (default: the only one that holds the target)"},
 	{"backup", OPTION_VALUE, "ID", "from this backup (default: the newest that ended before the target)"},
 	{"copy", OPTION_FLAG, NULL, "a copy to look at: does not archive, pauses at the target (default)"},
@@ -192,6 +194,22 @@ parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *r
 }
 
 static Error *
+parse_stop_by(const Invocation *invocation, RecoveryRequest *request)
+{
+	const char *text = invocation_value(invocation, "stop-by");
+
+	if (text == NULL)
+		return NULL;
+	if (request->target.kind != TARGET_TIME)
+		return error_new(ERR_USAGE, "\"--stop-by\" goes with \"--target-time\"");
+	if (strcmp(text, "time") == 0)
+		request->stop_by = STOP_BY_TIME;
+	else if (strcmp(text, "lsn") != 0)
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is nothing to stop by", text), "It is lsn or time.");
+	return NULL;
+}
+
+static Error *
 parse_timeline(const Invocation *invocation, RecoveryRequest *request)
 {
 	const char *text = invocation_value(invocation, "timeline");
@@ -319,9 +337,12 @@ parse_everything(const Invocation *invocation, RecoverOptions *options)
 	TRY(parse_purpose(invocation, &options->request, &purpose_said));
 	TRY(parse_action(invocation, &options->request));
 	TRY(parse_target(invocation, purpose_said, &options->request));
+	TRY(parse_stop_by(invocation, &options->request));
 	TRY(parse_timeline(invocation, &options->request));
 	TRY(parse_standby(invocation, options));
-	return parse_place(invocation, options);
+	TRY(parse_place(invocation, options));
+	options->request.every_index = !options->plan_only;
+	return NULL;
 }
 
 Error *

@@ -30,6 +30,6 @@ typedef struct RecoverOptions
 Error *recover_options_parse(const Invocation *invocation, RecoverOptions *ret_options) MUST_CHECK;
 void recover_options_release(RecoverOptions *options);
 
-#define N_RECOVER_OPTIONS 23
+#define N_RECOVER_OPTIONS 24
 
 extern const CommandOption recover_command_options[N_RECOVER_OPTIONS];

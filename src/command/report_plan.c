@@ -34,7 +34,7 @@ line(Buf *into, const char *heading, const char *format, ...)
 {
 	va_list arguments;
 
-	buf_printf(into, "  %-10s ", heading);
+	buf_printf(into, "  %-14s ", heading);
 	va_start(arguments, format);
 	buf_vprintf(into, format, arguments);
 	va_end(arguments);
@@ -56,13 +56,14 @@ both_times(const PlanReport *report, TimeUs time, Buf *into)
 		buf_printf(into, "%s (%s)", local, utc);
 }
 
+/* "xid 93408, 2026-11-20 14:01:58.110+02 (2026-11-20 12:01:58.110+00), LSN 3/9A0011C0" */
 static void
 place_text(const PlanReport *report, const WalPlace *place, Buf *into)
 {
 	char lsn[LSN_TEXT_SIZE];
 
 	if (place->xid != 0)
-		buf_printf(into, "transaction %" PRIu32 ", ", place->xid);
+		buf_printf(into, "xid %" PRIu32 "%s, ", place->xid, place->aborted ? " (rolled back)" : "");
 	if (place->time != TIME_NONE)
 		both_times(report, place->time, into);
 	if (place->lsn != InvalidXLogRecPtr)
@@ -90,24 +91,26 @@ print_target(const PlanReport *report, Buf *into)
 	     asked->inclusive || asked->kind > TARGET_XID ? "" : ", exclusive");
 }
 
+/* What is in and what is not, which is what the reader wants to know. */
 static void
-print_stop(const PlanReport *report, Buf *into)
+print_transactions(const PlanReport *report, Buf *into)
 {
 	const RecoveryPlan *plan = report->plan;
-	bool before =
-		plan->asked.kind == TARGET_TIME || (!plan->target.inclusive && plan->target.kind <= TARGET_XID);
-	AUTO_BUF(stop, 1024);
 	AUTO_BUF(last, 1024);
+	AUTO_BUF(next, 1024);
 	char lsn[LSN_TEXT_SIZE];
 
-	place_text(report, &plan->stop, &stop);
 	place_text(report, &plan->last, &last);
+	place_text(report, &plan->next, &next);
+	if (last.size > 0)
+		line(into, "last included", "%s", last.data);
+	if (next.size > 0)
+		line(into, "first excluded", "%s", next.data);
 	if (plan->target.kind == TARGET_LATEST)
 		line(into, "goes to", "the end of the WAL in the store, LSN %s", lsn_format(plan->end_lsn, lsn));
-	else if (stop.size > 0)
-		line(into, "stops", "%s %s", before ? "before" : "after", stop.data);
-	if (last.size > 0)
-		line(into, "last", "commit or abort included: %s", last.data);
+	else if (plan->target.kind == TARGET_LSN)
+		line(into, "stops", "%s LSN %s", plan->target.inclusive ? "after the record at" : "before",
+		     lsn_format(plan->target.lsn, lsn));
 }
 
 static void
@@ -148,6 +151,20 @@ print_wal(const PlanReport *report, Buf *into)
 		line(into, "", "%s%s%s", first, range->first == range->last ? "" : " to ",
 		     range->first == range->last ? "" : last);
 	}
+}
+
+static void
+print_replay(const RecoveryPlan *plan, Buf *into)
+{
+	uint64_t bytes = plan->segment_count * plan->segment_size;
+	char size[SIZE_TEXT_SIZE];
+	char rate[SIZE_TEXT_SIZE];
+	char time[SIZE_TEXT_SIZE];
+
+	if (bytes > 0)
+		line(into, "replay", "about %s: %s of WAL at an assumed %s/s",
+		     duration_format(replay_estimate_ms(bytes), time), size_format(bytes, size),
+		     size_format(REPLAY_BYTES_PER_SECOND, rate));
 }
 
 static void
@@ -197,9 +214,10 @@ report_plan_text(const PlanReport *report, Buf *into)
 
 	buf_puts(into, "Recovery plan\n");
 	print_target(report, into);
-	print_stop(report, into);
+	print_transactions(report, into);
 	print_backup(report, into);
 	print_wal(report, into);
+	print_replay(plan, into);
 	print_spaces(report, into);
 	line(into, "purpose", "%s", purpose_texts[plan->purpose]);
 	if (plan->purpose != PURPOSE_STANDBY)
@@ -215,8 +233,10 @@ add_place(Json *object, const char *name, const WalPlace *place)
 
 	json_add_lsn(item, "lsn", place->lsn);
 	json_add_time(item, "time", place->time);
-	if (place->xid != 0)
-		json_add_int(item, "xid", place->xid);
+	if (place->xid == 0)
+		return;
+	json_add_int(item, "xid", place->xid);
+	json_add_bool(item, "aborted", place->aborted);
 }
 
 static void
@@ -262,6 +282,8 @@ add_wal(Json *object, const RecoveryPlan *plan)
 
 	json_add_int(wal, "segments", (int64_t) plan->segment_count);
 	json_add_int(wal, "stored_size", (int64_t) plan->stored_wal_size);
+	json_add_int(wal, "raw_size", (int64_t) (plan->segment_count * plan->segment_size));
+	json_add_int(wal, "replay_estimate_ms", replay_estimate_ms(plan->segment_count * plan->segment_size));
 	json_add_string(wal, "plan_end", plan->plan_end[0] == '\0' ? NULL : plan->plan_end);
 	for (size_t i = 0; i < plan->n_segments; i++)
 	{
@@ -313,6 +335,7 @@ report_plan_json(const PlanReport *report, Json *object)
 	json_add_int(object, "timeline", plan->timeline);
 	add_place(object, "stop", &plan->stop);
 	add_place(object, "last_included", &plan->last);
+	add_place(object, "first_excluded", &plan->next);
 	json_add_lsn(object, "end_lsn", plan->end_lsn);
 	add_backup(object, plan);
 	add_wal(object, plan);

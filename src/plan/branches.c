@@ -122,8 +122,9 @@ includes_from(const Planner *planner, const Outcome *outcome, XLogRecPtr lsn)
 		return ANSWER_YES;
 	for (XLogSegNo segno = first; segno <= place->segno; segno++)
 	{
-		const SegmentFacts *segment =
-			path_piece(path, segno) == NULL ? NULL : planner_segment(planner, path, segno);
+		const SegmentFacts *segment = path_piece(path, segno) == NULL
+		                                  ? NULL
+		                                  : planner_segment_above(planner, path, segno, place->segno);
 		const SegmentDetail *detail;
 
 		if (segment == NULL)

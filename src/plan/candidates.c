@@ -227,7 +227,7 @@ try_range(const Planner *planner, const BackupRecord *backup, const Location *lo
 	XLogSegNo first = lsn_segment(backup->start_lsn, planner->catalog->segment_size);
 	XLogSegNo last = last_needed(planner, path, backup, location);
 	bool from_store = planner->request->target.kind != TARGET_BACKUP_ONLY;
-	Location met = {.place = {.time = TIME_NONE}, .last = {.time = TIME_NONE}};
+	Location met = {.place = {.time = TIME_NONE}};
 
 	if (from_store && !is_covered(planner, path, backup, last, &met.hole))
 	{
@@ -252,9 +252,7 @@ candidates_choose(const Planner *planner, const Path *path, const Location *loca
 {
 	AUTO_FREE const BackupRecord **sorted = candidates_sorted(planner->catalog);
 	const RecoveryTarget *target = &planner->request->target;
-	Outcome outcome = {.kind = OUTCOME_NO_BACKUP,
-	                   .path = path,
-	                   .location = {.place = {.time = TIME_NONE}, .last = {.time = TIME_NONE}}};
+	Outcome outcome = {.kind = OUTCOME_NO_BACKUP, .path = path, .location = {.place = {.time = TIME_NONE}}};
 
 	for (size_t i = 0; i < planner->catalog->n_backups; i++)
 	{

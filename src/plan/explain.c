@@ -179,7 +179,8 @@ append_hole(const Planner *planner, const Hole *hole, Buf *into)
 	char first[WAL_NAME_SIZE];
 	char last[WAL_NAME_SIZE];
 
-	buf_printf(into, "WAL segment %s", wal_segment_name(hole->timeline, hole->first, size, first));
+	buf_printf(into, "WAL segment%s %s", hole->last > hole->first ? "s" : "",
+	           wal_segment_name(hole->timeline, hole->first, size, first));
 	if (hole->last > hole->first)
 		buf_printf(into, " to %s", wal_segment_name(hole->timeline, hole->last, size, last));
 	buf_puts(into, hole->damaged ? " is damaged" : hole->last > hole->first ? " are missing" : " is missing");

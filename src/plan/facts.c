@@ -15,7 +15,7 @@ position_of(const WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
 	while (low < high)
 	{
 		size_t middle = low + (high - low) / 2;
-		const SegmentFacts *segment = &facts->segments[middle];
+		const SegmentFacts *segment = facts->segments[middle];
 
 		if (segment->timeline < timeline || (segment->timeline == timeline && segment->segno < segno))
 			low = middle + 1;
@@ -33,7 +33,7 @@ find(const WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
 	if (position == facts->n_segments)
 		return NULL;
 
-	SegmentFacts *segment = &facts->segments[position];
+	SegmentFacts *segment = facts->segments[position];
 
 	return segment->timeline == timeline && segment->segno == segno ? segment : NULL;
 }
@@ -59,12 +59,31 @@ place_for(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
 	else
 	{
 		GROW(facts->segments, facts->n_segments, facts->capacity);
-		segment = &facts->segments[position];
-		memmove(segment + 1, segment, (facts->n_segments - position) * sizeof(*segment));
+		memmove(&facts->segments[position + 1], &facts->segments[position],
+		        (facts->n_segments - position) * sizeof(facts->segments[0]));
 		facts->n_segments++;
+		segment = facts->segments[position] = NEW(SegmentFacts);
 	}
-	*segment = (SegmentFacts){.timeline = timeline, .segno = segno};
+	*segment = (SegmentFacts){.timeline = timeline,
+	                          .segno = segno,
+	                          .first_time = TIME_NONE,
+	                          .last_time = TIME_NONE,
+	                          .max_time = TIME_NONE,
+	                          .run_first = segno,
+	                          .time_high = TIME_NONE};
 	return segment;
+}
+
+/* A run that does not hold what its last segment holds is none. */
+static void
+set_run(SegmentFacts *segment, const WalIndex *index)
+{
+	bool known = index->time_high_since != InvalidXLogRecPtr && index->time_high_since <= index->start_lsn &&
+	             index->segment_size > 0 && index->time_high >= index->max_time;
+
+	segment->time_high = known ? index->time_high : index->max_time;
+	if (known)
+		segment->run_first = lsn_segment(index->time_high_since, index->segment_size);
 }
 
 void
@@ -78,6 +97,7 @@ wal_facts_add(WalFacts *facts, XLogSegNo segno, const WalIndex *index)
 	segment->first_time = index->first_time;
 	segment->last_time = index->last_time;
 	segment->max_time = index->max_time;
+	set_run(segment, index);
 	segment->min_xid = index->min_xid;
 	segment->max_xid = index->max_xid;
 	segment->first_record = walk->first_record;
@@ -121,8 +141,9 @@ wal_facts_release(WalFacts *facts)
 {
 	for (size_t i = 0; i < facts->n_segments; i++)
 	{
-		free(facts->segments[i].restore_points);
-		segment_detail_free(facts->segments[i].detail);
+		free(facts->segments[i]->restore_points);
+		segment_detail_free(facts->segments[i]->detail);
+		free(facts->segments[i]);
 	}
 	free(facts->segments);
 	*facts = (WalFacts){0};
@@ -167,12 +188,26 @@ is_landmark(WalEventKind kind)
 	return kind == WAL_EVENT_COMMIT || kind == WAL_EVENT_ABORT || kind == WAL_EVENT_RESTORE_POINT;
 }
 
+/* What a commit's record holds is told before the commit itself. */
+static bool
+is_part(WalEventKind kind)
+{
+	return kind == WAL_EVENT_SUBXACT || kind == WAL_EVENT_DROPPED_FILE || kind == WAL_EVENT_DROPPED_STATS;
+}
+
 void
 segment_detail_add(void *context, const WalEvent *event)
 {
 	SegmentDetail *detail = context;
 	bool continues = event->end == InvalidXLogRecPtr;
 
+	if (is_part(event->kind))
+		return;
+	if (event->lsn != detail->last_start)
+	{
+		detail->previous = detail->last_start;
+		detail->last_start = event->lsn;
+	}
 	if (!continues)
 		detail->last_complete = event->lsn;
 	if (event->kind == WAL_EVENT_PARAMETER_CHANGE)
@@ -183,6 +218,7 @@ segment_detail_add(void *context, const WalEvent *event)
 	detail->landmarks[detail->n_landmarks++] = (WalLandmark){
 		.kind = event->kind,
 		.lsn = event->lsn,
+		.previous = detail->previous,
 		.continues = continues,
 		.xid = event->xid,
 		.time = event->time,
@@ -190,6 +226,22 @@ segment_detail_add(void *context, const WalEvent *event)
 	                ? mem_strndup(event->restore_point, sizeof(event->restore_point))
 	                : NULL,
 	};
+}
+
+/* It takes the place of what this segment alone told of it. */
+void
+segment_detail_join(void *context, const WalEvent *event)
+{
+	SegmentDetail *detail = context;
+	WalEvent whole = *event;
+
+	if (is_part(event->kind))
+		return;
+	detail->joined = true;
+	whole.end = InvalidXLogRecPtr;
+	if (detail->n_landmarks > 0 && detail->landmarks[detail->n_landmarks - 1].lsn == event->lsn)
+		free(detail->landmarks[--detail->n_landmarks].name);
+	segment_detail_add(detail, &whole);
 }
 
 void

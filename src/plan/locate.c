@@ -8,143 +8,28 @@
 static Location
 not_found(Found found, XLogSegNo end, Hole hole)
 {
-	return (Location){
-		.found = found, .place = {.time = TIME_NONE}, .last = {.time = TIME_NONE}, .end = end, .hole = hole};
+	return (Location){.found = found, .place = {.time = TIME_NONE}, .end = end, .hole = hole};
 }
 
-static WalPlace
-place_of(const Path *path, XLogSegNo segno, const WalLandmark *landmark)
+WalPlace
+landmark_place(const Path *path, XLogSegNo segno, const WalLandmark *landmark)
 {
 	return (WalPlace){.timeline = timeline_history_at(path->history, landmark->lsn),
 	                  .segno = segno,
 	                  .lsn = landmark->lsn,
 	                  .time = landmark->time,
-	                  .xid = landmark->xid};
+	                  .xid = landmark->xid,
+	                  .aborted = landmark->kind == WAL_EVENT_ABORT};
 }
 
-/* PostgreSQL: recoveryStopsBefore(), "stop at the first record later than". */
-static bool
-stops_at_time(const RecoveryTarget *target, TimeUs time)
+bool
+landmark_ends_transaction(const Path *path, XLogSegNo segno, const WalLandmark *landmark)
 {
-	if (time == TIME_NONE)
+	if (landmark->kind != WAL_EVENT_COMMIT && landmark->kind != WAL_EVENT_ABORT)
 		return false;
-	return target->inclusive ? time > target->time : time >= target->time;
-}
-
-static bool
-is_transaction(const WalLandmark *landmark)
-{
-	return landmark->kind == WAL_EVENT_COMMIT || landmark->kind == WAL_EVENT_ABORT;
-}
-
-/* Can the server read the whole record? */
-static bool
-is_readable(const Path *path, const PathPiece *piece, XLogSegNo segno, const WalLandmark *landmark)
-{
-	if (landmark->lsn >= piece->until)
+	if (landmark->lsn >= path_piece(path, segno)->until)
 		return false;
 	return !landmark->continues || path_piece(path, segno + 1) != NULL;
-}
-
-/* In one segment; location->last is carried along. */
-static bool
-find_time(const Planner *planner, const Path *path, const BackupRecord *backup, XLogSegNo segno,
-          const SegmentDetail *detail, Location *location)
-{
-	const PathPiece *piece = path_piece(path, segno);
-
-	for (size_t i = 0; i < detail->n_landmarks; i++)
-	{
-		const WalLandmark *landmark = &detail->landmarks[i];
-
-		if (!is_transaction(landmark) || landmark->lsn < backup->start_lsn ||
-		    !is_readable(path, piece, segno, landmark))
-			continue;
-		if (stops_at_time(&planner->request->target, landmark->time))
-		{
-			location->found = FOUND_YES;
-			location->place = place_of(path, segno, landmark);
-			location->continues = landmark->continues;
-			return true;
-		}
-		location->last = place_of(path, segno, landmark);
-	}
-	return false;
-}
-
-/*
- * The commit or abort before the stop may lie in a segment of which only the
- * index was read.  False: its records are needed.
- */
-static bool
-pin_last(const Planner *planner, const Path *path, const BackupRecord *backup, Location *location)
-{
-	const SegmentDetail *detail;
-
-	if (location->last.time == TIME_NONE || location->last.lsn != InvalidXLogRecPtr)
-		return true;
-	detail = planner_detail(planner, path, location->last.segno);
-	if (detail == NULL)
-		return false;
-	for (size_t i = detail->n_landmarks; i-- > 0;)
-	{
-		const WalLandmark *landmark = &detail->landmarks[i];
-
-		if (is_transaction(landmark) && landmark->lsn >= backup->start_lsn &&
-		    is_readable(path, path_piece(path, location->last.segno), location->last.segno, landmark))
-		{
-			location->last = place_of(path, location->last.segno, landmark);
-			return true;
-		}
-	}
-
-	/* None of them counts: what the index says of the segment lies before the backup or after a switch. */
-	location->last = (WalPlace){.time = TIME_NONE};
-	return true;
-}
-
-Location
-locate_time(const Planner *planner, const Path *path, const BackupRecord *backup)
-{
-	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
-	Location location = not_found(FOUND_UNKNOWN, start, (Hole){0});
-
-	for (XLogSegNo segno = start;; segno++)
-	{
-		Step step = planner_step(planner, path, backup, segno, &location.hole);
-
-		if (step == STEP_END || step == STEP_HOLE)
-		{
-			location.found = step == STEP_END ? FOUND_NO : FOUND_HOLE;
-			location.end = segno > start ? segno - 1 : segno;
-			return location;
-		}
-		if (step == STEP_BACKUP)
-			continue;
-
-		const SegmentFacts *segment = planner_segment(planner, path, segno);
-
-		if (segment == NULL)
-			return location;
-		if (segment->transactions == 0)
-			continue;
-		if (!stops_at_time(&planner->request->target, segment->max_time))
-		{
-			location.last =
-				(WalPlace){.timeline = segment->timeline, .segno = segno, .time = segment->last_time};
-			continue;
-		}
-
-		const SegmentDetail *detail = planner_detail(planner, path, segno);
-
-		if (detail == NULL)
-			return location;
-		if (!find_time(planner, path, backup, segno, detail, &location))
-			continue;
-		if (!pin_last(planner, path, backup, &location))
-			location.found = FOUND_UNKNOWN;
-		return location;
-	}
 }
 
 /* Where nothing can be read at or after "segno": the end of the path's WAL, or a hole. */
@@ -170,7 +55,6 @@ found_lsn(const Path *path, XLogSegNo segno, XLogRecPtr lsn, bool continues)
 	                            .segno = segno,
 	                            .lsn = lsn,
 	                            .time = TIME_NONE},
-	                  .last = {.time = TIME_NONE},
 	                  .continues = continues};
 }
 
@@ -231,18 +115,15 @@ static bool
 find_xid(const Planner *planner, const Path *path, XLogRecPtr from, XLogSegNo segno,
          const SegmentDetail *detail, Location *location)
 {
-	const PathPiece *piece = path_piece(path, segno);
-
 	for (size_t i = 0; i < detail->n_landmarks; i++)
 	{
 		const WalLandmark *landmark = &detail->landmarks[i];
 
-		if (!is_transaction(landmark) || landmark->xid != planner->request->target.xid ||
-		    landmark->lsn < from || !is_readable(path, piece, segno, landmark))
+		if (!landmark_ends_transaction(path, segno, landmark) ||
+		    landmark->xid != planner->request->target.xid || landmark->lsn < from)
 			continue;
 		*location = (Location){.found = FOUND_YES,
-		                       .place = place_of(path, segno, landmark),
-		                       .last = {.time = TIME_NONE},
+		                       .place = landmark_place(path, segno, landmark),
 		                       .continues = landmark->continues};
 		return true;
 	}
@@ -258,7 +139,7 @@ locate_xid(const Planner *planner, const Path *path, XLogRecPtr from)
 
 	for (; path_next(path, segno, &segno); segno++)
 	{
-		const SegmentFacts *segment = planner_segment(planner, path, segno);
+		const SegmentFacts *segment = planner_segment_above(planner, path, segno, UINT64_MAX);
 		const SegmentDetail *detail;
 
 		location.end = segno;
@@ -325,7 +206,7 @@ locate_names(const Planner *planner, const Path *path, XLogRecPtr from, NamedPoi
 
 	for (; path_next(path, segno, &segno); segno++)
 	{
-		const SegmentFacts *segment = planner_segment(planner, path, segno);
+		const SegmentFacts *segment = planner_segment_above(planner, path, segno, UINT64_MAX);
 
 		if (segment == NULL)
 			return false;

@@ -43,12 +43,36 @@ typedef enum Step
 Step planner_step(const Planner *planner, const Path *path, const BackupRecord *backup, XLogSegNo segno,
                   Hole *ret_hole);
 
+/* Behind the path's segment "segno": is there more, though the next one is missing? */
+bool planner_gap_behind(const Planner *planner, const Path *path, XLogSegNo segno, Hole *ret_hole);
+
 /* False when a segment of [first, last] stops the replay. */
 bool planner_covers(const Planner *planner, const Path *path, const BackupRecord *backup, XLogSegNo first,
                     XLogSegNo last, Hole *ret_hole);
 
 /* The last place that a replay up to the end of this segment reaches.  False: facts are missing. */
 bool planner_reach(const Planner *planner, const Path *path, XLogSegNo last, WalPlace *ret_place);
+
+/* ---- runs.c: what few indexes tell of many segments ---- */
+
+/*
+ * As planner_segment(), for those who go down to "first" or up to "limit": where
+ * indexes tell of nothing but their own segment, many are asked for at once.
+ */
+const SegmentFacts *planner_segment_below(const Planner *planner, const Path *path, XLogSegNo first,
+                                          XLogSegNo segno);
+const SegmentFacts *planner_segment_above(const Planner *planner, const Path *path, XLogSegNo segno,
+                                          XLogSegNo limit);
+
+/* Where the run begins that ends with this segment. */
+XLogSegNo planner_run_first(const Path *path, const SegmentFacts *segment);
+
+/* Is everything known that stops a replay or changes parameters from "first" to "last"?  False: facts are missing. */
+bool planner_know_barriers(const Planner *planner, const Path *path, XLogSegNo first, XLogSegNo last);
+
+/* The greatest time of commits from "first" to "last", where runs tell it, or TIME_NONE.  False: facts are missing. */
+bool planner_time_high(const Planner *planner, const Path *path, XLogSegNo first, XLogSegNo last,
+                       TimeUs *ret_time);
 
 /* ---- locate.c: where on a path does the target lie? ---- */
 
@@ -64,11 +88,14 @@ typedef struct Location
 {
 	Found found;
 	WalPlace place; /* the record at which the server stops */
-	WalPlace last;  /* the commit or abort before it, as far as known */
 	bool continues; /* it may end in the next segment, which the path has */
 	XLogSegNo end;  /* FOUND_NO, FOUND_HOLE: the last segment that can be replayed */
 	Hole hole;
 } Location;
+
+/* Does the server read the whole record, on this path, and is it a commit or an abort? */
+bool landmark_ends_transaction(const Path *path, XLogSegNo segno, const WalLandmark *landmark);
+WalPlace landmark_place(const Path *path, XLogSegNo segno, const WalLandmark *landmark);
 
 Location locate_time(const Planner *planner, const Path *path, const BackupRecord *backup);
 Location locate_lsn(const Planner *planner, const Path *path);
@@ -84,6 +111,26 @@ typedef struct NamedPoints
 /* Adds every restore point of the wanted name, each once.  False: facts are missing. */
 bool locate_names(const Planner *planner, const Path *path, XLogRecPtr from, NamedPoints *points);
 Location locate_point(const Planner *planner, const Path *path, const WalPlace *point);
+
+/* ---- transactions.c: what is included and what is not? ---- */
+
+/* What a recovery replays ends here. */
+typedef struct Bound
+{
+	XLogRecPtr lsn;    /* records that start before it are included */
+	bool through;      /* ... and so is the first one that does not */
+	XLogSegNo segno;   /* where that one starts */
+	XLogSegNo highest; /* no segment after it is looked at for what is left out */
+} Bound;
+
+/*
+ * The last commit or abort that is included, in the WAL or not far before the
+ * backup, and the first that is not; TIME_NONE and no LSN where there is none.
+ * False: facts are missing.
+ */
+bool planner_last_included(const Planner *planner, const Path *path, const BackupRecord *backup, Bound bound,
+                           WalPlace *ret_place);
+bool planner_first_excluded(const Planner *planner, const Path *path, Bound bound, WalPlace *ret_place);
 
 /* ---- candidates.c: which backup on this path? ---- */
 

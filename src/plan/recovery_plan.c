@@ -5,6 +5,9 @@
 
 #include "walship/base/mem.h"
 
+/* The first transaction that is left out is looked for so far behind the end of the recovery. */
+#define NEAR_SEGMENTS 128
+
 void
 recovery_plan_free(RecoveryPlan *plan)
 {
@@ -118,8 +121,6 @@ describe_end(const Planner *planner, const Outcome *outcome, RecoveryPlan *plan)
 	if (plan->target.kind != TARGET_LATEST)
 		return;
 	plan->end_lsn = outcome->backup->stop_lsn;
-	(void) planner_reach(planner, outcome->path, outcome->last, &plan->last);
-	plan->last.lsn = InvalidXLogRecPtr; /* the last record is no commit */
 	if (piece != NULL)
 	{
 		const SegmentFacts *segment = planner_segment(planner, outcome->path, outcome->last);
@@ -223,7 +224,7 @@ commit_may_hide(const Planner *planner, const Outcome *outcome, const RecoveryPl
 		const SegmentFacts *segment =
 			piece == NULL ? NULL : wal_facts_find(planner->facts, piece->timeline, segno);
 
-		if (segment != NULL && segment->continues)
+		if (segment != NULL && segment->continues && (segment->detail == NULL || !segment->detail->joined))
 			return true;
 	}
 	return false;
@@ -240,7 +241,7 @@ commit_may_hide(const Planner *planner, const Outcome *outcome, const RecoveryPl
 static RecoveryTarget
 pin_time(const Planner *planner, const Outcome *outcome, const RecoveryPlan *plan)
 {
-	if (commit_may_hide(planner, outcome, plan))
+	if (planner->request->stop_by == STOP_BY_TIME || commit_may_hide(planner, outcome, plan))
 		return plan->asked;
 	if (plan->last.lsn != InvalidXLogRecPtr && plan->last.lsn >= plan->backup->stop_lsn)
 		return (RecoveryTarget){.kind = TARGET_LSN, .inclusive = true, .lsn = plan->last.lsn};
@@ -255,6 +256,74 @@ pin_time(const Planner *planner, const Outcome *outcome, const RecoveryPlan *pla
 	return (RecoveryTarget){.kind = TARGET_IMMEDIATE, .inclusive = true};
 }
 
+/* Where what is replayed ends. */
+static Bound
+bound_of(const Outcome *outcome, const RecoveryPlan *plan)
+{
+	XLogRecPtr place = plan->stop.lsn;
+	Bound bound = {.segno = plan->stop.segno, .highest = plan->stop.segno + NEAR_SEGMENTS};
+
+	switch (plan->asked.kind)
+	{
+		case TARGET_TIME:
+			bound.lsn = place;
+			break;
+		case TARGET_LSN:
+			bound.lsn = plan->asked.lsn;
+			bound.through = plan->asked.inclusive;
+			break;
+		case TARGET_XID:
+		case TARGET_NAME:
+			bound.lsn = plan->asked.inclusive ? place + 1 : place;
+			break;
+		case TARGET_IMMEDIATE:
+		case TARGET_BACKUP_ONLY:
+			bound.lsn = plan->backup->stop_lsn;
+			break;
+		case TARGET_LATEST:
+			break;
+	}
+	if (plan->target.kind == TARGET_LATEST)
+		bound = (Bound){.lsn = UINT64_MAX, .segno = outcome->last};
+	return bound;
+}
+
+static void
+name_transactions(const Planner *planner, const Outcome *outcome, RecoveryPlan *plan)
+{
+	Bound bound = bound_of(outcome, plan);
+
+	plan->last = (WalPlace){.time = TIME_NONE};
+	plan->next = (WalPlace){.time = TIME_NONE};
+	if (plan->target.kind == TARGET_BACKUP_ONLY)
+		return;
+	(void) planner_last_included(planner, outcome->path, plan->backup, bound, &plan->last);
+	if (plan->target.kind != TARGET_LATEST)
+		(void) planner_first_excluded(planner, outcome->path, bound, &plan->next);
+}
+
+/* What the server does differently when it is told the time itself. */
+static void
+warn_of_stop_by_time(RecoveryPlan *plan)
+{
+	char time[TIME_TEXT_SIZE];
+	char lsn[LSN_TEXT_SIZE];
+
+	if (plan->target.kind == TARGET_TIME)
+		add_sentence(
+			&plan->warnings,
+			"--stop-by time: the server replays everything up to the next commit or abort, that of "
+			"transaction %" PRIu32 " at %s (LSN %s), and stops just before it. If that transaction dropped a "
+			"database, its files are gone by then; if it dropped or truncated a table, the table stays locked "
+			"while recovery is paused. If that record does not arrive, the server ends with \"recovery ended "
+			"before configured recovery target was reached\".",
+			plan->stop.xid, time_format_postgres(plan->stop.time, time), lsn_format(plan->stop.lsn, lsn));
+	else
+		add_sentence(&plan->warnings,
+		             "--stop-by time: the server would end with \"recovery ended before configured recovery "
+		             "target was reached\", for no later commit is in the store; so no target is written.");
+}
+
 /* Of a segment on the way; false: it changes parameters in a record that goes on in the next one. */
 static bool
 raise_parameters(const Planner *planner, const Path *path, XLogSegNo segno, BackupParameters *parameters)
@@ -264,8 +333,6 @@ raise_parameters(const Planner *planner, const Path *path, XLogSegNo segno, Back
 		piece == NULL ? NULL : wal_facts_find(planner->facts, piece->timeline, segno);
 	const SegmentDetail *detail;
 
-	if (piece != NULL && segment == NULL)
-		wal_needs_index(planner->needs, piece->timeline, segno, segno);
 	if (segment == NULL || !segment->readable || !segment->parameter_change)
 		return true;
 	detail = planner_detail(planner, path, segno);
@@ -284,13 +351,14 @@ raise_parameters(const Planner *planner, const Path *path, XLogSegNo segno, Back
 static void
 collect_parameters(const Planner *planner, const Outcome *outcome, RecoveryPlan *plan)
 {
+	XLogSegNo first = lsn_segment(plan->backup->start_lsn, plan->segment_size);
 	char name[WAL_NAME_SIZE];
 
 	plan->parameters = plan->backup->parameters;
-	if (plan->target.kind == TARGET_BACKUP_ONLY)
+	if (plan->target.kind == TARGET_BACKUP_ONLY ||
+	    !planner_know_barriers(planner, outcome->path, first, outcome->last))
 		return;
-	for (XLogSegNo segno = lsn_segment(plan->backup->start_lsn, plan->segment_size); segno <= outcome->last;
-	     segno++)
+	for (XLogSegNo segno = first; segno <= outcome->last; segno++)
 		if (!raise_parameters(planner, outcome->path, segno, &plan->parameters))
 			add_sentence(&plan->warnings,
 			             "At the end of WAL segment %s the server was restarted with other settings, which "
@@ -327,10 +395,10 @@ recovery_plan_build(const Planner *planner, const Outcome *outcome)
 	plan->purpose = planner->request->purpose;
 	plan->action = planner->request->action;
 	plan->stop = outcome->location.place;
-	plan->last = outcome->location.last;
 	if (outcome->kind == OUTCOME_BEYOND)
 		plan->target.kind = TARGET_LATEST;
-	else if (plan->asked.kind == TARGET_TIME)
+	name_transactions(planner, outcome, plan);
+	if (plan->target.kind == TARGET_TIME)
 		plan->target = pin_time(planner, outcome, plan);
 
 	for (size_t i = 0; i < plan->backup->n_parts; i++)
@@ -342,6 +410,8 @@ recovery_plan_build(const Planner *planner, const Outcome *outcome)
 	collect_parameters(planner, outcome, plan);
 	if (outcome->kind == OUTCOME_BEYOND)
 		explain_late_time(planner, plan);
+	if (planner->request->stop_by == STOP_BY_TIME)
+		warn_of_stop_by_time(plan);
 	explain_end_action(plan);
 	explain_parameters(plan);
 	warn_of_partials(planner, outcome, plan);

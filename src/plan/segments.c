@@ -1,9 +1,6 @@
 /* The segments of a path as a replay meets them. */
 #include "planner.h"
 
-/* Reading goes forward in steps of so many indexes, so that it need not read much further than the target. */
-#define INDEX_STEP 128
-
 /* Backwards, in search of the last commit: so many at a time, and so many without one before giving up. */
 #define INDEX_STEP_BACK    8
 #define QUIET_SEGMENTS_MAX 64
@@ -13,15 +10,10 @@ planner_segment(const Planner *planner, const Path *path, XLogSegNo segno)
 {
 	const PathPiece *piece = path_piece(path, segno);
 	const SegmentFacts *segment = wal_facts_find(planner->facts, piece->timeline, segno);
-	XLogSegNo last = segno;
 
-	if (segment != NULL)
-		return segment;
-	while (last < piece->last && last - segno + 1 < INDEX_STEP &&
-	       wal_facts_find(planner->facts, piece->timeline, last + 1) == NULL)
-		last++;
-	wal_needs_index(planner->needs, piece->timeline, segno, last);
-	return NULL;
+	if (segment == NULL)
+		wal_needs_index(planner->needs, piece->timeline, segno, segno);
+	return segment;
 }
 
 const SegmentDetail *
@@ -38,66 +30,110 @@ planner_detail(const Planner *planner, const Path *path, XLogSegNo segno)
 	return segment->detail;
 }
 
-/* On which timeline a segment of this path ought to be. */
-static TimeLineID
-right_timeline(const Path *path, XLogSegNo segno)
+/* The nearest that proves that there was more WAL behind a segment. */
+typedef struct Behind
 {
-	return timeline_history_at(path->history, segment_start(segno + 1, path->segment_size) - 1);
+	bool found;
+	XLogSegNo next;    /* of which it is a proof */
+	const char *proof; /* key of a partial or backup file; NULL: the segment itself, or a history file */
+} Behind;
+
+static void
+consider(Behind *behind, XLogSegNo next, const char *proof)
+{
+	if (!behind->found || next < behind->next)
+		*behind = (Behind){.found = true, .next = next, .proof = proof};
 }
 
-/* Does a history file say that this timeline was left at this segment's end or later? */
-static bool
-timeline_went_on(const Catalog *catalog, TimeLineID timeline, XLogRecPtr segment_end)
+static void
+consider_files(Behind *behind, const CatalogFile *files, size_t n_files, XLogSegNo segno)
 {
+	for (size_t i = 0; i < n_files; i++)
+		if (files[i].segno > segno)
+			consider(behind, files[i].segno, files[i].key);
+}
+
+/*
+ * By the rule of walship/archive/holes.h for this name: what "fetch" does not take
+ * for the end must not be planned as one.
+ */
+static void
+look_behind(const Catalog *catalog, TimeLineID number, XLogSegNo segno, Behind *behind)
+{
+	const CatalogTimeline *timeline = catalog_timeline(catalog, number);
+	XLogRecPtr segment_end = segment_start(segno + 1, catalog->segment_size);
+	XLogRecPtr end;
+
+	for (size_t i = 0; timeline != NULL && i < timeline->n_runs; i++)
+		if (timeline->runs[i].last > segno)
+			consider(behind, timeline->runs[i].first > segno ? timeline->runs[i].first : segno + 1, NULL);
+	if (timeline != NULL)
+	{
+		consider_files(behind, timeline->partials, timeline->n_partials, segno);
+		consider_files(behind, timeline->backup_files, timeline->n_backup_files, segno);
+	}
 	for (size_t i = 0; i < catalog->n_timelines; i++)
 	{
 		const CatalogTimeline *newer = &catalog->timelines[i];
-		XLogRecPtr end;
 
-		if (newer->timeline > timeline && newer->has_history_file &&
-		    timeline_history_end_of(newer->history, timeline, &end) && end >= segment_end)
-			return true;
+		if (newer->timeline > number && newer->has_history_file &&
+		    timeline_history_end_of(newer->history, number, &end) && end >= segment_end)
+			consider(behind, lsn_segment(end, catalog->segment_size), NULL);
 	}
-	return false;
 }
 
-/* The first partial or backup file of this timeline above a segment; NULL: none. */
-static const CatalogFile *
-file_above(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno)
+/*
+ * A server that misses a segment asks for it on every timeline of the path that
+ * has begun by then, down to the one that it has read last (PostgreSQL:
+ * xlogrecovery.c, XLogFileReadAnyTLI).  It fails when "fetch" tells it of a hole on
+ * any of them.
+ */
+static void
+look_behind_all(const Planner *planner, const Path *path, TimeLineID read_last, XLogSegNo segno, bool damaged,
+                Behind *behind)
 {
-	const CatalogTimeline *found = catalog_timeline(catalog, timeline);
-	const CatalogFile *lowest = NULL;
+	const TimelineHistory *history = path->history;
 
-	for (size_t i = 0; found != NULL && i < found->n_partials; i++)
-		if (found->partials[i].segno > segno && (lowest == NULL || found->partials[i].segno < lowest->segno))
-			lowest = &found->partials[i];
-	for (size_t i = 0; found != NULL && i < found->n_backup_files; i++)
-		if (found->backup_files[i].segno > segno &&
-		    (lowest == NULL || found->backup_files[i].segno < lowest->segno))
-			lowest = &found->backup_files[i];
-	return lowest;
+	for (size_t i = history->n_ancestors + 1; i-- > 0;)
+	{
+		TimeLineID timeline = i < history->n_ancestors ? history->ancestors[i].timeline : history->timeline;
+		XLogRecPtr begin = i == 0 ? 0 : history->ancestors[i - 1].switch_lsn;
+
+		if (segno < lsn_segment(begin, path->segment_size))
+			continue;
+		if (timeline < read_last)
+			break;
+		if (damaged || !catalog_has_segment(planner->catalog, timeline, segno))
+			look_behind(planner->catalog, timeline, segno, behind);
+	}
 }
 
-/* A hole by the rule of walship/archive/holes.h: what "fetch" does not take for the end must not be planned as one. */
+/* The replay ends before this segment, or in it when it is damaged. */
 static Step
-stop(const Planner *planner, const Path *path, XLogSegNo segno, bool damaged, Hole *ret_hole)
+stop(const Planner *planner, const Path *path, TimeLineID read_last, XLogSegNo segno, bool damaged,
+     Hole *ret_hole)
 {
-	TimeLineID timeline = right_timeline(path, segno);
+	XLogRecPtr segment_end = segment_start(segno + 1, path->segment_size);
+	Behind behind = {0};
 	XLogSegNo next;
-	bool more = path_next(path, segno + 1, &next);
-	const CatalogFile *file = more ? NULL : file_above(planner->catalog, timeline, segno);
 
-	if (file != NULL)
-		next = file->segno;
-	*ret_hole = (Hole){.timeline = timeline,
+	if (path_next(path, segno + 1, &next))
+		consider(&behind, next, NULL);
+	look_behind_all(planner, path, read_last, segno, damaged, &behind);
+	*ret_hole = (Hole){.timeline = timeline_history_at(path->history, segment_end - 1),
 	                   .first = segno,
-	                   .last = (more || file != NULL) && !damaged ? next - 1 : segno,
+	                   .last = behind.found && !damaged ? behind.next - 1 : segno,
 	                   .damaged = damaged,
-	                   .proof = file == NULL ? NULL : file->key};
-	if (more || file != NULL ||
-	    timeline_went_on(planner->catalog, timeline, segment_start(segno + 1, path->segment_size)))
-		return STEP_HOLE;
-	return STEP_END;
+	                   .proof = behind.proof};
+	return behind.found ? STEP_HOLE : STEP_END;
+}
+
+bool
+planner_gap_behind(const Planner *planner, const Path *path, XLogSegNo segno, Hole *ret_hole)
+{
+	const PathPiece *piece = path_piece(path, segno);
+
+	return piece != NULL && stop(planner, path, piece->timeline, segno + 1, false, ret_hole) == STEP_HOLE;
 }
 
 /* Known to be damaged, or to end in the middle. */
@@ -135,30 +171,21 @@ planner_step(const Planner *planner, const Path *path, const BackupRecord *backu
 	const PathPiece *piece = path_piece_for(path, segno, backup);
 	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
 	const PathPiece *before = segno > start ? path_piece(path, segno - 1) : NULL;
+	TimeLineID read_last = before == NULL ? backup->timeline : before->timeline;
 
 	if (before != NULL && before->until != UINT64_MAX && !backup_has(backup, segno - 1))
-		return stop(planner, path, segno - 1, false, ret_hole);
+		return stop(planner, path, read_last, segno - 1, false, ret_hole);
 
 	/* Also where the backup has a better copy: the server takes the archive's first. */
 	if (before != NULL && before->until == UINT64_MAX && is_barrier(planner, before, segno - 1))
-		return stop(planner, path, segno - 1, true, ret_hole);
+		return stop(planner, path, read_last, segno - 1, true, ret_hole);
 	if (segno > start && before == NULL && backup_ends_within(backup, segno - 1))
-		return stop(planner, path, segno - 1, false, ret_hole);
+		return stop(planner, path, read_last, segno - 1, false, ret_hole);
 	if (piece != NULL)
 		return STEP_STORE;
 	if (backup_has(backup, segno))
 		return STEP_BACKUP;
-	return stop(planner, path, segno, false, ret_hole);
-}
-
-/* Only its index tells whether a segment that is there can be replayed to its end. */
-static void
-need_index(const Planner *planner, const Path *path, XLogSegNo segno)
-{
-	const PathPiece *piece = path_piece(path, segno);
-
-	if (piece != NULL && wal_facts_find(planner->facts, piece->timeline, segno) == NULL)
-		wal_needs_index(planner->needs, piece->timeline, segno, segno);
+	return stop(planner, path, read_last, segno, false, ret_hole);
 }
 
 bool
@@ -171,9 +198,9 @@ planner_covers(const Planner *planner, const Path *path, const BackupRecord *bac
 
 		if (step == STEP_END || step == STEP_HOLE)
 			return false;
-		if (segno < last)
-			need_index(planner, path, segno);
 	}
+	if (last > first)
+		(void) planner_know_barriers(planner, path, first, last - 1);
 	return true;
 }
 

@@ -4,6 +4,12 @@
 #include "walship/base/mem.h"
 #include "walship/plan/recover.h"
 
+int64_t
+replay_estimate_ms(uint64_t wal_bytes)
+{
+	return (int64_t) (wal_bytes / (REPLAY_BYTES_PER_SECOND / 1000));
+}
+
 char *
 recovery_target_text(const RecoveryTarget *target)
 {

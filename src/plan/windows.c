@@ -87,6 +87,7 @@ find_gaps(const Planner *planner, const Path *path, const BackupRecord *oldest, 
 {
 	XLogSegNo from;
 	XLogSegNo next;
+	Hole hole;
 
 	if (!path_next(path, 0, &from))
 		return;
@@ -101,6 +102,10 @@ find_gaps(const Planner *planner, const Path *path, const BackupRecord *oldest, 
 
 		add_gap(windows, (WalRange){timeline_history_at(path->history, end), from, next - 1});
 	}
+
+	/* Only a history file, a partial or a backup file may tell that the path went on. */
+	if (planner_gap_behind(planner, path, from - 1, &hole))
+		add_gap(windows, (WalRange){hole.timeline, hole.first, hole.last});
 }
 
 /* How far replay goes from this backup: the end of its last segment, or of itself. */
@@ -109,19 +114,23 @@ window_from(const Planner *planner, const Path *path, const BackupRecord *backup
 {
 	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
 	RecoveryWindow window = {.backup = backup,
+	                         .newest = backup,
 	                         .from_lsn = backup->stop_lsn,
 	                         .from_time = backup->stop_time,
 	                         .to_lsn = backup->stop_lsn,
 	                         .to_time = TIME_NONE};
 	XLogSegNo segno = start;
 	WalPlace reach;
+	TimeUs high;
 	Hole hole;
 	Step step;
 
 	while ((step = planner_step(planner, path, backup, segno, &hole)) == STEP_STORE || step == STEP_BACKUP)
 		segno++;
-	if (segno == start || !planner_reach(planner, path, segno - 1, &reach) ||
-	    path_piece(path, segno - 1) == NULL)
+	if (segno == start || !planner_know_barriers(planner, path, start, segno - 1) ||
+	    !planner_time_high(planner, path, start, segno - 1, &high) || path_piece(path, segno - 1) == NULL)
+		return window;
+	if (!planner_reach(planner, path, segno - 1, &reach))
 		return window;
 
 	const PathPiece *piece = path_piece(path, segno - 1);
@@ -132,7 +141,7 @@ window_from(const Planner *planner, const Path *path, const BackupRecord *backup
 		end = piece->until;
 	if (end > window.to_lsn)
 		window.to_lsn = end;
-	window.to_time = reach.time;
+	window.to_time = high != TIME_NONE ? high : reach.time;
 	if (window.to_time != TIME_NONE && window.to_time < window.from_time)
 		window.to_time = window.from_time;
 	return window;
@@ -153,6 +162,7 @@ add_window(TimelineWindows *windows, RecoveryWindow window)
 				before->to_lsn = window.to_lsn;
 				before->to_time = window.to_time;
 			}
+			before->newest = window.backup;
 			return;
 		}
 	}

@@ -71,20 +71,21 @@ a_plan_fits_on_a_page(void **state)
 	assert_string_equal(
 		text.data,
 		"Recovery plan\n"
-		"  target     time 2026-11-20 01:00:40+01 (2026-11-20 00:00:40+00)\n"
-		"  stops      before transaction 701, 2026-11-20 01:01:18+01 (2026-11-20 00:01:18+00), LSN 0/7800000\n"
-		"  last       commit or abort included: transaction 700, 2026-11-20 01:00:32+01 (2026-11-20 00:00:32+00), "
-		"LSN 0/3200000\n"
-		"  backup     A, PostgreSQL 15, ended 2026-11-20 01:00:26+01 (2026-11-20 00:00:26+00), LSN 0/2600000\n"
-		"  size       0 B to fetch, 0 B on disk in 0 files\n"
-		"  timeline   2\n"
-		"  WAL        6 segments, 5.9 KiB to fetch\n"
-		"             000000010000000000000002 to 000000010000000000000006\n"
-		"             000000020000000000000007\n"
-		"  disk       1.0 MiB needed, 10.0 GiB free for \"/srv/copy\"\n"
-		"  purpose    a copy to look at: it does not archive\n"
-		"  then       pause\n"
-		"  not used   B: ended at 2026-11-20 00:01:26+00, after the target\n"
+		"  target         time 2026-11-20 01:00:40+01 (2026-11-20 00:00:40+00)\n"
+		"  last included  xid 700, 2026-11-20 01:00:32+01 (2026-11-20 00:00:32+00), LSN 0/3200000\n"
+		"  first excluded xid 701, 2026-11-20 01:01:18+01 (2026-11-20 00:01:18+00), LSN 0/7800000\n"
+		"  stops          after the record at LSN 0/3200000\n"
+		"  backup         A, PostgreSQL 15, ended 2026-11-20 01:00:26+01 (2026-11-20 00:00:26+00), LSN 0/2600000\n"
+		"  size           0 B to fetch, 0 B on disk in 0 files\n"
+		"  timeline       2\n"
+		"  WAL            6 segments, 5.9 KiB to fetch\n"
+		"                 000000010000000000000002 to 000000010000000000000006\n"
+		"                 000000020000000000000007\n"
+		"  replay         about 3.0 s: 96.0 MiB of WAL at an assumed 32.0 MiB/s\n"
+		"  disk           1.0 MiB needed, 10.0 GiB free for \"/srv/copy\"\n"
+		"  purpose        a copy to look at: it does not archive\n"
+		"  then           pause\n"
+		"  not used       B: ended at 2026-11-20 00:01:26+00, after the target\n"
 		"Settings, in postgresql.auto.conf\n"
 		"  a = '1'\n"
 		"  b = ''\n");
@@ -145,8 +146,9 @@ the_list_names_windows_gaps_partials_and_leftovers(void **state)
 	listing_print_text(&listing, &text);
 	window_list_release(&listing.windows);
 	assert_non_null(strstr(text.data, "PAGE ERRORS"));
-	assert_non_null(strstr(text.data, "(every segment is there; their contents are checked when a recovery"));
-	assert_non_null(strstr(text.data, "0/2600000  2026-11-20 00:00:32+00  0/4000000  A\n"));
+	assert_non_null(strstr(text.data, "(every segment is there, and was whole when it was pushed"));
+	assert_non_null(
+		strstr(text.data, "0/2600000  2026-11-20 00:00:32+00  0/4000000       about 968 ms  A\n"));
 	assert_non_null(strstr(text.data,
 	                       "GAP on the way to timeline 1: 1 segment is missing, 000000010000000000000004 to "
 	                       "000000010000000000000004\n"));

@@ -124,6 +124,18 @@ static const PlanRow rows[] = {
      "backup \"C\" does not exist", "\"B\""},
 	{"a timeline that does not exist is refused", PLAIN, TIME(70, .timeline = 5), "timeline 5 does not exist",
      "Known timelines: 1."},
+	{"a run is searched for the first later commit", PLAIN "runs\n", TIME(70), "B on 1, stop 8.2, end 1:8",
+     NULL},
+	{"runs that were broken off are searched one by one", PLAIN "runs\nbreak 1@4\nbreak 1@8\nbreak 1@9\n",
+     TIME(70, .backup_id = "A"), "A on 1, stop 8.2, end 1:8", NULL},
+	{"a clock that was set back: a late commit before the backup does not count",
+     PLAIN "runs\ncommit 1@1.2 500 690\n", TIME(70), "B on 1, stop 8.2, end 1:8", NULL},
+	{"a clock that was set back after the backup: its first late commit counts",
+     "runs\ntli 1: 1-9\nbackup A 1@2.1-2.6 20-26\ncommit 1@1.2 500 690\ncommit 1@3.2 90 700\n"
+     "commit 1@4.2 40 701\ncommit 1@9.2 92 702\n",
+     TIME(60), "A on 1, stop 3.2, end 1:3", NULL},
+	{"a run does not hide damage", PLAIN "runs\ndamaged 1@7.8\n", TIME(70),
+     "WAL segment 000000010000000000000007 is damaged", "Recovery can go up to"},
 	{"commit times out of order: the first later one in the WAL stops",
      "tli 1: 1-9\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 50 700\ncommit 1@4.2 40 701\ncommit 1@5.2 60 702\n",
      TIME(45), "A on 1, stop 3.2, end 1:3", NULL},
@@ -141,7 +153,7 @@ static const PlanRow rows[] = {
 	/* holes */
 	{"a hole before the target is refused with how far it goes",
      "tli 1: 1-5\ntli 1: 8-9\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\ncommit 1@8.2 82 703\n", TIME(70),
-     "WAL segment 000000010000000000000006 to 000000010000000000000007 are missing",
+     "WAL segments 000000010000000000000006 to 000000010000000000000007 are missing",
      "Recovery can go up to 2026-11-20 00:00:32+00 (LSN 0/5FFFF00): use --target-lsn 0/5FFFF00."},
 	{"a hole behind the target does not matter",
      "tli 1: 1-5\ntli 1: 8-9\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\ncommit 1@5.2 52 703\n", TIME(40),
@@ -169,9 +181,16 @@ static const PlanRow rows[] = {
      "WAL segment 000000010000000000000032 is damaged", NULL},
 	{"latest: a timeline that went on beyond its archived WAL has a hole",
      "tli 1: 1-6\nfork 2 1@9.5\ntli 2: 9-12\nbackup A 1@2.1-2.6 20-26\n", KIND(TARGET_LATEST, .timeline = 1),
-     "WAL segment 000000010000000000000007 is missing", NULL},
+     "WAL segments 000000010000000000000007 to 000000010000000000000008 are missing", NULL},
 	{"a time: the same hole", "tli 1: 1-6\nfork 2 1@9.5\ntli 2: 9-12\nbackup A 1@2.1-2.6 20-26\n",
-     TIME(70, .timeline = 1), "WAL segment 000000010000000000000007 is missing", NULL},
+     TIME(70, .timeline = 1), "WAL segments 000000010000000000000007 to 000000010000000000000008 are missing",
+     NULL},
+	{"a history file alone does not end a parent that has WAL behind the missing segment of the switch",
+     "tli 1: 1-6\ntli 1: 8-9\nfork 2 1@7.5\nbackup A 1@2.1-2.6 20-26\n", KIND(TARGET_LATEST, .timeline = 2),
+     "WAL segment 000000020000000000000007 is missing", "use --target-lsn 0/6FFFF00"},
+	{"a time after the last commit before it: the same",
+     "tli 1: 1-6\ntli 1: 8-9\nfork 2 1@7.5\nbackup A 1@2.1-2.6 20-26\n", TIME(70, .timeline = 2),
+     "WAL segment 000000020000000000000007 is missing", NULL},
 	{"latest: a timeline that was left in the segment that is missing ends there",
      "tli 1: 1-6\nfork 2 1@7.5\ntli 2: 7-12\nbackup A 1@2.1-2.6 20-26\n", KIND(TARGET_LATEST, .timeline = 1),
      "A on 1, to 7.0", NULL},
@@ -280,7 +299,7 @@ static const PlanRow rows[] = {
 	{"a tail that was never archived is not skipped silently",
      "tli 1: 1-4\nfork 2 1@7.5\ntli 2: 7-12\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\ncommit 2@9.2 92 703\n",
      TIME(80),
-     "target time 2026-11-20 00:01:20+00 cannot be reached on timeline 2: WAL segment "
+     "target time 2026-11-20 00:01:20+00 cannot be reached on timeline 2: WAL segments "
      "000000010000000000000005 to 000000010000000000000006 are missing",
      "walship push"},
 	{"a missing first segment of the new timeline is a hole",
@@ -409,6 +428,88 @@ check_row(void **state)
 		fail_msg("nothing says \"%s\"", row->hint);
 }
 
+/* 20000 segments, a commit in every tenth, and the places where a search could go wrong. */
+#define LONG_SEGMENTS 20000
+
+static World *
+long_world(const char *more)
+{
+	AUTO_BUF(text, 64 * 1024);
+
+	buf_printf(&text, "runs\ntli 1: 1-%d\nbackup A 1@2.1-2.6 20-26\n%s", LONG_SEGMENTS, more);
+	for (unsigned segno = 3; segno < LONG_SEGMENTS; segno += LONG_SEGMENTS / 200)
+		buf_printf(&text, "commit 1@%u.2 %u %u\n", segno, segno * 10, segno + 1000);
+	return world_new(text.data);
+}
+
+static void
+few_indexes_are_read_for_a_time(void **state)
+{
+	static const struct
+	{
+		const char *more;
+		unsigned second;
+		XLogSegNo stop;
+		int indexes;
+	} cases[] = {
+		{"", 35, 103, 250}, /* quiet segments before it are read for the last commit */
+		{"", 100000, 10003, 250},
+		{"", 199020, 19903, 250},
+		{"break 1@5000\nbreak 1@9000\nbreak 1@15000\n", 100000, 10003, 270},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		AUTO(World) world = long_world(cases[i].more);
+		RecoveryRequest request = TIME(cases[i].second);
+		AUTO(RecoveryPlan) plan = NULL;
+
+		assert_ok(world_plan(world, &request, &plan));
+		assert_int_equal(plan->stop.segno, cases[i].stop);
+		assert_in_range(world->indexes, 1, cases[i].indexes);
+		assert_int_equal(world->details, 2);
+	}
+}
+
+/* Where nobody is quiet, it is a binary search and nothing else. */
+static void
+a_busy_archive_is_searched_in_logarithmic_time(void **state)
+{
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	buf_puts(&text, "runs\ntli 1: 1-400\nbackup A 1@2.1-2.6 20-26\n");
+	for (unsigned segno = 3; segno <= 400; segno++)
+		buf_printf(&text, "commit 1@%u.2 %u %u\n", segno, segno * 10, segno + 1000);
+	for (unsigned second = 35; second < 4000; second += 61)
+	{
+		AUTO(World) world = world_new(text.data);
+		RecoveryRequest request = TIME(second);
+		AUTO(RecoveryPlan) plan = NULL;
+
+		assert_ok(world_plan(world, &request, &plan));
+		assert_int_equal(plan->stop.segno, second / 10 + 1);
+		assert_int_equal(plan->last.segno, second / 10);
+		assert_in_range(world->indexes, 1, 2 * 9 + 3); /* 2^9 > 400 */
+		assert_in_range(world->details, 1, 2);
+	}
+}
+
+static void
+every_index_is_read_before_a_restore(void **state)
+{
+	AUTO(World) world = long_world("unreadable 1@5000\n");
+	RecoveryRequest request = TIME(100000, .every_index = true);
+	AUTO(RecoveryPlan) plan = NULL;
+	AUTO(Error) error = world_plan(world, &request, &plan);
+
+	(void) state;
+	assert_non_null(error);
+	assert_non_null(strstr(error_message(error), "000000010000001300000088 is damaged"));
+	assert_in_range(world->indexes, 9999, 10200);
+}
+
 static void
 reading_stops_soon_after_the_target(void **state)
 {
@@ -421,7 +522,7 @@ reading_stops_soon_after_the_target(void **state)
 	assert_ok(world_plan(world, &request, &plan));
 	assert_int_equal(plan->segment_count, 8);
 	assert_int_equal(plan->stored_wal_size, 8 * WORLD_SIZE);
-	assert_in_range(world->indexes, 8, 300);
+	assert_in_range(world->indexes, 8, 20);
 	assert_int_equal(world->details, 2); /* of the stop, and of the last commit before it */
 }
 
@@ -440,6 +541,8 @@ the_plan_names_stop_and_last_commit(void **state)
 	assert_ok(world_plan(world, &request, &plan));
 	assert_int_equal(plan->stop.xid, 703);
 	assert_int_equal(plan->stop.time, SECOND(82));
+	assert_int_equal(plan->next.xid, 703);
+	assert_int_equal(plan->next.lsn, plan->stop.lsn);
 	assert_int_equal(plan->last.xid, 704);
 	assert_int_equal(plan->last.lsn, PLACE(8, 1));
 	assert_int_equal(plan->target.kind, TARGET_LSN);
@@ -448,6 +551,46 @@ the_plan_names_stop_and_last_commit(void **state)
 	assert_int_equal(plan->n_segments, 1);
 	assert_int_equal(plan->segments[0].first, 5);
 	assert_int_equal(plan->segments[0].last, 8);
+}
+
+/* By transaction id; 0: there is none. */
+static void
+the_transactions_on_both_sides_are_named(void **state)
+{
+	static const struct
+	{
+		RecoveryRequest request;
+		TransactionId last;
+		TransactionId next;
+	} cases[] = {
+		{TIME(70), 702, 703},
+		{TIME(62), 702, 703},
+		{TIME(90), 703, 0},
+		{TIME(60), 701, 702}, /* 701 lies before the backup's start: it is included all the same */
+		{LSN(6, 2), 702, 703},
+		{LSN(6, 1), 701, 702},
+		{{.target = {.kind = TARGET_LSN, .inclusive = false, .lsn = PLACE(6, 2)}}, 701, 702},
+		{{.target = {.kind = TARGET_LSN, .inclusive = true, .lsn = PLACE(6, 2) - 63}}, 702, 703},
+		{{.target = {.kind = TARGET_LSN, .inclusive = true, .lsn = PLACE(6, 2) - 64}}, 701, 702},
+		{XID(702), 702, 703},
+		{{.target = {.kind = TARGET_XID, .inclusive = false, .xid = 703}}, 702, 703},
+		{XID(703), 703, 0},
+		{NAMED("here"), 702, 703},
+		{KIND(TARGET_IMMEDIATE), 701, 702},
+		{KIND(TARGET_IMMEDIATE, .backup_id = "A"), 0, 700},
+		{KIND(TARGET_LATEST), 703, 0},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		AUTO(World) world = world_new(PLAIN "runs\n");
+		AUTO(RecoveryPlan) plan = NULL;
+
+		assert_ok(world_plan(world, &cases[i].request, &plan));
+		if (plan->last.xid != cases[i].last || plan->next.xid != cases[i].next)
+			fail_msg("case %zu: %u and %u", i, plan->last.xid, plan->next.xid);
+	}
 }
 
 static void
@@ -553,7 +696,7 @@ the_plan_has_the_highest_parameters_on_the_way(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[lengthof(rows) + 6];
+	struct CMUnitTest tests[lengthof(rows) + 10];
 	size_t n_tests = 0;
 
 	/* cmocka keeps the state as a plain pointer; nobody writes through it. */
@@ -566,6 +709,10 @@ main(void)
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(the_plan_names_stop_and_last_commit);
 	tests[n_tests++] =
 		(struct CMUnitTest) cmocka_unit_test(a_time_before_every_commit_after_the_backup_is_the_backups_end);
+	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(few_indexes_are_read_for_a_time);
+	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(a_busy_archive_is_searched_in_logarithmic_time);
+	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(every_index_is_read_before_a_restore);
+	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(the_transactions_on_both_sides_are_named);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(the_end_of_a_standbys_backup_is_an_lsn);
 	tests[n_tests++] =
 		(struct CMUnitTest) cmocka_unit_test(a_record_over_a_segments_end_may_be_the_last_commit);

@@ -55,52 +55,56 @@ serve(const World *world, const TimelineHistory *history, XLogSegNo segno, XLogR
 	return 0;
 }
 
-/* The end of the WAL, or a hole, as "fetch" tells the server: does a history file leave the timeline behind it? */
 static bool
-went_on(const World *world, const TimelineHistory *history, XLogSegNo segno)
+any_above(const CatalogFile *files, size_t n_files, XLogSegNo segno)
 {
-	XLogRecPtr segment_end = segment_start(segno + 1, WORLD_SEGMENT);
-	TimeLineID timeline = timeline_history_at(history, segment_end - 1);
-
-	for (size_t i = 0; i < world->catalog.n_timelines; i++)
-	{
-		const TimelineHistory *newer = world->catalog.timelines[i].history;
-		XLogRecPtr end;
-
-		if (newer->timeline != timeline && timeline_history_end_of(newer, timeline, &end) &&
-		    end >= segment_end)
+	for (size_t i = 0; i < n_files; i++)
+		if (files[i].segno > segno)
 			return true;
-	}
 	return false;
 }
 
+/* Asked for a segment that is not there: is it the end of the WAL, or a hole (walship/archive/holes.h)? */
 static bool
-file_behind(const World *world, TimeLineID number, XLogSegNo segno)
+fetch_tells_of_hole(const World *world, TimeLineID number, XLogSegNo segno)
 {
 	const CatalogTimeline *timeline = catalog_timeline(&world->catalog, number);
+	XLogRecPtr end;
 
-	for (size_t i = 0; timeline != NULL && i < timeline->n_partials; i++)
-		if (timeline->partials[i].segno > segno)
+	for (XLogSegNo above = segno + 1; above <= 3 * SEGMENTS; above++)
+		if (catalog_has_segment(&world->catalog, number, above))
 			return true;
-	for (size_t i = 0; timeline != NULL && i < timeline->n_backup_files; i++)
-		if (timeline->backup_files[i].segno > segno)
+	if (timeline != NULL && (any_above(timeline->partials, timeline->n_partials, segno) ||
+	                         any_above(timeline->backup_files, timeline->n_backup_files, segno)))
+		return true;
+	for (size_t i = 0; i < world->catalog.n_timelines; i++)
+	{
+		const CatalogTimeline *newer = &world->catalog.timelines[i];
+
+		if (newer->timeline != number && timeline_history_end_of(newer->history, number, &end) &&
+		    end >= segment_start(segno + 1, WORLD_SEGMENT))
 			return true;
+	}
 	return false;
 }
 
+/* The server asks for the segment on every timeline that has begun, down to the one it has read last. */
 static bool
-more_behind(const World *world, const TimelineHistory *history, XLogSegNo segno)
+more_behind(const World *world, const TimelineHistory *history, TimeLineID read_last, XLogSegNo segno)
 {
-	for (XLogSegNo next = segno + 1; next <= 2 * SEGMENTS; next++)
+	for (size_t i = history->n_ancestors + 1; i-- > 0;)
 	{
-		XLogRecPtr limit;
+		TimeLineID timeline = timeline_at(history, i);
 
-		if (serve(world, history, next, &limit) != 0 && limit > segment_start(next, WORLD_SEGMENT))
+		if (segno < begin_at(history, i) / WORLD_SEGMENT)
+			continue;
+		if (timeline < read_last)
+			break;
+		if (!catalog_has_segment(&world->catalog, timeline, segno) &&
+		    fetch_tells_of_hole(world, timeline, segno))
 			return true;
 	}
-	return went_on(world, history, segno) ||
-	       file_behind(world, timeline_history_at(history, segment_start(segno + 1, WORLD_SEGMENT) - 1),
-	                   segno);
+	return false;
 }
 
 static bool
@@ -134,6 +138,8 @@ stop_in(World *world, TimeLineID timeline, XLogSegNo segno, XLogRecPtr from, XLo
 static Replay
 replay(World *world, const TimelineHistory *history, const BackupRecord *backup, const RecoveryTarget *target)
 {
+	TimeLineID read_last = backup->timeline;
+
 	for (XLogSegNo segno = backup->start_lsn / WORLD_SEGMENT;; segno++)
 	{
 		bool inside = backup->wal_inside && segno <= (backup->stop_lsn - 1) / WORLD_SEGMENT;
@@ -147,12 +153,13 @@ replay(World *world, const TimelineHistory *history, const BackupRecord *backup,
 		if (timeline == 0 && inside)
 			continue;
 		if (timeline == 0)
-			return (Replay){.more_behind = more_behind(world, history, segno), .ended_at = segno};
+			return (Replay){.more_behind = more_behind(world, history, read_last, segno), .ended_at = segno};
+		read_last = timeline;
 		stop = stop_in(world, timeline, segno, backup->start_lsn, limit, target);
 		if (stop != UINT64_MAX)
 			return (Replay){.stopped = true, .lsn = stop};
 		if (limit != UINT64_MAX && !inside)
-			return (Replay){.more_behind = more_behind(world, history, segno), .ended_at = segno};
+			return (Replay){.more_behind = more_behind(world, history, read_last, segno), .ended_at = segno};
 	}
 }
 
@@ -164,6 +171,10 @@ random_world(uint64_t *state)
 	unsigned timelines = 1 + below(state, 3);
 	unsigned begins[5] = {0, 1};
 	unsigned xid = 700;
+	unsigned clock = 0; /* by how much it is wrong */
+
+	if (below(state, 3) != 0)
+		buf_puts(&text, "runs\n");
 
 	for (unsigned timeline = 1; timeline <= timelines; timeline++)
 	{
@@ -181,10 +192,14 @@ random_world(uint64_t *state)
 
 			if (below(state, 12) != 0)
 				buf_printf(&text, "tli %u: %u\n", timeline, segno);
+			if (below(state, 16) == 0)
+				buf_printf(&text, "break %u@%u\n", timeline, segno);
+			if (below(state, 10) == 0)
+				clock = below(state, 3) * 60;
 			for (unsigned at = 1; at < 16 && text.size < 60000; at += 1 + below(state, 14))
 				if (beyond_switch || at > part)
 					buf_printf(&text, "commit %u@%u.%x %u %u\n", timeline, segno, at,
-					           100 * timeline + 16 * segno + at + below(state, 4), xid++);
+					           100 * timeline + 16 * segno + at + below(state, 4) + clock, xid++);
 		}
 		if (below(state, 4) == 0)
 			buf_printf(&text, "%s %u@%u\n", below(state, 2) == 0 ? "partial" : "label", timeline,
@@ -218,6 +233,45 @@ is_candidate(const World *world, const TimelineHistory *history, const BackupRec
 	return true;
 }
 
+/* The last commit before "bound", or the first from there on, in what the path serves; UINT64_MAX: none. */
+static XLogRecPtr
+commit_near(World *world, const TimelineHistory *history, XLogRecPtr bound, bool before, XLogSegNo from)
+{
+	XLogRecPtr found = UINT64_MAX;
+
+	for (size_t i = 0; i < world->n_events; i++)
+	{
+		const WorldEvent *event = &world->events[i];
+		XLogRecPtr lsn = event->event.lsn;
+		XLogRecPtr limit;
+		TimeLineID timeline = serve(world, history, lsn / WORLD_SEGMENT, &limit);
+
+		if (timeline == 0 || lsn >= limit || lsn / WORLD_SEGMENT < from ||
+		    !world_event_is_in(world, event, timeline, lsn / WORLD_SEGMENT) || (lsn < bound) != before)
+			continue;
+		if (found == UINT64_MAX || (before ? lsn > found : lsn < found))
+			found = lsn;
+	}
+	return found;
+}
+
+static void
+check_named(World *world, const RecoveryPlan *plan, const RecoveryTarget *target)
+{
+	bool through = target->kind == TARGET_XID && target->inclusive;
+	XLogRecPtr bound = plan->stop.lsn + through;
+	XLogSegNo start = plan->backup->start_lsn / WORLD_SEGMENT;
+	XLogRecPtr last = commit_near(world, plan->history, bound, true, start);
+	XLogRecPtr next = commit_near(world, plan->history, bound, false, start);
+
+	if (last != UINT64_MAX)
+		assert_int_equal(plan->last.lsn, last);
+	if (plan->next.lsn != InvalidXLogRecPtr)
+		assert_int_equal(plan->next.lsn, next);
+	if (target->kind == TARGET_TIME)
+		assert_int_equal(plan->next.lsn, plan->stop.lsn);
+}
+
 static void
 check_plan(World *world, const RecoveryPlan *plan, const RecoveryTarget *target)
 {
@@ -233,6 +287,7 @@ check_plan(World *world, const RecoveryPlan *plan, const RecoveryTarget *target)
 	assert_true(real.stopped);
 	assert_int_equal(real.lsn, plan->stop.lsn);
 	assert_true(real.lsn >= plan->backup->stop_lsn);
+	check_named(world, plan, target);
 }
 
 /* With the timeline given there is no question of which one: nothing may be reachable. */

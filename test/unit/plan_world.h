@@ -13,6 +13,8 @@
  *	continues 1@6		the last record of segment 6 ends in the next one
  *	damaged 1@6.8		the record there fails its check
  *	unreadable 1@6		the object itself is damaged
+ *	runs			indexes carry runs of time_high; without this word each tells of its segment only
+ *	break 1@6		a new run begins with segment 6: the state directory was lost
  *
  * Segments have 16 MB; a place S.P is part P (a hexadecimal digit) of segment S.
  * Second N is N seconds after 2026-11-20 00:00:00 UTC.
@@ -43,7 +45,7 @@ typedef struct WorldEvent
 typedef struct WorldFlaw
 {
 	TimeLineID timeline;
-	char kind; /* 'c'ontinues, 'd'amaged, 'u'nreadable */
+	char kind; /* 'c'ontinues, 'd'amaged, 'u'nreadable, 'b'reak of a run */
 	XLogRecPtr lsn;
 } WorldFlaw;
 
@@ -52,8 +54,10 @@ typedef struct World
 	Catalog catalog;
 	WorldEvent events[512];
 	size_t n_events;
-	WorldFlaw flaws[8];
+	WorldFlaw flaws[16];
 	size_t n_flaws;
+	bool runs;
+	bool parameter_changes;
 	int rounds;  /* calls of the planner */
 	int indexes; /* that were read */
 	int details;
@@ -149,6 +153,7 @@ static inline void
 world_add_parameters(World *world, unsigned timeline, XLogRecPtr lsn, int connections, int workers)
 {
 	world_add_event(world, WAL_EVENT_PARAMETER_CHANGE, timeline, lsn, 0, 0, "");
+	world->parameter_changes = true;
 	world->events[world->n_events - 1].event.parameters =
 		(WalParameters){connections, workers, connections == 0 ? 0 : 10, 0, connections == 0 ? 0 : 64};
 }
@@ -201,11 +206,14 @@ world_add_line(World *world, const char *line)
 		world_add_event(world, WAL_EVENT_RESTORE_POINT, timeline, PLACE(first, part), second, 0, name);
 	else if (sscanf(line, "parameters %u@%u.%x %u %u", &timeline, &first, &part, &second, &xid) == 5)
 		world_add_parameters(world, timeline, PLACE(first, part), (int) second, (int) xid);
+	else if (strcmp(line, "runs") == 0)
+		world->runs = true;
 	else
 	{
 		part = 0;
 		assert_true(sscanf(line, "%15s %u@%u.%x", kind, &timeline, &first, &part) >= 3);
-		assert_non_null(strchr("cdu", kind[0]));
+		assert_non_null(strchr("cdub", kind[0]));
+		assert_true(world->n_flaws < lengthof(world->flaws));
 		world->flaws[world->n_flaws++] = (WorldFlaw){timeline, kind[0], PLACE(first, part)};
 	}
 }
@@ -235,11 +243,60 @@ world_free(World *world)
 }
 AUTO_DEFINE(World, world_free);
 
+static inline bool
+world_event_is_in(World *world, const WorldEvent *event, TimeLineID number, XLogSegNo segno)
+{
+	const TimelineHistory *history = world_timeline(world, number)->history;
+
+	return event->event.lsn / WORLD_SEGMENT == segno &&
+	       (event->timeline == number || timeline_history_at(history, event->event.lsn) == event->timeline);
+}
+
+/* Does a run go on from this segment into the next? */
+static inline bool
+world_run_goes_on(World *world, TimeLineID number, XLogSegNo segno)
+{
+	if (!catalog_has_segment(&world->catalog, number, segno))
+		return false;
+	for (size_t i = 0; i < world->n_flaws; i++)
+	{
+		const WorldFlaw *flaw = &world->flaws[i];
+		XLogSegNo at = flaw->lsn / WORLD_SEGMENT;
+
+		if (flaw->timeline == number &&
+		    ((flaw->kind == 'd' && at == segno) || (flaw->kind == 'b' && at == segno + 1)))
+			return false;
+	}
+	for (size_t i = 0; i < world->n_events && world->parameter_changes; i++)
+		if (world->events[i].event.kind == WAL_EVENT_PARAMETER_CHANGE &&
+		    world_event_is_in(world, &world->events[i], number, segno))
+			return false;
+	return true;
+}
+
+static inline void
+world_describe_run(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index)
+{
+	XLogSegNo first = segno;
+
+	while (first > 0 && world_run_goes_on(world, number, first - 1))
+		first--;
+	index->time_high_since = segment_start(first, WORLD_SEGMENT);
+	for (size_t i = 0; i < world->n_events; i++)
+	{
+		const WorldEvent *event = &world->events[i];
+		XLogSegNo at = event->event.lsn / WORLD_SEGMENT;
+
+		if (event->event.kind == WAL_EVENT_COMMIT && at >= first && at <= segno &&
+		    event->event.time > index->time_high && world_event_is_in(world, event, number, at))
+			index->time_high = event->event.time;
+	}
+}
+
 /* What push would have put into the index of this segment; "detail" gets the events, too. */
 static inline void
 world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index, SegmentDetail *detail)
 {
-	const TimelineHistory *history = world_timeline(world, number)->history;
 	XLogRecPtr start = segment_start(segno, WORLD_SEGMENT);
 
 	*index = (WalIndex){.timeline = number,
@@ -250,7 +307,8 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	                    .first_time = TIME_NONE,
 	                    .last_time = TIME_NONE,
 	                    .min_time = TIME_NONE,
-	                    .max_time = TIME_NONE};
+	                    .max_time = TIME_NONE,
+	                    .time_high = TIME_NONE};
 	index->walk = (WalWalkResult){.first_record = start + 0x28,
 	                              .last_record = start + WORLD_SEGMENT - 256,
 	                              .wal_end = start + WORLD_SEGMENT};
@@ -270,14 +328,19 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	for (size_t i = 0; i < world->n_events; i++)
 	{
 		const WorldEvent *event = &world->events[i];
-		bool here =
-			event->timeline == number || timeline_history_at(history, event->event.lsn) == event->timeline;
+		WalEvent before = {.kind = WAL_EVENT_OTHER,
+		                   .lsn = event->event.lsn - 64,
+		                   .end = event->event.lsn,
+		                   .time = TIME_NONE};
 
-		if (!here || event->event.lsn / WORLD_SEGMENT != segno)
+		if (!world_event_is_in(world, event, number, segno))
 			continue;
 		wal_index_add_event(index, &event->event);
+		segment_detail_add(detail, &before);
 		segment_detail_add(detail, &event->event);
 	}
+	if (world->runs)
+		world_describe_run(world, number, segno, index);
 	if (detail->last_complete < index->walk.last_record - 256)
 		detail->last_complete = index->walk.last_record - (index->walk.continues ? 256 : 0);
 }

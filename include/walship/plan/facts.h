@@ -18,7 +18,8 @@ typedef struct WalLandmark
 {
 	WalEventKind kind;
 	XLogRecPtr lsn;
-	bool continues; /* ends in the next segment */
+	XLogRecPtr previous; /* start of the record before it in this segment; invalid: it is the first */
+	bool continues;      /* ends in the next segment */
 	TransactionId xid;
 	TimeUs time;
 	char *name; /* of a restore point; owned */
@@ -30,9 +31,12 @@ typedef struct SegmentDetail
 	WalLandmark *landmarks; /* in LSN order; owned */
 	size_t n_landmarks;
 	size_t capacity;
+	XLogRecPtr last_start; /* of a record, so far; and of the one before it */
+	XLogRecPtr previous;
 	XLogRecPtr last_complete; /* start of the last record that ends in this segment; or invalid */
 	WalParameters parameters; /* the highest of each that a change in this segment tells */
 	bool parameters_hidden;   /* ... and there is a change whose values lie in the next segment */
+	bool joined;              /* what goes on in the next segment was put together */
 } SegmentDetail;
 
 /* From the index of one segment. */
@@ -45,6 +49,14 @@ typedef struct SegmentFacts
 	TimeUs first_time;     /* in LSN order */
 	TimeUs last_time;
 	TimeUs max_time;
+
+	/*
+	 * The run that ends here: of all segments from this one on (at most itself) the
+	 * greatest time of a commit or abort; only this one may be damaged, end in the
+	 * middle or change parameters.
+	 */
+	XLogSegNo run_first;
+	TimeUs time_high;
 	TransactionId min_xid;
 	TransactionId max_xid;
 	XLogRecPtr first_record; /* invalid: no record starts here */
@@ -61,7 +73,7 @@ typedef struct SegmentFacts
 
 typedef struct WalFacts
 {
-	SegmentFacts *segments; /* ascending by timeline and number */
+	SegmentFacts **segments; /* ascending by timeline and number; owned */
 	size_t n_segments;
 	size_t capacity;
 } WalFacts;
@@ -77,6 +89,8 @@ void wal_parameters_raise(WalParameters *into, const WalParameters *from);
 
 SegmentDetail *segment_detail_new(void);
 void segment_detail_add(void *detail, const WalEvent *event); /* a WalEventCallback */
+void segment_detail_join(void *detail,
+                         const WalEvent *event); /* likewise, of the record that goes on in the next */
 void segment_detail_free(SegmentDetail *detail);
 AUTO_DEFINE(SegmentDetail, segment_detail_free);
 

@@ -54,6 +54,13 @@ typedef enum RecoveryAction
 	ACTION_SHUTDOWN,
 } RecoveryAction;
 
+/* How the server is told where a time lies. */
+typedef enum StopBy
+{
+	STOP_BY_LSN,  /* right after the last commit or abort that counts */
+	STOP_BY_TIME, /* by the time itself: just before the first one that does not */
+} StopBy;
+
 typedef struct RecoveryRequest
 {
 	RecoveryTarget target;
@@ -61,6 +68,8 @@ typedef struct RecoveryRequest
 	const char *backup_id; /* NULL: choose */
 	RecoveryPurpose purpose;
 	RecoveryAction action;
+	StopBy stop_by;   /* of a time */
+	bool every_index; /* read every index on the way: also those of which a later one tells enough */
 	TimeUs now;
 } RecoveryRequest;
 
@@ -72,6 +81,7 @@ typedef struct WalPlace
 	XLogRecPtr lsn;
 	TimeUs time;
 	TransactionId xid;
+	bool aborted; /* the transaction was rolled back */
 } WalPlace;
 
 typedef struct PlanSegments
@@ -103,7 +113,8 @@ typedef struct RecoveryPlan
 	RecoveryAction action;
 
 	WalPlace stop;                /* the record at which the server stops */
-	WalPlace last;                /* the last commit or abort before it, as far as known */
+	WalPlace last;                /* the last commit or abort that is included, where it is known */
+	WalPlace next;                /* the first that is not, where it is near */
 	XLogRecPtr end_lsn;           /* of a plan without a bound: the end of the WAL in the store */
 	char plan_end[WAL_NAME_SIZE]; /* the last segment that the server may need; "" when latest was asked */
 
@@ -135,6 +146,14 @@ Error *plan_recover(const Catalog *catalog, const RecoveryRequest *request, cons
                     WalNeeds *needs, RecoveryPlan **ret_plan) MUST_CHECK;
 void recovery_plan_free(RecoveryPlan *plan);
 AUTO_DEFINE(RecoveryPlan, recovery_plan_free);
+
+/*
+ * How fast a server replays depends on what was written and on its disks; without
+ * a measured figure two segments of 16 MB a second are assumed.
+ */
+#define REPLAY_BYTES_PER_SECOND (UINT64_C(32) * 1024 * 1024)
+
+int64_t replay_estimate_ms(uint64_t wal_bytes);
 
 /* "the time 2026-11-20 02:30:07+00", "restore point \"before\"": as it stands in a sentence.  The caller frees. */
 char *recovery_target_text(const RecoveryTarget *target);

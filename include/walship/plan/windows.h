@@ -1,8 +1,7 @@
 /*
  * What can be recovered: per timeline, from the end of a backup to the end of
- * the WAL that follows without a gap.  Read are the indexes of the backups'
- * own WAL and near the ends: other damage shows when a recovery is planned.  Pure, like
- * walship/plan/recover.h.
+ * the WAL that follows without a gap or damage.  Read are the indexes at the ends
+ * of runs, which tell of the others.  Pure, like walship/plan/recover.h.
  */
 #pragma once
 
@@ -16,10 +15,11 @@
 typedef struct RecoveryWindow
 {
 	const BackupRecord *backup; /* the oldest one in it; the catalog's */
+	const BackupRecord *newest; /* the newest one in it: the longest replay begins between two, or here */
 	XLogRecPtr from_lsn;        /* its end */
 	TimeUs from_time;
 	XLogRecPtr to_lsn;
-	TimeUs to_time; /* the last commit in it, TIME_NONE when it is not known; not before from_time */
+	TimeUs to_time; /* the latest commit in it, TIME_NONE when it is not known; not before from_time */
 } RecoveryWindow;
 
 typedef struct TimelineWindows
