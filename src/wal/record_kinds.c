@@ -124,7 +124,10 @@ on_file_created(RecordBody *body)
 	uint32_t fork = le32(body->field + 12);
 
 	if (fork != MAIN_FORK && fork != INIT_FORK)
+	{
+		body->event.xid = 0; /* an event of no kind tells nothing */
 		return;
+	}
 	body->event.kind = WAL_EVENT_FILE_CREATED;
 	body->event.relation = record_relation(body->field);
 }

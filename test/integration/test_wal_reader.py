@@ -19,7 +19,7 @@ RECORD = re.compile(
     r"rmgr: (?P<manager>\S+)\s+len \(rec/tot\):\s*\d+/\s*(?P<length>\d+), tx:\s*(?P<xid>\d+), "
     r"lsn: (?P<lsn>\S+), prev \S+, desc: (?P<what>\S+)\s?(?P<rest>.*)"
 )
-TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) UTC")
+TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)(?: UTC|\+00)")
 KINDS = {
     ("Transaction", "COMMIT"): "commit",
     ("Transaction", "COMMIT_PREPARED"): "commit",
@@ -38,24 +38,68 @@ KINDS = {
 ITEMS = {"subxact", "dropped_file", "dropped_stats", "lock"}
 
 
-def expected_event(line):
-    """A line of pg_waldump as (lsn, kind, xid, time, restore point)."""
+FILE = re.compile(r"(?:base|global|pg_tblspc/(\d+)/PG_\w+)(?:/(\d+))?/(\d+)")
+DEFAULT_TABLESPACE, GLOBAL_TABLESPACE = 1663, 1664
+
+
+def expected_events(line):
+    """A line of pg_waldump: the record's items, then itself."""
     match = RECORD.match(line)
     assert match, line
-    kind = KINDS.get((match["manager"], match["what"].rstrip(":")), "other")
-    if kind == "file_created" and re.search(r"_(fsm|vm)$", match["rest"].strip()):
+    return events_of(
+        parse_lsn(match["lsn"]), match["manager"], int(match["xid"]), match["what"].rstrip(":"), match["rest"]
+    )
+
+
+def events_of(lsn, manager, header_xid, what, rest):
+    """Items, then the record, as (lsn, kind, xid, time, more)."""
+    kind = KINDS.get((manager, what), "other")
+    if kind == "file_created" and re.search(r"_(fsm|vm)$", rest.strip()):
         kind = "other"  # neither the main nor the init fork
-    xid, time, name = 0, "-", ""
+    items = []
+    xid, time, more = 0, "-", ""
     if kind in ("file_created", "database_dropped"):
-        xid = int(match["xid"])
+        xid = header_xid
     if kind in ("commit", "abort"):
-        prepared = re.match(r"(\d+): ", match["rest"])  # "COMMIT_PREPARED 731: 2026-..."
-        xid = int(prepared[1] if prepared else match["xid"])
-    if kind in ("commit", "abort"):
-        time = utc(match["rest"])
-    if kind == "restore_point":
-        name = match["rest"]
-    return parse_lsn(match["lsn"]), kind, xid, time, name
+        prepared = re.match(r"(\d+): ", rest)  # "COMMIT_PREPARED 731: 2026-..."
+        xid = int(prepared[1]) if prepared else header_xid
+        time = utc(rest)
+    if kind == "commit":
+        items = commit_items(rest)
+        more = str(sum(item[0] == "dropped_file" for item in items))
+    elif kind == "restore_point":
+        more = rest
+    elif kind == "file_created":
+        more = file_text(rest)
+    elif kind == "database_dropped":
+        more = re.search(r"dir \d+/(\d+)", rest)[1]
+    elif kind == "checkpoint":
+        more = re.search(r"; xid (\d+:\d+);", rest)[1]
+    elif (manager, what) == ("Standby", "LOCK"):
+        items = [("lock", int(of), f"{db}/{rel}") for of, db, rel in re.findall(r"xid (\d+) db (\d+) rel (\d+)", rest)]
+        assert items
+    return [(lsn, item, of, "-", text) for item, of, text in items] + [(lsn, kind, xid, time, more)]
+
+
+def commit_items(rest):
+    """[(kind, xid, more)] in the order in which they lie in the record."""
+    parts = {}
+    for part in rest.split("; ")[1:]:
+        name, _, values = part.partition(": ")
+        parts[name] = values.split()
+    return (
+        [("subxact", int(xid), "") for xid in parts.get("subxacts", [])]
+        + [("dropped_file", 0, file_text(path)) for path in parts.get("rels", [])]
+        + [("dropped_stats", 0, text) for text in parts.get("dropped stats", [])]
+    )
+
+
+def file_text(path):
+    """base/5/16390 as tablespace/database/number"""
+    tablespace, database, number = FILE.match(path).groups()
+    if database is None:
+        return f"{GLOBAL_TABLESPACE}/0/{number}"
+    return f"{tablespace or DEFAULT_TABLESPACE}/{database}/{number}"
 
 
 def utc(text):
@@ -72,16 +116,19 @@ class Walk:
         lines = run_ok([WAL_EVENTS, path, piece]).out.splitlines()
         self.name = path.name
         self.result = dict(word.split("=") for word in lines.pop().split())
-        events = [self.event(line) for line in lines]
-        self.items = [event for event in events if event[1] in ITEMS]
-        self.events = [event for event in events if event[1] not in ITEMS]
+        self.all = [self.event(line) for line in lines]
+        self.events = [event for event in self.all if event[1] not in ITEMS]
 
     @staticmethod
     def event(line):
         lsn, end, kind, xid, time, more = line.split(" ", 5)
         if kind == "restore_point":
             time = "-"  # pg_waldump does not print it
-        return parse_lsn(lsn), kind, int(xid), time, more.strip() if kind == "restore_point" else "", parse_lsn(end)
+        if kind == "end_of_recovery":
+            more = ""
+        if kind == "checkpoint":
+            more = more.split()[0]
+        return parse_lsn(lsn), kind, int(xid), time, more.strip(), parse_lsn(end)
 
 
 class Archive:
@@ -103,21 +150,21 @@ class Archive:
         names = self.segments(timeline)
         command = [server.install.program("pg_waldump"), "-p", self.directory, names[0], names[-1]]
         lines = run(command).out.splitlines()
-        return [expected_event(line) for line in lines]
+        return [event for line in lines for event in expected_events(line)]
 
     def check(self, server, timeline=1, piece=4096):
         """Record for record; returns the walks."""
         walks = self.walks(timeline, piece)
         expected = self.expected(server, timeline)
-        found = [event for walk in walks for event in walk.events]
+        found = [event for walk in walks for event in walk.all]
         assert len(expected) > 100
         for walk in walks:
             assert walk.result["damaged_at"] == "0/0", walk.result
             check_result(walk)
         # What goes on in the next segment is not known, not even whether it was ever completed; and pg_waldump
         # cannot show a record whose end is in a segment that is not there.
-        known = [event[:5] for event in found if event[5] != 0]
-        open_ends = {event[0] for event in found if event[5] == 0}
+        open_ends = {event[0] for walk in walks for event in walk.events if event[5] == 0}
+        known = [event[:5] for event in found if event[0] not in open_ends]
         assert known == [event for event in expected if event[0] not in open_ends]
         assert open_ends or len(walks) < 5
         return walks
@@ -157,7 +204,7 @@ def make_server(servers, archive):
 
 
 def kinds_of(walks):
-    return {event[1] for walk in walks for event in walk.events}
+    return {event[1] for walk in walks for event in walk.all}
 
 
 def mixed_load(server):
@@ -185,6 +232,7 @@ def test_mixed_load_is_read_as_pg_waldump_reads_it(make_server, archive):
     server.switch_and_archive()
     walks = archive.check(server)
     assert {"commit", "abort", "restore_point", "checkpoint", "switch", "other"} <= kinds_of(walks)
+    assert {"file_created", "subxact", "dropped_file", "dropped_stats", "lock"} <= kinds_of(walks)
     assert all(ends_whole(walk) for walk in walks)
 
 
@@ -340,7 +388,8 @@ def commits_by_time(server):
 
 
 def test_wal_of_every_major(servers, archive, major):
-    """Only the distribution's major has a pg_waldump here: the others are asked what they know themselves."""
+    """Only the distribution's major has a pg_waldump here: 16 and later have pg_walinspect, which says the same; 13
+    and 14 are asked what they know themselves."""
     server = servers.new(
         major=major,
         segment_size=1,
@@ -349,6 +398,7 @@ def test_wal_of_every_major(servers, archive, major):
         track_commit_timestamp="on",
         max_prepared_transactions=4,
         wal_compression="on",
+        wal_keep_size="256MB",
     )
     server.start()
     begin = server.value("SELECT pg_current_wal_insert_lsn()::text")
@@ -358,7 +408,9 @@ def test_wal_of_every_major(servers, archive, major):
         server.sql("INSERT INTO rows SELECT i, repeat('x', i) FROM generate_series(1, 200) i")
         known.update(commits_by_time(server))
     prepared_xid = prepared_transaction(server)
+    dropped = drop_things(server)
     server.sql("SELECT pg_create_restore_point('the point')")
+    inspected = inspect_wal(server, begin) if major >= 16 else None
     write_until_killed(server, 0.2)
     server.start()
     server.sql("SELECT pg_logical_emit_message(false, 'big', repeat(md5('x'), 80000))")
@@ -369,12 +421,79 @@ def test_wal_of_every_major(servers, archive, major):
         assert walk.result["damaged_at"] == "0/0", walk.result
         assert ends_whole(walk), walk.result
         check_result(walk)
-    events = [event for walk in walks for event in walk.events if event[0] >= parse_lsn(begin)]
+    events = [event for walk in walks for event in walk.all if event[0] >= parse_lsn(begin)]
     commits = {event[2]: event[3] for event in events if event[1] == "commit"}
     assert prepared_xid in commits
     assert known == {xid: server_text(commits[xid]) for xid in known}
     assert [event[4] for event in events if event[1] == "restore_point"] == ["the point"]
     assert {"checkpoint", "switch"} <= {event[1] for event in events}
+    check_drops(events, dropped, major)
+    if inspected:
+        open_ends = {event[0] for walk in walks for event in walk.events if event[5] == 0}
+        found = [event[:5] for event in events if event[0] <= inspected[-1][0]]
+        assert len(inspected) > 1000
+        assert [event for event in found if event[0] not in open_ends] == [
+            event for event in inspected if event[0] not in open_ends
+        ]
+
+
+def inspect_wal(server, begin):
+    """What pg_walinspect says of the records from "begin" to now."""
+    server.sql("CREATE EXTENSION pg_walinspect")
+    rows = server.sql(
+        "SET timezone = 'UTC';"
+        "SELECT start_lsn::text, resource_manager, xid::text::bigint, record_type, coalesce(description, '')"
+        " FROM pg_get_wal_records_info(%s, pg_current_wal_flush_lsn()) ORDER BY start_lsn",
+        begin,
+    )
+    return [event for lsn, *record in rows for event in events_of(parse_lsn(lsn), *record)]
+
+
+def drop_things(server):
+    """A table with indexes and toast in a subtransaction, and a database; says what they were."""
+    with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+        for statement in ("CREATE TABLE gone_for_good (a int PRIMARY KEY, b text UNIQUE)",
+                          "INSERT INTO gone_for_good SELECT i, i FROM generate_series(1, 100) i"):
+            cursor.execute(statement)
+        cursor.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+        database = cursor.fetchone()[0]
+        cursor.execute("WITH tables AS (SELECT unnest(ARRAY[oid, reltoastrelid]) AS oid FROM pg_class"
+                       " WHERE relname = 'gone_for_good'),"
+                       " parts AS (SELECT oid FROM tables"
+                       " UNION SELECT indexrelid FROM pg_index JOIN tables ON indrelid = tables.oid)"
+                       " SELECT oid, pg_relation_filenode(oid) FROM parts")
+        files = dict(cursor.fetchall())
+        cursor.execute("SELECT 'gone_for_good'::regclass::oid")
+        table = cursor.fetchone()[0]
+        for statement in ("BEGIN", "INSERT INTO rows VALUES (1, 'top')", "SELECT txid_current() & 4294967295"):
+            cursor.execute(statement)
+        xid = cursor.fetchone()[0]
+        for statement in ("SAVEPOINT s", "DROP TABLE gone_for_good", "RELEASE s", "COMMIT", "CREATE DATABASE gone"):
+            cursor.execute(statement)
+        cursor.execute("SELECT oid FROM pg_database WHERE datname = 'gone'")
+        gone = cursor.fetchone()[0]
+        cursor.execute("DROP DATABASE gone")
+    assert len(files) == 5  # table, two indexes, toast and its index
+    return {"xid": xid, "database": database, "files": files, "table": table, "gone": gone}
+
+
+def check_drops(events, dropped, major):
+    (commit,) = [event for event in events if event[1] == "commit" and event[2] == dropped["xid"]]
+    items = [event for event in events if event[0] == commit[0] and event is not commit]
+    database = dropped["database"]
+    expected = {f"{DEFAULT_TABLESPACE}/{database}/{number}" for number in dropped["files"].values()}
+    assert {item[4] for item in items if item[1] == "dropped_file"} == expected
+    assert commit[4] == "5"
+    (subxact,) = [item[2] for item in items if item[1] == "subxact"]
+    assert subxact > dropped["xid"]
+    created = {event[4] for event in events if event[1] == "file_created"}
+    assert expected <= created
+    relation = 2  # WAL_STATISTICS_RELATION
+    statistics = {item[4] for item in items if item[1] == "dropped_stats"}
+    assert (f"{relation}/{database}/{dropped['table']}" in statistics) == (major >= 15)
+    locks = {event[4] for event in events if event[1] == "lock" and event[2] == subxact}
+    assert f"{database}/{dropped['table']}" in locks
+    assert str(dropped["gone"]) in [event[4] for event in events if event[1] == "database_dropped"]
 
 
 def server_text(utc_text):
