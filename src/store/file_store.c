@@ -186,8 +186,21 @@ static const StoreOps file_store_ops = {
 	.free = file_store_free,
 };
 
+/* Of another disk under the same path the marker is another file. */
 static Error *
-marker_read(const FileStore *store, int root)
+marker_identity(const FileStore *store, int marker, char **ret_identity)
+{
+	struct stat status;
+
+	if (fstat(marker, &status) != 0)
+		return file_store_errno(store, FILE_STORE_MARKER, "look at");
+	*ret_identity =
+		mem_printf("%s %ju:%ju", store->store.url, (uintmax_t) status.st_dev, (uintmax_t) status.st_ino);
+	return NULL;
+}
+
+static Error *
+marker_read(FileStore *store, int root)
 {
 	AUTO_FREE char *path = file_store_path(store, FILE_STORE_MARKER);
 	AUTO_CLOSE int fd = openat(root, FILE_STORE_MARKER, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -205,7 +218,7 @@ marker_read(const FileStore *store, int root)
 		return error_hint(error_new(ERR_CORRUPT, "store \"%s\" has format %" PRId64 " instead of %d",
 		                            store->directory, format, MARKER_FORMAT),
 		                  "It may have been made by a newer walship.");
-	return NULL;
+	return marker_identity(store, fd, &store->store.identity);
 }
 
 Error *

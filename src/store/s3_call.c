@@ -73,6 +73,15 @@ s3_notice(const S3Store *store, const char *format, ...)
 	store->options.notice(store->options.context, message);
 }
 
+/* Every provider checks Content-MD5, not every one the checksum that goes in its place. */
+static void
+tell_of_md5(S3Store *store)
+{
+	if (!atomic_exchange(&store->told_of_md5, true))
+		s3_notice(store,
+		          "this machine's policy has no MD5: objects are sent with a checksum by SHA-256 instead");
+}
+
 /* Everything that is signed. */
 static void
 collect_headers(S3Store *store, const S3Call *call, const char *host, const char *date, S3Pairs *headers)
@@ -87,7 +96,10 @@ collect_headers(S3Store *store, const S3Call *call, const char *host, const char
 	if (payload != NULL && payload->md5[0] != '\0')
 		s3_pairs_add(headers, "content-md5", payload->md5);
 	else if (payload != NULL)
+	{
+		tell_of_md5(store);
 		s3_pairs_add(headers, "x-amz-checksum-sha256", payload->sha256_base64);
+	}
 	s3_pairs_add_all(headers, &call->headers);
 }
 

@@ -36,12 +36,12 @@ state_path(const S3Store *store)
 	uint8_t digest[SHA256_SIZE];
 	char hex[SHA256_TEXT_SIZE];
 
-	if (store->options.state_dir == NULL)
+	if (store->state_dir == NULL)
 		return NULL;
 	sha256_of(identity, strlen(identity), digest);
 	hex_encode(digest, sizeof(digest), hex);
 	name = mem_printf("s3-%.16s.json", hex);
-	return path_join(store->options.state_dir, name);
+	return path_join(store->state_dir, name);
 }
 
 static void
@@ -70,8 +70,8 @@ take_conditional(S3Store *store, const Json *state)
 	}
 }
 
-void
-s3_learned_load(S3Store *store)
+static void
+load(S3Store *store)
 {
 	AUTO_BUF(text, STATE_SIZE_MAX);
 	AUTO(Json) state = NULL;
@@ -89,6 +89,16 @@ s3_learned_load(S3Store *store)
 		return;
 	take_region(store, state);
 	take_conditional(store, state);
+}
+
+/* With the first use: opening a store is free of it, so that a push whose segment is safe is, too. */
+static void
+lock(S3Store *store)
+{
+	(void) pthread_mutex_lock(&store->learned.mutex);
+	if (!store->learned.loaded)
+		load(store);
+	store->learned.loaded = true;
 }
 
 /* Under the mutex: of two threads that learn, the later one writes what both learned. */
@@ -117,7 +127,7 @@ save(S3Store *store)
 S3Conditional
 s3_learned_conditional(S3Store *store)
 {
-	(void) pthread_mutex_lock(&store->learned.mutex);
+	lock(store);
 	S3Conditional conditional = store->learned.conditional;
 	(void) pthread_mutex_unlock(&store->learned.mutex);
 	return conditional;
@@ -126,7 +136,7 @@ s3_learned_conditional(S3Store *store)
 void
 s3_learn_conditional(S3Store *store, S3Conditional conditional)
 {
-	(void) pthread_mutex_lock(&store->learned.mutex);
+	lock(store);
 	if (store->learned.conditional != conditional)
 	{
 		store->learned.conditional = conditional;
@@ -138,7 +148,7 @@ s3_learn_conditional(S3Store *store, S3Conditional conditional)
 char *
 s3_learned_region(S3Store *store)
 {
-	(void) pthread_mutex_lock(&store->learned.mutex);
+	lock(store);
 	char *region = mem_strdup(store->learned.region);
 	(void) pthread_mutex_unlock(&store->learned.mutex);
 	return region;
@@ -147,7 +157,7 @@ s3_learned_region(S3Store *store)
 void
 s3_learn_region(S3Store *store, const char *region)
 {
-	(void) pthread_mutex_lock(&store->learned.mutex);
+	lock(store);
 	if (!str_equal(store->learned.region, region))
 	{
 		free(store->learned.region);

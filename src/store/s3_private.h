@@ -16,6 +16,7 @@
 typedef struct S3Learned
 {
 	pthread_mutex_t mutex; /* guards what follows */
+	bool loaded;           /* from the state directory; "state_path" is set with it */
 	char *region;
 	S3Conditional conditional;
 	int64_t clock_offset_us; /* to be added to this machine's clock */
@@ -30,12 +31,14 @@ typedef struct S3Store
 	HttpClient *http;
 	S3Options options; /* texts that are NULL here were only needed to open */
 	char *asked_region;
-	char *state_path; /* NULL: nothing is kept */
+	char *state_dir;  /* NULL: nothing is kept */
+	char *state_path; /* in it; NULL before the first use */
 	char *storage_class;
 	char *sse;
 	char *sse_kms_key_id;
 	S3Learned learned;
 	atomic_bool removes_singly; /* learned, too: the provider has no request that removes many */
+	atomic_bool told_of_md5;
 } S3Store;
 
 /* A body with the checksums that S3 wants. */
@@ -106,7 +109,6 @@ char *s3_object_url(const S3Store *store, const char *key);
 void s3_notice(const S3Store *store, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* What was learned, from and to the state directory. */
-void s3_learned_load(S3Store *store);
 S3Conditional s3_learned_conditional(S3Store *store);
 void s3_learn_conditional(S3Store *store, S3Conditional conditional);
 char *s3_learned_region(S3Store *store); /* the caller frees */

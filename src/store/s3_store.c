@@ -230,6 +230,7 @@ s3_free(Store *base)
 	s3_place_release(&store->place);
 	s3_creds_release(&store->credentials);
 	free(store->asked_region);
+	free(store->state_dir);
 	free(store->state_path);
 	free(store->storage_class);
 	free(store->sse);
@@ -298,6 +299,16 @@ check_header_texts(const S3Store *store)
 	return NULL;
 }
 
+/* At AWS the region says where a bucket is; the name of another host says so itself. */
+static char *
+identity_of(const S3Store *store)
+{
+	const S3Place *place = &store->place;
+
+	return mem_printf("%s://%s/%s/%s", place->scheme, place->host != NULL ? place->host : store->asked_region,
+	                  place->bucket, place->prefix);
+}
+
 static Error *
 open_parts(S3Store *store)
 {
@@ -311,7 +322,7 @@ open_parts(S3Store *store)
 	TRY(set_region(store));
 	TRY(check_header_texts(store));
 	store->http = http_client_new(&http);
-	s3_learned_load(store);
+	store->store.identity = identity_of(store);
 	return NULL;
 }
 
@@ -329,17 +340,6 @@ forget_borrowed(S3Options *options)
 	                       .context = options->context};
 }
 
-/* Every provider checks Content-MD5, not every one the checksum that goes in its place. */
-static void
-warn_without_md5(const S3Store *store)
-{
-	AUTO(Md5) md5 = md5_new();
-
-	if (md5 == NULL)
-		s3_notice(store,
-		          "this machine's policy has no MD5: objects are sent with a checksum by SHA-256 instead");
-}
-
 Error *
 s3_store_open(const S3Options *options, Store **ret_store)
 {
@@ -349,12 +349,12 @@ s3_store_open(const S3Options *options, Store **ret_store)
 	store->store.ops = &s3_store_ops;
 	store->store.url = mem_strdup(options->url);
 	store->options = *options;
+	store->state_dir = mem_strdup(options->state_dir);
 	store->storage_class = mem_strdup(options->storage_class);
 	store->sse = mem_strdup(options->sse);
 	store->sse_kms_key_id = mem_strdup(options->sse_kms_key_id);
 	(void) pthread_mutex_init(&store->learned.mutex, NULL);
 	TRY(open_parts(store));
-	warn_without_md5(store);
 	forget_borrowed(&store->options);
 	*ret_store = MOVE(owner);
 	return NULL;

@@ -164,11 +164,18 @@ store_url(const Store *store)
 	return store->url;
 }
 
+const char *
+store_identity(const Store *store)
+{
+	return store->identity;
+}
+
 void
 store_free(Store *store)
 {
 	if (store == NULL)
 		return;
 	free(store->url);
+	free(store->identity);
 	store->ops->free(store);
 }

@@ -54,7 +54,7 @@ typedef void (*StoreNotRemoved)(void *context, const char *key, const Error *err
 
 /*
  * For implementations.  Required: all but "probe", "tidy" and "remove_many".
- * Keys and prefixes arrive checked; store_free() frees the url.
+ * Keys and prefixes arrive checked; store_free() frees url and identity.
  */
 typedef struct StoreOps
 {
@@ -75,7 +75,8 @@ typedef struct StoreOps
 struct Store
 {
 	const StoreOps *ops;
-	char *url; /* as in messages: no secret */
+	char *url;      /* as in messages: no secret */
+	char *identity; /* see store_identity() */
 };
 
 /* The slices, one after the other, are the object; any size. */
@@ -129,6 +130,10 @@ Error *store_probe(Store *store, const char *key, const Slice *contents, Buf *re
 Error *store_tidy(Store *store, const char *prefix, TimeUs before) MUST_CHECK;
 
 const char *store_url(const Store *store);
+
+/* One line that names the very place: what has this identity, now or later, holds the same objects. */
+const char *store_identity(const Store *store);
+
 void store_free(Store *store);
 AUTO_DEFINE(Store, store_free);
 
