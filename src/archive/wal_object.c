@@ -8,6 +8,7 @@
 #include "walship/archive/layout.h"
 #include "walship/archive/time_run.h"
 #include "walship/base/cancel.h"
+#include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
@@ -80,7 +81,15 @@ read_header(const WalArchive *archive, int fd, const char *path, const WalName *
 }
 
 static Error *
-pump(int fd, const char *path, uint64_t expected, Pipe *pipe)
+check_patience(const WalArchive *archive)
+{
+	if (archive->limit_ms != 0 && clock_monotonic_ms() >= archive->limit_ms)
+		return error_new(ERR_TRANSIENT, "time is over");
+	return cancel_check();
+}
+
+static Error *
+pump(const WalArchive *archive, int fd, const char *path, uint64_t expected, Pipe *pipe)
 {
 	AUTO_FREE uint8_t *step = mem_alloc(READ_STEP);
 	uint64_t offset = 0;
@@ -88,7 +97,7 @@ pump(int fd, const char *path, uint64_t expected, Pipe *pipe)
 
 	while (size == READ_STEP)
 	{
-		TRY(cancel_check());
+		TRY(check_patience(archive));
 		TRY(file_read_at(fd, path, offset, step, READ_STEP, &size));
 		TRY(pipe_write(pipe, step, size));
 		offset += size;
@@ -142,7 +151,7 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	codec_add_encoder(pipe, &archive->compression);
 	pipe_add(pipe, digest_stage_new(&stored));
 	pipe_add(pipe, spool_sink_new(spool));
-	TRY(pump(fd, path, header.segment_size, pipe));
+	TRY(pump(archive, fd, path, header.segment_size, pipe));
 
 	if (walker != NULL)
 	{
@@ -287,7 +296,7 @@ wal_object_inspect(const WalArchive *archive, const char *path, const WalName *n
 	describe_segment(name, &header, &index);
 	walker = wal_walker_new(&header, wal_index_add_event, &index);
 	pipe_add(pipe, walk_stage_new(walker));
-	TRY(pump(fd, path, header.segment_size, pipe));
+	TRY(pump(archive, fd, path, header.segment_size, pipe));
 	wal_walker_finish(walker, &index.walk);
 	index.walked = true;
 	*ret_index = index;

@@ -67,6 +67,13 @@ tell_notice(void *context, const char *message)
 	log_warning("%s", message);
 }
 
+static void
+tell_debugger(void *context, const char *message)
+{
+	(void) context;
+	log_debug("%s", message);
+}
+
 static S3PathStyle
 path_style(const Settings *settings)
 {
@@ -101,7 +108,7 @@ open_s3(const Settings *settings, const StoreLimits *limits, Store **ret_store)
 		.retry_ms = limits != NULL ? RETRY_UNLIMITED_MS : settings_ms(settings, SETTING_store_deadline),
 		.deadline_ms = limits != NULL ? limits->deadline_ms : 0,
 		.limit_ms = limits != NULL ? limits->limit_ms : 0,
-		.notice = tell_notice,
+		.notice = limits != NULL && limits->quiet ? tell_debugger : tell_notice,
 	};
 
 	return s3_store_open(&options, ret_store);

@@ -20,6 +20,7 @@ typedef struct StoreLimits
 {
 	int64_t deadline_ms; /* from then on nothing is tried again */
 	int64_t limit_ms;    /* ends even what is making progress; 0: nothing does */
+	bool quiet;          /* failures on the way are said at log level debug only */
 } StoreLimits;
 
 /* Likewise, for commands that someone waits for. */

@@ -1,27 +1,40 @@
 /*
  * walship push PATH: the archive_command.  Success means that the bytes are
  * durable under their own name; until then the server keeps the file and asks
- * again, so one honest attempt is enough.
+ * again, so one honest attempt is enough.  When more segments wait, they are
+ * taken along, for the server asks for one after the other.
  */
 #include <string.h>
 
 #include "command.h"
 #include "context.h"
+#include "push_ahead.h"
+#include "push_segment.h"
 #include "walship/archive/lineage.h"
-#include "walship/archive/time_run.h"
+#include "walship/archive/pushed.h"
+#include "walship/archive/ready.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 
+/* Nothing is begun besides the file in question when the push has lasted so long. */
+#define AHEAD_STARTS_MS 3000
+
+/* With more files waiting, the archive falls behind: then speed counts for more than size. */
+#define WAITING_MANY  8
+#define HURRIED_LEVEL 1
+
 typedef struct Push
 {
 	const Settings *settings;
 	const char *path;
+	const char *state_dir;
 	char *wal_directory;
 	WalName name;
 	WalArchive archive;
+	int64_t start_ms;
 	int64_t deadline_ms;
 } Push;
 
@@ -33,7 +46,7 @@ open_archive(Push *push, Store **ret_store)
 
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));
 	TRY(context_compression(push->settings, &push->archive.compression));
-	push->archive.spool_directory = settings_text(push->settings, SETTING_state_dir);
+	push->archive.spool_directory = push->state_dir;
 	push->archive.refuse_damaged = strcmp(settings_text(push->settings, SETTING_wal_check), "strict") == 0;
 	TRY(context_open_store_within(push->settings, &limits, ret_store));
 	push->archive.store = *ret_store;
@@ -56,10 +69,9 @@ report_lineage(const Push *push, const LineageReport *report)
 static Error *
 make_lineage_whole(const Push *push)
 {
-	const char *state_dir = settings_text(push->settings, SETTING_state_dir);
 	LineageReport report = {0};
 
-	if (push->name.timeline == 1 || lineage_is_noted(state_dir, &push->archive, push->name.timeline))
+	if (push->name.timeline == 1 || lineage_is_noted(push->state_dir, &push->archive, push->name.timeline))
 		return NULL;
 
 	Error *error =
@@ -74,74 +86,86 @@ make_lineage_whole(const Push *push)
 		return NULL;
 
 	/* Without the note the next push looks again: slower, and just as safe. */
-	error = lineage_note(state_dir, &push->archive, push->name.timeline);
+	error = lineage_note(push->state_dir, &push->archive, push->name.timeline);
 	if (error != NULL)
 		log_of_error(LOG_WARNING, error);
 	error_free(error);
 	return NULL;
 }
 
-/* Without the note the next segment begins a run of its own: slower to search, and just as right. */
-static void
-note_run(const Push *push, const WalIndex *index)
+/* Was it stored by the push of an earlier segment?  Then nothing is left to do. */
+static bool
+was_pushed_ahead(const Push *push)
 {
-	const char *state_dir = settings_text(push->settings, SETTING_state_dir);
-	TimeRun run = time_run_after(index);
-	AUTO(Error) error = time_run_note(state_dir, &push->archive, index->timeline, &run);
+	if (push->name.kind != WAL_SEGMENT ||
+	    !pushed_is_noted(push->state_dir, &push->archive, push->path, &push->name))
+		return false;
+	pushed_forget(push->state_dir, &push->archive, push->path, &push->name);
+	log_debug("\"%s\" was pushed ahead and is in the store already", push->path);
+	return true;
+}
+
+static void
+choose_level(Push *push, size_t waiting)
+{
+	if (waiting > WAITING_MANY && push->archive.compression.codec == CODEC_BROTLI &&
+	    !settings_is_set(push->settings, SETTING_compression_level))
+		push->archive.compression.level = HURRIED_LEVEL;
+}
+
+/* Where no archiver's files are to be seen, the segment is all there is to do. */
+static void
+look_for_others(Push *push, ReadyFiles *ready)
+{
+	size_t most = (size_t) settings_integer(push->settings, SETTING_push_ahead);
+	AUTO(Error) error = ready_files_list(push->wal_directory, &push->name, most, ready);
 
 	if (error != NULL)
 		log_of_error(LOG_DEBUG, error);
 }
 
+/* The others have a store of their own, which gives up at the deadline, and without a word. */
 static Error *
-store_object(const Push *push, const WalName *name, WalIndex *index, PutResult *ret_result)
+open_for_others(const Push *push, WalArchive *ret_archive, Store **ret_store)
 {
-	const char *state_dir = settings_text(push->settings, SETTING_state_dir);
-	AUTO(Spool) spool = spool_new(state_dir);
+	StoreLimits limits = {.deadline_ms = push->deadline_ms, .limit_ms = push->deadline_ms, .quiet = true};
 
-	TRY(wal_object_encode(&push->archive, push->path, name, spool, index));
-	if (index->walked)
-	{
-		TimeRun run = time_run_noted(state_dir, &push->archive, name->timeline);
-
-		time_run_join(&run, index);
-	}
-	TRY(wal_object_store(&push->archive, push->path, name, spool, index, ret_result));
-	if (index->walked)
-		note_run(push, index);
+	TRY(context_open_store_within(push->settings, &limits, ret_store));
+	*ret_archive = push->archive;
+	ret_archive->store = *ret_store;
+	ret_archive->limit_ms = push->deadline_ms;
 	return NULL;
 }
 
 static Error *
-put_segment(const Push *push)
+put_segments(Push *push)
 {
-	WalName name = push->name;
-	PutResult result;
+	AUTO_READY ready = {0};
+	AUTO(Store) store = NULL;
+	WalArchive archive_of_others = {0};
+	PushAhead ahead = {.state_dir = push->state_dir,
+	                   .wal_directory = push->wal_directory,
+	                   .path = push->path,
+	                   .name = push->name,
+	                   .archive = &push->archive,
+	                   .segments = &ready.follows,
+	                   .archive_of_others = &archive_of_others,
+	                   .last_start_ms = push->start_ms + AHEAD_STARTS_MS,
+	                   .threads = (int) settings_integer(push->settings, SETTING_jobs)};
+
+	look_for_others(push, &ready);
+	choose_level(push, ready.waiting);
+	if (ready.follows.count > 0)
+		TRY(open_for_others(push, &archive_of_others, &store));
+	return push_ahead(&ahead);
+}
+
+static Error *
+put_partial(const Push *push)
+{
 	WalIndex index;
-	char text[LSN_TEXT_SIZE];
 
-	if (name.kind == WAL_SEGMENT)
-	{
-		bool stub;
-
-		TRY(error_context(lineage_is_stub(&push->archive, push->wal_directory, push->path, &name, &stub),
-		                  "could not archive \"%s\"", push->path));
-		if (stub)
-		{
-			name.kind = WAL_PARTIAL;
-			log_info("\"%s\" ends where its timeline was left and is stored as a partial segment",
-			         push->path);
-		}
-	}
-	TRY(store_object(push, &name, &index, &result));
-	if (result == PUT_WAS_THERE)
-		log_debug("\"%s\" is in the store already, with the same contents", push->path);
-	if (index.walked && index.walk.damaged_at != InvalidXLogRecPtr)
-		log_line(LOG_WARNING,
-		         "Recovery cannot go beyond it. Look for disk or memory faults and take a new base backup.",
-		         "\"%s\" holds a damaged WAL record at %s; it was archived as it is", push->path,
-		         lsn_format(index.walk.damaged_at, text));
-	return NULL;
+	return push_segment(&push->archive, push->wal_directory, push->path, push->name, NULL, NULL, &index);
 }
 
 static Error *
@@ -159,19 +183,30 @@ push_file(Push *push)
 
 	TRY(wal_name_parse(path_leaf(push->path), &push->name));
 	TRY(open_archive(push, &store));
+	if (was_pushed_ahead(push))
+		return NULL;
 	TRY(make_lineage_whole(push));
-	if (push->name.kind == WAL_SEGMENT || push->name.kind == WAL_PARTIAL)
-		return put_segment(push);
-	return put_text(push);
+	switch (push->name.kind)
+	{
+		case WAL_SEGMENT:
+			return put_segments(push);
+		case WAL_PARTIAL:
+			return put_partial(push);
+		default:
+			return put_text(push);
+	}
 }
 
 static Error *
 run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
+	int64_t start_ms = clock_monotonic_ms();
 	Push push = {.settings = settings,
 	             .path = invocation_argument(invocation, 0),
-	             .deadline_ms = clock_monotonic_ms() + settings_ms(settings, SETTING_push_deadline)};
+	             .state_dir = settings_text(settings, SETTING_state_dir),
+	             .start_ms = start_ms,
+	             .deadline_ms = start_ms + settings_ms(settings, SETTING_push_deadline)};
 
 	push.wal_directory = path_parent(push.path);
 
@@ -197,7 +232,8 @@ const Command command_push = {
 	.description =
 		"Checks the WAL segment, partial, history or backup file at PATH, and stores it. Exit 0 means that it is\n"
 		"durable in the store. Storing the same file again is success; other contents under the same name are\n"
-		"refused with exit 3, and nothing is overwritten.",
+		"refused with exit 3, and nothing is overwritten. Segments that wait behind it are stored along with it\n"
+		"(setting push_ahead); the exit status is that of PATH alone.",
 	.n_arguments = 1,
 	.error_status = error_status,
 	.run = run,

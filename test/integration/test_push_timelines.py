@@ -4,7 +4,7 @@ import hashlib
 import pytest
 
 from walship_testing import wal
-from walship_testing.proc import run, wait_until
+from walship_testing.proc import wait_until
 from walship_testing.wal import MIB
 from walship_testing.walship import Walship
 
@@ -87,23 +87,13 @@ def test_wal_that_ends_at_a_known_switch_is_stored_as_a_partial(walship, store, 
     server.stop("immediate")
     plain = (server.pgdata / "pg_wal" / name).read_bytes()
     system = server.system_identifier()
-    end = wal_end(server, name)
+    end = server.wal_end(name)
     stub = plain[: end % (16 * MIB)] + bytes(16 * MIB - end % (16 * MIB))
     (server.pgdata / "pg_wal" / name).write_bytes(stub)
     (server.pgdata / "pg_wal/00000002.history").write_text(wal.history_text((1, end)))
     walship.ok("push", f"pg_wal/{name}", cwd=server.pgdata)
     digest = hashlib.sha256(stub).hexdigest()[:16]
     assert store.keys(f"{system}/wal/00000001/") == [f"{system}/wal/00000001/{name}.partial-{digest}.tar"]
-
-
-def wal_end(server, name):
-    """End of the last record in the segment, by pg_waldump."""
-    dump = run([server.install.program("pg_waldump"), server.pgdata / "pg_wal" / name])
-    last = dump.out.splitlines()[-1]
-    length = int(last.split("len (rec/tot):")[1].split(",")[0].split("/")[1])
-    start = wal.parse_lsn(last.split("lsn: ")[1].split(",")[0])
-    assert start // 8192 == (start + length - 1) // 8192, "the last record crosses a page; choose another"
-    return (start + length + 7) // 8 * 8
 
 
 def test_after_a_failover_with_an_unarchived_tail_the_new_primary_completes_the_archive(servers, walship, store):

@@ -21,6 +21,7 @@ typedef struct WalArchive
 	Compression compression;
 	const char *spool_directory; /* for segments that compress to more than SPOOL_MEMORY_MAX */
 	bool refuse_damaged;         /* segments with a damaged record (wal_check = strict) */
+	int64_t limit_ms;            /* of clock_monotonic_ms(): reading a file ends by then; 0: no limit */
 } WalArchive;
 
 typedef enum PutResult

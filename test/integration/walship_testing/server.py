@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg2
 
+from . import wal
 from .proc import children_of, clean_environment, is_running, locked, run, run_ok, wait_until
 
 MAJORS = (13, 14, 15, 16, 17, 18)
@@ -367,6 +368,15 @@ class Server:
 
     def current_insert_segment(self):
         return self.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+
+    def wal_end(self, name):
+        """End of the last record in the segment, by pg_waldump."""
+        dump = run([self.install.program("pg_waldump"), self.pgdata / "pg_wal" / name])
+        last = dump.out.splitlines()[-1]
+        length = int(last.split("len (rec/tot):")[1].split(",")[0].split("/")[1])
+        start = wal.parse_lsn(last.split("lsn: ")[1].split(",")[0])
+        assert start // 8192 == (start + length - 1) // 8192, "the last record crosses a page; choose another"
+        return (start + length + 7) // 8 * 8
 
     # Copies
 
