@@ -13,7 +13,7 @@ proc.drop_root()
 from . import cases_base, cases_process, cases_wal, report  # noqa: E402
 from .bench import Bench  # noqa: E402
 from .data import Data  # noqa: E402
-from .measure import adopt_orphans  # noqa: E402
+from .measure import adopt_orphans, end_orphans  # noqa: E402
 from .stores import Stores  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -27,11 +27,11 @@ CASES = {
     "backup-directory": cases_base.backup_to_a_directory,
     "restore-directory": cases_base.restore_from_a_directory,
     "restore-s3": cases_base.restore_from_s3,
-    "backup-s3": cases_base.backup_to_s3,
     "requests": cases_wal.requests,
     "starts": cases_process.starts,
     "memory": cases_process.memory,
     "calls": cases_wal.calls_for_each_kind_of_wal,
+    "base-barman": cases_base.base_against_barman,
 }
 
 
@@ -53,6 +53,7 @@ def main():
         bench.drop_archives()
         stores.close()
         data.close()
+        end_orphans(())
         shutil.rmtree(work, ignore_errors=True)
     return 1 if bench.failures else 0
 

@@ -17,7 +17,7 @@ class Bar:
     codec: str
     wanted: str
     measured: str
-    is_met: bool
+    is_met: bool  # None: not measured
 
 
 @dataclass
@@ -132,7 +132,7 @@ class Bench:
         for codec, limit in (at_most or at_least).items():
             ours = [figures for tool, figures in found.items() if tool.label == f"walship {codec}"]
             if not theirs or not ours:
-                self.bars.append(Bar(case, codec, "", "not measured", False))
+                self.bars.append(Bar(case, codec, "", "", None))
             elif at_most:
                 best = min(figures.wall for figures in theirs)
                 self.bar(case, codec, f"<= {limit:.2f} x", ours[0].wall / best, "x", ours[0].wall <= limit * best)

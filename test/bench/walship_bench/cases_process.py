@@ -58,8 +58,8 @@ def memory(bench):
             bench.drop(bound)
             rows[tool].facts["backlog MiB"] = peak.mib
     with running_big(bench) as server:
-        for tool in tools:
-            rows[tool].facts["backup MiB"] = peak_of_backup(bench, tool, server)
+        for tool in tools:  # barman-cloud would take minutes
+            rows[tool].facts["backup MiB"] = None if tool.is_slow else peak_of_backup(bench, tool, server)
     bench.table("Peak memory, S3 over TLS, 20 ms", rows, only=("single push MiB", "backlog MiB", "backup MiB"))
     for tool in OURS:
         for what, limit in (("single push", 40), ("backlog", 160), ("backup", 256)):

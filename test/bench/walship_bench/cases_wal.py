@@ -9,7 +9,7 @@ from walship_testing.faultproxy import FaultProxy
 from walship_testing.proc import children_of, wait_until
 
 from .data import END
-from .measure import Failed, Figures, children, children_cpu, end_orphans, read_text, run_lines, run_measured
+from .measure import Failed, Figures, children, children_cpu, cpu_of, end_orphans, read_text, run_lines, run_measured
 from .tools import BROTLI, BROTLI_HTTP, OURS, BarmanCloud, PgBackRest, WalG, peers
 
 ROUND_TRIPS = (0, 20, 80)  # ms
@@ -55,7 +55,7 @@ def push_alone(bench, tools, kind, rtt, rounds):
 
 def calls_for_each_kind_of_wal(bench):
     """Loops of push and fetch calls for the three kinds of WAL, at 0, 20 and 80 ms."""
-    n = 3 if bench.quick else 8
+    n = 2 if bench.quick else 4
     for rtt in ROUND_TRIPS[: 2 if bench.quick else 3]:
         for kind in bench.data.n_segments:
             names = bench.data.wal().of_kind(kind)[:n]
@@ -111,7 +111,7 @@ def archive_backlog(bench, kind, rtt):
             return figures
 
         best = bench.best_of(peers(*ASYNC), run)
-        tools = [*OURS, *([] if bench.quick else [BROTLI_HTTP]), *([best] if best else []), *peers(BarmanCloud(), WalG())]
+        tools = [*OURS, *([BROTLI_HTTP] if kind == "sink" else []), *([best] if best else []), *peers(BarmanCloud(), WalG())]
         return bench.interleaved(tools, run)
 
 
@@ -140,14 +140,14 @@ def drain(server, bound, names):
     server.configure(archive_command=bound.archive_command())
     server.reload()
     try:
-        wait_until(lambda: not waiting(server, log_size), "the backlog is archived", timeout=PATIENCE, interval=0.02)
+        wait_until(lambda: not waiting(server, log_size), "the backlog is archived", timeout=PATIENCE, interval=0.03)
         wall = time.monotonic() - began
     finally:
         server.configure(archive_command="")
         server.reload()
     cpu = children_cpu(archiver) - before
     background = end_orphans(known)
-    return Figures(wall, cpu + background.cpu, background.peak, len(names))
+    return Figures(wall, cpu + background.cpu, n=len(names))
 
 
 def set_backlog(server, names):
@@ -263,8 +263,7 @@ def replay(bench, bound, names):
         raise Failed(server.log_tail())
     background = end_orphans(known)
     shutil.rmtree(pgdata.parent)
-    peak = max(usage.ru_maxrss / 1024, background.peak)
-    return Figures(wall, usage.ru_utime + usage.ru_stime + background.cpu, peak, len(names))
+    return Figures(wall, cpu_of(usage) + background.cpu, n=len(names))
 
 
 # Counting

@@ -28,9 +28,11 @@ class Failed(Exception):
 class Figures:
     wall: float  # seconds
     cpu: float  # seconds of the client and its children, user and system
-    peak: float = 0  # MiB, of the largest single process
+    peak: float = 0  # MiB, of the largest single process; 0: not known
     n: int = 1  # pieces of work done in that time
     facts: dict = field(default_factory=dict)
+    fastest: float = None  # seconds, when this is the median of several
+    slowest: float = None
 
     @property
     def rate(self):
@@ -39,12 +41,15 @@ class Figures:
 
 def median(runs):
     """Medians of the times; the highest peak."""
+    walls = [run.wall for run in runs]
     return Figures(
-        statistics.median(run.wall for run in runs),
+        statistics.median(walls),
         statistics.median(run.cpu for run in runs),
         max(run.peak for run in runs),
         runs[0].n,
         {name: statistics.median(run.facts[name] for run in runs) for name in runs[0].facts},
+        min(walls),
+        max(walls),
     )
 
 

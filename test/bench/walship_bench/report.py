@@ -1,4 +1,5 @@
 """Tables in Markdown."""
+import os
 import platform
 import subprocess
 import time
@@ -12,19 +13,23 @@ def table(title, found, *, unit="segment", facts=(), only=(), reference="walship
         rows = [[tool.label, *(number(figures.facts[name]) for name in only)] for tool, figures in found.items()]
         return f"\n### {title}\n{markdown(['tool', *only], rows)}"
     several = any(figures.n > 1 for figures in found.values())
-    heads = ["tool", "wall s", *([f"{unit}s/s", f"ms/{unit}"] if several else []), "CPU s", "peak MiB", *facts, "time, walship = 1"]
+    heads = ["tool", "wall s", "from - to", *([f"{unit}s/s", f"ms/{unit}"] if several else []), "CPU s", "peak MiB", *facts, "time, walship = 1"]
     base = next((figures for tool, figures in found.items() if tool.label == reference), None)
     rows = []
     for tool, figures in found.items():
         each = figures.wall / figures.n
-        row = [tool.label, f"{figures.wall:.3f}"]
+        row = [tool.label, f"{figures.wall:.3f}", spread(figures)]
         if several:
             row += [f"{figures.rate:.1f}", f"{1000 * each:.1f}"]
-        row += [f"{figures.cpu:.2f}", f"{figures.peak:.0f}"]
+        row += [f"{figures.cpu:.2f}", f"{figures.peak:.0f}" if figures.peak else ""]
         row += [number(figures.facts.get(name)) for name in facts]
         row.append(f"{each / (base.wall / base.n):.2f}" if base else "")
         rows.append(row)
     return f"\n### {title}\n{markdown(heads, rows)}"
+
+
+def spread(figures):
+    return f"{figures.fastest:.3f} - {figures.slowest:.3f}" if figures.fastest is not None else ""
 
 
 def markdown(heads, rows):
@@ -40,7 +45,8 @@ def number(value):
 
 
 def bars(found):
-    rows = [[bar.case, bar.codec, bar.wanted, bar.measured, "met" if bar.is_met else "**MISSED**"] for bar in found]
+    verdicts = {True: "met", False: "**missed**", None: "not measured"}
+    rows = [[bar.case, bar.codec, bar.wanted, bar.measured, verdicts[bar.is_met]] for bar in found]
     return "\n### Bars\n" + markdown(["case", "walship", "bar", "measured", ""], rows)
 
 
@@ -57,7 +63,8 @@ def heading(rounds, root):
     return (
         f"## test/bench/run of {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC\n"
         f"{processor()}, {memory()} of memory, Linux {platform.release()}; walship {commit or 'of unknown commit'}; "
-        f"medians of {rounds} interleaved rounds, memory: the highest.\n"
+        f"medians of {rounds} interleaved rounds, memory: the highest.  Load average at the start: "
+        f"{os.getloadavg()[0]:.1f}.\n"
     )
 
 
