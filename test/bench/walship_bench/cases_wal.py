@@ -15,7 +15,7 @@ from .tools import BROTLI, BROTLI_HTTP, OURS, BarmanCloud, PgBackRest, WalG, pee
 ROUND_TRIPS = (0, 20, 80)  # ms
 SYNC = PgBackRest()
 ASYNC = tuple(PgBackRest(n, is_async=True) for n in (1, 2, 4))
-SLOW_SEGMENTS = 16  # what a slow tool gets of a backlog
+SLOW_SEGMENTS = 8  # what a slow tool gets of a backlog
 PATIENCE = 900
 CALL_PATIENCE = 60
 
@@ -237,7 +237,8 @@ def fetch_loop(bench, bound, names, target):
     """As the server does: to RECOVERYXLOG, then renamed.  What came is compared afterwards."""
     bound = bound.at(bound.place, bound.work, pgdata=target)
     lines = [f"{bound.fetch(name, 'pg_wal/RECOVERYXLOG')} && mv pg_wal/RECOVERYXLOG pg_wal/{name}" for name in names]
-    figures = run_lines(lines, cwd=target, env=bound.env, timeout=PATIENCE)
+    # Whoever fetches ahead looks whether a postmaster is there and has called it.
+    figures = run_lines(lines, before="echo $$ >postmaster.pid", cwd=target, env=bound.env, timeout=PATIENCE)
     source = bench.data.wal().pgdata / "pg_wal"
     for name in names:
         if (target / "pg_wal" / name).read_bytes() != (source / name).read_bytes():

@@ -99,9 +99,9 @@ def cpu_of(usage):
     return usage.ru_utime + usage.ru_stime
 
 
-def run_lines(lines, **options):
+def run_lines(lines, *, before="", **options):
     """Shell commands one after the other until one fails, each in a shell of its own as PostgreSQL calls them."""
-    script = "set -e\n" + "".join(f"sh -c {shlex.quote(line)}\n" for line in lines)
+    script = f"set -e\n{before}\n" + "".join(f"sh -c {shlex.quote(line)}\n" for line in lines)
     return run_measured(["sh", "-c", script], n=len(lines), **options)
 
 
