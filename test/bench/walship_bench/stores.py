@@ -79,11 +79,13 @@ class Stores:
         return Place("s3", None, bucket, self.network(self.s3_port(tls), rtt), tls, server)
 
     def in_sink(self, *, tls=True, rtt=0):
-        certificate = [self.s3().certificate_file, self.s3().key_file] if tls else []
         self.n_places += 1
-        sink = self.helper("s3_sink", *certificate)
-        port = self.network(sink.port, rtt)
+        port = self.network(self.sink(tls=tls).port, rtt)
         return Place("s3", None, f"bench-{self.n_places}", port, tls, self.s3(), is_sink=True)
+
+    def sink(self, *, tls=True):
+        certificate = [self.s3().certificate_file, self.s3().key_file] if tls else []
+        return self.helper("s3_sink", *certificate)
 
     def s3_port(self, tls):
         return self.s3().address[1] + (1 if tls else 0)
