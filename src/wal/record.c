@@ -204,6 +204,7 @@ take_foreign(WalWalker *walker, const uint8_t *data, size_t size)
 	{
 		walker->state = WALK_BETWEEN;
 		walker->valid_end = record_align(walker->offset);
+		walker->blank = walker_head_ends_switch(walker);
 	}
 	return taken;
 }
@@ -343,6 +344,17 @@ wal_walker_new(const WalPageHeader *header, WalEventCallback callback, void *con
 	return walker;
 }
 
+static bool
+is_blank(const uint8_t *bytes, size_t size)
+{
+	while (size > 0 && *bytes == 0)
+	{
+		bytes++;
+		size--;
+	}
+	return size == 0;
+}
+
 void
 wal_walker_feed(WalWalker *walker, const void *data, size_t size)
 {
@@ -352,6 +364,8 @@ wal_walker_feed(WalWalker *walker, const void *data, size_t size)
 	{
 		size_t taken = take(walker, bytes, size);
 
+		if (walker->blank && walker->state == WALK_LOST)
+			walker->blank = is_blank(bytes, taken);
 		bytes += taken;
 		size -= taken;
 	}

@@ -12,6 +12,7 @@
 #include "walship/wal/record.h"
 
 #define RECORD_HEADER_SIZE 24 /* PostgreSQL: SizeOfXLogRecord */
+#define RECORD_INFO_AT     16 /* behind it, the resource manager */
 #define RECORD_FIELD_MAX   72
 
 typedef struct RecordBody RecordBody;
@@ -69,6 +70,14 @@ void record_body_feed(RecordBody *body, const uint8_t *data, size_t size);
 
 /* NULL: of no interest */
 const RecordKind *record_kind_of(int major, uint8_t manager, uint8_t info);
+
+static inline bool
+record_is_switch(int major, uint8_t manager, uint8_t info)
+{
+	const RecordKind *kind = record_kind_of(major, manager, info);
+
+	return kind != NULL && kind->kind == WAL_EVENT_SWITCH;
+}
 
 /* Commits and aborts. */
 void record_begin_xact(RecordBody *body);

@@ -17,6 +17,33 @@ wal_walker_is_open(const WalWalker *walker)
 	return ends_open(walker) && (walker->have < RECORD_HEADER_SIZE || walker->body.kind != NULL);
 }
 
+/*
+ * A switch record has no body, so that its header's end, with info, manager and
+ * CRC, is here if any of it is: 8 or 16 bytes.
+ */
+bool
+walker_head_ends_switch(const WalWalker *walker)
+{
+	const WalEdge *head = &walker->result.head;
+	uint32_t info_at = head->length - (RECORD_HEADER_SIZE - RECORD_INFO_AT);
+
+	if (head->size != head->length || (head->length != 8 && head->length != 16))
+		return false;
+	return record_is_switch(walker->first.major, head->bytes[info_at + 1], head->bytes[info_at]);
+}
+
+/*
+ * A switch that crosses the border blanks the whole segment behind it
+ * (PostgreSQL: xlog.c, ReserveXLogSwitch).  Its few bytes alone would be no
+ * proof, but with nothing but zeros behind them they are.
+ */
+static bool
+switched_from_before(const WalWalker *walker)
+{
+	return walker->state == WALK_LOST && walker->blank && walker->result.records == 0 &&
+	       walker->length == 0 && walker->offset == walker->first.segment_size;
+}
+
 /* Only what someone could want: tails of other records would make the indexes long for nothing. */
 static void
 keep_tail(WalWalker *walker)
@@ -74,6 +101,11 @@ wal_walker_finish(WalWalker *walker, WalWalkResult *ret_result)
 		keep_tail(walker);
 	if (foreign || ends_open(walker) || (walker->continued && !damaged))
 		finish_open(walker);
+	if (switched_from_before(walker))
+	{
+		walker->result.switched = true;
+		walker->valid_end = walker->first.segment_size;
+	}
 	walker->result.wal_end = walker_lsn(walker, walker->valid_end);
 	*ret_result = walker->result;
 }

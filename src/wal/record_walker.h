@@ -34,6 +34,7 @@ struct WalWalker
 	RecordBody body;
 	bool continued;  /* with bytes of the next segment */
 	uint64_t window; /* when lost: the last eight bytes */
+	bool blank;      /* what came from before may be a switch, and nothing but zeros followed it */
 
 	XLogRecPtr previous; /* start of the last record; InvalidXLogRecPtr before the first */
 	uint32_t valid_end;  /* offset of the end of the last valid record, aligned */
@@ -57,3 +58,6 @@ void walker_count_record(WalWalker *walker, XLogRecPtr end);
 
 /* Takes at least one byte of the open record, and ends it. */
 size_t walker_take_record(WalWalker *walker, const uint8_t *data, size_t size);
+
+/* Is what came from before this segment the rest of an XLOG_SWITCH? */
+bool walker_head_ends_switch(const WalWalker *walker);

@@ -276,6 +276,42 @@ def test_records_over_several_segments(make_server, archive):
     assert any(walk.result["records"] == "0" and walk.result["continues"] == "1" for walk in walks)
 
 
+def switch_across_the_border(server, before):
+    """A switch record that begins "before" bytes before the end of a segment; returns the border."""
+    with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+
+        def place():
+            cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+            return parse_lsn(cursor.fetchone()[0])
+
+        def emit(size):
+            cursor.execute("SELECT pg_logical_emit_message(false, 'x', repeat('y', %s))", (size,))
+
+        for _ in range(10):
+            border = (place() // SEGMENT + 1) * SEGMENT
+            emit(max(border - place() - PAGE, 512))  # page headers take some more: into the last page
+            start = place()
+            emit(512)
+            overhead = place() - start - 512
+            emit(max(border - before - place() - overhead, 0))
+            if place() == border - before:  # else someone else wrote WAL meanwhile
+                cursor.execute("SELECT pg_switch_wal()")
+                return border
+    pytest.fail("could not place the record")
+
+
+@pytest.mark.parametrize("before", [8, 16])
+def test_a_switch_across_the_border_is_no_end_of_wal(make_server, archive, before):
+    server = make_server()
+    border = switch_across_the_border(server, before)
+    server.write_rows(3000)
+    server.switch_and_archive()
+    walk = Walk(archive.directory / segment_name(1, border // SEGMENT, SEGMENT), 4096)
+    assert walk.result["records"] == "0"
+    assert walk.result["switched"] == "1"
+    assert ends_whole(walk)
+
+
 @pytest.mark.parametrize("method", ["pglz", "lz4", "zstd"])
 def test_compressed_full_page_images(make_server, archive, method):
     server = make_server(wal_compression=method)

@@ -229,6 +229,56 @@ test_a_record_that_was_given_up_has_no_head(void **state)
 	assert_int_equal(second->result.head.size, 0);
 }
 
+/* The segment behind it holds its rest, and zeros. */
+static void
+test_a_switch_that_crosses_the_border_ends_the_next_segment(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		size_t before;
+		uint8_t info;
+		size_t body;
+		size_t stain; /* a byte in the zeros; 0: none */
+		bool switched;
+	} table[] = {
+		{"8 bytes before the border", 8, 0x40, 0, 0, true},
+		{"16 bytes before it", 16, 0x40, 0, 0, true},
+		{"not quite zeros behind it", 16, 0x40, 0, 500000, false},
+		{"a stain in the last byte", 16, 0x40, 0, BUILDER_SEGMENT_SIZE - 1, false},
+		{"a stain right behind it", 16, 0x40, 0, WAL_LONG_HEADER_SIZE + 8, false},
+		{"a stain in a page header", 16, 0x40, 0, (size_t) XLOG_BLCKSZ + 3, false},
+		{"another record", 16, 0x30, 0, 0, false},
+		{"a longer record", 16, 0x40, 8, 0, false},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		AUTO_BUILDER builder = builder_new(15, 2);
+		const uint8_t body[8] = {0};
+		XLogRecPtr border = BUILDER_START + BUILDER_SEGMENT_SIZE;
+
+		fill_to(&builder, BUILDER_SEGMENT_SIZE - table[i].before);
+		(void) builder_body(&builder, 0, table[i].info, 0, body, table[i].body);
+		size_t end = builder.at;
+
+		if (table[i].stain > 0)
+			builder.bytes[BUILDER_SEGMENT_SIZE + table[i].stain] = 1;
+		AUTO_SEEN first = walk(&builder, 0);
+		AUTO_SEEN second = walk(&builder, 1);
+
+		print_message("%s\n", table[i].name);
+		assert_true(first->result.continues && !first->result.switched);
+		assert_int_equal(first->result.wal_end, border);
+		assert_int_equal(second->result.switched, table[i].switched);
+		assert_int_equal(second->result.damaged_at, InvalidXLogRecPtr);
+		assert_int_equal(second->result.wal_end,
+		                 table[i].switched ? border + BUILDER_SEGMENT_SIZE : BUILDER_START + end);
+		assert_int_equal(second->result.records, 0);
+	}
+}
+
 /* Of the kind, in two indexes. */
 static void
 test_indexes_of_segments_that_do_not_meet_are_not_joined(void **state)
@@ -267,6 +317,7 @@ main(void)
 		cmocka_unit_test(test_pieces_of_different_records_are_not_joined),
 		cmocka_unit_test(test_long_records_keep_what_matters),
 		cmocka_unit_test(test_a_record_that_was_given_up_has_no_head),
+		cmocka_unit_test(test_a_switch_that_crosses_the_border_ends_the_next_segment),
 		cmocka_unit_test(test_indexes_of_segments_that_do_not_meet_are_not_joined),
 	};
 

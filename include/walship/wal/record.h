@@ -123,7 +123,7 @@ typedef struct WalWalkResult
 	XLogRecPtr last_record;  /* start of the last one */
 	XLogRecPtr wal_end;
 	bool continues; /* the last record, or the one from before this segment, goes on in the next segment */
-	bool switched;  /* ended by XLOG_SWITCH */
+	bool switched;  /* ended by XLOG_SWITCH, which may have come across its border */
 	XLogRecPtr damaged_at; /* InvalidXLogRecPtr: nowhere */
 	WalEdge head; /* of the record continued from before; at most WAL_EDGE_MAX bytes of it are kept */
 	WalEdge
