@@ -38,7 +38,8 @@ typedef struct Command
 	const char *summary;     /* one line, for "walship --help" */
 	const char *arguments;   /* "PATH", "NAME DEST", "" */
 	const char *description; /* paragraph for "walship NAME --help" */
-	int n_arguments;         /* exactly so many */
+	int n_arguments;         /* so many, */
+	int n_optional;          /* and up to so many more */
 	const CommandOption *options;
 	size_t n_options;
 

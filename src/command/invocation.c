@@ -135,7 +135,7 @@ parse_option(Invocation *invocation, int argc, char **argv, int *position)
 static Error *
 add_argument(Invocation *invocation, const char *argument)
 {
-	if (invocation->n_arguments == invocation->command->n_arguments)
+	if (invocation->n_arguments == invocation->command->n_arguments + invocation->command->n_optional)
 		return error_hint(error_new(ERR_USAGE, "too many arguments, the first one is \"%s\"", argument),
 		                  "Try \"walship %s --help\".", invocation->command->name);
 	invocation->arguments[invocation->n_arguments++] = argument;
@@ -160,7 +160,7 @@ invocation_parse(Invocation *invocation, int argc, char **argv)
 		else
 			TRY(add_argument(invocation, argv[i]));
 	}
-	if (invocation->help || invocation->n_arguments == invocation->command->n_arguments)
+	if (invocation->help || invocation->n_arguments >= invocation->command->n_arguments)
 		return NULL;
 	return error_hint(error_new(ERR_USAGE, "missing argument"), "Usage: walship %s [OPTION]... %s",
 	                  invocation->command->name, invocation->command->arguments);

@@ -2,6 +2,7 @@
 #include "invocation.h"
 
 #include "scratch.h"
+#include "walship/base/strs.h"
 
 static const CommandOption options[] = {
 	{"plan", OPTION_FLAG, NULL, ""},
@@ -213,6 +214,39 @@ what_was_understood_before_an_error_stays(void **state)
 	release(&line);
 }
 
+static void
+arguments_may_be_optional(void **state)
+{
+	static const Command optional = {.name = "try", .arguments = "A [B]", .n_arguments = 1, .n_optional = 1};
+	static const struct
+	{
+		int given;
+		const char *message; /* NULL: fine */
+	} rows[] = {
+		{0, "missing argument"}, {1, NULL}, {2, NULL}, {3, "too many arguments, the first one is \"c\""}};
+	char a[] = "a";
+	char b[] = "b";
+	char c[] = "c";
+	char *words[] = {a, b, c};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		Invocation invocation = {.command = &optional};
+		AUTO(Error) error = invocation_parse(&invocation, rows[i].given, words);
+
+		if (rows[i].message == NULL)
+		{
+			assert_null(error);
+			assert_string_equal(invocation_argument(&invocation, 0), "a");
+			assert_true(str_equal(invocation_argument(&invocation, 1), rows[i].given == 2 ? "b" : NULL));
+		}
+		else
+			assert_string_equal(error_message(error), rows[i].message);
+		invocation_release(&invocation);
+	}
+}
+
 int
 main(void)
 {
@@ -223,6 +257,7 @@ main(void)
 		cmocka_unit_test(settings_are_kept_for_those_who_read_them),
 		cmocka_unit_test(help_needs_no_arguments),
 		cmocka_unit_test(what_was_understood_before_an_error_stays),
+		cmocka_unit_test(arguments_may_be_optional),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
