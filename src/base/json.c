@@ -119,6 +119,25 @@ json_add_time(Json *object, const char *name, TimeUs value)
 	json_add_string(object, name, value == TIME_NONE ? NULL : time_format_utc(value, text));
 }
 
+void
+json_add_words(Json *object, const char *name, const char *words)
+{
+	Json *list;
+
+	if (*words == '\0')
+		return;
+	list = json_add_array(object, name);
+	while (*words != '\0')
+	{
+		size_t length = strcspn(words, JSON_WORDS_SEPARATOR);
+		AUTO_FREE char *word = mem_strndup(words, length);
+
+		json_append_string(list, word);
+		words += length;
+		words += strspn(words, JSON_WORDS_SEPARATOR);
+	}
+}
+
 Json *
 json_add_object(Json *object, const char *name)
 {
@@ -234,6 +253,35 @@ json_get_string(const Json *object, const char *name, const char **ret_value)
 	if (value == NULL)
 		return missing(name, "a string");
 	*ret_value = value;
+	return NULL;
+}
+
+static bool
+is_word(const char *text)
+{
+	return *text != '\0' &&
+	       text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] == '\0';
+}
+
+Error *
+json_get_words(const Json *object, const char *name, char *ret_words, size_t size)
+{
+	const Json *list = json_get(object, name);
+	AUTO_BUF(words, size - 1);
+
+	if (list != NULL && !json_is_array(list))
+		return missing(name, "an array");
+	for (const Json *item = json_first(list); item != NULL; item = json_next(item))
+	{
+		const char *word = json_string_value(item);
+
+		if (word == NULL || !is_word(word))
+			return missing(name, "an array of words");
+		buf_printf(&words, "%s%s", words.size > 0 ? JSON_WORDS_SEPARATOR : "", word);
+	}
+	if (words.overflowed)
+		return error_new(ERR_CORRUPT, "member \"%s\" is too long", name);
+	(void) snprintf(ret_words, size, "%s", words.size > 0 ? words.data : "");
 	return NULL;
 }
 

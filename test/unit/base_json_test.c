@@ -274,6 +274,46 @@ what_is_written_is_read_back(void **state)
 	assert_int_equal(time, TIME_NONE);
 }
 
+static void
+words_are_one_text_here_and_an_array_there(void **state)
+{
+	static const char *const texts[] = {"", "a", "age1xyz, B2, passphrase"};
+	static const char *const wrong[] = {
+		"{\"w\": \"a\"}",
+		"{\"w\": [1]}",
+		"{\"w\": [\"\"]}",
+		"{\"w\": [\"a, b\"]}",
+		"{\"w\": [\"a\", null]}",
+		"{\"w\": {}}",
+		"{\"w\": [\"abcdefghijklmnopqrstuvwxyz\"]}",
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(texts); i++)
+	{
+		AUTO(Json) root = json_new_object();
+		char back[26] = "?";
+
+		json_add_words(root, "w", texts[i]);
+		assert_int_equal(json_get(root, "w") != NULL, texts[i][0] != '\0');
+		assert_null(json_get_words(root, "w", back, sizeof(back)));
+		assert_string_equal(back, texts[i]);
+	}
+	for (size_t i = 0; i < lengthof(wrong); i++)
+	{
+		AUTO(Json) root = NULL;
+		char back[26] = "?";
+
+		assert_null(json_parse(wrong[i], strlen(wrong[i]), "text", &root));
+
+		AUTO(Error) error = json_get_words(root, "w", back, sizeof(back));
+
+		if (!error_is(error, ERR_CORRUPT))
+			fail_msg("accepted: %s", wrong[i]);
+		assert_string_equal(back, "?");
+	}
+}
+
 int
 main(void)
 {
@@ -285,6 +325,7 @@ main(void)
 		cmocka_unit_test(whole_numbers_are_exact_or_refused),
 		cmocka_unit_test(whole_numbers_are_printed_with_every_digit),
 		cmocka_unit_test(what_is_written_is_read_back),
+		cmocka_unit_test(words_are_one_text_here_and_an_array_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,15 @@ Json *json_append_object(Json *array);
 void json_append_string(Json *array, const char *value);
 void json_append_int(Json *array, int64_t value);
 
+/*
+ * A list of words of letters and digits, which is one text here, "a, b", and an array of strings there.
+ * No words: no member; a missing one is none.
+ */
+#define JSON_WORDS_SEPARATOR ", "
+
+void json_add_words(Json *object, const char *name, const char *words);
+Error *json_get_words(const Json *object, const char *name, char *ret_words, size_t size) MUST_CHECK;
+
 Error *json_get_string(const Json *object, const char *name, const char **ret_value) MUST_CHECK;
 Error *json_get_int(const Json *object, const char *name, int64_t *ret_value) MUST_CHECK;
 Error *json_get_uint(const Json *object, const char *name, uint64_t *ret_value) MUST_CHECK;
