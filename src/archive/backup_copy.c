@@ -54,7 +54,8 @@ begin_archive(void *context, const char *set)
 			backup_tar_new(part_writer_new(&run->target, set, &run->parts), is_base ? &run->facts : NULL);
 		return NULL;
 	}
-	run->record->manifest_name = layout_manifest_name(run->options->compression.codec);
+	run->record->manifest_name =
+		layout_manifest_name(run->options->compression.codec, run->options->recipients != NULL);
 	strlist_add(&run->parts.names, run->record->manifest_name);
 	run->manifest_facts = manifest_new();
 	run->manifest_reader = pipe_new();

@@ -34,6 +34,7 @@ stored_object_open(const BackupTarget *target, const char *name, StoredObject **
 	TRY(store_writer(target->store, key, &writer));
 	object->pipe = pipe_new();
 	codec_add_encoder(object->pipe, &target->compression);
+	age_add_encoder(object->pipe, target->recipients);
 	pipe_add(object->pipe, digest_stage_new(&object->stored));
 	pipe_add(object->pipe, writer);
 	*ret_object = MOVE(object);
@@ -118,7 +119,8 @@ static Error *
 open_part(PartWriter *writer)
 {
 	free(writer->name);
-	writer->name = layout_part_name(writer->set, ++writer->number, writer->target->compression.codec);
+	writer->name = layout_part_name(writer->set, ++writer->number, writer->target->compression.codec,
+	                                writer->target->recipients != NULL);
 	strlist_add(&writer->parts->names, writer->name);
 	return stored_object_open(writer->target, writer->name, &writer->object);
 }

@@ -7,6 +7,7 @@
 #include "walship/archive/backup_record.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
+#include "walship/pipe/age.h"
 #include "walship/pipe/codec.h"
 #include "walship/pipe/stages.h"
 #include "walship/store/store.h"
@@ -18,7 +19,8 @@ typedef struct BackupTarget
 	Store *store;
 	char *prefix; /* "<system-id>/base/<ID>/"; owned by whoever made the target */
 	Compression compression;
-	uint64_t part_size; /* raw bytes */
+	const AgeRecipients *recipients; /* NULL: nothing is encrypted; not owned */
+	uint64_t part_size;              /* raw bytes */
 } BackupTarget;
 
 /* One object; freed before it is finished, it does not come to be. */

@@ -140,6 +140,7 @@ backup_record_print(const BackupRecord *record, Buf *into)
 	json_add_bool(root, "page_errors", record->page_errors);
 	json_add_bool(root, "data_checksums", record->data_checksums);
 	json_add_string(root, "codec", record->codec);
+	json_add_words(root, "recipients", record->recipients);
 	add_tablespaces(root, record);
 	add_parts(root, record);
 	add_manifest(root, record);
@@ -356,6 +357,7 @@ read_description(const Json *root, BackupRecord *record)
 	TRY(get_copy(root, "codec", &record->codec));
 	if (!codec_from_name(record->codec, &codec))
 		return malformed("codec", record->codec);
+	TRY(json_get_words(root, "recipients", record->recipients, sizeof(record->recipients)));
 	TRY(json_get_int(root, "duration_ms", &record->duration_ms));
 	return get_copy(root, "walship_version", &record->walship_version);
 }

@@ -5,6 +5,7 @@
 #include "walship/archive/backup_take.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backup_run.h"
@@ -83,10 +84,14 @@ name_backup(BackupRun *run)
 		options->label != NULL ? mem_strdup(options->label) : mem_printf("walship %s", record->id);
 	record->note = mem_strdup(options->note);
 	record->codec = mem_strdup(codec_name(options->compression.codec));
+	if (options->recipients != NULL)
+		(void) snprintf(record->recipients, sizeof(record->recipients), "%s",
+		                age_recipients_fingerprints(options->recipients));
 	record->walship_version = mem_strdup(options->walship_version);
 	run->target = (BackupTarget){.store = options->store,
 	                             .prefix = layout_backup_prefix(record->system_identifier, record->id),
 	                             .compression = options->compression,
+	                             .recipients = options->recipients,
 	                             .part_size = options->part_size};
 }
 

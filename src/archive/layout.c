@@ -8,6 +8,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
+#include "walship/pipe/age.h"
 
 /* Of a partial's digest, so many bytes stand in its key. */
 #define PARTIAL_DIGEST_BYTES 8
@@ -71,18 +72,26 @@ layout_wal_key(uint64_t system_identifier, const WalName *name, const uint8_t *s
 	return mem_printf("%s%s.tar", directory, text);
 }
 
-char *
-layout_part_name(const char *set, int number, Codec codec)
+/* ".br.age": what was done to the bytes, in its order. */
+static char *
+with_suffixes(const char *name, Codec codec, bool encrypted)
 {
-	if (codec == CODEC_NONE)
-		return mem_printf("%s-%04d.tar", set, number);
-	return mem_printf("%s-%04d.tar.%s", set, number, codec_suffix(codec));
+	return mem_printf("%s%s%s%s", name, codec == CODEC_NONE ? "" : ".",
+	                  codec == CODEC_NONE ? "" : codec_suffix(codec), encrypted ? AGE_SUFFIX : "");
 }
 
 char *
-layout_manifest_name(Codec codec)
+layout_part_name(const char *set, int number, Codec codec, bool encrypted)
 {
-	return codec == CODEC_NONE ? mem_strdup("manifest") : mem_printf("manifest.%s", codec_suffix(codec));
+	AUTO_FREE char *name = mem_printf("%s-%04d.tar", set, number);
+
+	return with_suffixes(name, codec, encrypted);
+}
+
+char *
+layout_manifest_name(Codec codec, bool encrypted)
+{
+	return with_suffixes("manifest", codec, encrypted);
 }
 
 char *

@@ -91,6 +91,14 @@ get_object(const Restore *restore, const char *name, Pipe *pipe)
 	                     store_url(restore->options->store));
 }
 
+static void
+add_decoders(const Restore *restore, Pipe *pipe, uint64_t raw_size, const char *name)
+{
+	if (restore->options->record->recipients[0] != '\0')
+		pipe_add(pipe, age_decoder_new(restore->options->identities, name));
+	codec_add_decoder(pipe, restore->codec, raw_size, name);
+}
+
 static Error *
 restore_part(void *argument)
 {
@@ -105,7 +113,7 @@ restore_part(void *argument)
 	restore_files_init(&files, &restore->shared, job->root);
 	pipe_add(pipe, guard_stage_new(restore->workers));
 	pipe_add(pipe, verify_stage_new(&stored, part->name));
-	codec_add_decoder(pipe, restore->codec, part->raw_size, part->name);
+	add_decoders(restore, pipe, part->raw_size, part->name);
 	pipe_add(pipe, tar_reader_new(&restore_files_handler, &files, true, part->name));
 
 	Error *error = get_object(restore, part->name, pipe);
@@ -123,7 +131,7 @@ read_manifest(const Restore *restore, Manifest *manifest)
 
 	memcpy(stored.sha256, record->manifest_sha256, SHA256_SIZE);
 	pipe_add(pipe, verify_stage_new(&stored, record->manifest_name));
-	codec_add_decoder(pipe, restore->codec, record->manifest_raw_size, record->manifest_name);
+	add_decoders(restore, pipe, record->manifest_raw_size, record->manifest_name);
 	pipe_add(pipe, manifest_sink_new(manifest));
 	return get_object(restore, record->manifest_name, pipe);
 }
@@ -282,6 +290,7 @@ restore_everything(Restore *restore)
 		return error_hint(error_new(ERR_CORRUPT, "codec \"%s\" of backup \"%s\" is not known",
 		                            options->record->codec, options->record->id),
 		                  "A newer walship may have written it.");
+	TRY(restore_check_keys(options->record, options->identities));
 	TRY(read_manifest(restore, manifest));
 	seen = NEW_ARRAY(atomic_bool, manifest_count(manifest));
 	restore->shared = (RestoreShared){manifest, seen, options};
@@ -299,6 +308,14 @@ restore_everything(Restore *restore)
 	TRY(cancel_check());
 	TRY(check_all_seen(restore));
 	return sync_roots(restore);
+}
+
+Error *
+restore_check_keys(const BackupRecord *record, const AgeIdentities *identities)
+{
+	AUTO_FREE char *what = mem_printf("backup \"%s\"", record->id);
+
+	return age_check_identities(identities, record->recipients, what);
 }
 
 Error *

@@ -2,6 +2,7 @@
 #include "walship/archive/wal_object.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "wal_object_tar.h"
@@ -13,6 +14,8 @@
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
 #include "walship/wal/history.h"
+
+_Static_assert(AGE_FINGERPRINTS_SIZE <= WAL_INDEX_RECIPIENTS_SIZE, "an index has room for all recipients");
 
 #define READ_STEP (1024 * 1024)
 
@@ -149,6 +152,7 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	}
 	pipe_add(pipe, digest_stage_new(&plain));
 	codec_add_encoder(pipe, &archive->compression);
+	age_add_encoder(pipe, archive->recipients);
 	pipe_add(pipe, digest_stage_new(&stored));
 	pipe_add(pipe, spool_sink_new(spool));
 	TRY(pump(archive, fd, path, header.segment_size, pipe));
@@ -161,6 +165,9 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	memcpy(index->sha256, plain.sha256, SHA256_SIZE);
 	memcpy(index->stored_sha256, stored.sha256, SHA256_SIZE);
 	index->stored_size = stored.size;
+	if (archive->recipients != NULL)
+		(void) snprintf(index->recipients, sizeof(index->recipients), "%s",
+		                age_recipients_fingerprints(archive->recipients));
 	return NULL;
 }
 

@@ -12,8 +12,8 @@
 /* What a reader knows while the archive passes. */
 typedef struct Reader
 {
+	const WalArchive *archive;
 	const WalName *name;
-	uint64_t system_identifier;
 	const char *key;
 	Sink *into;  /* the caller's */
 	int members; /* begun so far */
@@ -117,7 +117,7 @@ check_index(const Reader *reader)
 
 	if (strcmp(reader->index.segment, wal_name_format(reader->name, text)) != 0)
 		return error_new(ERR_CORRUPT, "object holds \"%s\"", reader->index.segment);
-	if (reader->index.system_identifier != reader->system_identifier)
+	if (reader->index.system_identifier != reader->archive->system_identifier)
 		return error_new(ERR_CORRUPT, "object belongs to database system %" PRIu64,
 		                 reader->index.system_identifier);
 	return NULL;
@@ -135,9 +135,12 @@ begin_payload(Reader *reader, const TarEntry *entry)
 		                  "A newer walship may have written it.");
 	if (strcmp(entry->name, index->member) != 0 || entry->size != index->stored_size)
 		return error_new(ERR_CORRUPT, "member \"%s\" is not the one that the index names", entry->name);
+	TRY(age_check_identities(reader->archive->identities, index->recipients, "it"));
 	memcpy(stored.sha256, index->stored_sha256, SHA256_SIZE);
 	reader->payload = pipe_new();
 	pipe_add(reader->payload, verify_stage_new(&stored, reader->index.member));
+	if (index->recipients[0] != '\0')
+		pipe_add(reader->payload, age_decoder_new(reader->archive->identities, index->member));
 	codec_add_decoder(reader->payload, codec, index->segment_size, reader->index.member);
 	pipe_add(reader->payload, segment_sink_new(reader));
 	return NULL;
@@ -199,7 +202,7 @@ Error *
 wal_object_get_key(const WalArchive *archive, const char *key, const WalName *name, Sink *into,
                    WalIndex *ret_index)
 {
-	Reader reader = {.name = name, .system_identifier = archive->system_identifier, .key = key, .into = into};
+	Reader reader = {.archive = archive, .name = name, .key = key, .into = into};
 	Error *error;
 
 	buf_init(&reader.index_text, WAL_OBJECT_INDEX_MAX);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "seal.h"
+#include "walship/pipe/age.h"
 
 #define MEMBER_MODE 0640
 
@@ -35,7 +36,8 @@ wal_object_tar_head(WalIndex *index, Codec codec, Buf *head)
 	AUTO_BUF(text, WAL_OBJECT_INDEX_MAX);
 
 	(void) snprintf(index_name, sizeof(index_name), "%s.json", index->segment);
-	(void) snprintf(index->member, sizeof(index->member), "%s.%s", index->segment, codec_suffix(codec));
+	(void) snprintf(index->member, sizeof(index->member), "%s.%s%s", index->segment, codec_suffix(codec),
+	                index->recipients[0] != '\0' ? AGE_SUFFIX : "");
 	(void) snprintf(index->codec, sizeof(index->codec), "%s", codec_name(codec));
 
 	wal_index_print(index, &text);

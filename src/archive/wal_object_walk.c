@@ -29,24 +29,70 @@ walk_sink_write(Sink *sink, const void *data, size_t size)
 	return NULL;
 }
 
-/* A record that goes on in the next segment is told as far as that one's index keeps it. */
+static WalkSink
+walk_sink(WalEventCallback callback, void *context)
+{
+	static const SinkOps ops = {.write = walk_sink_write};
+
+	return (WalkSink){.sink.ops = &ops, .callback = callback, .context = context};
+}
+
+static void
+ignore_event(void *context, const WalEvent *event)
+{
+	(void) context;
+	(void) event;
+}
+
+/* The index of an encrypted segment keeps nothing of its records: the segment itself is read. */
+static Error *
+read_head(const WalArchive *archive, const WalName *name, WalEdge *ret_head)
+{
+	WalkSink walk = walk_sink(ignore_event, NULL);
+	WalWalkResult result;
+	Error *error = wal_object_get(archive, name, &walk.sink, NULL);
+
+	if (error == NULL)
+	{
+		wal_walker_finish(walk.walker, &result);
+		*ret_head = result.head;
+	}
+	wal_walker_free(walk.walker);
+	return error;
+}
+
+/* What the next segment has of the record that is open; nothing when there is no such segment. */
+static Error *
+next_head(const WalArchive *archive, const WalName *name, WalEdge *ret_head)
+{
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, NULL);
+	WalIndex index;
+	Error *error = wal_object_index(archive->store, key, &index);
+
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	*ret_head = index.walk.head;
+	return index.recipients[0] != '\0' && index.walk.head.length > 0 ? read_head(archive, name, ret_head)
+	                                                                 : NULL;
+}
+
+/* A record that goes on in the next segment is told as far as that one's beginning is kept. */
 static Error *
 continue_walk(const WalArchive *archive, const WalName *name, const WalIndex *index, WalWalker *walker)
 {
 	XLogSegNo segno = lsn_segment(index->end_lsn, index->segment_size);
 	WalName next_name = wal_name_of_segment(name->timeline, segno, index->segment_size);
-	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, &next_name, NULL);
-	WalIndex next;
-	Error *error;
+	WalEdge head = {0};
 
 	if (!wal_walker_is_open(walker))
 		return NULL;
-	error = wal_object_index(archive->store, key, &next);
-	if (error == NULL)
-		wal_walker_continue(walker, &next.walk.head);
-	if (!error_is(error, ERR_NOT_FOUND))
-		return error;
-	error_free(error);
+	TRY(next_head(archive, &next_name, &head));
+	if (head.size > 0)
+		wal_walker_continue(walker, &head);
 	return NULL;
 }
 
@@ -65,8 +111,7 @@ Error *
 wal_object_walk(const WalArchive *archive, const WalName *name, WalEventCallback callback, void *context,
                 WalWalkResult *ret_result)
 {
-	static const SinkOps ops = {.write = walk_sink_write};
-	WalkSink walk = {.sink.ops = &ops, .callback = callback, .context = context};
+	WalkSink walk = walk_sink(callback, context);
 	Error *error = walk_object(archive, name, &walk, ret_result);
 
 	wal_walker_free(walk.walker);

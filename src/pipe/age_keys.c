@@ -40,6 +40,14 @@ age_recipients_count(const AgeRecipients *recipients)
 	return recipients->passphrase != NULL ? 1 : recipients->count;
 }
 
+char *
+age_recipients_public(const AgeRecipients *recipients, size_t i)
+{
+	if (recipients->passphrase != NULL)
+		return NULL;
+	return bech32_encode(PUBLIC_PREFIX, recipients->keys[i], sizeof(recipients->keys[i]));
+}
+
 const char *
 age_recipients_fingerprints(const AgeRecipients *recipients)
 {

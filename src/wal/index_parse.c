@@ -121,6 +121,7 @@ parse_member(const Json *root, WalIndex *index)
 	TRY(get_text(root, "codec", index->codec, sizeof index->codec));
 	if (index->codec[0] == '\0')
 		return invalid("codec");
+	TRY(json_get_words(root, "recipients", index->recipients, sizeof index->recipients));
 	TRY(json_get_uint(root, "stored_size", &index->stored_size));
 	return get_sha256(root, "stored_sha256", index->stored_sha256);
 }

@@ -60,11 +60,14 @@ what_is_printed_is_read_back(void **state)
 
 	(void) state;
 	record->note = mem_strdup("zeile\n2");
+	(void) snprintf(record->recipients, sizeof(record->recipients),
+	                "age1aaaaaaaaaaaaaaaa, age1bbbbbbbbbbbbbbbb");
 	print(record, &first);
 	assert_ok(backup_record_parse(first.data, first.size, "backup.json", &read));
 	assert_true(read->system_identifier == record->system_identifier);
 	assert_true(read->start_time == record->start_time);
 	assert_string_equal(read->note, "zeile\n2");
+	assert_string_equal(read->recipients, record->recipients);
 	assert_int_equal(read->tablespaces[0].oid, UINT32_MAX);
 	assert_true(read->parts[0].raw_size == UINT64_C(1) << 40);
 	assert_memory_equal(read->parts[0].stored_sha256, record->parts[0].stored_sha256, SHA256_SIZE);

@@ -104,27 +104,31 @@ prefixes_are_below_one_another(void **state)
 }
 
 static void
-parts_are_named_by_set_number_and_codec(void **state)
+parts_are_named_by_set_number_codec_and_encryption(void **state)
 {
 	static const struct
 	{
 		const char *set;
 		int number;
 		Codec codec;
+		bool encrypted;
 		const char *part;
 		const char *manifest;
 	} rows[] = {
-		{"base", 1, CODEC_BROTLI, "base-0001.tar.br", "manifest.br"},
-		{"wal", 12, CODEC_ZSTD, "wal-0012.tar.zst", "manifest.zst"},
-		{"16385", 9999, CODEC_NONE, "16385-9999.tar", "manifest"},
-		{"base", 10000, CODEC_NONE, "base-10000.tar", "manifest"},
+		{"base", 1, CODEC_BROTLI, false, "base-0001.tar.br", "manifest.br"},
+		{"wal", 12, CODEC_ZSTD, false, "wal-0012.tar.zst", "manifest.zst"},
+		{"16385", 9999, CODEC_NONE, false, "16385-9999.tar", "manifest"},
+		{"base", 10000, CODEC_NONE, false, "base-10000.tar", "manifest"},
+		{"base", 1, CODEC_BROTLI, true, "base-0001.tar.br.age", "manifest.br.age"},
+		{"wal", 2, CODEC_NONE, true, "wal-0002.tar.age", "manifest.age"},
 	};
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(rows); i++)
 	{
-		AUTO_FREE char *part = layout_part_name(rows[i].set, rows[i].number, rows[i].codec);
-		AUTO_FREE char *manifest = layout_manifest_name(rows[i].codec);
+		AUTO_FREE char *part =
+			layout_part_name(rows[i].set, rows[i].number, rows[i].codec, rows[i].encrypted);
+		AUTO_FREE char *manifest = layout_manifest_name(rows[i].codec, rows[i].encrypted);
 
 		assert_string_equal(part, rows[i].part);
 		assert_string_equal(manifest, rows[i].manifest);
@@ -177,7 +181,7 @@ main(void)
 		cmocka_unit_test(wal_names_become_keys_and_keys_names),
 		cmocka_unit_test(what_is_no_key_of_ours_is_passed_over),
 		cmocka_unit_test(prefixes_are_below_one_another),
-		cmocka_unit_test(parts_are_named_by_set_number_and_codec),
+		cmocka_unit_test(parts_are_named_by_set_number_codec_and_encryption),
 		cmocka_unit_test(backup_ids_are_times_with_four_digits),
 	};
 

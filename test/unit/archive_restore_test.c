@@ -123,7 +123,7 @@ put_part(World *world, const char *set, const Member *members, size_t count, con
 	if (changes->extra.name != NULL && strcmp(changes->set == NULL ? "base" : changes->set, set) == 0)
 		add_member(&archive, &changes->extra);
 	buf_append(&archive, zeros, sizeof(zeros));
-	part->name = layout_part_name(set, 1, CODEC_BROTLI);
+	part->name = layout_part_name(set, 1, CODEC_BROTLI, false);
 	part->set = mem_strdup(set);
 	part->raw_size = archive.size;
 	put_object(world, part->name, &archive, &part->stored_size, part->stored_sha256);

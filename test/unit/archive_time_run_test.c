@@ -189,6 +189,48 @@ a_walk_takes_the_rest_of_a_record_from_the_next_index(void **state)
 	assert_true(result.continues);
 }
 
+/* Beside encrypted segments no byte of a record stands in plain, so the segment itself is read. */
+static void
+a_walk_takes_the_rest_of_a_record_from_an_encrypted_segment(void **state)
+{
+	Place *place = *state;
+	WalBuilder builder = commit_across(NOON, 32);
+	AUTO_FREE uint8_t *bytes = builder.bytes;
+	AUTO(AgeRecipients) recipients = age_recipients_new();
+	AUTO(AgeIdentities) identities = age_identities_new();
+	AUTO_FREE char *secret = NULL;
+	AUTO_FREE char *public_key = NULL;
+	WalName names[] = {wal_name_of_segment(1, BUILDER_START / SEGMENT, SEGMENT),
+	                   wal_name_of_segment(1, BUILDER_START / SEGMENT + 1, SEGMENT)};
+	TimeRun run = {.high = TIME_NONE};
+	WalWalkResult result;
+	WalEvent commit = {.xid = 0};
+	WalIndex index;
+
+	age_generate(&secret, &public_key);
+	assert_ok(age_recipients_add(recipients, public_key, strlen(public_key), "key"));
+	assert_ok(age_identities_add(identities, secret, strlen(secret), "key"));
+	place->archive.recipients = recipients;
+	place->archive.identities = identities;
+	for (unsigned i = 0; i < lengthof(names); i++)
+	{
+		AUTO_FREE char *key = layout_wal_key(place->archive.system_identifier, &names[i], NULL);
+		WalIndex stored;
+
+		put_half(place, &builder, i, &run, &index);
+		assert_int_equal(i == 0 ? index.walk.tail.size : index.walk.head.size,
+		                 i == 0 ? 32 : index.walk.head.length);
+		assert_ok(wal_object_index(place->store, key, &stored));
+		assert_int_equal(stored.walk.tail.size, 0);
+		assert_int_equal(stored.walk.head.size, 0);
+		assert_int_equal(stored.walk.head.length, index.walk.head.length);
+	}
+	assert_int_equal(index.time_high, NOON); /* that needs no key */
+	assert_ok(wal_object_walk(&place->archive, &names[0], find_commit, &commit, &result));
+	assert_int_equal(commit.xid, 731);
+	assert_int_equal(commit.time, NOON);
+}
+
 static void
 a_note_is_read_back_and_bound(void **state)
 {
@@ -280,6 +322,7 @@ main(void)
 		cmocka_unit_test(a_partial_has_no_run),
 		PLACE_TEST(a_commit_across_the_border_counts_in_the_next_segment),
 		PLACE_TEST(a_walk_takes_the_rest_of_a_record_from_the_next_index),
+		PLACE_TEST(a_walk_takes_the_rest_of_a_record_from_an_encrypted_segment),
 		PLACE_TEST(a_note_is_read_back_and_bound),
 		PLACE_TEST(a_note_that_is_damaged_in_any_way_is_no_run),
 	};

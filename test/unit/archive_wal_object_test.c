@@ -81,6 +81,66 @@ every_codec_and_size_goes_there_and_back(void **state)
 	}
 }
 
+/* New keys for this place. */
+static void
+make_keys(AgeRecipients *recipients, AgeIdentities *identities)
+{
+	AUTO_FREE char *secret = NULL;
+	AUTO_FREE char *public_key = NULL;
+
+	age_generate(&secret, &public_key);
+	assert_ok(age_recipients_add(recipients, public_key, strlen(public_key), "key"));
+	assert_ok(age_identities_add(identities, secret, strlen(secret), "key"));
+}
+
+static Error *
+read_with(const Place *place, const AgeIdentities *identities, Buf *into)
+{
+	WalArchive archive = place->archive;
+	AUTO(Sink) sink = buf_sink_new(into);
+	WalName name = wal_name(NAME);
+
+	archive.identities = identities;
+	return wal_object_get(&archive, &name, sink, NULL);
+}
+
+static void
+an_encrypted_segment_opens_with_its_key_only(void **state)
+{
+	Place *place = *state;
+	WalName name = wal_name(NAME);
+	AUTO_FREE uint8_t *bytes = make_segment(MB, 0);
+	AUTO_FREE char *path = write_wal(place, NAME, bytes, MB);
+	AUTO(AgeRecipients) recipients = age_recipients_new();
+	AUTO(AgeRecipients) nobody = age_recipients_new();
+	AUTO(AgeIdentities) identities = age_identities_new();
+	AUTO(AgeIdentities) others = age_identities_new();
+	AUTO_BUF(opened, OBJECT_MAX);
+	AUTO_BUF(unopened, OBJECT_MAX);
+	PutResult result;
+	WalIndex index;
+
+	make_keys(recipients, identities);
+	make_keys(nobody, others);
+	place->archive.recipients = recipients;
+	assert_ok(wal_object_put(&place->archive, path, &name, &result, &index));
+	assert_string_equal(index.recipients, age_recipients_fingerprints(recipients));
+	assert_string_equal(index.member, NAME ".br.age");
+	assert_string_equal(index.codec, "brotli");
+
+	assert_ok(read_with(place, identities, &opened));
+	assert_int_equal(opened.size, MB);
+	assert_memory_equal(opened.data, bytes, MB);
+	assert_error(read_with(place, NULL, &unopened), ERR_DENIED, index.recipients);
+	assert_error(read_with(place, others, &unopened), ERR_DENIED, index.recipients);
+	assert_int_equal(unopened.size, 0);
+
+	/* The same contents, whoever can read them. */
+	place->archive.recipients = NULL;
+	assert_ok(wal_object_put(&place->archive, path, &name, &result, NULL));
+	assert_int_equal(result, PUT_WAS_THERE);
+}
+
 static void
 other_contents_under_the_same_name_change_nothing(void **state)
 {
@@ -477,6 +537,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(every_codec_and_size_goes_there_and_back),
+		PLACE_TEST(an_encrypted_segment_opens_with_its_key_only),
 		PLACE_TEST(other_contents_under_the_same_name_change_nothing),
 		PLACE_TEST(a_file_that_is_not_what_its_name_says_is_not_stored),
 		PLACE_TEST(a_missing_file_and_one_that_is_no_file_are_told),

@@ -276,6 +276,24 @@ test_events_are_counted_in(void **state)
 }
 
 static void
+test_recipients_are_read_back_and_no_others(void **state)
+{
+	WalIndex index;
+	AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
+
+	(void) state;
+	assert_parses(IDENTITY WALK "}", &index);
+	assert_string_equal(index.recipients, "");
+	wal_index_print(&index, &text);
+	assert_null(strstr(text.data, "recipients"));
+	assert_parses(IDENTITY WALK ",\"recipients\":[\"age1qqqqqqqqqqqqqqqq\",\"passphrase\"]}", &index);
+	assert_string_equal(index.recipients, "age1qqqqqqqqqqqqqqqq, passphrase");
+	buf_clear(&text);
+	wal_index_print(&index, &text);
+	assert_non_null(strstr(text.data, "\"recipients\":[\"age1qqqqqqqqqqqqqqqq\",\"passphrase\"]"));
+}
+
+static void
 add_dropped(WalIndex *index, XLogRecPtr lsn, uint64_t number)
 {
 	wal_index_add_event(index, &(WalEvent){.kind = WAL_EVENT_DROPPED_FILE,
@@ -392,6 +410,9 @@ test_the_largest_index_keeps_its_bound(void **state)
 	assert_parses(IDENTITY CONTINUING HIGH EDGES "}", &index);
 	memset(index.member, 'm', sizeof index.member - 1);
 	memset(index.codec, 'c', sizeof index.codec - 1);
+	for (int i = 0; i < 16; i++)
+		(void) snprintf(index.recipients + strlen(index.recipients), 23, "%sage1aaaaaaaaaaaaaaa%c",
+		                i > 0 ? ", " : "", 'a' + i);
 	fill_lists(&index);
 	index.walk.records = index.commits = index.aborts = index.checkpoints = UINT32_MAX;
 	index.walk.head.length = UINT32_MAX;
@@ -467,6 +488,7 @@ main(void)
 		cmocka_unit_test(test_a_wrong_member_is_named),
 		cmocka_unit_test(test_what_is_no_object_is_refused),
 		cmocka_unit_test(test_events_are_counted_in),
+		cmocka_unit_test(test_recipients_are_read_back_and_no_others),
 		cmocka_unit_test(test_drops_and_edges_are_read),
 		cmocka_unit_test(test_drops_are_listed_with_their_files),
 		cmocka_unit_test(test_the_epoch_is_told_beside_the_highest_xid),

@@ -12,6 +12,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/error.h"
+#include "walship/pipe/age.h"
 #include "walship/wal/lsn.h"
 #include "walship/wal/record.h"
 
@@ -52,7 +53,8 @@ typedef struct BackupRecord
 	bool wal_inside;  /* the wal parts hold every segment from start to stop */
 	bool page_errors; /* the server found pages with wrong checksums */
 	bool data_checksums;
-	char *codec; /* of all parts and the manifest: "brotli" */
+	char *codec;                            /* of all parts and the manifest: "brotli" */
+	char recipients[AGE_FINGERPRINTS_SIZE]; /* of the keys that open them; "": they are not encrypted */
 
 	BackupTablespace *tablespaces;
 	size_t n_tablespaces;

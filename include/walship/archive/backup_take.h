@@ -10,6 +10,7 @@
 #include "walship/archive/backup_record.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
+#include "walship/pipe/age.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
 
@@ -24,10 +25,11 @@ typedef struct BackupOptions
 {
 	Store *store;
 	Compression compression;
-	uint64_t part_size;         /* raw bytes after which a new part begins */
-	uint64_t system_identifier; /* that the server must have; 0: any */
-	const char *label;          /* NULL: "walship <id>" */
-	const char *note;           /* may be NULL */
+	const AgeRecipients *recipients; /* NULL: nothing is encrypted */
+	uint64_t part_size;              /* raw bytes after which a new part begins */
+	uint64_t system_identifier;      /* that the server must have; 0: any */
+	const char *label;               /* NULL: "walship <id>" */
+	const char *note;                /* may be NULL */
 	bool fast_checkpoint;
 	uint32_t max_rate_kb; /* per second; 0: no limit */
 	const char *walship_version;

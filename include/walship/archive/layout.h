@@ -26,9 +26,9 @@ char *layout_base_prefix(uint64_t system_identifier);                           
 char *layout_backup_prefix(uint64_t system_identifier, const char *backup_id);     /* ".../base/<ID>/" */
 char *layout_backup_record_key(uint64_t system_identifier, const char *backup_id); /* ".../backup.json" */
 
-/* "base-0001.tar.br": "set" is "base", "wal" or a tablespace's OID; numbers start at 1. */
-char *layout_part_name(const char *set, int number, Codec codec);
-char *layout_manifest_name(Codec codec); /* "manifest.br" */
+/* "base-0001.tar.br", "base-0001.tar.br.age": "set" is "base", "wal" or a tablespace's OID; numbers start at 1. */
+char *layout_part_name(const char *set, int number, Codec codec, bool encrypted);
+char *layout_manifest_name(Codec codec, bool encrypted); /* "manifest.br", "manifest.br.age" */
 
 /* "20261120T023007Z-9f3c" */
 char *layout_backup_id(int64_t start_time_us, uint16_t random);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "walship/archive/backup_record.h"
+#include "walship/pipe/age.h"
 #include "walship/store/store.h"
 
 /*
@@ -28,6 +29,7 @@ typedef struct RestoreOptions
 {
 	Store *store;
 	const BackupRecord *record;
+	const AgeIdentities *identities;      /* what can be decrypted; may be NULL */
 	const char *pgdata;                   /* exists and is empty, or nearly so */
 	const RestoreTablespace *tablespaces; /* one for each in the record */
 	size_t n_tablespaces;
@@ -36,6 +38,9 @@ typedef struct RestoreOptions
 	void (*on_bytes)(void *context, uint64_t bytes); /* written; from several threads; may be NULL */
 	void *on_bytes_context;
 } RestoreOptions;
+
+/* ERR_DENIED, naming the fingerprints, when the backup is encrypted and no key at hand opens it. */
+Error *restore_check_keys(const BackupRecord *record, const AgeIdentities *identities) MUST_CHECK;
 
 /* Everything but the last rename of pg_control, durably.  On error the directories hold an unusable part. */
 Error *restore_backup(const RestoreOptions *options) MUST_CHECK;

@@ -9,6 +9,7 @@
 
 #include "walship/base/error.h"
 #include "walship/base/spool.h"
+#include "walship/pipe/age.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
 #include "walship/wal/index.h"
@@ -19,9 +20,11 @@ typedef struct WalArchive
 	Store *store; /* not owned */
 	uint64_t system_identifier;
 	Compression compression;
-	const char *spool_directory; /* for segments that compress to more than SPOOL_MEMORY_MAX */
-	bool refuse_damaged;         /* segments with a damaged record (wal_check = strict) */
-	int64_t limit_ms;            /* of clock_monotonic_ms(): reading a file ends by then; 0: no limit */
+	const AgeRecipients *recipients; /* for whom segments are encrypted; NULL: they are not; not owned */
+	const AgeIdentities *identities; /* what can be decrypted; NULL: nothing; not owned */
+	const char *spool_directory;     /* for segments that compress to more than SPOOL_MEMORY_MAX */
+	bool refuse_damaged;             /* segments with a damaged record (wal_check = strict) */
+	int64_t limit_ms;                /* of clock_monotonic_ms(): reading a file ends by then; 0: no limit */
 } WalArchive;
 
 typedef enum PutResult

@@ -46,6 +46,8 @@ Error *age_recipients_add(AgeRecipients *recipients, const char *text, size_t si
 Error *age_recipients_set_passphrase(AgeRecipients *recipients, const char *passphrase) MUST_CHECK;
 
 size_t age_recipients_count(const AgeRecipients *recipients);
+char *age_recipients_public(const AgeRecipients *recipients,
+                            size_t i); /* the caller frees; NULL: the passphrase */
 const char *age_recipients_fingerprints(const AgeRecipients *recipients); /* "" while there are none */
 
 /* Secret keys and a passphrase: what can be decrypted.  Shared like the recipients, and cleared when freed. */

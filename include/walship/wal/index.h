@@ -21,6 +21,7 @@
 #define WAL_INDEX_RESTORE_POINTS_MAX 8     /* more are only counted */
 #define WAL_INDEX_DROPS_MAX          8     /* likewise */
 #define WAL_INDEX_DROP_FILES_MAX     4     /* of one commit; likewise */
+#define WAL_INDEX_RECIPIENTS_SIZE    384   /* bytes; 16 fingerprints of 20 characters */
 
 typedef struct WalRestorePoint
 {
@@ -52,6 +53,8 @@ typedef struct WalIndex
 	uint8_t sha256[SHA256_SIZE];     /* of the plain segment */
 	char member[WAL_NAME_SIZE + 16]; /* name of the payload member */
 	char codec[16];
+	char recipients
+		[WAL_INDEX_RECIPIENTS_SIZE]; /* fingerprints of the keys that open the member; "": it is not encrypted */
 	uint64_t stored_size;
 	uint8_t stored_sha256[SHA256_SIZE];
 
