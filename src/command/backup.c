@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "context.h"
+#include "keys.h"
 #include "progress.h"
 #include "walship/archive/backup_take.h"
 #include "walship/base/clock.h"
@@ -148,6 +149,7 @@ sweep(Store *store)
 static Error *
 run(Invocation *invocation)
 {
+	AUTO(AgeRecipients) recipients = NULL;
 	AUTO(Store) store = NULL;
 	AUTO(Progress) progress = NULL;
 	AUTO(BackupRecord) record = NULL;
@@ -155,10 +157,12 @@ run(Invocation *invocation)
 	BackupOptions backup = {.progress = show_progress};
 
 	TRY(read_options(invocation, &backup));
+	TRY(keys_recipients(invocation_settings(invocation), &recipients));
 	TRY(progress_new(invocation_value(invocation, "progress"), "backup", &progress));
 	TRY(context_open_store(invocation_settings(invocation), &store));
 	sweep(store);
 	backup.store = store;
+	backup.recipients = recipients;
 	backup.context = progress;
 
 	Error *error = backup_take(&backup, &warnings, &record);

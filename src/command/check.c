@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check_encryption.h"
 #include "command.h"
 #include "context.h"
 #include "walship/base/clock.h"
@@ -52,6 +53,15 @@ check_settings(const Settings *settings, Report *report)
 
 	note(report, "settings", context_compression(settings, &compression),
 	     path == NULL ? "no settings file; environment and options only" : path);
+}
+
+static void
+check_keys(const Settings *settings, Report *report)
+{
+	AUTO_FREE char *detail = NULL;
+	Error *error = check_encryption(settings, &detail);
+
+	note(report, "encryption", error, detail);
 }
 
 static void
@@ -207,6 +217,7 @@ run(Invocation *invocation)
 	if (invocation_flag(invocation, "create"))
 		TRY(create_store(settings));
 	check_settings(settings, &report);
+	check_keys(settings, &report);
 	check_data_directory(settings, directory, &report);
 	check_state_directory(settings, &report);
 	check_store(settings, &report);

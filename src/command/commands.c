@@ -9,6 +9,7 @@ extern const Command command_backup;
 extern const Command command_list;
 extern const Command command_recover;
 extern const Command command_check;
+extern const Command command_key;
 extern const Command command_config;
 
 /* clang-format off */
@@ -19,6 +20,7 @@ const Command *const commands[] = {
 	&command_list,
 	&command_recover,
 	&command_check,
+	&command_key,
 	&command_config,
 };
 /* clang-format on */

@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "context.h"
+#include "keys.h"
 #include "walship/archive/holes.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_object.h"
@@ -42,6 +43,7 @@ typedef struct Fetch
 	char *data_directory; /* NULL when there is none */
 	FetchMode mode;
 	WalName name;
+	AgeIdentities *identities; /* NULL: nothing can be decrypted */
 	WalArchive archive;
 	int64_t deadline_ms;
 } Fetch;
@@ -238,6 +240,8 @@ fetch_file(Fetch *fetch, const char *name)
 		return error_hint(error_new(ERR_USAGE, "partial segment \"%s\" cannot be fetched by its name", name),
 		                  "Its key in the store carries a digest; see docs/format.md.");
 	TRY(context_system(fetch->settings, fetch->data_directory, &fetch->archive.system_identifier));
+	TRY(keys_identities(fetch->settings, &fetch->identities));
+	fetch->archive.identities = fetch->identities;
 	return fetch_until_deadline(fetch);
 }
 
@@ -256,6 +260,7 @@ run(Invocation *invocation)
 	Error *error = fetch_file(&fetch, invocation_argument(invocation, 0));
 
 	store_free(fetch.archive.store);
+	age_identities_free(fetch.identities);
 	return error;
 }
 

@@ -3,9 +3,11 @@
 
 #include "command.h"
 #include "context.h"
+#include "keys.h"
 #include "listing.h"
 #include "planning.h"
 #include "walship/archive/layout.h"
+#include "walship/base/log.h"
 #include "walship/base/mem.h"
 
 #define LIST_TEXT_MAX (256u * 1024 * 1024)
@@ -18,6 +20,7 @@ static void
 listing_release(Listing *listing)
 {
 	window_list_release(&listing->windows);
+	age_identities_free(listing->identities);
 	free(listing->leftovers);
 	catalog_free(listing->catalog);
 }
@@ -49,12 +52,23 @@ measure_leftovers(Store *store, Listing *listing)
 	return NULL;
 }
 
+/* What is there can be listed without a key. */
+static void
+read_keys(const Settings *settings, Listing *listing)
+{
+	AUTO(Error) error = keys_identities(settings, &listing->identities);
+
+	if (error != NULL)
+		log_of_error(LOG_WARNING, error);
+}
+
 static Error *
 read_listing(const Settings *settings, Listing *listing)
 {
 	AUTO(Store) store = NULL;
 	uint64_t system;
 
+	read_keys(settings, listing);
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	TRY(catalog_read(store, system, &listing->catalog));

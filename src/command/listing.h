@@ -1,6 +1,7 @@
 /* What "walship list" shows, for people and for programs. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,13 +21,17 @@ typedef struct Leftover
 typedef struct Listing
 {
 	Catalog *catalog;
-	WindowList windows; /* one per timeline, in the catalog's order */
+	AgeIdentities *identities; /* NULL: nothing can be decrypted */
+	WindowList windows;        /* one per timeline, in the catalog's order */
 	Leftover *leftovers;
 	size_t n_leftovers;
 } Listing;
 
 void listing_print_text(const Listing *listing, Buf *into);
 void listing_print_json(const Listing *listing, Buf *into);
+
+/* Is there a key for it, if it is encrypted? */
+bool listing_can_open(const Listing *listing, const BackupRecord *backup);
 
 /* Stored bytes and numbers, summed up. */
 uint64_t listing_backup_size(const BackupRecord *backup);

@@ -8,8 +8,9 @@
 #define LIST_FORMAT 1
 
 static void
-add_backups(const Catalog *catalog, Json *root)
+add_backups(const Listing *listing, Json *root)
 {
+	const Catalog *catalog = listing->catalog;
 	Json *array = json_add_array(root, "backups");
 
 	for (size_t i = 0; i < catalog->n_backups; i++)
@@ -34,6 +35,8 @@ add_backups(const Catalog *catalog, Json *root)
 		json_add_bool(item, "from_standby", backup->from_standby);
 		json_add_string(item, "label", backup->label);
 		json_add_string(item, "note", backup->note);
+		json_add_words(item, "recipients", backup->recipients);
+		json_add_bool(item, "key_here", listing_can_open(listing, backup));
 	}
 }
 
@@ -123,7 +126,7 @@ listing_print_json(const Listing *listing, Buf *into)
 	json_add_int(root, "format", LIST_FORMAT);
 	json_add_string(root, "system", system);
 	json_add_int(root, "segment_size", listing->catalog->segment_size);
-	add_backups(listing->catalog, root);
+	add_backups(listing, root);
 	timelines = json_add_array(root, "timelines");
 	for (size_t i = 0; i < listing->catalog->n_timelines; i++)
 		add_timeline(&listing->catalog->timelines[i], &listing->windows.timelines[i],

@@ -52,9 +52,18 @@ listing_replay_size(const RecoveryWindow *window)
 	return window->to_lsn > window->newest->start_lsn ? window->to_lsn - window->newest->start_lsn : 0;
 }
 
-static void
-print_backups(const Catalog *catalog, Buf *into)
+bool
+listing_can_open(const Listing *listing, const BackupRecord *backup)
 {
+	AUTO(Error) error = age_check_identities(listing->identities, backup->recipients, "");
+
+	return error == NULL;
+}
+
+static void
+print_backups(const Listing *listing, Buf *into)
+{
+	const Catalog *catalog = listing->catalog;
 	AUTO(Table) table = table_new("backup|ended|>took|>on disk|>stored|>TLI|start LSN|stop LSN|");
 	char text[SIZE_TEXT_SIZE];
 
@@ -75,8 +84,10 @@ print_backups(const Catalog *catalog, Buf *into)
 		table_cell(table, "%" PRIu32, backup->timeline);
 		table_lsn(table, backup->start_lsn);
 		table_lsn(table, backup->stop_lsn);
-		table_cell(table, "%s%s%s%s%s", backup->wal_inside ? "" : "WAL not inside  ",
-		           backup->page_errors ? "PAGE ERRORS  " : "", backup->from_standby ? "from standby  " : "",
+		table_cell(table, "%s%s%s%s%s%s%s", listing_can_open(listing, backup) ? "" : "NO KEY HERE for ",
+		           listing_can_open(listing, backup) ? "" : backup->recipients,
+		           backup->wal_inside ? "" : "WAL not inside  ", backup->page_errors ? "PAGE ERRORS  " : "",
+		           backup->from_standby ? "from standby  " : "",
 		           backup->note == NULL ? "" : "note: ", backup->note == NULL ? "" : backup->note);
 	}
 	table_print(table, "", into);
@@ -195,7 +206,7 @@ void
 listing_print_text(const Listing *listing, Buf *into)
 {
 	buf_printf(into, "Database system %" PRIu64 "\n\n", listing->catalog->system_identifier);
-	print_backups(listing->catalog, into);
+	print_backups(listing, into);
 	print_timelines(listing, into);
 	print_windows(listing, into);
 	buf_puts(into, "\n");

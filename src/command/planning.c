@@ -1,6 +1,7 @@
 /* Reads for the pure planner what it asks for. */
 #include "planning.h"
 
+#include "planning_keys.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/cancel.h"
@@ -15,6 +16,7 @@ typedef struct Planning
 	Store *store;
 	const Catalog *catalog;
 	int jobs;
+	const AgeIdentities *identities;
 	WalFacts facts;
 	WalNeeds needs;
 } Planning;
@@ -74,7 +76,9 @@ read_detail(Reading *reading)
 {
 	const Catalog *catalog = reading->planning->catalog;
 	WalName name = wal_name_of_segment(reading->timeline, reading->segno, catalog->segment_size);
-	WalArchive archive = {.store = reading->planning->store, .system_identifier = catalog->system_identifier};
+	WalArchive archive = {.store = reading->planning->store,
+	                      .system_identifier = catalog->system_identifier,
+	                      .identities = reading->planning->identities};
 	WalWalkResult result;
 
 	reading->detail = segment_detail_new();
@@ -171,12 +175,17 @@ plan_in_steps(Planning *planning, const RecoveryRequest *request, RecoveryPlan *
 }
 
 Error *
-planning_run(Store *store, int jobs, const Catalog *catalog, const RecoveryRequest *request,
-             RecoveryPlan **ret_plan)
+planning_run(Store *store, int jobs, const Catalog *catalog, const AgeIdentities *identities,
+             const RecoveryRequest *request, RecoveryPlan **ret_plan)
 {
-	Planning planning = {.store = store, .catalog = catalog, .jobs = jobs};
-	Error *error = plan_in_steps(&planning, request, ret_plan);
+	Planning planning = {.store = store, .catalog = catalog, .jobs = jobs, .identities = identities};
+	AUTO(RecoveryPlan) plan = NULL;
+	Error *error = plan_in_steps(&planning, request, &plan);
 
+	if (error == NULL)
+		error = planning_check_keys(store, catalog, identities, plan);
+	if (error == NULL)
+		*ret_plan = MOVE(plan);
 	wal_facts_release(&planning.facts);
 	wal_needs_release(&planning.needs);
 	return error;

@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "context.h"
+#include "keys.h"
 #include "push_ahead.h"
 #include "push_segment.h"
 #include "walship/archive/lineage.h"
@@ -33,6 +34,7 @@ typedef struct Push
 	const char *state_dir;
 	char *wal_directory;
 	WalName name;
+	AgeRecipients *recipients; /* NULL: nothing is encrypted */
 	WalArchive archive;
 	int64_t start_ms;
 	int64_t deadline_ms;
@@ -46,6 +48,8 @@ open_archive(Push *push, Store **ret_store)
 
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));
 	TRY(context_compression(push->settings, &push->archive.compression));
+	TRY(keys_recipients(push->settings, &push->recipients));
+	push->archive.recipients = push->recipients;
 	push->archive.spool_directory = push->state_dir;
 	push->archive.refuse_damaged = strcmp(settings_text(push->settings, SETTING_wal_check), "strict") == 0;
 	TRY(context_open_store_within(push->settings, &limits, ret_store));
@@ -212,6 +216,7 @@ run(Invocation *invocation)
 
 	Error *error = push_file(&push);
 
+	age_recipients_free(push.recipients);
 	free(push.wal_directory);
 	return error;
 }

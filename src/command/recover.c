@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "context.h"
+#include "keys.h"
 #include "planning.h"
 #include "progress.h"
 #include "recover_config.h"
@@ -34,6 +35,7 @@ typedef struct Recover
 	RecoverOptions options;
 	Store *store;
 	Catalog *catalog;
+	AgeIdentities *identities; /* NULL: nothing can be decrypted */
 	RecoveryPlan *plan;
 	RestoreTablespace *tablespaces; /* paths belong to the options or the record */
 	size_t n_tablespaces;
@@ -66,12 +68,14 @@ static Error *
 make_plan(Recover *recover)
 {
 	int jobs = (int) settings_integer(recover->settings, SETTING_jobs);
-	Error *error =
-		planning_run(recover->store, jobs, recover->catalog, &recover->options.request, &recover->plan);
+	Error *error = planning_run(recover->store, jobs, recover->catalog, recover->identities,
+	                            &recover->options.request, &recover->plan);
 
 	if (error_is(error, ERR_NOT_FOUND))
 		invocation_set_status(recover->invocation, STATUS_NOT_REACHABLE);
-	return error;
+	TRY(error);
+	return recover->options.config_only ? NULL
+	                                    : restore_check_keys(recover->plan->backup, recover->identities);
 }
 
 static const char *
@@ -138,6 +142,7 @@ restore_files(const Recover *recover)
 	RestoreOptions options = {
 		.store = recover->store,
 		.record = record,
+		.identities = recover->identities,
 		.pgdata = recover->options.pgdata,
 		.tablespaces = recover->tablespaces,
 		.n_tablespaces = recover->n_tablespaces,
@@ -316,6 +321,7 @@ execute(Recover *recover)
 {
 	TRY(recover_options_parse(recover->invocation, &recover->options));
 	TRY(check_user(&recover->options));
+	TRY(keys_identities(recover->settings, &recover->identities));
 	TRY(read_store(recover));
 	if (recover->options.config_only)
 		TRY(recover_config_find_backup(recover->options.pgdata, recover->catalog, &recover->options.request));
@@ -340,6 +346,7 @@ run(Invocation *invocation)
 	free(recover.spaces);
 	free(recover.tablespaces);
 	recovery_plan_free(recover.plan);
+	age_identities_free(recover.identities);
 	catalog_free(recover.catalog);
 	store_free(recover.store);
 	recover_options_release(&recover.options);

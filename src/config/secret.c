@@ -4,10 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "walship/base/cipher.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/config/secret_file.h"
 
-#define CONFIG_FILE_MAX (1024 * 1024)
+#define CONFIG_FILE_MAX SETTING_FILE_MAX
 #define MODE_BITS       07777
 
 Error *
@@ -24,6 +26,7 @@ config_read_file(const char *path, Buf *into, struct stat *ret_stat)
 	data = mem_alloc(CONFIG_FILE_MAX);
 	TRY(file_read_at(fd, path, 0, data, CONFIG_FILE_MAX, &size));
 	buf_append(into, data, size);
+	secret_clear(data, size);
 	*ret_stat = status;
 	return NULL;
 }
@@ -79,20 +82,72 @@ config_check_secrecy(const char *path, const struct stat *status)
 	                  "Run: chmod 0600 '%s' (or 0640, when root owns it and its group is this user's)", path);
 }
 
+void
+secret_buf_release(Buf *buf)
+{
+	secret_clear(buf->data, buf->size);
+	buf_release(buf);
+}
+
+static Error *
+first_line(const char *path, const char *text, char **ret_line)
+{
+	size_t length = text == NULL ? 0 : strcspn(text, "\r\n");
+
+	if (length == 0)
+		return error_new(ERR_USAGE, "the first line of file \"%s\" is empty", path);
+	if (text[length + strspn(text + length, "\r\n")] != '\0')
+		return error_new(ERR_USAGE, "file \"%s\" has more than one line", path);
+	*ret_line = mem_strndup(text, length);
+	return NULL;
+}
+
 Error *
 config_read_secret(const char *path, char **ret_secret)
 {
-	AUTO_BUF(contents, CONFIG_FILE_MAX);
+	AUTO_SECRET_BUF(contents, CONFIG_FILE_MAX);
 	struct stat status;
-	size_t length;
 
 	TRY(config_read_file(path, &contents, &status));
 	TRY(config_check_secrecy(path, &status));
-	length = contents.data == NULL ? 0 : strcspn(contents.data, "\r\n");
-	if (length == 0)
-		return error_new(ERR_USAGE, "the first line of file \"%s\" is empty", path);
-	if (contents.data[length + strspn(contents.data + length, "\r\n")] != '\0')
-		return error_new(ERR_USAGE, "file \"%s\" has more than one line", path);
-	*ret_secret = mem_strndup(contents.data, length);
-	return NULL;
+	return first_line(path, contents.data, ret_secret);
+}
+
+Error *
+secret_file_read(const char *path, Buf *into)
+{
+	struct stat status;
+
+	TRY(config_as_usage_error(config_read_file(path, into, &status)));
+	return config_check_secrecy(path, &status);
+}
+
+Error *
+secret_file_read_line(const char *path, char **ret_secret)
+{
+	return config_as_usage_error(config_read_secret(path, ret_secret));
+}
+
+Error *
+public_file_read(const char *path, Buf *into)
+{
+	struct stat status;
+
+	TRY(config_as_usage_error(config_read_file(path, into, &status)));
+	return config_check_writers(path, &status);
+}
+
+/* "Not found" above all: of fetch it would mean that the archive ends. */
+Error *
+config_as_usage_error(Error *error)
+{
+	Error *usage;
+
+	if (error == NULL || error_is(error, ERR_USAGE))
+		return error;
+	usage = error_new(ERR_USAGE, "%s", error_message(error));
+	if (error_get_hint(error) != NULL)
+		usage = error_hint(usage, "%s", error_get_hint(error));
+	error_free(error);
+	return usage;
 }

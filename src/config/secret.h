@@ -15,5 +15,8 @@ Error *config_check_writers(const char *path, const struct stat *status) MUST_CH
 /* 0600 or stricter; or 0640, owned by root, with a group that this process is in. */
 Error *config_check_secrecy(const char *path, const struct stat *status) MUST_CHECK;
 
+/* Every error of settings is ERR_USAGE, also when a file could not be read.  Takes and returns ownership. */
+Error *config_as_usage_error(Error *error) MUST_CHECK;
+
 /* The file's first line, which must be its only one. */
 Error *config_read_secret(const char *path, char **ret_secret) MUST_CHECK;

@@ -19,21 +19,6 @@
 #define CLUSTER_VARIABLE     SETTING_VARIABLES "CLUSTER"
 #define CLUSTER_SECTION      "cluster"
 
-/* Every error of this folder is a usage error, also when a file could not be read. */
-static Error *
-as_usage_error(Error *error)
-{
-	Error *usage;
-
-	if (error == NULL || error_is(error, ERR_USAGE))
-		return error;
-	usage = error_new(ERR_USAGE, "%s", error_message(error));
-	if (error_get_hint(error) != NULL)
-		usage = error_hint(usage, "%s", error_get_hint(error));
-	error_free(error);
-	return usage;
-}
-
 /* The index of the selected cluster's section, -1 when none is selected. */
 static Error *
 find_cluster(const Ini *ini, const Settings *settings, int *ret_section)
@@ -294,7 +279,7 @@ settings_load_table(const SettingTable *table, const char *default_path, const S
 {
 	AUTO(Settings) settings = settings_new(table);
 
-	TRY(as_usage_error(load_all(settings, default_path, sources)));
+	TRY(config_as_usage_error(load_all(settings, default_path, sources)));
 	*ret_settings = MOVE(settings);
 	return NULL;
 }

@@ -13,6 +13,7 @@ proc.drop_root()
 
 from walship_testing import server as pg  # noqa: E402
 from walship_testing.datadir import DataDirectory, RealWal, make_real_wal  # noqa: E402
+from walship_testing.recipe import Recipe  # noqa: E402
 from walship_testing.recovery import Recoveries, load_archive, tell_branches, tell_story  # noqa: E402
 from walship_testing.s3 import S3Missing, S3Server  # noqa: E402
 from walship_testing.store import STORE_KINDS, DirectoryStore, create_store  # noqa: E402
@@ -184,6 +185,11 @@ def real_wal(cache):
 def recoveries(walship, servers):
     """Data directories made by "walship recover" from the store."""
     return Recoveries(walship, servers)
+
+
+@pytest.fixture
+def recipe(directory):
+    return Recipe(directory / "recipe")
 
 
 @pytest.fixture

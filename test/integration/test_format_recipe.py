@@ -4,22 +4,15 @@ import io
 import json
 import re
 import tarfile
-from pathlib import Path
 
 import pytest
 
 from walship_testing.proc import run_ok
+from walship_testing.recipe import DOCUMENT, scripts_of_document
 from walship_testing.server import distribution_majors
 from walship_testing.wal import segment_name
 
-DOCUMENT = Path(__file__).parents[2] / "docs/format.md"
 SCRIPTS = ("restore-wal", "restore-backup", "restore")
-
-
-def scripts_of_document():
-    """{name: text} of the fenced blocks whose second line names them."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
-    return {re.match(r"# ([a-z-]+) ", block.splitlines()[1]).group(1): block for block in blocks}
 
 
 def table_members(heading):
@@ -35,25 +28,6 @@ def index_of(store, key):
         members = archive.getmembers()
         assert len(members) == 2 and all(member.isreg() for member in members)
         return json.load(archive.extractfile(members[0]))
-
-
-@pytest.fixture
-def recipe(directory):
-    """Runs the document's script "restore", as the server's user would."""
-    place = directory / "recipe"
-    place.mkdir()
-    for name, text in scripts_of_document().items():
-        (place / name).write_text(text)
-
-    def restore(server, store, system, backup, pgdata, target):
-        tablespaces = pgdata.parent / f"{pgdata.name}-tablespaces"
-        run_ok(
-            ["sh", place / "restore", store.path(), system, backup, pgdata, tablespaces, target],
-            env={"PATH": f"{server.install.bindir}:/usr/bin:/bin"},
-            timeout=40,
-        )
-
-    return restore
 
 
 def test_the_document_holds_the_three_scripts():
@@ -86,7 +60,7 @@ def test_stock_tools_restore_a_backup_and_replay_wal_to_a_time(codec, servers, w
     (directory / "space").rename(directory / "space-lost")
 
     copy = servers.empty(name="copy")
-    recipe(copy, store, system, record.split("/")[2], copy.pgdata, f"recovery_target_time = '{moment}'")
+    recipe.restore(copy, store, system, record.split("/")[2], f"recovery_target_time = '{moment}'")
     copy.start().wait_promoted()
     assert copy.checksums() == expected
     location = copy.value("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'space'")
@@ -129,7 +103,7 @@ def test_the_document_names_every_member_of_an_index(server, store):
             members |= set(index).union(*index.get("restore_points", []), *index.get("drops", []))
     documented = table_members("## Segment objects")
     assert members - {"name"} <= documented
-    assert documented - members == {"damaged_at", "tail"}
+    assert documented - members == {"damaged_at", "recipients", "tail"}
 
 
 def test_the_document_names_every_member_of_a_record(server, walship, store):
@@ -137,7 +111,7 @@ def test_the_document_names_every_member_of_a_record(server, walship, store):
     (key,) = [key for key in store.keys() if key.endswith("/backup.json")]
     record = store.read_json(key)
     members = table_members("### backup.json")
-    assert set(record) == members
+    assert set(record) | {"recipients"} == members
     text = DOCUMENT.read_text()
     for part in (record["parts"][0], record["manifest"], record["parameters"]):
         assert all(f"`{name}`" in text for name in part), part
