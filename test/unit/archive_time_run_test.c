@@ -132,7 +132,6 @@ a_commit_across_the_border_counts_in_the_next_segment(void **state)
 {
 	Place *place = *state;
 	WalBuilder builder = commit_across(NOON, 16);
-	AUTO_FREE uint8_t *bytes = builder.bytes;
 	TimeRun run = {.high = TIME_NONE};
 	WalIndex first;
 	WalIndex second;
@@ -153,6 +152,7 @@ a_commit_across_the_border_counts_in_the_next_segment(void **state)
 	put_half(place, &builder, 1, &run, &second);
 	assert_int_equal(second.time_high, NOON);
 	assert_int_equal(run.since, first.start_lsn);
+	free(builder.bytes);
 }
 
 /* The details of a segment tell the whole record, too. */
@@ -168,7 +168,6 @@ a_walk_takes_the_rest_of_a_record_from_the_next_index(void **state)
 {
 	Place *place = *state;
 	WalBuilder builder = commit_across(NOON, 32);
-	AUTO_FREE uint8_t *bytes = builder.bytes;
 	WalName name = wal_name_of_segment(1, BUILDER_START / SEGMENT, SEGMENT);
 	TimeRun run = {.high = TIME_NONE};
 	WalWalkResult result;
@@ -187,6 +186,7 @@ a_walk_takes_the_rest_of_a_record_from_the_next_index(void **state)
 	assert_int_equal(commit.time, NOON);
 	assert_int_equal(commit.end, index.walk.first_record);
 	assert_true(result.continues);
+	free(builder.bytes);
 }
 
 /* Beside encrypted segments no byte of a record stands in plain, so the segment itself is read. */
