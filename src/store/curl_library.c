@@ -72,26 +72,33 @@ static const LibraryTable table = {
 	.n_symbols = lengthof(symbols),
 };
 
+/* curl_version_info() fills a variable of its own: once, for two threads at a time must not. */
 static Error *
-load(void)
+load(CurlCertificates *ret_certificates)
 {
 	TRY(library_load(&table));
 	if (loaded.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return error_new(ERR_SYSTEM, "could not initialize libcurl");
+
+	const curl_version_info_data *info = loaded.curl_version_info(CURLVERSION_NOW);
+
+	*ret_certificates = (CurlCertificates){.file = info->cainfo, .directory = info->capath};
 	return NULL;
 }
 
 Error *
-curl_library_load(void)
+curl_library_load(CurlCertificates *ret_certificates)
 {
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static CurlCertificates certificates;
 	static bool done;
 	Error *error = NULL;
 
 	(void) pthread_mutex_lock(&mutex);
 	if (!done)
-		error = load();
+		error = load(&certificates);
 	done = error == NULL;
+	*ret_certificates = certificates;
 	(void) pthread_mutex_unlock(&mutex);
 	return error;
 }

@@ -3,5 +3,12 @@
 
 #include "walship/base/error.h"
 
+/* Where this machine's libcurl looks for certificates; NULL: nowhere. */
+typedef struct CurlCertificates
+{
+	const char *file;
+	const char *directory;
+} CurlCertificates;
+
 /* Loads and initializes libcurl, the first time; any thread. */
-Error *curl_library_load(void) MUST_CHECK;
+Error *curl_library_load(CurlCertificates *ret_certificates) MUST_CHECK;
