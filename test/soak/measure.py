@@ -50,11 +50,14 @@ def row(operation, figures, stored=None):
 
 
 def publish(title, rows):
+    publish_text(f"{title}\n\n{HEAD}{''.join(rows)}")
+
+
+def publish_text(text):
     """In what test/soak/run prints at its end."""
-    text = f"\n{title}\n\n{HEAD}{''.join(rows)}"
     place = os.environ.get("WALSHIP_SOAK_TABLES")
     if place:
         with open(Path(place), "a") as file:
-            file.write(text)
+            file.write(f"\n{text}\n")
     else:
-        print(text)
+        print(f"\n{text}")
