@@ -1,4 +1,6 @@
 """A plan names the last transaction that is included and the first that is not; a recovery gives just these."""
+import contextlib
+
 import pytest
 
 from walship_testing import targets
@@ -31,7 +33,8 @@ def test_a_time_is_found_among_many_segments_with_few_requests(servers, walship,
     server.archive_with(walship)
     server.start()
     take_backup(walship, server)
-    moments = [committed_in_a_segment_of_its_own(server) for _ in range(SEGMENTS)]
+    with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+        moments = [committed_in_a_segment_of_its_own(cursor) for _ in range(SEGMENTS)]
     server.switch_and_archive(timeout=40)
     for xid, at in (moments[3], moments[SEGMENTS // 2], moments[-5]):
         before = proxy.count("GET", SEGMENT_OBJECT)
@@ -41,12 +44,12 @@ def test_a_time_is_found_among_many_segments_with_few_requests(servers, walship,
         assert proxy.count("GET", SEGMENT_OBJECT) - before <= 2 * 8 + 6
 
 
-def committed_in_a_segment_of_its_own(server):
+def committed_in_a_segment_of_its_own(cursor):
     """Its transaction id, and a time between it and the next."""
-    xid = server.value("SELECT txid_current()")
-    at = server.now()
-    server.sql("SELECT pg_switch_wal()")
-    return xid, at
+    cursor.execute("SELECT txid_current()")
+    (xid,) = cursor.fetchone()
+    cursor.execute("SELECT clock_timestamp()::text, pg_switch_wal()")
+    return xid, cursor.fetchone()[0]
 
 
 @pytest.mark.directory_only("what the server is told does not depend on where the archive lies")
