@@ -151,11 +151,13 @@ static int
 unknown_command(const char *name)
 {
 	const char *names[32];
+	size_t count = 0;
 
-	for (size_t i = 0; i < n_commands && i < lengthof(names); i++)
-		names[i] = commands[i]->name;
+	for (size_t i = 0; i < n_commands && count < lengthof(names); i++)
+		if (!commands[i]->hidden)
+			names[count++] = commands[i]->name;
 
-	const char *nearest = str_nearest(name, names, n_commands);
+	const char *nearest = str_nearest(name, names, count);
 	AUTO_FREE char *hint = nearest != NULL ? mem_printf("Did you mean \"walship %s\"?", nearest)
 	                                       : mem_strdup("Try \"walship --help\".");
 

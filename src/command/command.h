@@ -51,6 +51,7 @@ typedef struct Command
 	int (*error_status)(const Invocation *invocation, const Error *error);
 
 	bool absence_is_normal; /* ERR_NOT_FOUND is an answer, not a fault: said at log level debug */
+	bool hidden;            /* not for people: only walship itself calls it */
 
 	Error *(*run)(Invocation *invocation);
 } Command;
@@ -62,6 +63,9 @@ const char *invocation_nth(const Invocation *invocation, const char *option, siz
 const char *invocation_argument(const Invocation *invocation, int n); /* NULL when not given */
 const char *invocation_program(const Invocation *invocation);         /* absolute path of this program */
 const Settings *invocation_settings(const Invocation *invocation);
+
+/* Adds the options by which another process, started here with this environment, has the same settings. */
+void invocation_list_sources(const Invocation *invocation, StrList *words);
 
 /*
  * Exit with this status instead of the one of the error's kind (or 0): for the

@@ -11,6 +11,7 @@ extern const Command command_recover;
 extern const Command command_check;
 extern const Command command_key;
 extern const Command command_config;
+extern const Command command_prefetcher;
 
 /* clang-format off */
 const Command *const commands[] = {
@@ -22,6 +23,7 @@ const Command *const commands[] = {
 	&command_check,
 	&command_key,
 	&command_config,
+	&command_prefetcher,
 };
 /* clang-format on */
 

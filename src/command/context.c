@@ -84,6 +84,14 @@ path_style(const Settings *settings)
 	return strcmp(text, "off") == 0 ? S3_PATH_STYLE_OFF : S3_PATH_STYLE_AUTO;
 }
 
+static int64_t
+retry_ms(const Settings *settings, const StoreLimits *limits)
+{
+	if (limits == NULL)
+		return settings_ms(settings, SETTING_store_deadline);
+	return limits->retry_ms > 0 ? limits->retry_ms : RETRY_UNLIMITED_MS;
+}
+
 static Error *
 open_s3(const Settings *settings, const StoreLimits *limits, Store **ret_store)
 {
@@ -105,7 +113,7 @@ open_s3(const Settings *settings, const StoreLimits *limits, Store **ret_store)
 		.jobs = (int) settings_integer(settings, SETTING_jobs),
 		.connect_ms = limits != NULL ? CONNECT_HURRIED_MS : CONNECT_PATIENT_MS,
 		.stall_ms = settings_ms(settings, SETTING_request_timeout),
-		.retry_ms = limits != NULL ? RETRY_UNLIMITED_MS : settings_ms(settings, SETTING_store_deadline),
+		.retry_ms = retry_ms(settings, limits),
 		.deadline_ms = limits != NULL ? limits->deadline_ms : 0,
 		.limit_ms = limits != NULL ? limits->limit_ms : 0,
 		.notice = limits != NULL && limits->quiet ? tell_debugger : tell_notice,

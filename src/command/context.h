@@ -18,9 +18,11 @@ Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHEC
 /* Monotonic times in milliseconds, as of clock_monotonic_ms(). */
 typedef struct StoreLimits
 {
-	int64_t deadline_ms; /* from then on nothing is tried again */
+	int64_t deadline_ms; /* from then on nothing is tried again; 0: no such time */
 	int64_t limit_ms;    /* ends even what is making progress; 0: nothing does */
 	bool quiet;          /* failures on the way are said at log level debug only */
+	int64_t
+		retry_ms; /* a duration: so long after its first attempt, nothing is tried again; 0: no such limit */
 } StoreLimits;
 
 /* Likewise, for commands that someone waits for. */

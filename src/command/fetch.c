@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "context.h"
+#include "fetch_ahead.h"
 #include "keys.h"
 #include "walship/archive/holes.h"
 #include "walship/archive/layout.h"
@@ -37,6 +38,7 @@ typedef enum FetchMode
 
 typedef struct Fetch
 {
+	const Invocation *invocation;
 	const Settings *settings;
 	const char *dest;
 	const char *plan_end; /* NULL when none was given */
@@ -45,6 +47,7 @@ typedef struct Fetch
 	WalName name;
 	AgeIdentities *identities; /* NULL: nothing can be decrypted */
 	WalArchive archive;
+	int64_t began_ms;
 	int64_t deadline_ms;
 } Fetch;
 
@@ -172,10 +175,9 @@ fetch_text(const Fetch *fetch)
 static StoreLimits
 store_limits(const Fetch *fetch)
 {
-	int64_t now_ms = clock_monotonic_ms();
-
 	if (fetch->mode == FETCH_STANDBY)
-		return (StoreLimits){.deadline_ms = now_ms, .limit_ms = now_ms + STANDBY_ATTEMPT_MS};
+		return (StoreLimits){.deadline_ms = fetch->began_ms,
+		                     .limit_ms = fetch->began_ms + STANDBY_ATTEMPT_MS};
 	return (StoreLimits){.deadline_ms = fetch->deadline_ms};
 }
 
@@ -231,6 +233,35 @@ fetch_until_deadline(Fetch *fetch)
 	}
 }
 
+static FetchAhead *
+open_ahead(const Fetch *fetch)
+{
+	bool standby = fetch->mode == FETCH_STANDBY;
+	FetchAheadOptions options = {.invocation = fetch->invocation,
+	                             .data_directory = fetch->data_directory,
+	                             .dest = fetch->dest,
+	                             .name = fetch->name,
+	                             .plan_end = fetch->plan_end,
+	                             .standby = standby,
+	                             .limit_ms = standby ? fetch->began_ms + STANDBY_ATTEMPT_MS : 0};
+
+	return fetch->mode == FETCH_BY_HAND ? NULL : fetch_ahead_new(&options);
+}
+
+/* From what was fetched ahead, else from the store. */
+static Error *
+fetch_from_anywhere(Fetch *fetch)
+{
+	AUTO(FetchAhead) ahead = open_ahead(fetch);
+	bool taken;
+
+	TRY(fetch_ahead_take(ahead, &taken));
+	if (!taken)
+		TRY(fetch_until_deadline(fetch));
+	fetch_ahead_go_on(ahead);
+	return NULL;
+}
+
 static Error *
 fetch_file(Fetch *fetch, const char *name)
 {
@@ -242,7 +273,7 @@ fetch_file(Fetch *fetch, const char *name)
 	TRY(context_system(fetch->settings, fetch->data_directory, &fetch->archive.system_identifier));
 	TRY(keys_identities(fetch->settings, &fetch->identities));
 	fetch->archive.identities = fetch->identities;
-	return fetch_until_deadline(fetch);
+	return fetch_from_anywhere(fetch);
 }
 
 static Error *
@@ -250,12 +281,15 @@ run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
 	AUTO_FREE char *data_directory = context_data_directory(invocation_argument(invocation, 1));
-	Fetch fetch = {.settings = settings,
+	int64_t now_ms = clock_monotonic_ms();
+	Fetch fetch = {.invocation = invocation,
+	               .settings = settings,
 	               .dest = invocation_argument(invocation, 1),
 	               .plan_end = invocation_value(invocation, "plan-end"),
 	               .data_directory = data_directory,
 	               .mode = mode_of(data_directory),
-	               .deadline_ms = clock_monotonic_ms() + settings_ms(settings, SETTING_fetch_deadline)};
+	               .began_ms = now_ms,
+	               .deadline_ms = now_ms + settings_ms(settings, SETTING_fetch_deadline)};
 
 	Error *error = fetch_file(&fetch, invocation_argument(invocation, 0));
 

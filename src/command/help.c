@@ -24,7 +24,8 @@ help_print_overview(void)
 	       "Usage: walship COMMAND [OPTION]... [ARGUMENT]...\n\n"
 	       "Commands:\n");
 	for (size_t i = 0; i < n_commands; i++)
-		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+		if (!commands[i]->hidden)
+			printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	printf(
 		"\nOptions:\n"
 		"  --help                     of walship, or of a command after its name\n"

@@ -224,6 +224,25 @@ invocation_settings(const Invocation *invocation)
 	return invocation->settings;
 }
 
+static void
+add_option(StrList *words, const char *name, const char *value)
+{
+	AUTO_FREE char *word = mem_printf("--%s=%s", name, value);
+
+	strlist_add(words, word);
+}
+
+void
+invocation_list_sources(const Invocation *invocation, StrList *words)
+{
+	if (invocation->config_path != NULL)
+		add_option(words, "config", invocation->config_path);
+	if (invocation->cluster != NULL)
+		add_option(words, "cluster", invocation->cluster);
+	for (size_t i = 0; i < invocation->n_flags; i++)
+		add_option(words, invocation->flags[i].name, invocation->flags[i].value);
+}
+
 void
 invocation_set_status(Invocation *invocation, int status)
 {

@@ -66,7 +66,8 @@ def test_every_command_is_in_readme_and_operations(commands):
 @every_document
 def test_commands_in_the_documents_exist(document, commands):
     said = re.findall(r"(?:^|[$&|] |-- |'|bin/)walship ([a-z]+)\b", code_of(document), re.MULTILINE)
-    assert set(said) <= set(commands)
+    for hidden in set(said) - set(commands):
+        assert help_of(hidden).startswith(f"walship {hidden}: "), "only walship itself calls it"
 
 
 def code_of(document):

@@ -1,0 +1,64 @@
+/* The server of a data directory, as other processes see it. */
+#include "postmaster.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+
+#define PID_FILE_MAX (16 * 1024)
+#define STAT_MAX     4096
+
+/* Postmaster, startup process, shell, perhaps a script around us: never more than a few. */
+#define GENERATIONS_MOST 16
+
+/* The first line is its process id (PostgreSQL: pidfile.h); that of a standalone backend is negative. */
+bool
+postmaster_of(const char *data_directory, pid_t *ret_pid)
+{
+	AUTO_FREE char *path = path_join(data_directory, "postmaster.pid");
+	AUTO_BUF(text, PID_FILE_MAX);
+	AUTO(Error) error = file_read_all(path, &text);
+	uint64_t pid;
+
+	if (error != NULL || text.size == 0)
+		return false;
+	text.data[strcspn(text.data, "\r\n")] = '\0';
+	if (!str_to_uint64(text.data, &pid) || pid == 0 || pid > INT32_MAX)
+		return false;
+	*ret_pid = (pid_t) pid;
+	return kill(*ret_pid, 0) == 0 || errno != ESRCH;
+}
+
+/* "PID (NAME) STATE PARENT ...", where NAME may hold anything: proc(5). */
+pid_t
+process_parent(pid_t pid)
+{
+	AUTO_FREE char *path = mem_printf("/proc/%d/stat", (int) pid);
+	AUTO_BUF(text, STAT_MAX);
+	AUTO(Error) error = file_read_all(path, &text);
+	char *after_name = error != NULL || text.size == 0 ? NULL : strrchr(text.data, ')');
+	uint64_t parent;
+
+	if (after_name == NULL || strlen(after_name) < 5)
+		return 0;
+	after_name[4 + strcspn(after_name + 4, " ")] = '\0';
+	return str_to_uint64(after_name + 4, &parent) && parent <= INT32_MAX ? (pid_t) parent : 0;
+}
+
+bool
+postmaster_called_us(pid_t postmaster)
+{
+	pid_t pid = getppid();
+
+	for (int i = 0; i < GENERATIONS_MOST && pid > 0; i++)
+	{
+		if (pid == postmaster)
+			return true;
+		pid = process_parent(pid);
+	}
+	return false;
+}
