@@ -186,7 +186,7 @@ command_main(int argc, char **argv)
 		return 0;
 	}
 
-	const Command *command = command_find(name);
+	const Command *command = command_by_name(name);
 
 	return command == NULL ? unknown_command(name) : run_and_report(command, argc, argv);
 }

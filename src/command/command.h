@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "walship/base/buf.h"
 #include "walship/base/error.h"
 #include "walship/config/settings.h"
 
@@ -19,6 +20,7 @@ typedef enum OptionKind
 	OPTION_FLAG,  /* --name */
 	OPTION_VALUE, /* --name VALUE or --name=VALUE */
 	OPTION_MANY,  /* like OPTION_VALUE, may be repeated */
+	OPTION_MAYBE, /* --name, --name VALUE or --name=VALUE; only of commands without arguments */
 } OptionKind;
 
 typedef struct CommandOption
@@ -66,6 +68,12 @@ const Settings *invocation_settings(const Invocation *invocation);
 
 /* Adds the options by which another process, started here with this environment, has the same settings. */
 void invocation_list_sources(const Invocation *invocation, StrList *words);
+
+/*
+ * The settings that the command line gave, and where it said that they are, for
+ * another command line: "" or " --config='...' --store='...'".
+ */
+void invocation_append_flags(const Invocation *invocation, Buf *into);
 
 /*
  * Exit with this status instead of the one of the error's kind (or 0): for the

@@ -7,6 +7,7 @@ extern const Command command_push;
 extern const Command command_fetch;
 extern const Command command_backup;
 extern const Command command_list;
+extern const Command command_find;
 extern const Command command_recover;
 extern const Command command_check;
 extern const Command command_key;
@@ -19,6 +20,7 @@ const Command *const commands[] = {
 	&command_fetch,
 	&command_backup,
 	&command_list,
+	&command_find,
 	&command_recover,
 	&command_check,
 	&command_key,
@@ -30,7 +32,7 @@ const Command *const commands[] = {
 const size_t n_commands = lengthof(commands);
 
 const Command *
-command_find(const char *name)
+command_by_name(const char *name)
 {
 	for (size_t i = 0; i < n_commands; i++)
 		if (strcmp(commands[i]->name, name) == 0)

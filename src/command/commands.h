@@ -6,4 +6,4 @@
 extern const Command *const commands[];
 extern const size_t n_commands;
 
-const Command *command_find(const char *name); /* NULL when there is none */
+const Command *command_by_name(const char *name); /* NULL when there is none */

@@ -38,9 +38,11 @@ help_print_overview(void)
 static void
 print_option(const CommandOption *option)
 {
-	AUTO_FREE char *left = option->value_name == NULL
-	                           ? mem_printf("--%s", option->name)
-	                           : mem_printf("--%s %s", option->name, option->value_name);
+	bool maybe = option->kind == OPTION_MAYBE;
+	AUTO_FREE char *left =
+		option->value_name == NULL
+			? mem_printf("--%s", option->name)
+			: mem_printf("--%s %s%s%s", option->name, maybe ? "[" : "", option->value_name, maybe ? "]" : "");
 
 	printf("  %-26s %s\n", left, option->help);
 }

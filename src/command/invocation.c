@@ -68,6 +68,15 @@ add_given(Invocation *invocation, const CommandOption *option, const char *value
 	return NULL;
 }
 
+/* What looks like an option is not the value of one that needs none. */
+static bool
+takes_value(const CommandOption *option, const char *equals, int argc, char **argv, int position)
+{
+	if (option->kind != OPTION_MAYBE || equals != NULL)
+		return option->kind != OPTION_FLAG;
+	return position + 1 < argc && argv[position + 1][0] != '-';
+}
+
 static Error *
 parse_command_option(Invocation *invocation, const CommandOption *option, const char *equals, int argc,
                      char **argv, int *position)
@@ -76,7 +85,7 @@ parse_command_option(Invocation *invocation, const CommandOption *option, const 
 
 	if (option->kind == OPTION_FLAG && equals != NULL)
 		return error_new(ERR_USAGE, "option \"--%s\" takes no value", option->name);
-	if (option->kind != OPTION_FLAG)
+	if (takes_value(option, equals, argc, argv, *position))
 		TRY(take_value(option->name, equals, argc, argv, position, &value));
 	return add_given(invocation, option, value);
 }
@@ -241,6 +250,21 @@ invocation_list_sources(const Invocation *invocation, StrList *words)
 		add_option(words, "cluster", invocation->cluster);
 	for (size_t i = 0; i < invocation->n_flags; i++)
 		add_option(words, invocation->flags[i].name, invocation->flags[i].value);
+}
+
+void
+invocation_append_flags(const Invocation *invocation, Buf *into)
+{
+	AUTO_STRLIST words = {0};
+
+	invocation_list_sources(invocation, &words);
+	for (size_t i = 0; i < words.count; i++)
+	{
+		size_t name = strcspn(words.items[i], "=");
+		AUTO_FREE char *value = str_shell_quote(words.items[i] + name + 1);
+
+		buf_printf(into, " %.*s=%s", (int) name, words.items[i], value);
+	}
 }
 
 void

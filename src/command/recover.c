@@ -65,11 +65,26 @@ read_store(Recover *recover)
 }
 
 static Error *
+find_and_plan(Recover *recover)
+{
+	RecoverOptions *options = &recover->options;
+	int jobs = (int) settings_integer(recover->settings, SETTING_jobs);
+	AUTO_FREE char *note = NULL;
+
+	if (options->drop.choice != DROP_NOT_ASKED)
+		TRY(recover_drop_find(recover->store, recover->catalog, recover->identities, &options->drop, jobs,
+		                      &options->request, &note));
+	TRY(planning_run(recover->store, jobs, recover->catalog, recover->identities, &options->request,
+	                 &recover->plan));
+	if (note != NULL)
+		strlist_add(&recover->plan->notes, note);
+	return NULL;
+}
+
+static Error *
 make_plan(Recover *recover)
 {
-	int jobs = (int) settings_integer(recover->settings, SETTING_jobs);
-	Error *error = planning_run(recover->store, jobs, recover->catalog, recover->identities,
-	                            &recover->options.request, &recover->plan);
+	Error *error = find_and_plan(recover);
 
 	if (error_is(error, ERR_NOT_FOUND))
 		invocation_set_status(recover->invocation, STATUS_NOT_REACHABLE);

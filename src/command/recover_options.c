@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "option_values.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
@@ -14,6 +15,10 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"target-lsn", OPTION_VALUE, "LSN", "up to the record at this place in the WAL"},
 	{"target-xid", OPTION_VALUE, "XID", "up to the end of this transaction"},
 	{"target-name", OPTION_VALUE, "NAME", "up to this restore point"},
+	{"before-drop", OPTION_MAYBE, "WHICH",
+     "up to just before a drop; a number of \"walship find\", or xid:XID"},
+	{"since", OPTION_VALUE, "TIME", "with --before-drop: not before this time"},
+	{"until", OPTION_VALUE, "TIME", "with --before-drop: not after this time"},
 	{"immediate", OPTION_FLAG, NULL, "up to the end of the backup"},
 	{"latest", OPTION_FLAG, NULL, "up to the end of the WAL in the store; say --copy or --rejoin, too"},
 	{"from-backup-only", OPTION_FLAG, NULL, "up to the end of the backup, without the archive"},
@@ -42,13 +47,10 @@ static const struct
 	const char *option;
 	TargetKind kind;
 } targets[] = {
-	{"target-time", TARGET_TIME},
-	{"target-lsn", TARGET_LSN},
-	{"target-xid", TARGET_XID},
-	{"target-name", TARGET_NAME},
-	{"immediate", TARGET_IMMEDIATE},
-	{"latest", TARGET_LATEST},
-	{"from-backup-only", TARGET_BACKUP_ONLY},
+	{"target-time", TARGET_TIME},   {"target-lsn", TARGET_LSN},
+	{"target-xid", TARGET_XID},     {"target-name", TARGET_NAME},
+	{"before-drop", TARGET_BEFORE}, {"immediate", TARGET_IMMEDIATE},
+	{"latest", TARGET_LATEST},      {"from-backup-only", TARGET_BACKUP_ONLY},
 };
 
 static const struct
@@ -128,30 +130,26 @@ static Error *
 parse_target_value(const Invocation *invocation, const char *option, RecoveryTarget *target)
 {
 	const char *text = invocation_value(invocation, option);
-	uint64_t number;
 
 	switch (target->kind)
 	{
 		case TARGET_TIME:
-			return error_context(time_parse(text,
-			                                settings_text(invocation_settings(invocation), SETTING_timezone),
-			                                &target->time),
-			                     "option \"--target-time\"");
+			return option_time(invocation, option, &target->time);
 		case TARGET_LSN:
 			if (lsn_parse(text, &target->lsn))
 				return NULL;
 			return error_hint(error_new(ERR_USAGE, "\"%s\" is no place in the WAL", text),
 			                  "It looks like 3/9A0011C0.");
 		case TARGET_XID:
-			if (!str_to_uint64(text, &number) || number < 3 || number > UINT32_MAX)
-				return error_new(ERR_USAGE, "\"%s\" is no transaction id", text);
-			target->xid = (TransactionId) number;
-			return NULL;
+			if (option_xid(text, &target->xid))
+				return NULL;
+			return error_new(ERR_USAGE, "\"%s\" is no transaction id", text);
 		case TARGET_NAME:
 			if (text[0] == '\0' || strlen(text) > 63)
 				return error_new(ERR_USAGE, "\"%s\" is no name of a restore point", text);
 			target->name = text;
 			return NULL;
+		case TARGET_BEFORE:
 		case TARGET_IMMEDIATE:
 		case TARGET_LATEST:
 		case TARGET_BACKUP_ONLY:
@@ -181,7 +179,8 @@ parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *r
 	}
 	if (option == NULL)
 		return error_hint(error_new(ERR_USAGE, "no recovery target was given"),
-		                  "Give --target-time, --target-lsn, --target-xid, --target-name, --immediate, "
+		                  "Give --target-time, --target-lsn, --target-xid, --target-name, --before-drop, "
+		                  "--immediate, "
 		                  "--from-backup-only, or --latest together with --copy or --rejoin.");
 	if (target->kind == TARGET_LATEST && !purpose_said)
 		return error_hint(
@@ -206,20 +205,6 @@ parse_stop_by(const Invocation *invocation, RecoveryRequest *request)
 		request->stop_by = STOP_BY_TIME;
 	else if (strcmp(text, "lsn") != 0)
 		return error_hint(error_new(ERR_USAGE, "\"%s\" is nothing to stop by", text), "It is lsn or time.");
-	return NULL;
-}
-
-static Error *
-parse_timeline(const Invocation *invocation, RecoveryRequest *request)
-{
-	const char *text = invocation_value(invocation, "timeline");
-	uint64_t number;
-
-	if (text == NULL)
-		return NULL;
-	if (!str_to_uint64(text, &number) || number == 0 || number > UINT32_MAX)
-		return error_new(ERR_USAGE, "\"%s\" is no timeline", text);
-	request->timeline = (TimeLineID) number;
 	return NULL;
 }
 
@@ -334,11 +319,12 @@ parse_everything(const Invocation *invocation, RecoverOptions *options)
 
 	options->request.now = clock_now();
 	options->request.backup_id = invocation_value(invocation, "backup");
+	TRY(recover_drop_parse(invocation, &options->drop));
 	TRY(parse_purpose(invocation, &options->request, &purpose_said));
 	TRY(parse_action(invocation, &options->request));
 	TRY(parse_target(invocation, purpose_said, &options->request));
 	TRY(parse_stop_by(invocation, &options->request));
-	TRY(parse_timeline(invocation, &options->request));
+	TRY(option_timeline(invocation, &options->request.timeline));
 	TRY(parse_standby(invocation, options));
 	TRY(parse_place(invocation, options));
 	options->request.every_index = !options->plan_only;

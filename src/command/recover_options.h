@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "command.h"
+#include "recover_drop.h"
 #include "walship/plan/recover.h"
 
 typedef struct TablespaceMapping
@@ -15,6 +16,7 @@ typedef struct TablespaceMapping
 typedef struct RecoverOptions
 {
 	RecoveryRequest request;
+	DropOptions drop;
 	char *pgdata; /* absolute; NULL only with --plan */
 	TablespaceMapping *mappings;
 	size_t n_mappings;
@@ -30,6 +32,6 @@ typedef struct RecoverOptions
 Error *recover_options_parse(const Invocation *invocation, RecoverOptions *ret_options) MUST_CHECK;
 void recover_options_release(RecoverOptions *options);
 
-#define N_RECOVER_OPTIONS 24
+#define N_RECOVER_OPTIONS 27
 
 extern const CommandOption recover_command_options[N_RECOVER_OPTIONS];

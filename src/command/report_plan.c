@@ -18,13 +18,10 @@ static const char *const purpose_texts[] = {
 static const char *const actions[] = {
 	[ACTION_PAUSE] = "pause", [ACTION_PROMOTE] = "promote", [ACTION_SHUTDOWN] = "shutdown"};
 static const char *const kinds[] = {
-	[TARGET_TIME] = "time",
-	[TARGET_LSN] = "lsn",
-	[TARGET_XID] = "xid",
-	[TARGET_NAME] = "name",
-	[TARGET_IMMEDIATE] = "immediate",
-	[TARGET_LATEST] = "latest",
-	[TARGET_BACKUP_ONLY] = "backup",
+	[TARGET_TIME] = "time",     [TARGET_LSN] = "lsn",
+	[TARGET_XID] = "xid",       [TARGET_NAME] = "name",
+	[TARGET_BEFORE] = "before", [TARGET_IMMEDIATE] = "immediate",
+	[TARGET_LATEST] = "latest", [TARGET_BACKUP_ONLY] = "backup",
 };
 
 static void line(Buf *into, const char *heading, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -248,9 +245,9 @@ add_target(Json *object, const char *name, const RecoveryTarget *target)
 	json_add_bool(item, "inclusive", target->inclusive);
 	if (target->kind == TARGET_TIME)
 		json_add_time(item, "time", target->time);
-	if (target->kind == TARGET_LSN)
+	if (target->kind == TARGET_LSN || target->kind == TARGET_BEFORE)
 		json_add_lsn(item, "lsn", target->lsn);
-	if (target->kind == TARGET_XID)
+	if (target->kind == TARGET_XID || target->kind == TARGET_BEFORE)
 		json_add_int(item, "xid", target->xid);
 	if (target->kind == TARGET_NAME)
 		json_add_string(item, "name", target->name);

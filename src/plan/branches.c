@@ -161,6 +161,7 @@ branch_same_place(const Planner *planner, const Outcome *a, const Outcome *b)
 		case TARGET_LSN:
 		case TARGET_XID:
 		case TARGET_NAME:
+		case TARGET_BEFORE:
 			return a->location.place.lsn == b->location.place.lsn && a->location.place.lsn < divergence
 			           ? ANSWER_YES
 			           : ANSWER_NO;

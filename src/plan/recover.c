@@ -81,6 +81,10 @@ evaluate(const Planner *planner, const Path *path, const WalPlace *point)
 		case TARGET_LSN:
 			location = locate_lsn(planner, path);
 			break;
+		case TARGET_BEFORE:
+			location = locate_lsn(planner, path);
+			location.place.xid = planner->request->target.xid;
+			break;
 		case TARGET_XID:
 			location = locate_xid(planner, path, oldest->start_lsn);
 			break;

@@ -230,6 +230,15 @@ commit_may_hide(const Planner *planner, const Outcome *outcome, const RecoveryPl
 	return false;
 }
 
+/* What the server makes of it: just before a record. */
+static RecoveryTarget
+by_the_server(const RecoveryTarget *asked)
+{
+	if (asked->kind == TARGET_BEFORE)
+		return (RecoveryTarget){.kind = TARGET_LSN, .inclusive = false, .lsn = asked->lsn};
+	return *asked;
+}
+
 /*
  * The server's own time target stops just before the first later commit: what
  * that transaction did is replayed by then.  The locks of a DROP TABLE are held,
@@ -242,7 +251,7 @@ static RecoveryTarget
 pin_time(const Planner *planner, const Outcome *outcome, const RecoveryPlan *plan)
 {
 	if (planner->request->stop_by == STOP_BY_TIME || commit_may_hide(planner, outcome, plan))
-		return plan->asked;
+		return by_the_server(&plan->asked);
 	if (plan->last.lsn != InvalidXLogRecPtr && plan->last.lsn >= plan->backup->stop_lsn)
 		return (RecoveryTarget){.kind = TARGET_LSN, .inclusive = true, .lsn = plan->last.lsn};
 
@@ -267,6 +276,9 @@ bound_of(const Outcome *outcome, const RecoveryPlan *plan)
 	{
 		case TARGET_TIME:
 			bound.lsn = place;
+			break;
+		case TARGET_BEFORE:
+			bound.lsn = plan->asked.lsn;
 			break;
 		case TARGET_LSN:
 			bound.lsn = plan->asked.lsn;
@@ -398,7 +410,7 @@ recovery_plan_build(const Planner *planner, const Outcome *outcome)
 	if (outcome->kind == OUTCOME_BEYOND)
 		plan->target.kind = TARGET_LATEST;
 	name_transactions(planner, outcome, plan);
-	if (plan->target.kind == TARGET_TIME)
+	if (plan->target.kind == TARGET_TIME || plan->target.kind == TARGET_BEFORE)
 		plan->target = pin_time(planner, outcome, plan);
 
 	for (size_t i = 0; i < plan->backup->n_parts; i++)

@@ -26,6 +26,9 @@ recovery_target_text(const RecoveryTarget *target)
 			return mem_printf("transaction %" PRIu32, target->xid);
 		case TARGET_NAME:
 			return mem_printf("restore point \"%s\"", target->name);
+		case TARGET_BEFORE:
+			return mem_printf("before transaction %" PRIu32 " at LSN %s", target->xid,
+			                  lsn_format(target->lsn, lsn));
 		case TARGET_IMMEDIATE:
 			return mem_strdup("the end of the backup");
 		case TARGET_LATEST:

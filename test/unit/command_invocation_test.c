@@ -247,10 +247,61 @@ arguments_may_be_optional(void **state)
 	}
 }
 
+/* Of a command without arguments. */
+static const CommandOption maybe_options[] = {
+	{"which", OPTION_MAYBE, "N", ""},
+	{"plan", OPTION_FLAG, NULL, ""},
+};
+static const Command maybe_command = {
+	.name = "try", .arguments = "", .options = maybe_options, .n_options = lengthof(maybe_options)};
+
+static void
+a_value_may_be_left_out(void **state)
+{
+	static const struct
+	{
+		const char *words[WORDS_MAX];
+		const char *value;
+	} table[] = {
+		{{"--which"}, NULL}, {{"--which", "3"}, "3"},        {{"--which=3"}, "3"},
+		{{"--which="}, ""},  {{"--which=--plan"}, "--plan"}, {{"--which", "--plan"}, NULL},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+	{
+		Line line = {.invocation = {.command = &maybe_command}};
+
+		for (; line.count < WORDS_MAX && table[i].words[line.count] != NULL; line.count++)
+			line.words[line.count] = mem_strdup(table[i].words[line.count]);
+		error_free(invocation_parse(&line.invocation, line.count, line.words));
+		assert_true(invocation_flag(&line.invocation, "which"));
+		assert_true(str_equal(invocation_value(&line.invocation, "which"), table[i].value));
+		release(&line);
+	}
+}
+
+static void
+flags_are_repeated_for_another_command(void **state)
+{
+	const char *const words[WORDS_MAX] = {"--config",    "/a b", "--store=x'y", "--plan", "a",
+	                                      "--cluster=c", "b"};
+	Line line;
+	AUTO_BUF(text, 4096);
+
+	(void) state;
+	assert_ok(parse(&line, words));
+	invocation_append_flags(&line.invocation, &text);
+	assert_string_equal(text.data, " --config='/a b' --cluster='c' --store='x'\\''y'");
+	release(&line);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_value_may_be_left_out),
+		cmocka_unit_test(flags_are_repeated_for_another_command),
 		cmocka_unit_test(what_is_wrong_is_named_with_its_remedy),
 		cmocka_unit_test(options_and_arguments_are_told_apart),
 		cmocka_unit_test(what_may_be_repeated_keeps_its_order),

@@ -61,6 +61,7 @@ static const struct
 	{"--target-lsn=0/3000028", TARGET_LSN},
 	{"--target-xid=700", TARGET_XID},
 	{"--target-name=before", TARGET_NAME},
+	{"--before-drop", TARGET_BEFORE},
 	{"--immediate", TARGET_IMMEDIATE},
 	{"--latest", TARGET_LATEST},
 	{"--from-backup-only", TARGET_BACKUP_ONLY},
@@ -286,10 +287,43 @@ the_data_directory_is_absolute_and_may_come_from_the_environment(void **state)
 	}
 }
 
+static const struct
+{
+	const char *words[WORDS_MAX];
+	DropChoice choice;
+	uint64_t number;
+	TransactionId xid;
+} drops[] = {
+	{{"--before-drop", "--plan"}, DROP_ONLY, 0, 0},
+	{{"--plan", "--before-drop"}, DROP_ONLY, 0, 0},
+	{{"--before-drop", "3", "--plan"}, DROP_NUMBER, 3, 0},
+	{{"--before-drop=745", "--plan"}, DROP_NUMBER, 745, 0},
+	{{"--before-drop", "xid:745", "--plan"}, DROP_XID, 0, 745},
+	{{"--plan", "--immediate"}, DROP_NOT_ASKED, 0, 0},
+};
+
+static void
+a_number_and_a_transaction_are_told_apart(void **state)
+{
+	(void) state;
+	for (size_t i = 0; i < lengthof(drops); i++)
+	{
+		Line line;
+
+		assert_ok(parse(&line, drops[i].words));
+		assert_int_equal(line.options.drop.choice, drops[i].choice);
+		assert_int_equal(line.options.drop.number, drops[i].number);
+		assert_int_equal(line.options.drop.xid, drops[i].xid);
+		assert_true(line.options.plan_only);
+		release(&line);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_number_and_a_transaction_are_told_apart),
 		cmocka_unit_test(every_target_goes_alone_and_with_a_purpose_but_with_no_other),
 		cmocka_unit_test(exclusive_goes_with_what_can_be_stopped_before),
 		cmocka_unit_test(what_does_not_go_together_is_refused),

@@ -25,6 +25,7 @@ typedef enum TargetKind
 	TARGET_LSN,
 	TARGET_XID,
 	TARGET_NAME,
+	TARGET_BEFORE, /* the last commit or abort that starts before this LSN; "xid" tells whose record that is */
 	TARGET_IMMEDIATE,   /* as soon as the backup is consistent */
 	TARGET_LATEST,      /* to the end of the WAL in the store */
 	TARGET_BACKUP_ONLY, /* as immediate, with nothing but the backup's own WAL */

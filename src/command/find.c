@@ -1,0 +1,133 @@
+/* walship find: what happened in the archived WAL, and how to get back to just before it. */
+#include <stdio.h>
+
+#include "command.h"
+#include "context.h"
+#include "find_report.h"
+#include "keys.h"
+#include "option_values.h"
+#include "search.h"
+#include "walship/base/mem.h"
+
+#define FIND_TEXT_MAX (256u * 1024 * 1024)
+#define FLAGS_MAX     (64 * 1024)
+
+static const CommandOption options[] = {
+	{"drops", OPTION_FLAG, NULL, "dropped tables, indexes and databases (default)"},
+	{"rewrites", OPTION_FLAG, NULL, "relations that were truncated or rewritten, which loses rows, too"},
+	{"restore-points", OPTION_FLAG, NULL, "restore points"},
+	{"commits", OPTION_FLAG, NULL, "commits; mostly together with --since"},
+	{"since", OPTION_VALUE, "TIME", "not before this time, such as \"2026-11-20 14:00+01\""},
+	{"until", OPTION_VALUE, "TIME", "not after this time"},
+	{"timeline", OPTION_VALUE, "N", "only on the way to this timeline (default: all timelines)"},
+	{"json", OPTION_FLAG, NULL, "print one JSON object"},
+};
+
+static const struct
+{
+	const char *option;
+	SearchKind kind;
+} searches[] = {
+	{"drops", SEARCH_DROPS},
+	{"rewrites", SEARCH_REWRITES},
+	{"restore-points", SEARCH_RESTORE_POINTS},
+	{"commits", SEARCH_COMMITS},
+};
+
+static Error *
+parse_kind(const Invocation *invocation, SearchKind *ret_kind)
+{
+	const char *said = NULL;
+
+	*ret_kind = SEARCH_DROPS;
+	for (size_t i = 0; i < lengthof(searches); i++)
+	{
+		if (!invocation_flag(invocation, searches[i].option))
+			continue;
+		if (said != NULL)
+			return error_new(ERR_USAGE, "options \"--%s\" and \"--%s\" exclude each other", said,
+			                 searches[i].option);
+		said = searches[i].option;
+		*ret_kind = searches[i].kind;
+	}
+	return NULL;
+}
+
+static Error *
+parse(const Invocation *invocation, SearchRequest *request)
+{
+	TRY(parse_kind(invocation, &request->kind));
+	TRY(option_time(invocation, "since", &request->since));
+	TRY(option_time(invocation, "until", &request->until));
+	if (request->since != TIME_NONE && request->until != TIME_NONE && request->until < request->since)
+		return error_new(ERR_USAGE, "\"--until\" is before \"--since\"");
+	request->jobs = (int) settings_integer(invocation_settings(invocation), SETTING_jobs);
+	return option_timeline(invocation, &request->timeline);
+}
+
+static Error *
+search(const Settings *settings, const SearchRequest *request, Catalog **ret_catalog, Findings *findings)
+{
+	AUTO(AgeIdentities) identities = NULL;
+	AUTO(Store) store = NULL;
+	uint64_t system;
+
+	TRY(keys_identities(settings, &identities));
+	TRY(context_open_store(settings, &store));
+	TRY(context_system_in_store(settings, store, &system));
+	TRY(catalog_read(store, system, ret_catalog));
+	return search_run(store, *ret_catalog, identities, request, findings);
+}
+
+static Error *
+print(const Invocation *invocation, const FindReport *report)
+{
+	AUTO_BUF(text, FIND_TEXT_MAX);
+
+	if (invocation_flag(invocation, "json"))
+		find_report_json(report, &text);
+	else
+		find_report_text(report, &text);
+	if (text.overflowed)
+		return error_hint(error_new(ERR_USAGE, "too much was found to be shown"),
+		                  "Narrow the search with --since, --until or --timeline.");
+	(void) fwrite(text.data, 1, text.size, stdout); /* command_main() looks for write errors */
+	return NULL;
+}
+
+static Error *
+run(Invocation *invocation)
+{
+	AUTO(Catalog) catalog = NULL;
+	AUTO_BUF(flags, FLAGS_MAX);
+	SearchRequest request = {0};
+	Findings findings = {0};
+	Error *error = parse(invocation, &request);
+
+	buf_puts(&flags, "");
+	invocation_append_flags(invocation, &flags);
+	if (error == NULL)
+		error = search(invocation_settings(invocation), &request, &catalog, &findings);
+	if (error == NULL)
+		error =
+			print(invocation,
+		          &(FindReport){
+					  .catalog = catalog, .request = &request, .findings = &findings, .flags = flags.data});
+	findings_release(&findings);
+	return error;
+}
+
+extern const Command command_find;
+const Command command_find = {
+	.name = "find",
+	.summary = "finds drops, restore points and commits in the archived WAL",
+	.arguments = "",
+	.description =
+		"Looks through the WAL in the store, with no server needed, and prints for everything that it finds the\n"
+		"command that recovers to just before a drop or rewrite, or up to a restore point or commit. Oldest first;\n"
+		"times are UTC. Relations and databases are shown by OID: what they were called stands in a copy that is\n"
+		"recovered to just before (SELECT 16385::regclass).",
+	.options = options,
+	.n_options = lengthof(options),
+	.run = run,
+};

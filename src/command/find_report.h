@@ -1,0 +1,19 @@
+/* What "walship find" found, for people and for programs. */
+#pragma once
+
+#include "search.h"
+#include "walship/base/buf.h"
+
+typedef struct FindReport
+{
+	const Catalog *catalog;
+	const SearchRequest *request;
+	const Findings *findings;
+	const char *flags; /* of the command line, which "walship recover" needs as well: "" or " --store 'x'" */
+} FindReport;
+
+void find_report_text(const FindReport *report, Buf *into);
+void find_report_json(const FindReport *report, Buf *into);
+
+/* "dropped relations 16385, 16388 in database 5 (files 16385, 16390)": as it stands in a sentence. */
+void find_describe_loss(const Loss *loss, Buf *into);

@@ -1,0 +1,14 @@
+/* Values of options that several commands have. */
+#pragma once
+
+#include "command.h"
+#include "walship/base/clock.h"
+#include "walship/wal/lsn.h"
+
+/* Without a zone in the text the setting "timezone" decides; TIME_NONE when the option was not given. */
+Error *option_time(const Invocation *invocation, const char *option, TimeUs *ret_time) MUST_CHECK;
+
+/* "--timeline"; 0 when it was not given. */
+Error *option_timeline(const Invocation *invocation, TimeLineID *ret_timeline) MUST_CHECK;
+
+bool option_xid(const char *text, TransactionId *ret_xid);
