@@ -23,7 +23,7 @@
 #define AGE_STANZAS_MAX 256
 
 /*
- * Work factors: 2^15 takes 32 MiB and some 60 ms, and every WAL segment has to take it; age's own
+ * Work factors: 2^15 takes 32 MiB and some 100 ms, and every WAL segment has to take it; age's own
  * 2^18 would keep the archiver busy for a second each.  2^20 takes 1 GiB.
  */
 #define AGE_WORK_FACTOR     15
