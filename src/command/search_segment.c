@@ -77,7 +77,7 @@ segment_read_index(void *argument)
 	digest->files_created = index.n_files_created;
 	digest->restore_points = index.n_restore_points;
 	digest->listed_points = copy_points(&index);
-	digest->crosses = index.walk.tail.size > 0;
+	digest->crosses = index.walk.tail.length > 0;
 	digest->min_time = index.min_time;
 	digest->max_time = index.max_time;
 	set_run(read, &index);

@@ -350,6 +350,8 @@ parse_edges(const Json *root, WalIndex *index)
 	if (tail->size > 0 && (!index->walk.continues || index->walk.records == 0))
 		return invalid("tail");
 	tail->length = tail->size;
+	if (json_has(root, "tail_length"))
+		TRY(get_uint32(root, "tail_length", &tail->length));
 	return NULL;
 }
 

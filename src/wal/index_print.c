@@ -151,16 +151,18 @@ print_edge(Json *root, const char *name, const WalEdge *edge)
 	json_add_string(root, name, text);
 }
 
-/* Bytes of records may be rows: beside an encrypted member they must not stand in plain. */
+/* Bytes of records may be rows: beside an encrypted member only their number stands in plain. */
 static void
 print_edges(const WalIndex *index, Json *root)
 {
-	bool encrypted = index->recipients[0] != '\0';
-
 	if (index->walk.head.length > 0)
 		json_add_int(root, "head_length", index->walk.head.length);
-	if (encrypted)
+	if (index->recipients[0] != '\0')
+	{
+		if (index->walk.tail.length > 0)
+			json_add_int(root, "tail_length", index->walk.tail.length);
 		return;
+	}
 	print_edge(root, "head", &index->walk.head);
 	print_edge(root, "tail", &index->walk.tail);
 }

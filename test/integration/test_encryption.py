@@ -281,6 +281,8 @@ def test_a_recovery_says_before_it_begins_which_key_is_missing(walship, store, s
     server.archive_with(walship)
     server.start()
     take_backup(walship, server)
+    server.sql("CREATE TABLE doomed AS SELECT 1 AS a")
+    server.sql("DROP TABLE doomed")
     server.write_rows(100)
     server.switch_and_archive()
     wanted = server.checksums()
@@ -290,11 +292,13 @@ def test_a_recovery_says_before_it_begins_which_key_is_missing(walship, store, s
         walship.configure(identity_file=identity)
         recoveries.refused(5, "--latest", "--copy", says=[key.fingerprint, says])
         walship.fails(5, "recover", "--plan", "--latest", "--copy", says=key.fingerprint)
+        walship.fails(5, "find", "--drops", says=key.fingerprint)
         assert f"NO KEY HERE for {key.fingerprint}" in walship.ok("list").out
         assert json.loads(walship.ok("list", "--json").out)["backups"][0]["key_here"] is False
 
     walship.configure(identity_file=key.path)
     assert "NO KEY" not in walship.ok("list").out
+    assert len(json.loads(walship.ok("find", "--drops", "--json").out)["found"]) == 1
     copy = recoveries.live("--latest", "--copy")
     assert copy.checksums() == wanted
 

@@ -103,7 +103,7 @@ def test_the_document_names_every_member_of_an_index(server, store):
             members |= set(index).union(*index.get("restore_points", []), *index.get("drops", []))
     documented = table_members("## Segment objects")
     assert members - {"name"} <= documented
-    assert documented - members == {"damaged_at", "recipients", "tail"}
+    assert documented - members == {"damaged_at", "recipients", "tail", "tail_length"}
 
 
 def test_the_document_names_every_member_of_a_record(server, walship, store):
