@@ -79,13 +79,10 @@ class Stores:
         return Place("s3", None, bucket, self.network(self.s3_port(tls), rtt), tls, server)
 
     def in_sink(self, *, tls=True, rtt=0):
-        self.n_places += 1
-        port = self.network(self.sink(tls=tls).port, rtt)
-        return Place("s3", None, f"bench-{self.n_places}", port, tls, self.s3(), is_sink=True)
-
-    def sink(self, *, tls=True):
         certificate = [self.s3().certificate_file, self.s3().key_file] if tls else []
-        return self.helper("s3_sink", *certificate)
+        self.n_places += 1
+        port = self.network(self.helper("s3_sink", *certificate).port, rtt)
+        return Place("s3", None, f"bench-{self.n_places}", port, tls, self.s3(), is_sink=True)
 
     def s3_port(self, tls):
         return self.s3().address[1] + (1 if tls else 0)
