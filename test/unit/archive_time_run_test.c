@@ -195,7 +195,6 @@ a_walk_takes_the_rest_of_a_record_from_an_encrypted_segment(void **state)
 {
 	Place *place = *state;
 	WalBuilder builder = commit_across(NOON, 32);
-	AUTO_FREE uint8_t *bytes = builder.bytes;
 	AUTO(AgeRecipients) recipients = age_recipients_new();
 	AUTO(AgeIdentities) identities = age_identities_new();
 	AUTO_FREE char *secret = NULL;
@@ -230,6 +229,7 @@ a_walk_takes_the_rest_of_a_record_from_an_encrypted_segment(void **state)
 	assert_ok(wal_object_walk(&place->archive, &names[0], find_commit, &commit, &result));
 	assert_int_equal(commit.xid, 731);
 	assert_int_equal(commit.time, NOON);
+	free(builder.bytes);
 }
 
 static void
