@@ -48,8 +48,6 @@ open_archive(Push *push, Store **ret_store)
 
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));
 	TRY(context_compression(push->settings, &push->archive.compression));
-	TRY(keys_recipients(push->settings, &push->recipients));
-	push->archive.recipients = push->recipients;
 	push->archive.spool_directory = push->state_dir;
 	push->archive.refuse_damaged = strcmp(settings_text(push->settings, SETTING_wal_check), "strict") == 0;
 	TRY(context_open_store_within(push->settings, &limits, ret_store));
@@ -189,6 +187,8 @@ push_file(Push *push)
 	TRY(open_archive(push, &store));
 	if (was_pushed_ahead(push))
 		return NULL;
+	TRY(keys_recipients(push->settings, &push->recipients));
+	push->archive.recipients = push->recipients;
 	TRY(make_lineage_whole(push));
 	switch (push->name.kind)
 	{
