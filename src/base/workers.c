@@ -25,9 +25,12 @@ struct Workers
 	pthread_cond_t work;  /* there is a job, or the end */
 	pthread_cond_t quiet; /* the last job has ended */
 	pthread_t *threads;
-	int n_threads;
+	int n_threads;    /* that were started */
+	int most_threads; /* that may be */
+	int idle;         /* that wait for a job */
 	Job *first;
 	Job **last;
+	int queued;
 	uint64_t submitted;
 	uint64_t unfinished; /* queued or running */
 	Error *error;        /* of the failed job with the lowest sequence number */
@@ -51,6 +54,7 @@ take_job(Workers *workers)
 	workers->first = job->next;
 	if (workers->first == NULL)
 		workers->last = &workers->first;
+	workers->queued--;
 	return job;
 }
 
@@ -110,8 +114,10 @@ worker_main(void *argument)
 	(void) pthread_mutex_lock(&workers->mutex);
 	for (;;)
 	{
+		workers->idle++;
 		while (workers->first == NULL && !workers->ending)
 			(void) pthread_cond_wait(&workers->work, &workers->mutex);
+		workers->idle--;
 		if (workers->first == NULL)
 			break;
 		run_job(workers, take_job(workers));
@@ -130,16 +136,21 @@ workers_new(int threads)
 	(void) pthread_cond_init(&workers->quiet, NULL);
 	workers->last = &workers->first;
 	workers->threads = NEW_ARRAY(pthread_t, (size_t) threads);
-	for (int i = 0; i < threads; i++)
-	{
-		if (pthread_create(&workers->threads[i], NULL, worker_main, workers) != 0)
-			break;
-		workers->n_threads++;
-	}
-	/* Fewer threads than asked for are only slower; none at all is like being out of memory. */
-	if (workers->n_threads == 0)
-		abort();
+	workers->most_threads = threads;
 	return workers;
+}
+
+/* With the mutex held. */
+static void
+start_thread_if_needed(Workers *workers)
+{
+	if (workers->queued <= workers->idle || workers->n_threads == workers->most_threads)
+		return;
+	if (pthread_create(&workers->threads[workers->n_threads], NULL, worker_main, workers) == 0)
+		workers->n_threads++;
+	/* Fewer threads than asked for are only slower; none at all is like being out of memory. */
+	else if (workers->n_threads == 0)
+		abort();
 }
 
 void
@@ -155,6 +166,8 @@ workers_submit(Workers *workers, WorkersJob run, void *argument, void (*free_arg
 	workers->unfinished++;
 	*workers->last = job;
 	workers->last = &job->next;
+	workers->queued++;
+	start_thread_if_needed(workers);
 	(void) pthread_cond_signal(&workers->work);
 	(void) pthread_mutex_unlock(&workers->mutex);
 }

@@ -1,8 +1,9 @@
 /*
  * A pool of threads.  Jobs run in the order of submission, as many at a time
- * as there are threads.  A job returns its Error *; the first failed one (by
- * order of submission) is what workers_wait() gives back, and once a job has
- * failed, jobs that have not begun are skipped and their argument is freed.
+ * as there are threads, which are started when they are first needed.  A job
+ * returns its Error *; the first failed one (by order of submission) is what
+ * workers_wait() gives back, and once a job has failed, jobs that have not
+ * begun are skipped and their argument is freed.
  *
  * No job submits to, or waits for, its own pool.
  */
@@ -15,7 +16,7 @@
 typedef struct Workers Workers;
 typedef Error *(*WorkersJob)(void *argument);
 
-Workers *workers_new(int threads);
+Workers *workers_new(int threads); /* at most so many */
 
 /* "free_argument" (may be NULL) is called once the job has run or was skipped. */
 void workers_submit(Workers *workers, WorkersJob job, void *argument, void (*free_argument)(void *));
