@@ -140,6 +140,12 @@ workers_new(int threads)
 	return workers;
 }
 
+int
+workers_size(const Workers *workers)
+{
+	return workers->most_threads;
+}
+
 /* With the mutex held. */
 static void
 start_thread_if_needed(Workers *workers)

@@ -15,6 +15,7 @@
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
+#include "walship/base/workers.h"
 #include "walship/pg/backup_stream.h"
 #include "walship/pg/server.h"
 
@@ -146,10 +147,22 @@ sweep(Store *store)
 		log_of_error(LOG_WARNING, error);
 }
 
+/* One connection cannot feed more, and each costs memory. */
+#define CPU_THREADS_MAX 16
+
+static int
+cpu_threads(void)
+{
+	int cores = workers_cpu_count();
+
+	return cores < CPU_THREADS_MAX ? cores : CPU_THREADS_MAX;
+}
+
 static Error *
 run(Invocation *invocation)
 {
 	AUTO(AgeRecipients) recipients = NULL;
+	AUTO(Workers) cpu = workers_new(cpu_threads());
 	AUTO(Store) store = NULL;
 	AUTO(Progress) progress = NULL;
 	AUTO(BackupRecord) record = NULL;
@@ -163,6 +176,7 @@ run(Invocation *invocation)
 	sweep(store);
 	backup.store = store;
 	backup.recipients = recipients;
+	backup.compression.cpu = cpu;
 	backup.context = progress;
 
 	Error *error = backup_take(&backup, &warnings, &record);

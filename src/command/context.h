@@ -35,7 +35,7 @@ bool context_store_is_s3(const Settings *settings);
 /* "/backup" of "file:///backup"; ERR_USAGE for another kind of store. */
 Error *context_store_directory(const Settings *settings, const char **ret_directory) MUST_CHECK;
 
-/* Codec and level; a level that the codec does not have is ERR_USAGE. */
+/* Codec and level, without a pool; a level that the codec does not have is ERR_USAGE. */
 Error *context_compression(const Settings *settings, Compression *ret_compression) MUST_CHECK;
 
 /*

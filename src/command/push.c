@@ -19,6 +19,7 @@
 #include "walship/base/file.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 
 /* Nothing is begun besides the file in question when the push has lasted so long. */
 #define AHEAD_STARTS_MS 3000
@@ -139,11 +140,23 @@ open_for_others(const Push *push, WalArchive *ret_archive, Store **ret_store)
 	return NULL;
 }
 
+/* A segment has chunks for no more, and each costs memory. */
+#define CPU_THREADS_MAX 4
+
+static int
+cpu_threads(void)
+{
+	int cores = workers_cpu_count();
+
+	return cores < CPU_THREADS_MAX ? cores : CPU_THREADS_MAX;
+}
+
 static Error *
 put_segments(Push *push)
 {
 	AUTO_READY ready = {0};
 	AUTO(Store) store = NULL;
+	AUTO(Workers) cpu = NULL;
 	WalArchive archive_of_others = {0};
 	PushAhead ahead = {.state_dir = push->state_dir,
 	                   .wal_directory = push->wal_directory,
@@ -159,6 +172,8 @@ put_segments(Push *push)
 	choose_level(push, ready.waiting);
 	if (ready.follows.count > 0)
 		TRY(open_for_others(push, &archive_of_others, &store));
+	else
+		push->archive.compression.cpu = cpu = workers_new(cpu_threads());
 	return push_ahead(&ahead);
 }
 

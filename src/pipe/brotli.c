@@ -33,16 +33,24 @@ typedef struct BrotliEncoder
 } BrotliEncoder;
 
 static Error *
+encoder_state_new(int level, BrotliEncoderState **ret_state)
+{
+	BrotliEncoderState *state = BrotliEncoderCreateInstance(library_alloc, library_free, NULL);
+
+	if (state == NULL || !BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t) level) ||
+	    !BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, BROTLI_WINDOW_BITS))
+	{
+		BrotliEncoderDestroyInstance(state);
+		return error_new(ERR_SYSTEM, "could not compress: brotli refuses level %d", level);
+	}
+	*ret_state = state;
+	return NULL;
+}
+
+static Error *
 brotli_encoder_start(BrotliEncoder *self)
 {
-	if (self->state != NULL)
-		return NULL;
-	self->state = BrotliEncoderCreateInstance(library_alloc, library_free, NULL);
-	if (self->state == NULL ||
-	    !BrotliEncoderSetParameter(self->state, BROTLI_PARAM_QUALITY, (uint32_t) self->level) ||
-	    !BrotliEncoderSetParameter(self->state, BROTLI_PARAM_LGWIN, BROTLI_WINDOW_BITS))
-		return error_new(ERR_SYSTEM, "could not compress: brotli refuses level %d", self->level);
-	return NULL;
+	return self->state == NULL ? encoder_state_new(self->level, &self->state) : NULL;
 }
 
 static Error *
@@ -112,6 +120,62 @@ brotli_encoder_new(int level)
 	self->sink.ops = &brotli_encoder_ops;
 	self->level = level;
 	return &self->sink;
+}
+
+/*
+ * An encoder that is told that bytes went before refers to nothing in front of
+ * the chunk, and writes no stream header.  The library (1.0.9) takes offsets up
+ * to 2^30 only, and counts in 32 bits; what matters is whether a window's worth
+ * of bytes went before, so a smaller offset does as well for all later chunks.
+ */
+#define STREAM_OFFSET_MAX (1u << 30)
+
+static Error *
+set_offset(BrotliEncoderState *state, uint64_t position)
+{
+	uint32_t offset = position < STREAM_OFFSET_MAX ? (uint32_t) position : STREAM_OFFSET_MAX;
+
+	if (offset > 0 && !BrotliEncoderSetParameter(state, BROTLI_PARAM_STREAM_OFFSET, offset))
+		return error_new(ERR_SYSTEM, "could not compress: brotli refuses the offset %u", offset);
+	return NULL;
+}
+
+/* FLUSH ends a chunk at a whole byte; only the last one ends the stream. */
+static Error *
+encode_whole(BrotliEncoderState *state, Chunk *chunk)
+{
+	BrotliEncoderOperation operation = chunk->last ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_FLUSH;
+	const uint8_t *in = chunk->in;
+	size_t in_left = chunk->in_size;
+
+	chunk->out_size = 0;
+	do
+	{
+		if (chunk->out_size == chunk->out_capacity)
+			chunk_grow(chunk);
+
+		uint8_t *out = chunk->out + chunk->out_size;
+		size_t out_left = chunk->out_capacity - chunk->out_size;
+
+		if (!BrotliEncoderCompressStream(state, operation, &in_left, &in, &out_left, &out, NULL))
+			return error_new(ERR_SYSTEM, "could not compress: brotli reports an internal error");
+		chunk->out_size = chunk->out_capacity - out_left;
+	} while (in_left > 0 || BrotliEncoderHasMoreOutput(state));
+	return NULL;
+}
+
+Error *
+brotli_encode_chunk(Chunk *chunk)
+{
+	BrotliEncoderState *state = NULL;
+	Error *error = encoder_state_new(chunk->level, &state);
+
+	if (error == NULL)
+		error = set_offset(state, chunk->position);
+	if (error == NULL)
+		error = encode_whole(state, chunk);
+	BrotliEncoderDestroyInstance(state);
+	return error;
 }
 
 typedef struct BrotliDecoder

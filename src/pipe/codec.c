@@ -15,14 +15,15 @@ typedef struct CodecRow
 	int highest;
 	int normal;
 	Sink *(*encoder)(int level);
+	ChunkEncoder chunk_encoder;
 	Sink *(*decoder)(uint64_t most, const char *what);
 } CodecRow;
 
 /* zstd's levels above 19 need more memory to decode than its own program grants. */
 static const CodecRow codecs[] = {
 	[CODEC_NONE] = {.name = "none", .suffix = "raw"},
-	[CODEC_BROTLI] = {"brotli", "br", 0, 11, 2, brotli_encoder_new, brotli_decoder_new},
-	[CODEC_ZSTD] = {"zstd", "zst", 1, 19, 3, zstd_encoder_new, zstd_decoder_new},
+	[CODEC_BROTLI] = {"brotli", "br", 0, 11, 2, brotli_encoder_new, brotli_encode_chunk, brotli_decoder_new},
+	[CODEC_ZSTD] = {"zstd", "zst", 1, 19, 2, zstd_encoder_new, zstd_encode_chunk, zstd_decoder_new},
 };
 
 const char *
@@ -67,7 +68,9 @@ codec_add_encoder(Pipe *pipe, const Compression *compression)
 	if (row->encoder == NULL)
 		return;
 	assert(compression->level >= row->lowest && compression->level <= row->highest);
-	pipe_add(pipe, row->encoder(compression->level));
+	pipe_add(pipe, compression->cpu != NULL
+	                   ? chunked_encoder_new(row->chunk_encoder, compression->level, compression->cpu)
+	                   : row->encoder(compression->level));
 }
 
 void

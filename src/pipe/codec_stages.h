@@ -1,6 +1,9 @@
 /* What each compression library offers to codec.c.  Levels are within codec_level_range(). */
 #pragma once
 
+#include <stdbool.h>
+
+#include "walship/base/workers.h"
 #include "walship/pipe/sink.h"
 
 Sink *brotli_encoder_new(int level);
@@ -8,6 +11,33 @@ Sink *brotli_decoder_new(uint64_t most, const char *what);
 
 Sink *zstd_encoder_new(int level);
 Sink *zstd_decoder_new(uint64_t most, const char *what);
+
+/*
+ * A piece of a stream that is encoded without looking at the others; the
+ * outputs, one after the other, are one ordinary stream.
+ */
+typedef struct Chunk
+{
+	int level;
+	uint64_t position; /* of its first byte in the stream */
+	bool last;
+	uint8_t *in;
+	size_t in_size;
+	uint8_t *out; /* owned, as is "in"; NULL before the first encoding */
+	size_t out_size;
+	size_t out_capacity;
+} Chunk;
+
+typedef Error *(*ChunkEncoder)(Chunk *chunk);
+
+void chunk_grow(Chunk *chunk); /* its output */
+
+Error *brotli_encode_chunk(Chunk *chunk) MUST_CHECK;
+Error *zstd_encode_chunk(Chunk *chunk) MUST_CHECK;
+
+/* Collects chunks of this size, and has them encoded in the pool, in order. */
+#define CHUNK_SIZE (2u * 1024 * 1024)
+Sink *chunked_encoder_new(ChunkEncoder encode, int level, Workers *cpu);
 
 /* Size of the buffer in which an encoder or decoder collects its output. */
 #define CODEC_BUFFER_SIZE (128u * 1024)

@@ -250,7 +250,7 @@ the_segment_size_comes_from_an_index(void **state)
 	AUTO_FREE char *path = path_join(place->directory, "segment");
 	WalArchive archive = {.store = place->store,
 	                      .system_identifier = BUILDER_SYSTEM,
-	                      .compression = {CODEC_NONE, 0},
+	                      .compression = {.codec = CODEC_NONE},
 	                      .spool_directory = place->directory};
 	WalName name = wal_name_of_segment(1, BUILDER_START / BUILDER_SEGMENT_SIZE, BUILDER_SEGMENT_SIZE);
 	PutResult result;

@@ -90,7 +90,7 @@ static void
 put_object(const World *world, const char *name, const Buf *raw, uint64_t *ret_size, uint8_t *ret_sha256)
 {
 	AUTO_FREE char *key = mem_printf("%s%s", PREFIX, name);
-	const Compression compression = {CODEC_BROTLI, 1};
+	const Compression compression = {.codec = CODEC_BROTLI, .level = 1};
 	AUTO_BUF(stored, OBJECT_MAX);
 	AUTO(Pipe) pipe = pipe_new();
 

@@ -62,7 +62,7 @@ every_codec_and_size_goes_there_and_back(void **state)
 		WalIndex stored;
 
 		print_message("  %s, %zu bytes\n", codec_name(rows[i].codec), rows[i].size);
-		place->archive.compression = (Compression){rows[i].codec, rows[i].level};
+		place->archive.compression = (Compression){.codec = rows[i].codec, .level = rows[i].level};
 		assert_ok(wal_object_put(&place->archive, path, &name, &result, &index));
 		assert_int_equal(result, PUT_STORED);
 		assert_true(index.walked);
@@ -341,7 +341,7 @@ store_segment(Place *place, Codec codec, const uint8_t *bytes, Buf *ret_object)
 	PutResult result;
 
 	assert_ok(store_remove(place->store, KEY));
-	place->archive.compression = (Compression){codec, 1};
+	place->archive.compression = (Compression){.codec = codec, .level = 1};
 	assert_ok(wal_object_put(&place->archive, path, &name, &result, NULL));
 	read_raw(place, KEY, ret_object);
 }

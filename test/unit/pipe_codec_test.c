@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "codec_stages.h"
 #include "scratch.h"
 #include "walship/pipe/codec.h"
 #include "walship/pipe/stages.h"
@@ -7,8 +8,8 @@
 #define MOST (64u * 1024 * 1024)
 
 static const Compression compressions[] = {
-	{CODEC_NONE, 0},   {CODEC_BROTLI, 0}, {CODEC_BROTLI, 1}, {CODEC_BROTLI, 2},
-	{CODEC_BROTLI, 5}, {CODEC_ZSTD, 1},   {CODEC_ZSTD, 3},   {CODEC_ZSTD, 19},
+	{CODEC_NONE, 0, NULL},   {CODEC_BROTLI, 0, NULL}, {CODEC_BROTLI, 1, NULL}, {CODEC_BROTLI, 2, NULL},
+	{CODEC_BROTLI, 5, NULL}, {CODEC_ZSTD, 1, NULL},   {CODEC_ZSTD, 2, NULL},   {CODEC_ZSTD, 19, NULL},
 };
 
 /* Like WAL: runs, repetitions and noise. */
@@ -286,7 +287,7 @@ a_bomb_is_stopped_at_the_size_that_is_expected(void **state)
 static void
 zstd_frames_that_follow_each_other_are_one_stream(void **state)
 {
-	static const Compression zstd = {CODEC_ZSTD, 3};
+	static const Compression zstd = {.codec = CODEC_ZSTD, .level = 3};
 	AUTO_BUF(encoded, MOST);
 	AUTO_BUF(decoded, MOST);
 
@@ -299,6 +300,149 @@ zstd_frames_that_follow_each_other_are_one_stream(void **state)
 		buf_clear(&decoded);
 		assert_ok(decode(CODEC_ZSTD, 7, encoded.data, encoded.size, piece, &decoded));
 		assert_string_equal(decoded.data, "one two");
+	}
+}
+
+/* What is compressed by a pool; the slow levels are the same code. */
+static const Compression in_chunks[] = {
+	{CODEC_BROTLI, 0, NULL}, {CODEC_BROTLI, 1, NULL}, {CODEC_BROTLI, 2, NULL}, {CODEC_ZSTD, 2, NULL}};
+
+static void
+chunks_that_were_compressed_side_by_side_are_one_stream(void **state)
+{
+	static const size_t sizes[] = {0, 1, CHUNK_SIZE, CHUNK_SIZE + 1, 4 * CHUNK_SIZE + 77777};
+	AUTO(Workers) cpu = workers_new(3);
+
+	(void) state;
+	for (size_t s = 0; s < lengthof(sizes); s++)
+	{
+		AUTO_FREE uint8_t *bytes = compressible_bytes(sizes[s], s);
+
+		for (size_t c = 0; c < lengthof(in_chunks); c++)
+		{
+			Compression compression = in_chunks[c];
+
+			compression.cpu = cpu;
+			round_trip(&compression, bytes, sizes[s], c % 2 == 0 ? 100003 : 1 << 30);
+		}
+	}
+}
+
+/* Noise: the output is larger than the input. */
+static void
+chunks_may_grow_by_compression(void **state)
+{
+	const size_t size = 2 * CHUNK_SIZE + 100;
+	AUTO_FREE uint8_t *noise = scratch_bytes(size, 1);
+	AUTO(Workers) cpu = workers_new(2);
+
+	(void) state;
+	for (size_t c = 0; c < lengthof(in_chunks); c++)
+	{
+		Compression compression = in_chunks[c];
+
+		compression.cpu = cpu;
+		round_trip(&compression, noise, size, 1 << 30);
+	}
+}
+
+/* The words of a dictionary in the order of chance: so a chunk misses what it cannot refer to. */
+static uint8_t *
+wordy_bytes(size_t size)
+{
+	AUTO_FREE uint8_t *noise = scratch_bytes(size, 99);
+	uint8_t *bytes = mem_alloc(size);
+	size_t at = 0;
+
+	for (size_t i = 0; at < size; i++)
+	{
+		uint32_t word = (uint32_t) noise[2 * i % size] * (noise[(2 * i + 1) % size] + 1u) / 8;
+
+		for (uint32_t n = 0; n < 3 + word % 7 && at < size; n++)
+			bytes[at++] = (uint8_t) ('a' + (word * 2654435761u >> (3 * n)) % 26);
+		if (at < size)
+			bytes[at++] = ' ';
+	}
+	return bytes;
+}
+
+static void
+chunks_cost_less_than_a_hundredth_in_size(void **state)
+{
+	const size_t size = 6 * CHUNK_SIZE;
+	AUTO_FREE uint8_t *bytes = wordy_bytes(size);
+	AUTO(Workers) cpu = workers_new(2);
+
+	(void) state;
+	for (size_t c = 0; c < lengthof(in_chunks); c++)
+	{
+		Compression compression = in_chunks[c];
+		AUTO_BUF(whole, MOST);
+		AUTO_BUF(chunked, MOST);
+
+		/* Level 0 learns its code from the block before; who chooses it does not want the size. */
+		if (compression.level == 0)
+			continue;
+		encode(&compression, bytes, size, size, &whole);
+		compression.cpu = cpu;
+		encode(&compression, bytes, size, size, &chunked);
+		assert_true(whole.size < size);
+		assert_true(chunked.size < whole.size + whole.size / 100);
+	}
+}
+
+static void
+the_stock_programs_read_what_was_compressed_in_chunks(void **state)
+{
+	const size_t size = 3 * CHUNK_SIZE + 4711;
+	char *directory = scratch_make();
+	AUTO_FREE char *raw_path = path_join(directory, "raw");
+	AUTO_FREE uint8_t *bytes = compressible_bytes(size, 5);
+	AUTO(Workers) cpu = workers_new(2);
+
+	(void) state;
+	assert_ok(file_replace(raw_path, bytes, size, 0600));
+	for (size_t c = 0; c < lengthof(in_chunks); c++)
+	{
+		Compression compression = in_chunks[c];
+		AUTO_FREE char *path = path_join(directory, codec_suffix(compression.codec));
+		AUTO_FREE char *command =
+			mem_printf("%s -dc %s | cmp - %s", codec_name(compression.codec), path, raw_path);
+		AUTO_BUF(encoded, MOST);
+
+		if (!have_program(codec_name(compression.codec)))
+			continue;
+		compression.cpu = cpu;
+		encode(&compression, bytes, size, 1 << 30, &encoded);
+		assert_ok(file_replace(path, encoded.data, encoded.size, 0600));
+		assert_int_equal(system(command), 0);
+	}
+	scratch_remove(directory);
+}
+
+/* The store fails while chunks are being compressed; and a pipe that is never finished. */
+static void
+what_comes_after_may_fail_at_any_chunk(void **state)
+{
+	const size_t size = 6 * CHUNK_SIZE;
+	AUTO_FREE uint8_t *noise = scratch_bytes(size, 3);
+	AUTO(Workers) cpu = workers_new(2);
+
+	(void) state;
+	for (size_t room = 0; room < size; room += 2 * CHUNK_SIZE)
+	{
+		Compression compression = {.codec = CODEC_ZSTD, .level = 1, .cpu = cpu};
+		AUTO(Pipe) pipe = pipe_new();
+		AUTO_BUF(into, room);
+
+		codec_add_encoder(pipe, &compression);
+		pipe_add(pipe, buf_sink_new(&into));
+
+		Error *error = pipe_write(pipe, noise, size);
+
+		if (error == NULL)
+			error = pipe_finish(pipe);
+		assert_error(error, ERR_CORRUPT, "bytes");
 	}
 }
 
@@ -336,6 +480,11 @@ main(void)
 		cmocka_unit_test(flipped_bits_never_give_other_bytes),
 		cmocka_unit_test(a_bomb_is_stopped_at_the_size_that_is_expected),
 		cmocka_unit_test(zstd_frames_that_follow_each_other_are_one_stream),
+		cmocka_unit_test(chunks_that_were_compressed_side_by_side_are_one_stream),
+		cmocka_unit_test(chunks_may_grow_by_compression),
+		cmocka_unit_test(chunks_cost_less_than_a_hundredth_in_size),
+		cmocka_unit_test(the_stock_programs_read_what_was_compressed_in_chunks),
+		cmocka_unit_test(what_comes_after_may_fail_at_any_chunk),
 		cmocka_unit_test(names_and_levels_are_those_of_the_table),
 	};
 

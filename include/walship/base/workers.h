@@ -16,7 +16,8 @@
 typedef struct Workers Workers;
 typedef Error *(*WorkersJob)(void *argument);
 
-Workers *workers_new(int threads); /* at most so many */
+Workers *workers_new(int threads);        /* at most so many */
+int workers_size(const Workers *workers); /* as given to workers_new() */
 
 /* "free_argument" (may be NULL) is called once the job has run or was skipped. */
 void workers_submit(Workers *workers, WorkersJob job, void *argument, void (*free_argument)(void *));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "walship/base/error.h"
+#include "walship/base/workers.h"
 #include "walship/pipe/sink.h"
 
 typedef enum Codec
@@ -15,6 +16,12 @@ typedef struct Compression
 {
 	Codec codec;
 	int level; /* within codec_level_range() */
+
+	/*
+	 * Compresses side by side, in chunks, what is longer than one of them; not
+	 * owned.  NULL: the pipe's own thread does it, as it must in a job of a pool.
+	 */
+	Workers *cpu;
 } Compression;
 
 const char *codec_name(Codec codec);   /* "none", "brotli", "zstd" */

@@ -1,0 +1,201 @@
+/*
+ * Compression by all threads of a pool: the stream is cut into chunks that are
+ * encoded side by side and passed on in order.  What fits into one chunk is
+ * encoded by the pipe's own thread: small data does not pay for threads.
+ *
+ * Memory: CHUNK_SIZE and the output of it, for each thread and three more.
+ */
+#include <string.h>
+
+#include "codec_stages.h"
+#include "walship/base/cancel.h"
+#include "walship/base/mem.h"
+#include "walship/base/ordered.h"
+
+/* Besides those that the threads work at: one that is done and waits its turn, and one to begin with next. */
+#define CHUNKS_WAITING 2
+
+#define OUT_FIRST (CHUNK_SIZE / 2)
+
+typedef struct ChunkJob
+{
+	Chunk chunk;
+	ChunkEncoder encode;
+} ChunkJob;
+
+typedef struct ChunkedEncoder
+{
+	Sink sink;
+	ChunkEncoder encode;
+	int level;
+	Workers *cpu;      /* not owned */
+	Ordered *ring;     /* NULL while everything fits into one chunk */
+	ChunkJob *filling; /* NULL before the first byte */
+	uint64_t position;
+} ChunkedEncoder;
+
+void
+chunk_grow(Chunk *chunk)
+{
+	chunk->out_capacity = chunk->out_capacity == 0 ? OUT_FIRST : chunk->out_capacity + OUT_FIRST;
+	chunk->out = mem_realloc(chunk->out, chunk->out_capacity);
+}
+
+static void
+chunk_job_free(void *argument)
+{
+	ChunkJob *job = argument;
+
+	if (job == NULL)
+		return;
+	free(job->chunk.in);
+	free(job->chunk.out);
+	free(job);
+}
+
+static ChunkJob *
+chunk_job_new(const ChunkedEncoder *self)
+{
+	ChunkJob *job = NEW(ChunkJob);
+
+	job->encode = self->encode;
+	job->chunk.level = self->level;
+	job->chunk.in = mem_alloc(CHUNK_SIZE);
+	return job;
+}
+
+static Error *
+encode_job(void *argument, const atomic_bool *stop)
+{
+	ChunkJob *job = argument;
+
+	(void) stop; /* a chunk takes some milliseconds */
+	return job->encode(&job->chunk);
+}
+
+/* Passes the oldest chunk on; its memory serves again. */
+static Error *
+emit_oldest(ChunkedEncoder *self, ChunkJob **ret_job)
+{
+	void *taken = NULL;
+
+	TRY(ordered_take(self->ring, &taken));
+
+	ChunkJob *job = taken;
+	Error *error = sink_write(self->sink.next, job->chunk.out, job->chunk.out_size);
+
+	*ret_job = job;
+	return error;
+}
+
+/* The chunk that is being filled, to the pool. */
+static Error *
+hand_over(ChunkedEncoder *self)
+{
+	static const OrderedOps ops = {.run = encode_job, .free = chunk_job_free};
+
+	TRY(cancel_check());
+	if (self->ring == NULL)
+		self->ring = ordered_new(self->cpu, workers_size(self->cpu) + CHUNKS_WAITING, &ops);
+	self->position += self->filling->chunk.in_size;
+	ordered_submit(self->ring, MOVE(self->filling));
+	return NULL;
+}
+
+/* An empty chunk behind those that were handed over. */
+static Error *
+begin_chunk(ChunkedEncoder *self)
+{
+	if (self->ring != NULL && ordered_is_full(self->ring))
+		TRY(emit_oldest(self, &self->filling));
+	else
+		self->filling = chunk_job_new(self);
+	self->filling->chunk.position = self->position;
+	self->filling->chunk.in_size = 0;
+	self->filling->chunk.last = false;
+	return NULL;
+}
+
+static Error *
+chunked_encoder_write(Sink *sink, const void *data, size_t size)
+{
+	ChunkedEncoder *self = (ChunkedEncoder *) sink;
+	const uint8_t *next = data;
+
+	while (size > 0)
+	{
+		/* Only when there is more: the last chunk must be known as such. */
+		if (self->filling != NULL && self->filling->chunk.in_size == CHUNK_SIZE)
+			TRY(hand_over(self));
+		if (self->filling == NULL)
+			TRY(begin_chunk(self));
+
+		Chunk *chunk = &self->filling->chunk;
+		size_t room = CHUNK_SIZE - chunk->in_size;
+		size_t piece = size < room ? size : room;
+
+		memcpy(chunk->in + chunk->in_size, next, piece);
+		chunk->in_size += piece;
+		next += piece;
+		size -= piece;
+	}
+	return NULL;
+}
+
+static Error *
+finish_inline(ChunkedEncoder *self)
+{
+	Chunk *chunk = &self->filling->chunk;
+
+	TRY(self->encode(chunk));
+	return sink_write(self->sink.next, chunk->out, chunk->out_size);
+}
+
+static Error *
+chunked_encoder_finish(Sink *sink)
+{
+	ChunkedEncoder *self = (ChunkedEncoder *) sink;
+
+	if (self->filling == NULL)
+		TRY(begin_chunk(self));
+	self->filling->chunk.last = true;
+	if (self->ring == NULL)
+		return finish_inline(self);
+	TRY(hand_over(self));
+	while (!ordered_is_empty(self->ring))
+	{
+		ChunkJob *job = NULL;
+		Error *error = emit_oldest(self, &job);
+
+		chunk_job_free(job);
+		TRY(error);
+	}
+	return NULL;
+}
+
+static void
+chunked_encoder_free(Sink *sink)
+{
+	ChunkedEncoder *self = (ChunkedEncoder *) sink;
+
+	ordered_free(self->ring);
+	chunk_job_free(self->filling);
+	free(self);
+}
+
+Sink *
+chunked_encoder_new(ChunkEncoder encode, int level, Workers *cpu)
+{
+	static const SinkOps ops = {
+		.write = chunked_encoder_write,
+		.finish = chunked_encoder_finish,
+		.free = chunked_encoder_free,
+	};
+	ChunkedEncoder *self = NEW(ChunkedEncoder);
+
+	self->sink.ops = &ops;
+	self->encode = encode;
+	self->level = level;
+	self->cpu = cpu;
+	return &self->sink;
+}

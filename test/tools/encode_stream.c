@@ -1,0 +1,67 @@
+/*
+ * encode_stream CODEC LEVEL THREADS: compresses standard input to standard
+ * output as a base backup's parts are, for streams longer than any test file.
+ * THREADS is 0 for the encoder that does without a pool.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/base/strs.h"
+#include "walship/pipe/codec.h"
+
+#define STEP (1024 * 1024)
+
+static Error *
+write_out(Sink *sink, const void *data, size_t size)
+{
+	(void) sink;
+	return file_write(STDOUT_FILENO, "standard output", data, size);
+}
+
+static void
+keep(Sink *sink)
+{
+	(void) sink;
+}
+
+static Error *
+pump(Pipe *pipe)
+{
+	AUTO_FREE char *step = mem_alloc(STEP);
+	size_t size;
+
+	while ((size = fread(step, 1, STEP, stdin)) > 0)
+		TRY(pipe_write(pipe, step, size));
+	return pipe_finish(pipe);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const SinkOps ops = {.write = write_out, .free = keep};
+	Sink out = {.ops = &ops};
+	Compression compression = {.codec = CODEC_NONE};
+	AUTO(Workers) cpu = NULL;
+	AUTO(Pipe) pipe = pipe_new();
+	AUTO(Error) error = NULL;
+
+	uint64_t level = 0;
+	uint64_t threads = 0;
+
+	if (argc != 4 || !codec_from_name(argv[1], &compression.codec) || !str_to_uint64(argv[2], &level) ||
+	    !str_to_uint64(argv[3], &threads))
+		return 2;
+	compression.level = (int) level;
+	if (threads > 0)
+		compression.cpu = cpu = workers_new((int) threads);
+	codec_add_encoder(pipe, &compression);
+	pipe_add(pipe, &out);
+	error = pump(pipe);
+	if (error != NULL)
+		(void) fprintf(stderr, "%s\n", error_message(error));
+	return error == NULL ? 0 : 1;
+}
