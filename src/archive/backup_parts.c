@@ -5,6 +5,7 @@
 
 #include "walship/archive/layout.h"
 #include "walship/base/mem.h"
+#include "walship/base/ordered.h"
 #include "walship/pipe/tar.h"
 
 struct StoredObject
@@ -22,7 +23,16 @@ struct PartWriter
 	int number;           /* of the open part, or of the last one */
 	char *name;           /* of the open part */
 	StoredObject *object; /* NULL between parts */
+	Workers *finisher;    /* one thread, for the part before */
+	Ordered *finishing;
 };
+
+/* A part whose bytes are all there: the last of them are compressed, sent and made durable while the next one fills. */
+typedef struct PartEnd
+{
+	StoredObject *object;
+	BackupPart part;
+} PartEnd;
 
 Error *
 stored_object_open(const BackupTarget *target, const char *name, StoredObject **ret_object)
@@ -66,14 +76,18 @@ stored_object_free(StoredObject *object)
 	free(object);
 }
 
+static void
+part_release(BackupPart *part)
+{
+	free(part->name);
+	free(part->set);
+}
+
 void
 part_list_release(PartList *parts)
 {
 	for (size_t i = 0; i < parts->count; i++)
-	{
-		free(parts->items[i].name);
-		free(parts->items[i].set);
-	}
+		part_release(&parts->items[i]);
 	free(parts->items);
 	strlist_release(&parts->names);
 	*parts = (PartList){0};
@@ -104,10 +118,38 @@ part_list_remove(const BackupTarget *target, PartList *parts, StrList *warnings)
 	                             warn_of_leftover, warnings));
 }
 
+static void
+part_end_free(void *argument)
+{
+	PartEnd *end = argument;
+
+	stored_object_free(end->object);
+	part_release(&end->part);
+	free(end);
+}
+
+/* An OrderedRun.  The object's pipe is this thread's from here on. */
+static Error *
+finish_part(void *argument, const atomic_bool *stop)
+{
+	PartEnd *end = argument;
+	Digest stored = {0};
+
+	(void) stop;
+	TRY(stored_object_finish(end->object, &end->part.raw_size, &stored));
+	end->part.stored_size = stored.size;
+	memcpy(end->part.stored_sha256, stored.sha256, sizeof(end->part.stored_sha256));
+	return NULL;
+}
+
 PartWriter *
 part_writer_new(const BackupTarget *target, const char *set, PartList *parts)
 {
+	static const OrderedOps ops = {.run = finish_part, .free = part_end_free};
 	PartWriter *writer = NEW(PartWriter);
+
+	writer->finisher = workers_new(1);
+	writer->finishing = ordered_new(writer->finisher, 1, &ops);
 
 	writer->target = target;
 	writer->parts = parts;
@@ -133,22 +175,39 @@ part_writer_write(PartWriter *writer, const void *data, size_t size)
 	return stored_object_write(writer->object, data, size);
 }
 
+/* Waits for the part that is being finished, if there is one. */
+static Error *
+settle_part(PartWriter *writer)
+{
+	PartList *parts = writer->parts;
+	void *taken = NULL;
+
+	if (ordered_is_empty(writer->finishing))
+		return NULL;
+	TRY(ordered_take(writer->finishing, &taken));
+
+	PartEnd *end = taken;
+
+	GROW(parts->items, parts->count, parts->capacity);
+	parts->items[parts->count++] = end->part;
+	end->part = (BackupPart){0};
+	part_end_free(end);
+	return NULL;
+}
+
 static Error *
 close_part(PartWriter *writer)
 {
-	static const uint8_t end[TAR_END_SIZE];
-	BackupPart part = {0};
-	Digest stored = {0};
+	static const uint8_t blocks_of_end[TAR_END_SIZE];
+	PartEnd *end;
 
-	TRY(part_writer_write(writer, end, sizeof(end)));
-	TRY(stored_object_finish(writer->object, &part.raw_size, &stored));
-	part.name = MOVE(writer->name);
-	part.set = mem_strdup(writer->set);
-	part.stored_size = stored.size;
-	memcpy(part.stored_sha256, stored.sha256, sizeof(part.stored_sha256));
-	GROW(writer->parts->items, writer->parts->count, writer->parts->capacity);
-	writer->parts->items[writer->parts->count++] = part;
-	stored_object_free(MOVE(writer->object));
+	TRY(part_writer_write(writer, blocks_of_end, sizeof(blocks_of_end)));
+	TRY(settle_part(writer));
+	end = NEW(PartEnd);
+	end->object = MOVE(writer->object);
+	end->part.name = MOVE(writer->name);
+	end->part.set = mem_strdup(writer->set);
+	ordered_submit(writer->finishing, end);
 	return NULL;
 }
 
@@ -163,7 +222,9 @@ part_writer_end_member(PartWriter *writer)
 Error *
 part_writer_finish(PartWriter *writer)
 {
-	return writer->object != NULL ? close_part(writer) : NULL;
+	if (writer->object != NULL)
+		TRY(close_part(writer));
+	return settle_part(writer);
 }
 
 void
@@ -171,6 +232,8 @@ part_writer_free(PartWriter *writer)
 {
 	if (writer == NULL)
 		return;
+	ordered_free(writer->finishing);
+	workers_free(writer->finisher);
 	stored_object_free(writer->object);
 	free(writer->name);
 	free(writer->set);

@@ -23,6 +23,14 @@ typedef struct S3Learned
 	S3SigningKey key;
 } S3Learned;
 
+/* The parts of uploads that are in memory, of all writers together: what bounds it. */
+typedef struct S3Turns
+{
+	pthread_mutex_t mutex; /* guards "taken" */
+	pthread_cond_t changed;
+	int taken;
+} S3Turns;
+
 typedef struct S3Store
 {
 	Store store;
@@ -37,6 +45,7 @@ typedef struct S3Store
 	char *sse;
 	char *sse_kms_key_id;
 	S3Learned learned;
+	S3Turns upload_turns;
 	atomic_bool removes_singly; /* learned, too: the provider has no request that removes many */
 	atomic_bool told_of_md5;
 } S3Store;

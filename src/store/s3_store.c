@@ -238,6 +238,8 @@ s3_free(Store *base)
 	free(store->learned.region);
 	explicit_bzero(&store->learned.key, sizeof(store->learned.key));
 	(void) pthread_mutex_destroy(&store->learned.mutex);
+	(void) pthread_cond_destroy(&store->upload_turns.changed);
+	(void) pthread_mutex_destroy(&store->upload_turns.mutex);
 	free(store);
 }
 
@@ -354,6 +356,8 @@ s3_store_open(const S3Options *options, Store **ret_store)
 	store->sse = mem_strdup(options->sse);
 	store->sse_kms_key_id = mem_strdup(options->sse_kms_key_id);
 	(void) pthread_mutex_init(&store->learned.mutex, NULL);
+	(void) pthread_mutex_init(&store->upload_turns.mutex, NULL);
+	(void) pthread_cond_init(&store->upload_turns.changed, NULL);
 	TRY(open_parts(store));
 	forget_borrowed(&store->options);
 	*ret_store = MOVE(owner);

@@ -16,7 +16,7 @@
 
 #define PART_SIZE         (16u * 1024 * 1024)
 #define PARTS_MOST        10000
-#define JOBS_MOST         8 /* PART_SIZE each */
+#define JOBS_MOST         8 /* PART_SIZE each, of all writers together; each fills one more */
 #define COMPLETE_STALL_MS 300000
 #define COMPLETE_ATTEMPTS 5
 
@@ -33,9 +33,6 @@ typedef struct Upload
 	int n_parts;
 	int jobs;
 	Workers *workers;
-	pthread_mutex_t mutex; /* guards running */
-	pthread_cond_t done;
-	int running;
 	atomic_bool stop;
 	bool completed;
 } Upload;
@@ -128,25 +125,27 @@ static void
 part_job_free(void *argument)
 {
 	PartJob *job = argument;
-	Upload *upload = job->upload;
+	S3Turns *turns = &job->upload->store->upload_turns;
 
 	free(job->data);
 	free(job);
-	(void) pthread_mutex_lock(&upload->mutex);
-	upload->running--;
-	(void) pthread_cond_signal(&upload->done);
-	(void) pthread_mutex_unlock(&upload->mutex);
+	(void) pthread_mutex_lock(&turns->mutex);
+	turns->taken--;
+	(void) pthread_cond_broadcast(&turns->changed);
+	(void) pthread_mutex_unlock(&turns->mutex);
 }
 
 /* Bounds the memory.  Requests end by themselves, also when cancelled, so nobody waits here for good. */
 static void
 wait_for_turn(Upload *upload)
 {
-	(void) pthread_mutex_lock(&upload->mutex);
-	while (upload->running >= upload->jobs)
-		(void) pthread_cond_wait(&upload->done, &upload->mutex);
-	upload->running++;
-	(void) pthread_mutex_unlock(&upload->mutex);
+	S3Turns *turns = &upload->store->upload_turns;
+
+	(void) pthread_mutex_lock(&turns->mutex);
+	while (turns->taken >= upload->jobs)
+		(void) pthread_cond_wait(&turns->changed, &turns->mutex);
+	turns->taken++;
+	(void) pthread_mutex_unlock(&turns->mutex);
 }
 
 static Error *
@@ -381,8 +380,6 @@ upload_free(Sink *sink)
 	free(upload->part);
 	free(upload->id);
 	free(upload->key);
-	(void) pthread_cond_destroy(&upload->done);
-	(void) pthread_mutex_destroy(&upload->mutex);
 	free(upload);
 }
 
@@ -403,8 +400,6 @@ s3_writer(Store *base, const char *key, Sink **ret_sink)
 	upload->key = mem_strdup(key);
 	upload->jobs = store->options.jobs < 1 ? 1 : store->options.jobs;
 	upload->jobs = upload->jobs > JOBS_MOST ? JOBS_MOST : upload->jobs;
-	(void) pthread_mutex_init(&upload->mutex, NULL);
-	(void) pthread_cond_init(&upload->done, NULL);
 	*ret_sink = &upload->sink;
 	return NULL;
 }
