@@ -34,6 +34,7 @@ typedef struct RestoreFiles
 	size_t number; /* in the manifest */
 	uint32_t crc32c;
 	uint64_t size;
+	uint64_t written_back; /* so much of it is on its way to the disk */
 } RestoreFiles;
 
 extern const TarHandler restore_files_handler;

@@ -273,6 +273,38 @@ list_end(void *context)
 	return NULL;
 }
 
+/* Parts are finished by another thread while the next one fills: its failure must not get lost there. */
+static void
+a_part_that_cannot_be_finished_fails_the_backup(void **state)
+{
+	Fixture *fixture = *state;
+	Slice slice = slice_of_memory("x", 1);
+	bool in_the_way = false;
+	Error *error = NULL;
+	Buf archive;
+	AUTO(BackupTar)
+	tar = backup_tar_new(part_writer_new(&fixture->target, "base", &fixture->parts), &fixture->facts);
+
+	make_archive(&archive);
+	for (size_t at = 0; at < archive.size && error == NULL; at += TAR_BLOCK_SIZE)
+	{
+		error = backup_tar_write(tar, archive.data + at, TAR_BLOCK_SIZE);
+		if (fixture->parts.names.count == 2 && !in_the_way)
+		{
+			AUTO_FREE char *key = mem_printf("%s%s", fixture->target.prefix, fixture->parts.names.items[1]);
+
+			assert_ok(store_put(fixture->store, key, &slice, 1, PUT_IF_ABSENT));
+			in_the_way = true;
+		}
+	}
+	buf_release(&archive);
+	if (error == NULL)
+		error = backup_tar_finish(tar);
+	assert_true(in_the_way);
+	assert_error(error, ERR_EXISTS, "exists already");
+	assert_int_equal(fixture->parts.count, 1);
+}
+
 static void
 wal_becomes_whole_segments(void **state)
 {
@@ -329,6 +361,7 @@ main(void)
 		with_store(a_torn_pg_control_fails_the_backup),
 		with_store(backup_label_is_read_in_passing),
 		with_store(what_is_not_finished_leaves_nothing),
+		with_store(a_part_that_cannot_be_finished_fails_the_backup),
 		with_store(wal_becomes_whole_segments),
 	};
 
