@@ -14,6 +14,14 @@
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 
+/* May the others be stored? */
+typedef enum Leave
+{
+	LEAVE_PENDING, /* not before the one that was asked for is */
+	LEAVE_GIVEN,
+	LEAVE_DENIED,
+} Leave;
+
 /* What the threads share. */
 typedef struct Course
 {
@@ -21,8 +29,9 @@ typedef struct Course
 	atomic_bool notes_fail; /* what cannot be noted would only be pushed twice */
 
 	pthread_mutex_t mutex;  /* guards what follows */
-	pthread_cond_t changed; /* "turn" */
-	size_t turn;            /* number of the segment that may carry the run on */
+	pthread_cond_t changed; /* "turn" or "leave" */
+	Leave leave;
+	size_t turn; /* number of the segment that may carry the run on */
 	TimeRun run;
 	bool run_is_new; /* not yet noted */
 } Course;
@@ -47,11 +56,12 @@ wait_for_turn(Course *course, size_t number)
 }
 
 static void
-join_run(void *context, WalIndex *index)
+join_run(const Item *item, WalIndex *index)
 {
-	const Item *item = context;
 	Course *course = item->course;
 
+	if (!index->walked)
+		return;
 	(void) pthread_mutex_lock(&course->mutex);
 	wait_for_turn(course, item->number);
 	time_run_join(&course->run, index);
@@ -60,6 +70,52 @@ join_run(void *context, WalIndex *index)
 	course->turn = item->number + 1;
 	(void) pthread_cond_broadcast(&course->changed);
 	(void) pthread_mutex_unlock(&course->mutex);
+}
+
+/*
+ * A clone that archives into the store of its original is refused where the two
+ * differ.  Nothing that comes after such a segment may be stored: it would take
+ * the names which the original has yet to come to, and the original would be
+ * refused from then on.
+ */
+static Error *
+wait_for_leave(Course *course)
+{
+	(void) pthread_mutex_lock(&course->mutex);
+	while (course->leave == LEAVE_PENDING)
+		(void) pthread_cond_wait(&course->changed, &course->mutex);
+
+	bool given = course->leave == LEAVE_GIVEN;
+
+	(void) pthread_mutex_unlock(&course->mutex);
+	return given ? NULL : error_new(ERR_TRANSIENT, "a segment before it could not be stored");
+}
+
+/* What was denied once stays so. */
+static void
+give_leave(Course *course, bool given)
+{
+	(void) pthread_mutex_lock(&course->mutex);
+	if (course->leave != LEAVE_DENIED)
+		course->leave = given ? LEAVE_GIVEN : LEAVE_DENIED;
+	(void) pthread_cond_broadcast(&course->changed);
+	(void) pthread_mutex_unlock(&course->mutex);
+}
+
+static Error *
+asked_is_read(void *context, WalIndex *index)
+{
+	join_run(context, index);
+	return NULL;
+}
+
+static Error *
+other_is_read(void *context, WalIndex *index)
+{
+	const Item *item = context;
+
+	join_run(item, index);
+	return wait_for_leave(item->course);
 }
 
 /* What was stored before may have a longer run; the next push carries on that one, unless another segment has gone on. */
@@ -93,9 +149,10 @@ push_asked(void *argument)
 	Item *item = argument;
 	const PushAhead *ahead = item->course->ahead;
 	WalIndex index;
-	Error *error =
-		push_segment(ahead->archive, ahead->wal_directory, ahead->path, ahead->name, join_run, item, &index);
+	Error *error = push_segment(ahead->archive, ahead->wal_directory, ahead->path, ahead->name, asked_is_read,
+	                            item, &index);
 
+	give_leave(item->course, error == NULL);
 	if (error == NULL)
 		take_stored_run(item, &index);
 	pass_turn(item);
@@ -103,9 +160,18 @@ push_asked(void *argument)
 }
 
 static bool
-may_begin(const Course *course)
+is_denied(Course *course)
 {
-	return !atomic_load(&course->notes_fail) && !cancel_requested() &&
+	(void) pthread_mutex_lock(&course->mutex);
+	bool denied = course->leave == LEAVE_DENIED;
+	(void) pthread_mutex_unlock(&course->mutex);
+	return denied;
+}
+
+static bool
+may_begin(Course *course)
+{
+	return !is_denied(course) && !atomic_load(&course->notes_fail) && !cancel_requested() &&
 	       clock_monotonic_ms() < course->ahead->last_start_ms;
 }
 
@@ -135,7 +201,8 @@ push_other(Item *item)
 	if (pushed_is_noted(ahead->state_dir, ahead->archive_of_others, path, &name))
 		return NULL;
 	TRY(begin_note(item->course, path, &name, &note));
-	TRY(push_segment(ahead->archive_of_others, ahead->wal_directory, path, name, join_run, item, &index));
+	TRY(push_segment(ahead->archive_of_others, ahead->wal_directory, path, name, other_is_read, item,
+	                 &index));
 	take_stored_run(item, &index);
 	TRY(pushed_commit(note, index.sha256));
 	log_debug("\"%s\" was pushed ahead", path);
@@ -150,6 +217,8 @@ run_other(void *argument)
 
 	if (error != NULL)
 		log_of_error(LOG_DEBUG, error);
+	if (error_is(error, ERR_EXISTS))
+		give_leave(item->course, false);
 	pass_turn(item);
 	return NULL;
 }

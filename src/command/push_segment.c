@@ -17,15 +17,15 @@ warn_of_damage(const char *path, const WalIndex *index)
 }
 
 static Error *
-put(const WalArchive *archive, const char *path, const WalName *name, PushJoin join, void *context,
+put(const WalArchive *archive, const char *path, const WalName *name, PushReady ready, void *context,
     WalIndex *ret_index)
 {
 	AUTO(Spool) spool = spool_new(archive->spool_directory);
 	PutResult result;
 
 	TRY(wal_object_encode(archive, path, name, spool, ret_index));
-	if (ret_index->walked && join != NULL)
-		join(context, ret_index);
+	if (ready != NULL)
+		TRY(ready(context, ret_index));
 	TRY(wal_object_store(archive, path, name, spool, ret_index, &result));
 	if (result == PUT_WAS_THERE)
 		log_debug("\"%s\" is in the store already, with the same contents", path);
@@ -34,7 +34,7 @@ put(const WalArchive *archive, const char *path, const WalName *name, PushJoin j
 
 Error *
 push_segment(const WalArchive *archive, const char *wal_directory, const char *path, WalName name,
-             PushJoin join, void *context, WalIndex *ret_index)
+             PushReady ready, void *context, WalIndex *ret_index)
 {
 	bool stub = false;
 
@@ -46,7 +46,7 @@ push_segment(const WalArchive *archive, const char *wal_directory, const char *p
 		name.kind = WAL_PARTIAL;
 		log_info("\"%s\" ends where its timeline was left and is stored as a partial segment", path);
 	}
-	TRY(put(archive, path, &name, join, context, ret_index));
+	TRY(put(archive, path, &name, ready, context, ret_index));
 	warn_of_damage(path, ret_index);
 	return NULL;
 }

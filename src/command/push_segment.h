@@ -3,12 +3,12 @@
 
 #include "walship/archive/wal_object.h"
 
-/* Called once a segment was read and before it is stored: to set what in its index depends on other segments. */
-typedef void (*PushJoin)(void *context, WalIndex *index);
-
 /*
- * A segment whose WAL ends at a switch of timelines is stored as a partial.
- * "join" is not called for what is no whole segment; it may be NULL.
+ * Called once a segment was read and before it is stored: to set what in its
+ * index depends on other segments.  With an error it is not stored.
  */
+typedef Error *(*PushReady)(void *context, WalIndex *index);
+
+/* A segment whose WAL ends at a switch of timelines is stored as a partial.  "ready" may be NULL. */
 Error *push_segment(const WalArchive *archive, const char *wal_directory, const char *path, WalName name,
-                    PushJoin join, void *context, WalIndex *ret_index) MUST_CHECK;
+                    PushReady ready, void *context, WalIndex *ret_index) MUST_CHECK;

@@ -394,6 +394,35 @@ def test_once_the_asked_for_segment_has_failed_nothing_is_begun(walship, store, 
     assert store.keys() == [] and notes(walship) == []
 
 
+def change(path):
+    with open(path, "r+b") as file:
+        file.seek(8 * MIB)
+        file.write(b"changed")
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("jobs", [2, 8])
+def test_a_clone_whose_segment_is_refused_stores_nothing_that_comes_after_it(walship, store, datadir, backlog, jobs):
+    """Else it would take the names that the right server has yet to come to."""
+    walship.configure(jobs=jobs)
+    datadir.push(walship, backlog[0], env={"WALSHIP_PUSH_AHEAD": "0"})
+    change(datadir.wal / backlog[0])
+    time.sleep(SETTLED)
+    datadir.push(walship, backlog[0], 3, says="has other contents")
+    assert store.keys() == keys_of(datadir, backlog[:1])
+    assert notes(walship) == [] and notes(walship, unfinished=True) == []
+
+
+def test_when_one_ahead_is_refused_nothing_else_is_begun(walship, store, datadir, backlog):
+    walship.configure(jobs=1)
+    datadir.push(walship, backlog[2], env={"WALSHIP_PUSH_AHEAD": "0"})
+    change(datadir.wal / backlog[2])
+    time.sleep(SETTLED)
+    assert datadir.push(walship, backlog[0]).err == ""
+    assert store.keys() == keys_of(datadir, backlog[:3])
+    assert noted(walship) == backlog[1:2]
+
+
 @pytest.mark.s3_only
 def test_what_stalls_ahead_is_given_up_at_the_deadline(walship, store, proxy, datadir, backlog):
     walship.configure(push_deadline="3s")
@@ -422,8 +451,9 @@ def test_a_signal_ends_it_at_once(walship, store, proxy, datadir, backlog, block
     slow = backlog[:1] if blocked == "asked for" else backlog[1:]
     proxy.add(fault.delay(8), method="PUT", target="|".join(slow), times=None)
     push = walship.start("push", f"pg_wal/{backlog[0]}", cwd=datadir.path)
-    quick = [name for name in backlog if name not in slow]
-    wait_until(lambda: set(keys_of(datadir, quick)) <= set(store.keys()), "the others are stored")
+    quick = backlog[:1] if blocked == "ahead" else []
+    wait_until(lambda: proxy.count("PUT", "|".join(slow)) > 0, "the slow ones are on their way")
+    wait_until(lambda: set(keys_of(datadir, quick)) <= set(store.keys()), "the other one is stored")
     time.sleep(0.3)
     began = time.monotonic()
     push.send_signal(signal.SIGTERM)
