@@ -264,7 +264,9 @@ push_ahead(const PushAhead *ahead)
 	                 .run = time_run_noted(ahead->state_dir, ahead->archive, ahead->name.timeline)};
 	Error *error = ahead->segments->count == 0 ? push_asked(&(Item){&course, 0}) : push_all(&course);
 
-	note_run(&course);
+	/* Of a segment that failed the run is what it was: its next push carries that one on. */
+	if (error == NULL)
+		note_run(&course);
 	(void) pthread_cond_destroy(&course.changed);
 	(void) pthread_mutex_destroy(&course.mutex);
 	return error;

@@ -4,6 +4,8 @@ import tarfile
 
 import pytest
 
+from walship_testing import wal
+
 pytestmark = pytest.mark.directory_only("the store only carries what push wrote")
 
 
@@ -56,6 +58,21 @@ def test_a_segment_that_is_pushed_again_keeps_its_run(walship, store, datadir, r
     datadir.push(walship, third)
     (note,) = notes(walship)
     assert json.loads(note.read_text())["since"] == index_of(store, datadir.key(second))["start_lsn"]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_push_that_fails_does_not_break_the_run(walship, store, datadir, real_wal, ahead):
+    _, second, third = real_wal.into(datadir)
+    datadir.push(walship, second)
+    if ahead:
+        (datadir.wal / "archive_status" / f"{third}.ready").touch()
+        (datadir.wal / "archive_status" / f"{wal.segment_name(1, 900)}.ready").touch()
+    place = store.path(datadir.key(second)).parent
+    place.chmod(0o500)
+    datadir.push(walship, third, 5)
+    place.chmod(0o700)
+    datadir.push(walship, third)
+    assert index_of(store, datadir.key(third))["time_high_since"] == index_of(store, datadir.key(second))["start_lsn"]
 
 
 def test_without_a_state_directory_segments_are_stored_all_the_same(walship, store, datadir, real_wal):
