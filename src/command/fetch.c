@@ -303,7 +303,7 @@ error_status(const Invocation *invocation, const Error *error)
 {
 	AUTO_FREE char *data_directory = context_data_directory(invocation_argument(invocation, 1));
 
-	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CANCELLED))
+	if (error_is(error, ERR_NOT_FOUND) || (error_is(error, ERR_CANCELLED) && cancel_requested()))
 		return -1;
 	return mode_of(data_directory) == FETCH_RECOVERY ? STATUS_STOP_RECOVERY : -1;
 }
