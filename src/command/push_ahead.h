@@ -2,7 +2,8 @@
  * Pushes the segment that the server has asked for, and beside it those that it
  * has not asked for yet.  What was stored of these is noted (walship/archive/
  * pushed.h), and the call for it is then done at once.  They cannot fail the
- * push: what goes wrong with one is met again by its own call.
+ * push: what goes wrong with one is met again by its own call.  None is stored
+ * unless the asked-for segment is.
  */
 #pragma once
 
