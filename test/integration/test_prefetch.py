@@ -15,6 +15,7 @@ import pytest
 
 from walship_testing import faultproxy as fault
 from walship_testing import wal
+from walship_testing.age import Key, age, have_age
 from walship_testing.proc import clean_environment, is_running, locked, process_state, run, wait_until
 from walship_testing.server import ServerFactory, copy_tree
 from walship_testing.store import DirectoryStore, create_store, sealed
@@ -32,6 +33,7 @@ class Replay:
         self.datadir = datadir
         self.store = store
         self.kept = cache / "prefetch-segments"
+        self.recipient = None  # the Key for which archive() encrypts
         (datadir.path / "postmaster.pid").write_text(f"{os.getpid()}\n{datadir.path}\n")
         (datadir.path / signal_file).touch()
 
@@ -50,7 +52,7 @@ class Replay:
             with locked(f"{self.kept}.lock"):
                 if not (self.kept / name).exists():
                     self.make_segment(name)
-            self.store.write(self.datadir.key(name), segment_object((self.kept / name).read_bytes(), name))
+            self.store.write(self.datadir.key(name), segment_object((self.kept / name).read_bytes(), name, self.recipient))
         return names
 
     def make_segment(self, name):
@@ -89,10 +91,11 @@ class Replay:
         wait_until(lambda: not self.prefetchers(), "the prefetcher has left")
 
 
-def segment_object(plain, name):
+def segment_object(plain, name, recipient=None):
     """As docs/format.md has it, uncompressed, of a segment whose records do not matter: a push for each would take long."""
     magic, _, _, address, _, system, segment_size, _ = wal.LONG_HEADER.unpack(plain[: wal.LONG_HEADER.size])
-    digest = hashlib.sha256(plain).hexdigest()
+    payload = encrypted(plain, recipient) if recipient else plain
+    payload_name = f"{name}.raw.age" if recipient else f"{name}.raw"
     index = {
         "format": 1,
         "segment": name,
@@ -102,13 +105,20 @@ def segment_object(plain, name):
         "segment_size": segment_size,
         "start_lsn": wal.format_lsn(address),
         "end_lsn": wal.format_lsn(address + segment_size),
-        "sha256": digest,
-        "member": f"{name}.raw",
+        "sha256": hashlib.sha256(plain).hexdigest(),
+        "member": payload_name,
         "codec": "none",
-        "stored_size": len(plain),
-        "stored_sha256": digest,
+        **({"recipients": [recipient.fingerprint]} if recipient else {}),
+        "stored_size": len(payload),
+        "stored_sha256": hashlib.sha256(payload).hexdigest(),
     }
-    return member(f"{name}.json", sealed(index)) + member(f"{name}.raw", plain) + bytes(1024)
+    return member(f"{name}.json", sealed(index)) + member(payload_name, payload) + bytes(1024)
+
+
+def encrypted(plain, recipient):
+    rc, sealed_text, message = age("-r", recipient.public, stdin=plain)
+    assert rc == 0, message
+    return sealed_text
 
 
 def member(name, content):
@@ -385,6 +395,61 @@ def test_a_damaged_object_fails_as_without_prefetching(replay, store):
     replay.fetch(names[2], 200)
     store.write(replay.datadir.key(names[2]), good)
     for name in names[2:]:
+        replay.fetch(name)
+
+
+# Encrypted
+
+
+needs_age = pytest.mark.skipif(not have_age(), reason="the program age is not installed; run test/install test")
+
+
+def assert_private(replay):
+    """What was decrypted is for the server's user alone."""
+    window = replay.window()
+    assert window.stat().st_mode & 0o777 == 0o700 and window.parent.stat().st_mode & 0o777 == 0o700
+    for name in replay.ready():
+        assert (window / name).stat().st_mode & 0o777 == 0o600
+
+
+@needs_age
+def test_encrypted_segments_are_decrypted_ahead(replay, directory):
+    """Fetch holds keys when it starts the prefetcher, so its own /proc is not its user's."""
+    replay.recipient = Key(directory / "key.txt")
+    replay.walship.configure(identity_file=replay.recipient.path)
+    names = replay.archive(1, 3, 12)
+    replay.fetch(names[0])
+    pid = replay.prefetcher()
+    replay.wait_ready(names[1], names[2])
+    assert (replay.window() / names[1]).read_bytes() == (replay.kept / names[1]).read_bytes()
+    assert_private(replay)
+    assert os.stat(f"/proc/{pid}/status").st_uid != os.getuid(), "it holds keys, and hides"
+    for name in names[1:]:
+        replay.fetch(name)
+    assert replay.prefetchers() == [pid]
+
+
+@directory_only
+@needs_age
+def test_what_no_key_opens_is_neither_fetched_nor_left_in_the_window(replay, directory):
+    """A rotation on the way, which the host that recovers has not heard of: the server stops, and goes on with the key."""
+    first, second = Key(directory / "first.txt"), Key(directory / "second.txt")
+    ring = directory / "ring.txt"
+    ring.write_text(first.path.read_text())
+    ring.chmod(0o600)
+    replay.walship.configure(identity_file=ring)
+    replay.recipient = first
+    old = replay.archive(1, 3, 5)
+    replay.recipient = second
+    new = replay.archive(1, 6, 12)
+    for name in old:
+        replay.fetch(name)
+    for _ in range(3):
+        assert second.fingerprint in replay.fetch(new[0], 200).err
+        assert not replay.datadir.fetched.exists()
+    assert set(replay.ready()) <= set(old)
+    ring.write_text(first.path.read_text() + second.path.read_text())
+    for name in new:
         replay.fetch(name)
 
 
@@ -754,6 +819,26 @@ def test_a_server_recovers_from_far_away_at_one_request_per_segment(far_archive,
     assert len(segments_got(proxy)) > 60
     assert proxy.n_connections < 20, "connections are not kept"
     assert is_sanitized(walship) or peak < 40 * MIB
+    assert not list((walship.state_dir / "prefetch").iterdir())
+
+
+@pytest.mark.s3_only
+@needs_age
+def test_a_server_recovers_what_is_encrypted(far_archive, servers, walship, store, proxy, directory):
+    key = Key(directory / "key.txt")
+    walship.configure(identity_file=key.path)
+    for path in [path for path in store.keys() if path.endswith(".tar")]:
+        name = Path(path).stem
+        store.write(path, segment_object(far_archive.segments[name], name, key))
+    proxy.clear()
+    server = far_archive.recover(servers, walship)
+    server.start(wait=False)
+    wait_until(lambda: prefetchers_of(server.pgdata), "a prefetcher runs")
+    server.wait_ready()
+    server.wait_promoted()
+    assert server.checksums() == far_archive.tables
+    assert len(segments_got(proxy)) > 60
+    assert proxy.n_connections < 20, "segments were got one by one"
     assert not list((walship.state_dir / "prefetch").iterdir())
 
 
