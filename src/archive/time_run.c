@@ -213,5 +213,7 @@ time_run_note(const char *state_dir, const WalArchive *archive, TimeLineID timel
 	if (run->end == InvalidXLogRecPtr)
 		return file_remove(path);
 	print_note(archive, run, &text);
-	return file_replace_unsynced(path, text.data, text.size, 0640);
+
+	/* For the server's user alone: the tail may be bytes of a row. */
+	return file_replace_unsynced(path, text.data, text.size, 0600);
 }
