@@ -101,19 +101,25 @@ made_or_dropped_files(const SegmentDigest *digest)
 
 /*
  * What transactions did before the segments that are looked through: a drop is
- * told from a rewrite by the files that were made, maybe long before the commit.
+ * told from a rewrite by the files that were made, maybe long before the commit,
+ * and a database's files go before its commit.  So before each of them some more
+ * are read, also where they lie between two.
  */
 static Error *
-look_before(Search *search, SegmentRead *reads, size_t lowest)
+look_before(Search *search, const FindWay *way, SegmentRead *reads, size_t lowest)
 {
 	size_t from = lowest > FIND_BEFORE_MAX ? lowest - FIND_BEFORE_MAX : 0;
+	size_t since_wanted = FIND_BEFORE_MAX;
 
 	for (size_t i = from; i < lowest; i++)
 		if (!reads[i].digest.known)
 			workers_submit(search->workers, segment_read_index, &reads[i], NULL);
 	TRY(workers_wait(search->workers));
-	for (size_t i = from; i < lowest; i++)
-		reads[i].wanted = made_or_dropped_files(&reads[i].digest);
+	for (size_t i = way->n_segments; i-- > from;)
+	{
+		since_wanted = reads[i].wanted ? 0 : since_wanted + 1;
+		reads[i].wanted |= since_wanted <= FIND_BEFORE_MAX && made_or_dropped_files(&reads[i].digest);
+	}
 	return NULL;
 }
 
@@ -154,7 +160,7 @@ look_at_indexes(Search *search, const FindWay *way, SegmentRead *reads)
 	}
 	if (!looks_for_losses(search) || lowest == way->n_segments)
 		return NULL;
-	return look_before(search, reads, lowest);
+	return look_before(search, way, reads, lowest);
 }
 
 /* ---- the segments ---- */

@@ -342,6 +342,32 @@ def test_where_nothing_is_found_it_says_so(story, walship):
     walship.fails(9, "recover", "--plan", "--before-drop", "--since", since, says="no drop is in the WAL")
 
 
+@HERE_ONLY
+def test_what_began_before_the_range_of_time_counts(servers, walship):
+    """The file of a TRUNCATE is made in a segment that is out of range, above one that has no times at all."""
+    if not pg.find_install(13):
+        pytest.skip("PostgreSQL 13 is not on this machine; test/install test says why")
+    server = servers.new(major=13, segment_size=1, autovacuum="off")
+    server.archive_with(walship)
+    server.start()
+    take_backup(walship, server)
+    server.sql("CREATE TABLE t AS SELECT 1 AS i")
+    server.switch_wal()
+    server.sql("CREATE TABLE wide AS SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 5000) i")
+    server.switch_wal()
+    with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("TRUNCATE t")
+        server.sql("CREATE TABLE another (i int)")
+        server.switch_wal()
+        since = server.now()
+        cursor.execute("COMMIT")
+    server.switch_and_archive()
+    found = json.loads(walship.ok("find", "--rewrites", "--json", "--since", since).out)["found"]
+    assert [item["kind"] for item in found] == ["rewrite"]
+    assert json.loads(walship.ok("find", "--json", "--since", since).out)["found"] == []
+
+
 def segments(story, store):
     return [key for key in store.keys(f"{story.system}/wal/") if key.endswith(".tar")]
 
