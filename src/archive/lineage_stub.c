@@ -1,6 +1,8 @@
 /* Segments whose WAL ends at a timeline switch, and the notes of what was made whole. */
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "lineage_files.h"
 #include "walship/archive/lineage.h"
@@ -8,6 +10,9 @@
 #include "walship/base/mem.h"
 
 #define NOTE_DIGEST_BYTES 8
+
+/* Then it is looked at anew: the store may have been emptied meanwhile, and history files are pushed only once. */
+#define NOTE_VALID_S 3600
 
 /*
  * Does any history file in wal_directory leave "timeline" after "from" and not
@@ -69,9 +74,9 @@ note_path(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
 	uint8_t digest[SHA256_SIZE];
 	char store[2 * NOTE_DIGEST_BYTES + 1];
-	const char *url = store_url(archive->store);
+	const char *identity = store_identity(archive->store);
 
-	sha256_of(url, strlen(url), digest);
+	sha256_of(identity, strlen(identity), digest);
 	hex_encode(digest, NOTE_DIGEST_BYTES, store);
 	return mem_printf("%s/whole-%" PRIu64 "-%08X-%s", state_dir, archive->system_identifier, timeline, store);
 }
@@ -80,8 +85,10 @@ bool
 lineage_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
 	AUTO_FREE char *path = note_path(state_dir, archive, timeline);
+	struct stat status;
+	time_t now = time(NULL);
 
-	return file_exists(path);
+	return stat(path, &status) == 0 && status.st_mtime <= now && now - status.st_mtime < NOTE_VALID_S;
 }
 
 Error *

@@ -213,11 +213,11 @@ notes_are_bound_to_timeline_system_and_store(void **state)
 	WalArchive other_system = place->archive;
 	WalArchive other_store = place->archive;
 	Store elsewhere = *place->store;
-	char url[] = "file:///elsewhere";
+	char identity[] = "file:///elsewhere";
 	AUTO_FREE char *missing = path_join(place->scratch, "missing");
 
 	other_system.system_identifier++;
-	elsewhere.url = url;
+	elsewhere.identity = identity;
 	other_store.store = &elsewhere;
 	assert_false(lineage_is_noted(place->scratch, &place->archive, 3));
 	assert_ok(lineage_note(place->scratch, &place->archive, 3));
