@@ -1,6 +1,7 @@
 /* Keeps timelines whole in the store; see walship/archive/lineage.h. */
 #include "walship/archive/lineage.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lineage_files.h"
@@ -107,14 +108,10 @@ static Error *
 ensure_segment(Lineage *lineage, const char *file_name, const WalName *name)
 {
 	AUTO_FREE char *path = path_join(lineage->wal_directory, file_name);
-	bool stored;
 
 	TRY(cancel_check());
 	if (clock_monotonic_ms() >= lineage->deadline_ms)
 		return error_new(ERR_TRANSIENT, "WAL of timeline %u is not yet wholly in the store", name->timeline);
-	TRY(is_stored(lineage, name, &stored));
-	if (stored)
-		return NULL;
 
 	Error *error = put_whole_segment(lineage, path, name);
 
@@ -166,10 +163,10 @@ common_segment_size(const Lineage *lineage, const StrList *names)
 	return 0;
 }
 
-/* Segments of "timeline" in pg_wal that end at or before "end", its switch to the next one. */
-static Error *
-ensure_segments_before(Lineage *lineage, const StrList *names, uint32_t segment_size, TimeLineID timeline,
-                       XLogRecPtr end)
+/* Segments of "timeline" in pg_wal that end at or before "end", its switch to the next one; in byte order. */
+static void
+list_segments_before(const StrList *names, uint32_t segment_size, TimeLineID timeline, XLogRecPtr end,
+                     StrList *segments)
 {
 	for (size_t i = 0; i < names->count; i++)
 	{
@@ -178,7 +175,61 @@ ensure_segments_before(Lineage *lineage, const StrList *names, uint32_t segment_
 
 		if (is_segment(names->items[i], &name) && name.timeline == timeline &&
 		    wal_name_segno(&name, segment_size, &segno) && segment_start(segno + 1, segment_size) <= end)
-			TRY(ensure_segment(lineage, names->items[i], &name));
+			strlist_add(segments, names->items[i]);
+	}
+}
+
+static Error *
+add_stored(void *context, const StoreEntry *entry)
+{
+	StrList *stored = context;
+	char text[WAL_NAME_SIZE];
+	WalName name;
+
+	if (layout_parse_wal_key(entry->key, &name) && name.kind == WAL_SEGMENT)
+		strlist_add(stored, wal_name_format(&name, text));
+	return NULL;
+}
+
+/*
+ * By a listing: pg_wal may hold thousands, and a request for each would outlast
+ * the deadline, at every attempt anew.
+ */
+static Error *
+list_stored(const Lineage *lineage, TimeLineID timeline, const char *first, StrList *stored)
+{
+	AUTO_FREE char *prefix = layout_timeline_prefix(lineage->archive->system_identifier, timeline);
+	AUTO_FREE char *before_first = mem_printf("%s%s", prefix, first);
+
+	return store_list(lineage->archive->store, prefix, LIST_ALL, before_first, add_stored, stored);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static Error *
+ensure_segments_before(Lineage *lineage, const StrList *names, uint32_t segment_size, TimeLineID timeline,
+                       XLogRecPtr end)
+{
+	AUTO_STRLIST segments = {0};
+	AUTO_STRLIST stored = {0};
+
+	list_segments_before(names, segment_size, timeline, end, &segments);
+	if (segments.count == 0)
+		return NULL;
+	TRY(list_stored(lineage, timeline, segments.items[0], &stored));
+	for (size_t i = 0; i < segments.count; i++)
+	{
+		WalName name;
+
+		if (stored.count > 0 &&
+		    bsearch(&segments.items[i], stored.items, stored.count, sizeof(stored.items[0]), compare_names))
+			continue;
+		TRY(wal_name_parse(segments.items[i], &name));
+		TRY(ensure_segment(lineage, segments.items[i], &name));
 	}
 	return NULL;
 }

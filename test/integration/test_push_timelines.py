@@ -1,5 +1,7 @@
 """push keeps timelines whole: what a failover left in pg_wal and nowhere else gets into the store."""
 import hashlib
+import os
+import time
 
 import pytest
 
@@ -49,6 +51,55 @@ def test_it_is_done_once_for_a_timeline(walship, store, promoted):
     segno = wal.parse_segment_name(new)[1]
     datadir.push(walship, datadir.segment(2, segno + 1))
     assert not [name for name in old if store.exists(datadir.key(name))]
+
+
+def push_next(walship, datadir, new):
+    datadir.push(walship, datadir.segment(2, wal.parse_segment_name(new)[1] + 1))
+
+
+@pytest.mark.directory_only("a bucket has no marker")
+def test_it_is_done_again_when_another_disk_is_mounted(walship, store, promoted):
+    """Nobody pushes a history file twice, so the new store would never get it."""
+    datadir, old, new = promoted
+    datadir.push(walship, new)
+    marker = store.directory / "walship-store.json"
+    store.remove_all()
+    other = marker.with_name("other")
+    other.write_bytes(marker.read_bytes())
+    other.rename(marker)
+    push_next(walship, datadir, new)
+    assert store.exists(datadir.key("00000002.history"))
+
+
+@pytest.mark.parametrize("age", [2 * 3600, -2 * 3600], ids=["old", "of the future"])
+def test_it_is_done_again_after_an_hour(walship, store, promoted, age):
+    datadir, old, new = promoted
+    datadir.push(walship, new)
+    store.remove_all()
+    (note,) = walship.state_dir.glob("whole-*")
+    os.utime(note, (time.time() - age,) * 2)
+    push_next(walship, datadir, new)
+    assert store.exists(datadir.key("00000002.history"))
+    assert abs(note.stat().st_mtime - time.time()) < 60
+
+
+@pytest.mark.s3_only
+def test_segments_that_are_stored_already_cost_no_request_each(walship, store, proxy, promoted):
+    """Else a server that keeps much WAL could not archive after a promotion: no attempt would end in time."""
+    datadir, old, new = promoted
+    walship.configure(push_ahead=0)
+    _, first = wal.parse_segment_name(old[0])
+    kept = [wal.segment_name(1, first + 1000 + i) for i in range(40)]
+    switch = (first + 1050) * 16 * MIB + 0x800000
+    datadir.history(2, (1, switch))
+    for name in kept:
+        (datadir.wal / name).symlink_to(old[0])
+        store.write(datadir.key(name), b"whatever it is")
+    new = datadir.segment(2, first + 1050, header={"timeline": 1})
+    proxy.clear()
+    datadir.push(walship, new)
+    assert proxy.count("GET|HEAD") <= 4, proxy.log()
+    assert [name for name in old if store.exists(datadir.key(name))] == old
 
 
 def test_it_is_done_again_when_the_notes_are_lost(walship, store, promoted, directory):
