@@ -71,9 +71,9 @@ note_path(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
 	uint8_t digest[SHA256_SIZE];
 	char store[2 * NOTE_DIGEST_BYTES + 1];
-	const char *url = store_url(archive->store);
+	const char *identity = store_identity(archive->store);
 
-	sha256_of(url, strlen(url), digest);
+	sha256_of(identity, strlen(identity), digest);
 	hex_encode(digest, NOTE_DIGEST_BYTES, store);
 	return mem_printf("%s/times-%" PRIu64 "-%08X-%s", state_dir, archive->system_identifier, timeline, store);
 }
@@ -96,7 +96,7 @@ print_note(const WalArchive *archive, const TimeRun *run, Buf *text)
 	(void) snprintf(system, sizeof system, "%" PRIu64, archive->system_identifier);
 	hex_encode(run->tail.bytes, run->tail.size, tail);
 	json_add_int(root, "format", NOTE_FORMAT);
-	json_add_string(root, "store", store_url(archive->store));
+	json_add_string(root, "store", store_identity(archive->store));
 	json_add_string(root, "system_id", system);
 	json_add_int(root, "timeline", run->timeline);
 	json_add_int(root, "segment_size", run->segment_size);
@@ -147,7 +147,7 @@ check_binding(const Json *root, const WalArchive *archive, TimeLineID timeline)
 	if (format != NOTE_FORMAT)
 		return invalid("format");
 	TRY(json_get_string(root, "store", &text));
-	if (strcmp(text, store_url(archive->store)) != 0)
+	if (strcmp(text, store_identity(archive->store)) != 0)
 		return invalid("store");
 	TRY(json_get_string(root, "system_id", &text));
 	if (!str_to_uint64(text, &system) || system != archive->system_identifier)

@@ -61,6 +61,18 @@ def test_a_segment_that_is_pushed_again_keeps_its_run(walship, store, datadir, r
     assert json.loads(note.read_text())["since"] == index_of(store, datadir.key(second))["start_lsn"]
 
 
+def test_on_another_disk_under_the_same_path_a_run_begins(walship, store, datadir, real_wal):
+    _, second, third = real_wal.into(datadir)
+    datadir.push(walship, second)
+    marker = store.directory / "walship-store.json"
+    other = marker.with_name("other")
+    other.write_bytes(marker.read_bytes())
+    other.rename(marker)
+    datadir.push(walship, third)
+    index = index_of(store, datadir.key(third))
+    assert index["time_high_since"] == index["start_lsn"]
+
+
 @pytest.mark.parametrize("ahead", [False, True])
 def test_a_push_that_fails_does_not_break_the_run(walship, store, datadir, real_wal, ahead):
     _, second, third = real_wal.into(datadir)
