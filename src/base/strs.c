@@ -189,6 +189,43 @@ str_shell_quote(const char *string)
 	return buf_steal(&quoted);
 }
 
+/* Bytes of the UTF-8 character at "text"; 0 when it is none. */
+static size_t
+utf8_length(const uint8_t *text)
+{
+	size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
+
+	if (text[0] < 0x80)
+		return text[0] >= 0x20 && text[0] != 0x7F ? 1 : 0;
+	if (text[0] < 0xC2 || text[0] > 0xF4)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((text[i] & 0xC0) != 0x80)
+			return 0;
+
+	/* Overlong forms, surrogates, beyond U+10FFFF. */
+	if ((text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F) ||
+	    (text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F))
+		return 0;
+	return length;
+}
+
+char *
+str_printable(const char *string)
+{
+	char *clean = mem_strdup(string);
+
+	for (char *next = clean; *next != '\0';)
+	{
+		size_t length = utf8_length((const uint8_t *) next);
+
+		if (length == 0)
+			*next = '?';
+		next += length == 0 ? 1 : length;
+	}
+	return clean;
+}
+
 void
 hex_encode(const void *bytes, size_t size, char *ret_text)
 {

@@ -42,6 +42,13 @@ is_unique(const FindReport *report, const Finding *finding)
 	return count == 1;
 }
 
+/* Is this the whole truth of a restore point's name?  A '?' may stand for what could not be shown. */
+static bool
+is_exact(const Finding *finding)
+{
+	return finding->name == NULL || (*finding->name != '\0' && strchr(finding->name, '?') == NULL);
+}
+
 /* "walship recover --before-drop xid:745 --pgdata DIR" */
 static void
 append_recover(const FindReport *report, const Finding *finding, Buf *into)
@@ -51,7 +58,7 @@ append_recover(const FindReport *report, const Finding *finding, Buf *into)
 	buf_puts(into, "walship recover");
 	if (are_losses(report))
 		buf_printf(into, " --before-drop xid:%" PRIu32, finding->xid);
-	else if (!is_unique(report, finding))
+	else if (!is_unique(report, finding) || !is_exact(finding))
 		buf_printf(into, " --target-lsn %s", lsn_format(finding->lsn, lsn));
 	else if (finding->name != NULL)
 	{

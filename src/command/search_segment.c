@@ -7,6 +7,7 @@
 #include "walship/archive/wal_object.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
+#include "walship/base/strs.h"
 
 static WalName
 name_of(const SearchSource *source, const FindSegment *segment)
@@ -104,15 +105,14 @@ keep_event(void *argument, const WalEvent *event)
 	if (!is_kept(read, event))
 		return;
 	GROW(read->events, read->n_events, read->capacity);
-	read->events[read->n_events++] =
-		(SeenEvent){.kind = event->kind,
-	                .xid = event->xid,
-	                .lsn = event->lsn,
-	                .time = event->time,
-	                .relation = event->relation,
-	                .statistics_kind = event->statistics_kind,
-	                .cut = event->end == InvalidXLogRecPtr,
-	                .name = named ? mem_strndup(event->restore_point, sizeof(event->restore_point)) : NULL};
+	read->events[read->n_events++] = (SeenEvent){.kind = event->kind,
+	                                             .xid = event->xid,
+	                                             .lsn = event->lsn,
+	                                             .time = event->time,
+	                                             .relation = event->relation,
+	                                             .statistics_kind = event->statistics_kind,
+	                                             .cut = event->end == InvalidXLogRecPtr,
+	                                             .name = named ? str_printable(event->restore_point) : NULL};
 }
 
 Error *

@@ -229,10 +229,9 @@ add_listed_points(Search *search, const FindWay *way, const SegmentRead *read)
 		const WalRestorePoint *point = &read->digest.listed_points[i];
 
 		if (point->lsn < read->where->until && is_in_range(search->request, point->time))
-			TRY(add_finding(search, way,
-			                (Finding){.lsn = point->lsn,
-			                          .time = point->time,
-			                          .name = mem_strndup(point->name, sizeof(point->name))}));
+			TRY(add_finding(
+				search, way,
+				(Finding){.lsn = point->lsn, .time = point->time, .name = str_printable(point->name)}));
 	}
 	return NULL;
 }

@@ -4,49 +4,16 @@
 #include <string.h>
 
 #include "walship/base/json.h"
+#include "walship/base/mem.h"
 #include "walship/base/strs.h"
 #include "walship/wal/index.h"
 
-/* Bytes of the UTF-8 character at "text"; 0 when it is none. */
-static size_t
-utf8_length(const uint8_t *text)
-{
-	size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
-
-	if (text[0] < 0x80)
-		return text[0] >= 0x20 && text[0] != 0x7F ? 1 : 0;
-	if (text[0] < 0xC2 || text[0] > 0xF4)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((text[i] & 0xC0) != 0x80)
-			return 0;
-
-	/* Overlong forms, surrogates, beyond U+10FFFF. */
-	if ((text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F) ||
-	    (text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F))
-		return 0;
-	return length;
-}
-
-/*
- * The name is in the encoding of whatever database it was made in, and the
- * server cuts it after 63 bytes, also in the middle of a character.
- */
+/* The name is in the encoding of whatever database it was made in. */
 static void
 print_name(Json *object, const char *name)
 {
-	char clean[sizeof(((WalRestorePoint *) NULL)->name)] = "";
-	size_t size = 0;
+	AUTO_FREE char *clean = str_printable(name);
 
-	while (name[size] != '\0')
-	{
-		size_t length = utf8_length((const uint8_t *) name + size);
-
-		if (length == 0)
-			clean[size++] = '?';
-		for (; length > 0; length--, size++)
-			clean[size] = name[size];
-	}
 	json_add_string(object, "name", clean);
 }
 

@@ -308,6 +308,28 @@ def test_restore_points_are_shown_with_a_line_that_leads_to_them(server, walship
 
 
 @HERE_ONLY
+@pytest.mark.parametrize("count", [3, 12], ids=["by the index", "by the segment"])
+def test_a_restore_point_whose_name_cannot_be_shown_is_led_to_by_its_lsn(server, walship, recoveries, count):
+    """Control characters would do something to a terminal, and not every byte is text."""
+    take_backup(walship, server)
+    server.sql("CREATE DATABASE raw TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    for number in range(count):
+        server.sql(f"SELECT pg_create_restore_point(E'{number}\\x1b[31m\\n\\xe9')", database="raw")
+    server.sql("SELECT pg_create_restore_point('')")
+    server.sql("SELECT pg_create_restore_point('fünf')")
+    server.switch_and_archive()
+    found = json.loads(walship.ok("find", "--restore-points", "--json").out)["found"]
+    assert [item["name"] for item in found] == [*(f"{number}?[31m??" for number in range(count)), "", "fünf"]
+    assert "--target-name 'fünf'" in found.pop()["recover"]
+    for item in found:
+        assert f"--target-lsn {item['lsn']} " in item["recover"]
+    assert "\x1b" not in walship.ok("find", "--restore-points").out
+    copy = recoveries.recover("--target-lsn", found[0]["lsn"])
+    copy.start(wait=False)
+    copy.wait_paused()
+
+
+@HERE_ONLY
 def test_commits_are_shown_in_a_range_of_time(story, walship):
     since, until = story.moment("morning").time, story.moment("noon").time
     found = json.loads(walship.ok("find", "--commits", "--json", "--since", since, "--until", until).out)["found"]

@@ -216,6 +216,30 @@ beginnings_ends_and_null(void **state)
 	assert_true(str_equal("a", "a"));
 }
 
+static void
+what_cannot_be_shown_becomes_a_question_mark(void **state)
+{
+	static const char *const rows[][2] = {
+		{"", ""},
+		{"plain ~", "plain ~"},
+		{"f\xC3\xBCnf \xE2\x82\xAC \xF0\x9F\x90\x98", "f\xC3\xBCnf \xE2\x82\xAC \xF0\x9F\x90\x98"},
+		{"\x1B[31m\n\x7F", "?[31m??"},
+		{"caf\xE9", "caf?"},
+		{"cut \xE2\x82", "cut ??"},
+		{"overlong \xC0\xAF \xE0\x80\xAF", "overlong ?? ???"},
+		{"surrogate \xED\xA0\x80", "surrogate ???"},
+		{"beyond \xF4\x90\x80\x80", "beyond ????"},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		AUTO_FREE char *clean = str_printable(rows[i][0]);
+
+		assert_string_equal(clean, rows[i][1]);
+	}
+}
+
 int
 main(void)
 {
@@ -228,6 +252,7 @@ main(void)
 		cmocka_unit_test(a_real_shell_undoes_the_quoting),
 		cmocka_unit_test(lists_keep_copies_and_sort_by_bytes),
 		cmocka_unit_test(beginnings_ends_and_null),
+		cmocka_unit_test(what_cannot_be_shown_becomes_a_question_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
