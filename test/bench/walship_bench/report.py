@@ -12,7 +12,10 @@ def table(title, found, *, unit="segment", facts=(), only=(), reference="walship
     if only:
         rows = [[tool.label, *(number(figures.facts[name]) for name in only)] for tool, figures in found.items()]
         return f"\n### {title}\n{markdown(['tool', *only], rows)}"
-    several = any(figures.n > 1 for figures in found.values())
+    n = max((figures.n for figures in found.values()), default=1)
+    several = n > 1
+    if several:
+        title = f"{title}: {n} {unit}s"
     heads = ["tool", "wall s", "from - to", *([f"{unit}s/s", f"ms/{unit}"] if several else []), "CPU s", "peak MiB", *facts, "time, walship = 1"]
     base = next((figures for tool, figures in found.items() if tool.label == reference), None)
     rows = []
