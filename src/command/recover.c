@@ -69,16 +69,19 @@ find_and_plan(Recover *recover)
 {
 	RecoverOptions *options = &recover->options;
 	int jobs = (int) settings_integer(recover->settings, SETTING_jobs);
-	AUTO_FREE char *note = NULL;
+	DropFound found = {0};
+	Error *error = NULL;
 
 	if (options->drop.choice != DROP_NOT_ASKED)
-		TRY(recover_drop_find(recover->store, recover->catalog, recover->identities, &options->drop, jobs,
-		                      &options->request, &note));
-	TRY(planning_run(recover->store, jobs, recover->catalog, recover->identities, &options->request,
-	                 &recover->plan));
-	if (note != NULL)
-		strlist_add(&recover->plan->notes, note);
-	return NULL;
+		error = recover_drop_find(recover->store, recover->catalog, recover->identities, &options->drop, jobs,
+		                          &options->request, &found);
+	if (error == NULL)
+		error = planning_run(recover->store, jobs, recover->catalog, recover->identities, &options->request,
+		                     &recover->plan);
+	if (error == NULL)
+		recover_drop_explain(&found, recover->plan);
+	free(found.note);
+	return error;
 }
 
 static Error *

@@ -152,7 +152,7 @@ note_of(const Finding *finding)
 
 static Error *
 choose(const DropOptions *options, const Findings *findings, const Meant *meant, RecoveryRequest *request,
-       char **ret_note)
+       DropFound *ret_found)
 {
 	if (meant->count == 0)
 		return explain_none(options, findings, meant);
@@ -164,13 +164,13 @@ choose(const DropOptions *options, const Findings *findings, const Meant *meant,
 	request->target = (RecoveryTarget){.kind = TARGET_BEFORE, .lsn = finding->lsn, .xid = finding->xid};
 	if (request->timeline == 0)
 		request->timeline = finding->timeline;
-	*ret_note = note_of(finding);
+	*ret_found = (DropFound){.note = note_of(finding), .locked_lsn = finding->loss.locked_lsn};
 	return NULL;
 }
 
 Error *
 recover_drop_find(Store *store, const Catalog *catalog, const AgeIdentities *identities,
-                  const DropOptions *options, int jobs, RecoveryRequest *request, char **ret_note)
+                  const DropOptions *options, int jobs, RecoveryRequest *request, DropFound *ret_found)
 {
 	SearchRequest search = {.kind = SEARCH_LOSSES,
 	                        .timeline = request->timeline,
@@ -184,10 +184,33 @@ recover_drop_find(Store *store, const Catalog *catalog, const AgeIdentities *ide
 	if (error == NULL)
 	{
 		find_meant(options, &findings, &meant);
-		error = choose(options, &findings, &meant, request, ret_note);
+		error = choose(options, &findings, &meant, request, ret_found);
 	}
 	free(meant.items);
 	free(meant.numbers);
 	findings_release(&findings);
 	return error;
+}
+
+static bool
+locks_are_replayed(const DropFound *found, const RecoveryPlan *plan)
+{
+	bool up_to_the_commit = plan->target.kind == TARGET_LSN && !plan->target.inclusive;
+
+	return up_to_the_commit || (plan->last.lsn != InvalidXLogRecPtr && found->locked_lsn < plan->last.lsn);
+}
+
+/* The server replays the locks, too, and holds them until the transaction ends (PostgreSQL: standby.c). */
+void
+recover_drop_explain(const DropFound *found, RecoveryPlan *plan)
+{
+	if (found->note == NULL)
+		return;
+	strlist_add(&plan->notes, found->note);
+	if (found->locked_lsn != InvalidXLogRecPtr && locks_are_replayed(found, plan))
+		strlist_add(&plan->warnings,
+		            "What was dropped may be locked while recovery is paused, for its transaction had begun "
+		            "before the last one that is included: reading it would hang. SELECT "
+		            "pg_wal_replay_resume() ends the recovery and frees it; if the transaction had been "
+		            "prepared, ROLLBACK PREPARED does.");
 }

@@ -244,6 +244,7 @@ add_relations(LossWatch *watch, Footprint *footprint, const WalEvent *commit)
 	{
 		Loss *loss = add_loss(watch, commit);
 
+		loss->locked_lsn = footprint->locked_at;
 		loss->cut = commit->end == InvalidXLogRecPtr || watch->n_items == ITEMS_MAX;
 		loss->kind = classify(watch->major, loss->cut, &deed);
 		name_files(&deed.lost, loss);
@@ -301,7 +302,7 @@ add_lock_items(LossWatch *watch)
 {
 	for (size_t i = 0; i < watch->n_items; i++)
 		if (watch->items[i].kind == WAL_EVENT_LOCK)
-			footprints_add_locked(&watch->open, watch->items[i].xid, watch->items[i].relation);
+			footprints_add_locked(&watch->open, watch->items[i].xid, watch->record, watch->items[i].relation);
 }
 
 static void

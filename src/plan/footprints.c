@@ -130,10 +130,16 @@ footprints_add_created(Footprints *footprints, TransactionId xid, WalRelation fi
 }
 
 void
-footprints_add_locked(Footprints *footprints, TransactionId xid, WalRelation object)
+footprints_add_locked(Footprints *footprints, TransactionId xid, XLogRecPtr lsn, WalRelation object)
 {
-	if (xid != 0)
-		relations_add(&footprint_of(footprints, xid)->locked, object);
+	if (xid == 0)
+		return;
+
+	Footprint *footprint = footprint_of(footprints, xid);
+
+	relations_add(&footprint->locked, object);
+	if (footprint->locked_at == InvalidXLogRecPtr)
+		footprint->locked_at = lsn;
 }
 
 void
@@ -158,6 +164,9 @@ footprints_take(Footprints *footprints, TransactionId xid, Footprint *into)
 
 	relations_append(&into->created, &taken.created);
 	relations_append(&into->locked, &taken.locked);
+	if (into->locked_at == InvalidXLogRecPtr ||
+	    (taken.locked_at != InvalidXLogRecPtr && taken.locked_at < into->locked_at))
+		into->locked_at = taken.locked_at;
 	if (taken.dropped_at != InvalidXLogRecPtr)
 	{
 		into->dropped_at = taken.dropped_at;

@@ -27,6 +27,7 @@ typedef struct Footprint
 	Relations
 		early; /* files created before the transaction had an xid; filled by footprints_claim_strays() */
 	Relations locked;      /* OIDs, in the order of the WAL; every checkpoint repeats those that are held */
+	XLogRecPtr locked_at;  /* the first of these locks; InvalidXLogRecPtr: none was seen */
 	XLogRecPtr dropped_at; /* DROP DATABASE: its record; else InvalidXLogRecPtr */
 	uint32_t dropped_database;
 } Footprint;
@@ -42,7 +43,7 @@ typedef struct Footprints
 } Footprints;
 
 void footprints_add_created(Footprints *footprints, TransactionId xid, WalRelation file);
-void footprints_add_locked(Footprints *footprints, TransactionId xid, WalRelation object);
+void footprints_add_locked(Footprints *footprints, TransactionId xid, XLogRecPtr lsn, WalRelation object);
 void footprints_add_dropped_database(Footprints *footprints, TransactionId xid, XLogRecPtr lsn,
                                      uint32_t database);
 

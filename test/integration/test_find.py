@@ -5,6 +5,7 @@ import json
 import shlex
 from dataclasses import asdict
 
+import psycopg2
 import pytest
 
 from walship_testing import server as pg
@@ -388,6 +389,34 @@ def test_what_began_before_the_range_of_time_counts(servers, walship):
     found = json.loads(walship.ok("find", "--rewrites", "--json", "--since", since).out)["found"]
     assert [item["kind"] for item in found] == ["rewrite"]
     assert json.loads(walship.ok("find", "--json", "--since", since).out)["found"] == []
+
+
+LOCKED = "may be locked while recovery is paused"
+
+
+@HERE_ONLY
+def test_a_plan_says_when_the_dropped_table_will_be_locked(server, walship, recoveries):
+    """The server replays the lock of a DROP whose transaction overlaps with others, and queries hang."""
+    take_backup(walship, server)
+    server.sql("CREATE TABLE slow AS SELECT 1 AS i")
+    server.sql("CREATE TABLE quick AS SELECT 1 AS i")
+    with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("DROP TABLE slow")
+        server.sql("CREATE TABLE another (i int)")
+        cursor.execute("COMMIT")
+    server.sql("DROP TABLE quick")
+    server.switch_and_archive()
+    assert [LOCKED in str(recoveries.plan("--before-drop", number)["warnings"]) for number in (1, 2)] == [True, False]
+
+    copy = recoveries.recover("--before-drop", 1)
+    copy.start(wait=False)
+    copy.wait_paused()
+    with pytest.raises(psycopg2.errors.LockNotAvailable):
+        copy.sql("SET lock_timeout = '1s'; SELECT i FROM slow")
+    copy.sql("SELECT pg_wal_replay_resume()")
+    copy.wait_promoted()
+    assert copy.value("SELECT i FROM slow") == 1
 
 
 def segments(story, store):

@@ -324,6 +324,29 @@ counts_are_exact_where_names_are_cut(void **state)
 	loss_list_release(&list);
 }
 
+static void
+the_first_lock_is_told_also_of_a_subtransaction(void **state)
+{
+	static const char *const stories[] = {
+		"commit 9; lock 11 100; lock 10 5; commit 10: x11 f100 s100",
+		"commit 9; lock 10 5; lock 11 100; commit 10: x11 f100 s100",
+		"commit 9; lock 10 100; lock 10 100; commit 10: f100 s100",
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(stories); i++)
+	{
+		LossList list = {0};
+		AUTO(LossWatch) watch = loss_watch_new(15, &list);
+		Teller teller = {.watch = watch};
+
+		tell_all(&teller, stories[i]);
+		assert_int_equal(list.count, 1);
+		assert_int_equal(list.items[0].locked_lsn, 2);
+		loss_list_release(&list);
+	}
+}
+
 int
 main(void)
 {
@@ -331,6 +354,7 @@ main(void)
 		cmocka_unit_test(drops_are_told_from_rewrites),
 		cmocka_unit_test(items_without_their_record_do_not_count),
 		cmocka_unit_test(counts_are_exact_where_names_are_cut),
+		cmocka_unit_test(the_first_lock_is_told_also_of_a_subtransaction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ typedef struct Loss
 	XLogRecPtr
 		lsn; /* of the record at which it happens: the commit, or before it, where a database's files go */
 	XLogRecPtr commit_lsn;    /* InvalidXLogRecPtr: the database is gone, but its commit is not in the WAL */
+	XLogRecPtr locked_lsn;    /* from here on the transaction kept others out; InvalidXLogRecPtr: not known */
 	TransactionId xid;        /* top-level */
 	TimeUs time;              /* of the commit; TIME_NONE: not known */
 	uint32_t database;        /* OID; 0: files of several, or shared ones */
