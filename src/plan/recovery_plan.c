@@ -2,6 +2,7 @@
 #include "recovery_plan.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "walship/base/mem.h"
 
@@ -265,6 +266,15 @@ pin_time(const Planner *planner, const Outcome *outcome, const RecoveryPlan *pla
 	return (RecoveryTarget){.kind = TARGET_IMMEDIATE, .inclusive = true};
 }
 
+/* In an index a '?' may stand for bytes of the name that are no text: the server would wait for that name in vain. */
+static RecoveryTarget
+pin_name(const RecoveryPlan *plan)
+{
+	if (strchr(plan->asked.name, '?') == NULL)
+		return plan->asked;
+	return (RecoveryTarget){.kind = TARGET_LSN, .inclusive = true, .lsn = plan->stop.lsn};
+}
+
 /* Where what is replayed ends. */
 static Bound
 bound_of(const Outcome *outcome, const RecoveryPlan *plan)
@@ -412,6 +422,8 @@ recovery_plan_build(const Planner *planner, const Outcome *outcome)
 	name_transactions(planner, outcome, plan);
 	if (plan->target.kind == TARGET_TIME || plan->target.kind == TARGET_BEFORE)
 		plan->target = pin_time(planner, outcome, plan);
+	if (plan->target.kind == TARGET_NAME)
+		plan->target = pin_name(plan);
 
 	for (size_t i = 0; i < plan->backup->n_parts; i++)
 		plan->stored_backup_size += plan->backup->parts[i].stored_size;

@@ -325,6 +325,9 @@ def test_a_restore_point_whose_name_cannot_be_shown_is_led_to_by_its_lsn(server,
     for item in found:
         assert f"--target-lsn {item['lsn']} " in item["recover"]
     assert "\x1b" not in walship.ok("find", "--restore-points").out
+    if count == 3:
+        target = recoveries.plan("--target-name", found[0]["name"])["target"]
+        assert (target["kind"], target["lsn"]) == ("lsn", found[0]["lsn"]), "the server knows no such name"
     copy = recoveries.recover("--target-lsn", found[0]["lsn"])
     copy.start(wait=False)
     copy.wait_paused()
