@@ -99,6 +99,15 @@ load_settings(Invocation *invocation)
 	return NULL;
 }
 
+/* Longer output is written before it is flushed: then only the stream knows that it failed. */
+Error *
+command_flush_output(void)
+{
+	if (fflush(stdout) != 0)
+		return error_errno("could not write to standard output");
+	return ferror(stdout) ? error_new(ERR_SYSTEM, "could not write to standard output") : NULL;
+}
+
 static Error *
 run_command(Invocation *invocation, int argc, char **argv)
 {
@@ -106,16 +115,13 @@ run_command(Invocation *invocation, int argc, char **argv)
 	if (invocation->help)
 	{
 		help_print_command(invocation->command);
-		return NULL;
+		return command_flush_output();
 	}
 	TRY(load_settings(invocation));
 	TRY(cancel_init());
 	TRY(invocation->command->run(invocation));
 
-	/* What could not be printed was not delivered: a full disk must not look like success. */
-	if (fflush(stdout) != 0)
-		return error_errno("could not write to standard output");
-	return NULL;
+	return command_flush_output();
 }
 
 static int

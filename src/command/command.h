@@ -82,3 +82,6 @@ void invocation_append_flags(const Invocation *invocation, Buf *into);
 void invocation_set_status(Invocation *invocation, int status);
 
 int command_main(int argc, char **argv);
+
+/* What could not be printed was not delivered: a full disk must not look like success. */
+Error *command_flush_output(void) MUST_CHECK;

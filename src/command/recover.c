@@ -331,7 +331,7 @@ print_plan(const Recover *recover)
 	else
 		report_plan_text(&report, &text);
 	(void) fwrite(text.data, 1, text.size, stdout);
-	return fflush(stdout) == 0 ? NULL : error_errno("could not write to standard output");
+	return command_flush_output();
 }
 
 static Error *

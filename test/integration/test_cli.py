@@ -128,9 +128,12 @@ def test_wrong_environment_variables_are_named(plain):
     plain.fails(2, "config", env={"WALSHIP_JOBS": "x"}, says="WALSHIP_JOBS")
 
 
-def test_what_cannot_be_printed_is_an_error(plain):
+@pytest.mark.parametrize("command", [["config"], ["config", "--markdown"], ["recover", "--help"]], ids=" ".join)
+def test_what_cannot_be_printed_is_an_error(plain, command):
+    """Short output fails when it is flushed, longer output before."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            plain.command("config"), stdout=full, stderr=subprocess.PIPE, env=clean_environment(), timeout=20
+            plain.command(*command), stdout=full, stderr=subprocess.PIPE, env=clean_environment(), timeout=20
         )
     assert done.returncode == 7, done.stderr
+    assert b"could not write to standard output" in done.stderr
