@@ -3,7 +3,7 @@
  * encoded side by side and passed on in order.  What fits into one chunk is
  * encoded by the pipe's own thread: small data does not pay for threads.
  *
- * Memory: CHUNK_SIZE and the output of it, for each thread and three more.
+ * Memory: CHUNK_SIZE and the output of it, for each thread and two more.
  */
 #include <string.h>
 
@@ -12,8 +12,8 @@
 #include "walship/base/mem.h"
 #include "walship/base/ordered.h"
 
-/* Besides those that the threads work at: one that is done and waits its turn, and one to begin with next. */
-#define CHUNKS_WAITING 2
+/* Besides those that the threads work at: one to begin with next, while the oldest is passed on. */
+#define CHUNKS_WAITING 1
 
 #define OUT_FIRST (CHUNK_SIZE / 2)
 
