@@ -1,15 +1,12 @@
 /* Segments whose WAL ends at a timeline switch, and the notes of what was made whole. */
-#include <inttypes.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "lineage_files.h"
+#include "timeline_note.h"
 #include "walship/archive/lineage.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
-
-#define NOTE_DIGEST_BYTES 8
 
 /* Then it is looked at anew: the store may have been emptied meanwhile, and history files are pushed only once. */
 #define NOTE_VALID_S 3600
@@ -69,22 +66,10 @@ lineage_is_stub(const WalArchive *archive, const char *wal_directory, const char
 	                      ret_stub);
 }
 
-static char *
-note_path(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
-{
-	uint8_t digest[SHA256_SIZE];
-	char store[2 * NOTE_DIGEST_BYTES + 1];
-	const char *identity = store_identity(archive->store);
-
-	sha256_of(identity, strlen(identity), digest);
-	hex_encode(digest, NOTE_DIGEST_BYTES, store);
-	return mem_printf("%s/whole-%" PRIu64 "-%08X-%s", state_dir, archive->system_identifier, timeline, store);
-}
-
 bool
 lineage_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
-	AUTO_FREE char *path = note_path(state_dir, archive, timeline);
+	AUTO_FREE char *path = timeline_note_path(state_dir, "whole", archive, timeline);
 	struct stat status;
 	time_t now = time(NULL);
 
@@ -94,7 +79,7 @@ lineage_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID ti
 Error *
 lineage_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
-	AUTO_FREE char *path = note_path(state_dir, archive, timeline);
+	AUTO_FREE char *path = timeline_note_path(state_dir, "whole", archive, timeline);
 
 	return file_replace(path, "", 0, 0640);
 }

@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "seal.h"
+#include "timeline_note.h"
 #include "walship/base/file.h"
 #include "walship/base/json.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
-#define NOTE_FORMAT       1
-#define NOTE_SIZE_MAX     16384
-#define NOTE_DIGEST_BYTES 8
+#define NOTE_FORMAT   1
+#define NOTE_SIZE_MAX 16384
 
 static const TimeRun no_run = {.high = TIME_NONE};
 
@@ -64,18 +64,6 @@ time_run_after(const WalIndex *index)
 	                 .since = index->time_high_since,
 	                 .high = index->time_high,
 	                 .tail = walk->tail};
-}
-
-static char *
-note_path(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
-{
-	uint8_t digest[SHA256_SIZE];
-	char store[2 * NOTE_DIGEST_BYTES + 1];
-	const char *identity = store_identity(archive->store);
-
-	sha256_of(identity, strlen(identity), digest);
-	hex_encode(digest, NOTE_DIGEST_BYTES, store);
-	return mem_printf("%s/times-%" PRIu64 "-%08X-%s", state_dir, archive->system_identifier, timeline, store);
 }
 
 static void
@@ -196,7 +184,7 @@ read_note(const char *path, const WalArchive *archive, TimeLineID timeline, Time
 TimeRun
 time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
-	AUTO_FREE char *path = note_path(state_dir, archive, timeline);
+	AUTO_FREE char *path = timeline_note_path(state_dir, "times", archive, timeline);
 	AUTO(Error) error = NULL;
 	TimeRun run = no_run;
 
@@ -207,7 +195,7 @@ time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID time
 Error *
 time_run_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline, const TimeRun *run)
 {
-	AUTO_FREE char *path = note_path(state_dir, archive, timeline);
+	AUTO_FREE char *path = timeline_note_path(state_dir, "times", archive, timeline);
 	AUTO_BUF(text, NOTE_SIZE_MAX);
 
 	if (run->end == InvalidXLogRecPtr)
