@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <time.h>
 
@@ -105,6 +106,18 @@ watch(Take *take)
 		                         IN_MOVED_TO | IN_DELETE | IN_CLOSE_WRITE);
 }
 
+/*
+ * Does somebody hold its lock?  Not by trying to claim it: closing a file that is
+ * open for writing is one of the events that are waited for.
+ */
+static bool
+is_being_got(const Take *take)
+{
+	AUTO_CLOSE int fd = open(take->temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 /* Until something happens in the window: a killed writer's file is closed, too. */
 static Error *
 wait_for_change(const Take *take)
@@ -126,6 +139,15 @@ wait_for_change(const Take *take)
 	return NULL;
 }
 
+/* Once it is the caller's to get, or nobody can; false: somebody gets it. */
+static bool
+take_claim(const Take *take, int *ret_claim)
+{
+	AUTO(Error) error = file_open_temporary(take->temporary, 0600, ret_claim);
+
+	return !error_is(error, ERR_TRANSIENT);
+}
+
 /* Takes the segment, or the claim when nobody gets it, or waits for whoever does. */
 static Error *
 take_or_claim(Take *take, PrefetchTaken *ret_taken, int *ret_claim)
@@ -134,26 +156,17 @@ take_or_claim(Take *take, PrefetchTaken *ret_taken, int *ret_claim)
 
 	for (;; how = PREFETCH_WAITED)
 	{
-		AUTO_CLOSE int claim = -1;
-		AUTO(Error) error = NULL;
-
 		*ret_taken = how;
 		if (take_ready(take))
 			return NULL;
 		*ret_taken = PREFETCH_MISSED;
-		error = file_open_temporary(take->temporary, 0600, &claim);
-		if (error == NULL)
+		if (!is_being_got(take) && take_claim(take, ret_claim))
 		{
-			*ret_claim = claim;
-			claim = -1;
-
 			/* It may have come between the two looks. */
-			if (take_ready(take))
+			if (*ret_claim >= 0 && take_ready(take))
 				*ret_taken = how;
 			return NULL;
 		}
-		if (!error_is(error, ERR_TRANSIENT))
-			return NULL;
 		if (take->inotify < 0)
 		{
 			watch(take);

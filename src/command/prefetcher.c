@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -241,6 +242,9 @@ prepare(const Settings *settings, Prefetcher *prefetcher, Store **ret_store)
 	int threads = (int) settings_integer(settings, SETTING_jobs);
 
 	TRY(check_descriptors());
+
+	/* It was started as /proc/self/exe: "ps" and "top" would call it "exe". */
+	(void) prctl(PR_SET_NAME, "walship");
 
 	/* Neither the data directory nor any mounted file system is kept busy by this process. */
 	if (chdir("/") != 0)
