@@ -148,7 +148,7 @@ context_open_store_within(const Settings *settings, const StoreLimits *limits, S
 }
 
 Error *
-context_compression(const Settings *settings, Compression *ret_compression)
+context_compression(const Settings *settings, LevelFor purpose, Compression *ret_compression)
 {
 	Compression compression = {.codec = CODEC_BROTLI};
 	const char *codec = settings_text(settings, SETTING_compression);
@@ -156,7 +156,8 @@ context_compression(const Settings *settings, Compression *ret_compression)
 	int highest;
 
 	(void) codec_from_name(codec, &compression.codec);
-	codec_level_range(compression.codec, &lowest, &highest, &compression.level);
+	compression.level = codec_level_for(compression.codec, purpose);
+	codec_level_range(compression.codec, &lowest, &highest);
 	if (settings_is_set(settings, SETTING_compression_level))
 	{
 		int64_t level = settings_integer(settings, SETTING_compression_level);

@@ -25,8 +25,7 @@
 #define AHEAD_STARTS_MS 3000
 
 /* With more files waiting, the archive falls behind: then speed counts for more than size. */
-#define WAITING_MANY  8
-#define HURRIED_LEVEL 1
+#define WAITING_MANY 8
 
 typedef struct Push
 {
@@ -48,7 +47,7 @@ open_archive(Push *push, Store **ret_store)
 	StoreLimits limits = {.deadline_ms = push->deadline_ms};
 
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));
-	TRY(context_compression(push->settings, &push->archive.compression));
+	TRY(context_compression(push->settings, LEVEL_FOR_WAL, &push->archive.compression));
 	push->archive.spool_directory = push->state_dir;
 	push->archive.refuse_damaged = strcmp(settings_text(push->settings, SETTING_wal_check), "strict") == 0;
 	TRY(context_open_store_within(push->settings, &limits, ret_store));
@@ -108,14 +107,6 @@ was_pushed_ahead(const Push *push)
 	return true;
 }
 
-static void
-choose_level(Push *push, size_t waiting)
-{
-	if (waiting > WAITING_MANY && push->archive.compression.codec == CODEC_BROTLI &&
-	    !settings_is_set(push->settings, SETTING_compression_level))
-		push->archive.compression.level = HURRIED_LEVEL;
-}
-
 /* Where no archiver's files are to be seen, the segment is all there is to do. */
 static void
 look_for_others(Push *push, ReadyFiles *ready)
@@ -169,11 +160,15 @@ put_segments(Push *push)
 	                   .threads = (int) settings_integer(push->settings, SETTING_jobs)};
 
 	look_for_others(push, &ready);
-	choose_level(push, ready.waiting);
+	ahead.may_hurry =
+		ready.waiting > WAITING_MANY && !settings_is_set(push->settings, SETTING_compression_level);
 	if (ready.follows.count > 0)
 		TRY(open_for_others(push, &archive_of_others, &store));
 	else
+	{
 		push->archive.compression.cpu = cpu = workers_new(cpu_threads());
+		push->archive.compression.chunk_size = CHUNK_OF_SEGMENT;
+	}
 	return push_ahead(&ahead);
 }
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "push_segment.h"
+#include "walship/archive/pace.h"
 #include "walship/archive/pushed.h"
 #include "walship/archive/time_run.h"
 #include "walship/base/cancel.h"
@@ -34,6 +35,7 @@ typedef struct Course
 	size_t turn; /* number of the segment that may carry the run on */
 	TimeRun run;
 	bool run_is_new; /* not yet noted */
+	Pace pace;
 } Course;
 
 /* One segment; the one that was asked for has number 0. */
@@ -41,6 +43,11 @@ typedef struct Item
 {
 	Course *course;
 	size_t number;
+
+	/* Of clock_monotonic_ms(). */
+	int64_t begun_ms;
+	int64_t made_ms;
+	int64_t sent_from_ms;
 } Item;
 
 /*
@@ -102,20 +109,52 @@ give_leave(Course *course, bool given)
 	(void) pthread_mutex_unlock(&course->mutex);
 }
 
+static WalArchive
+begin(Item *item, const WalArchive *archive)
+{
+	Course *course = item->course;
+	WalArchive begun = *archive;
+
+	item->begun_ms = clock_monotonic_ms();
+	(void) pthread_mutex_lock(&course->mutex);
+	if (course->ahead->may_hurry && pace_hurries(&course->pace))
+		begun.compression.level = codec_level_for(begun.compression.codec, LEVEL_FOR_BACKLOG);
+	(void) pthread_mutex_unlock(&course->mutex);
+	return begun;
+}
+
+static void
+note_pace(const Item *item)
+{
+	Course *course = item->course;
+	int64_t now_ms = clock_monotonic_ms();
+
+	(void) pthread_mutex_lock(&course->mutex);
+	pace_note(&course->pace, item->made_ms - item->begun_ms, now_ms - item->sent_from_ms);
+	(void) pthread_mutex_unlock(&course->mutex);
+}
+
 static Error *
 asked_is_read(void *context, WalIndex *index)
 {
-	join_run(context, index);
+	Item *item = context;
+
+	item->made_ms = clock_monotonic_ms();
+	join_run(item, index);
+	item->sent_from_ms = clock_monotonic_ms();
 	return NULL;
 }
 
 static Error *
 other_is_read(void *context, WalIndex *index)
 {
-	const Item *item = context;
+	Item *item = context;
 
+	item->made_ms = clock_monotonic_ms();
 	join_run(item, index);
-	return wait_for_leave(item->course);
+	TRY(wait_for_leave(item->course));
+	item->sent_from_ms = clock_monotonic_ms();
+	return NULL;
 }
 
 /* What was stored before may have a longer run; the next push carries on that one, unless another segment has gone on. */
@@ -148,13 +187,17 @@ push_asked(void *argument)
 {
 	Item *item = argument;
 	const PushAhead *ahead = item->course->ahead;
+	WalArchive archive = begin(item, ahead->archive);
 	WalIndex index;
-	Error *error = push_segment(ahead->archive, ahead->wal_directory, ahead->path, ahead->name, asked_is_read,
-	                            item, &index);
+	Error *error =
+		push_segment(&archive, ahead->wal_directory, ahead->path, ahead->name, asked_is_read, item, &index);
 
 	give_leave(item->course, error == NULL);
 	if (error == NULL)
+	{
 		take_stored_run(item, &index);
+		note_pace(item);
+	}
 	pass_turn(item);
 	return error;
 }
@@ -194,6 +237,7 @@ push_other(Item *item)
 	const char *segment = ahead->segments->items[item->number - 1];
 	AUTO_FREE char *path = path_join(ahead->wal_directory, segment);
 	AUTO(PushedNote) note = NULL;
+	WalArchive archive;
 	WalName name;
 	WalIndex index;
 
@@ -201,9 +245,10 @@ push_other(Item *item)
 	if (pushed_is_noted(ahead->state_dir, ahead->archive_of_others, path, &name))
 		return NULL;
 	TRY(begin_note(item->course, path, &name, &note));
-	TRY(push_segment(ahead->archive_of_others, ahead->wal_directory, path, name, other_is_read, item,
-	                 &index));
+	archive = begin(item, ahead->archive_of_others);
+	TRY(push_segment(&archive, ahead->wal_directory, path, name, other_is_read, item, &index));
 	take_stored_run(item, &index);
+	note_pace(item);
 	TRY(pushed_commit(note, index.sha256));
 	log_debug("\"%s\" was pushed ahead", path);
 	return NULL;
@@ -236,7 +281,7 @@ push_all(Course *course)
 	for (size_t i = 0; i < n_items; i++)
 	{
 		/* Only the first can fail, and then those that have not begun do not begin (walship/base/workers.h). */
-		items[i] = (Item){course, i};
+		items[i] = (Item){.course = course, .number = i};
 		workers_submit(workers, i == 0 ? push_asked : run_other, &items[i], NULL);
 	}
 	return workers_wait(workers);
@@ -262,7 +307,7 @@ push_ahead(const PushAhead *ahead)
 	                 .mutex = PTHREAD_MUTEX_INITIALIZER,
 	                 .changed = PTHREAD_COND_INITIALIZER,
 	                 .run = time_run_noted(ahead->state_dir, ahead->archive, ahead->name.timeline)};
-	Error *error = ahead->segments->count == 0 ? push_asked(&(Item){&course, 0}) : push_all(&course);
+	Error *error = ahead->segments->count == 0 ? push_asked(&(Item){.course = &course}) : push_all(&course);
 
 	/* Of a segment that failed the run is what it was: its next push carries that one on. */
 	if (error == NULL)

@@ -25,6 +25,9 @@ typedef struct PushAhead
 	const WalArchive *archive_of_others; /* gives up at the deadline of the push; not used without segments */
 	int64_t last_start_ms;               /* of clock_monotonic_ms(): from then on none is begun */
 	int threads;                         /* at most */
+
+	/* With the level of a backlog, as long as that is the faster way (walship/archive/pace.h). */
+	bool may_hurry;
 } PushAhead;
 
 /* The error is that of the segment that was asked for.  Returns when all have ended. */

@@ -3,7 +3,7 @@
  * encoded side by side and passed on in order.  What fits into one chunk is
  * encoded by the pipe's own thread: small data does not pay for threads.
  *
- * Memory: CHUNK_SIZE and the output of it, for each thread and two more.
+ * Memory: a chunk and the output of it, for each thread and two more.
  */
 #include <string.h>
 
@@ -15,7 +15,8 @@
 /* Besides those that the threads work at: one to begin with next, while the oldest is passed on. */
 #define CHUNKS_WAITING 1
 
-#define OUT_FIRST (CHUNK_SIZE / 2)
+/* Even an empty chunk ends with some bytes. */
+#define OUT_LEAST ((size_t) 64 * 1024)
 
 typedef struct ChunkJob
 {
@@ -27,8 +28,7 @@ typedef struct ChunkedEncoder
 {
 	Sink sink;
 	ChunkEncoder encode;
-	int level;
-	Workers *cpu;      /* not owned */
+	Compression compression;
 	Ordered *ring;     /* NULL while everything fits into one chunk */
 	ChunkJob *filling; /* NULL before the first byte */
 	uint64_t position;
@@ -37,7 +37,7 @@ typedef struct ChunkedEncoder
 void
 chunk_grow(Chunk *chunk)
 {
-	chunk->out_capacity = chunk->out_capacity == 0 ? OUT_FIRST : chunk->out_capacity + OUT_FIRST;
+	chunk->out_capacity += chunk->in_size / 2 + OUT_LEAST;
 	chunk->out = mem_realloc(chunk->out, chunk->out_capacity);
 }
 
@@ -59,8 +59,8 @@ chunk_job_new(const ChunkedEncoder *self)
 	ChunkJob *job = NEW(ChunkJob);
 
 	job->encode = self->encode;
-	job->chunk.level = self->level;
-	job->chunk.in = mem_alloc(CHUNK_SIZE);
+	job->chunk.level = self->compression.level;
+	job->chunk.in = mem_alloc(self->compression.chunk_size);
 	return job;
 }
 
@@ -96,7 +96,8 @@ hand_over(ChunkedEncoder *self)
 
 	TRY(cancel_check());
 	if (self->ring == NULL)
-		self->ring = ordered_new(self->cpu, workers_size(self->cpu) + CHUNKS_WAITING, &ops);
+		self->ring =
+			ordered_new(self->compression.cpu, workers_size(self->compression.cpu) + CHUNKS_WAITING, &ops);
 	self->position += self->filling->chunk.in_size;
 	ordered_submit(self->ring, MOVE(self->filling));
 	return NULL;
@@ -125,13 +126,13 @@ chunked_encoder_write(Sink *sink, const void *data, size_t size)
 	while (size > 0)
 	{
 		/* Only when there is more: the last chunk must be known as such. */
-		if (self->filling != NULL && self->filling->chunk.in_size == CHUNK_SIZE)
+		if (self->filling != NULL && self->filling->chunk.in_size == self->compression.chunk_size)
 			TRY(hand_over(self));
 		if (self->filling == NULL)
 			TRY(begin_chunk(self));
 
 		Chunk *chunk = &self->filling->chunk;
-		size_t room = CHUNK_SIZE - chunk->in_size;
+		size_t room = self->compression.chunk_size - chunk->in_size;
 		size_t piece = size < room ? size : room;
 
 		memcpy(chunk->in + chunk->in_size, next, piece);
@@ -184,7 +185,7 @@ chunked_encoder_free(Sink *sink)
 }
 
 Sink *
-chunked_encoder_new(ChunkEncoder encode, int level, Workers *cpu)
+chunked_encoder_new(ChunkEncoder encode, const Compression *compression)
 {
 	static const SinkOps ops = {
 		.write = chunked_encoder_write,
@@ -195,7 +196,6 @@ chunked_encoder_new(ChunkEncoder encode, int level, Workers *cpu)
 
 	self->sink.ops = &ops;
 	self->encode = encode;
-	self->level = level;
-	self->cpu = cpu;
+	self->compression = *compression;
 	return &self->sink;
 }

@@ -13,7 +13,7 @@ typedef struct CodecRow
 	const char *suffix;
 	int lowest;
 	int highest;
-	int normal;
+	int levels[3]; /* by LevelFor */
 	Sink *(*encoder)(int level);
 	ChunkEncoder chunk_encoder;
 	Sink *(*decoder)(uint64_t most, const char *what);
@@ -22,8 +22,9 @@ typedef struct CodecRow
 /* zstd's levels above 19 need more memory to decode than its own program grants. */
 static const CodecRow codecs[] = {
 	[CODEC_NONE] = {.name = "none", .suffix = "raw"},
-	[CODEC_BROTLI] = {"brotli", "br", 0, 11, 2, brotli_encoder_new, brotli_encode_chunk, brotli_decoder_new},
-	[CODEC_ZSTD] = {"zstd", "zst", 1, 19, 2, zstd_encoder_new, zstd_encode_chunk, zstd_decoder_new},
+	[CODEC_BROTLI] =
+		{"brotli", "br", 0, 11, {2, 0, 2}, brotli_encoder_new, brotli_encode_chunk, brotli_decoder_new},
+	[CODEC_ZSTD] = {"zstd", "zst", 1, 19, {2, 1, 3}, zstd_encoder_new, zstd_encode_chunk, zstd_decoder_new},
 };
 
 const char *
@@ -53,11 +54,16 @@ codec_from_name(const char *name, Codec *ret_codec)
 }
 
 void
-codec_level_range(Codec codec, int *ret_lowest, int *ret_highest, int *ret_default)
+codec_level_range(Codec codec, int *ret_lowest, int *ret_highest)
 {
 	*ret_lowest = codecs[codec].lowest;
 	*ret_highest = codecs[codec].highest;
-	*ret_default = codecs[codec].normal;
+}
+
+int
+codec_level_for(Codec codec, LevelFor purpose)
+{
+	return codecs[codec].levels[purpose];
 }
 
 void
@@ -68,9 +74,8 @@ codec_add_encoder(Pipe *pipe, const Compression *compression)
 	if (row->encoder == NULL)
 		return;
 	assert(compression->level >= row->lowest && compression->level <= row->highest);
-	pipe_add(pipe, compression->cpu != NULL
-	                   ? chunked_encoder_new(row->chunk_encoder, compression->level, compression->cpu)
-	                   : row->encoder(compression->level));
+	pipe_add(pipe, compression->cpu != NULL ? chunked_encoder_new(row->chunk_encoder, compression)
+	                                        : row->encoder(compression->level));
 }
 
 void

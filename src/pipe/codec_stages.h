@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "walship/base/workers.h"
+#include "walship/pipe/codec.h"
 #include "walship/pipe/sink.h"
 
 Sink *brotli_encoder_new(int level);
@@ -35,9 +35,8 @@ void chunk_grow(Chunk *chunk); /* its output */
 Error *brotli_encode_chunk(Chunk *chunk) MUST_CHECK;
 Error *zstd_encode_chunk(Chunk *chunk) MUST_CHECK;
 
-/* Collects chunks of this size, and has them encoded in the pool, in order. */
-#define CHUNK_SIZE (2u * 1024 * 1024)
-Sink *chunked_encoder_new(ChunkEncoder encode, int level, Workers *cpu);
+/* Collects chunks, and has them encoded in the pool, in order. */
+Sink *chunked_encoder_new(ChunkEncoder encode, const Compression *compression);
 
 /* Size of the buffer in which an encoder or decoder collects its output. */
 #define CODEC_BUFFER_SIZE (128u * 1024)

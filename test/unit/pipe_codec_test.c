@@ -5,11 +5,14 @@
 #include "walship/pipe/codec.h"
 #include "walship/pipe/stages.h"
 
-#define MOST (64u * 1024 * 1024)
+#define MIB        ((size_t) 1024 * 1024)
+#define MOST       (64u * 1024 * 1024)
+#define CHUNK_SIZE CHUNK_OF_SEGMENT
 
 static const Compression compressions[] = {
-	{CODEC_NONE, 0, NULL},   {CODEC_BROTLI, 0, NULL}, {CODEC_BROTLI, 1, NULL}, {CODEC_BROTLI, 2, NULL},
-	{CODEC_BROTLI, 5, NULL}, {CODEC_ZSTD, 1, NULL},   {CODEC_ZSTD, 2, NULL},   {CODEC_ZSTD, 19, NULL},
+	{CODEC_NONE, 0, NULL, 0},   {CODEC_BROTLI, 0, NULL, 0}, {CODEC_BROTLI, 1, NULL, 0},
+	{CODEC_BROTLI, 2, NULL, 0}, {CODEC_BROTLI, 5, NULL, 0}, {CODEC_ZSTD, 1, NULL, 0},
+	{CODEC_ZSTD, 2, NULL, 0},   {CODEC_ZSTD, 19, NULL, 0},
 };
 
 /* Like WAL: runs, repetitions and noise. */
@@ -305,7 +308,43 @@ zstd_frames_that_follow_each_other_are_one_stream(void **state)
 
 /* What is compressed by a pool; the slow levels are the same code. */
 static const Compression in_chunks[] = {
-	{CODEC_BROTLI, 0, NULL}, {CODEC_BROTLI, 1, NULL}, {CODEC_BROTLI, 2, NULL}, {CODEC_ZSTD, 2, NULL}};
+	{CODEC_BROTLI, 0, NULL, CHUNK_SIZE},  {CODEC_BROTLI, 1, NULL, CHUNK_SIZE},
+	{CODEC_BROTLI, 2, NULL, CHUNK_SIZE},  {CODEC_ZSTD, 2, NULL, CHUNK_SIZE},
+	{CODEC_ZSTD, 3, NULL, CHUNK_OF_PART},
+};
+
+/* As segments are read: zstd makes a frame of each; and not of what is smaller or much larger. */
+static void
+pieces_of_a_megabyte_are_one_stream_with_what_comes_between(void **state)
+{
+	static const size_t pieces[][5] = {
+		{MIB, MIB, MIB, 0, 0}, {MIB, 4 * MIB, 17, 0, 0}, {MIB, MIB - 1, MIB, 4 * MIB + 1, MIB},
+		{0, MIB, 0, MIB, 0},   {1, MIB, MIB, 0, 0},      {5 * MIB, MIB, 0, 0, 0},
+	};
+	AUTO_FREE uint8_t *bytes = compressible_bytes(12 * MIB, 8);
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(pieces) * lengthof(compressions); i++)
+	{
+		const Compression *compression = &compressions[i / lengthof(pieces)];
+		const size_t *sizes = pieces[i % lengthof(pieces)];
+		AUTO(Pipe) pipe = pipe_new();
+		AUTO_BUF(encoded, MOST);
+		AUTO_BUF(decoded, MOST);
+		size_t at = 0;
+
+		if (compression->level > 5)
+			continue;
+		codec_add_encoder(pipe, compression);
+		pipe_add(pipe, buf_sink_new(&encoded));
+		for (size_t k = 0; k < lengthof(pieces[0]); at += sizes[k], k++)
+			assert_ok(pipe_write(pipe, bytes + at, sizes[k]));
+		assert_ok(pipe_finish(pipe));
+		assert_ok(decode(compression->codec, at, encoded.data, encoded.size, 65536, &decoded));
+		assert_int_equal(decoded.size, at);
+		assert_memory_equal(decoded.data, bytes, at);
+	}
+}
 
 static void
 chunks_that_were_compressed_side_by_side_are_one_stream(void **state)
@@ -431,7 +470,7 @@ what_comes_after_may_fail_at_any_chunk(void **state)
 	(void) state;
 	for (size_t room = 0; room < size; room += 2 * CHUNK_SIZE)
 	{
-		Compression compression = {.codec = CODEC_ZSTD, .level = 1, .cpu = cpu};
+		Compression compression = {.codec = CODEC_ZSTD, .level = 1, .cpu = cpu, .chunk_size = CHUNK_SIZE};
 		AUTO(Pipe) pipe = pipe_new();
 		AUTO_BUF(into, room);
 
@@ -452,15 +491,20 @@ names_and_levels_are_those_of_the_table(void **state)
 	Codec codec = CODEC_NONE;
 	int lowest;
 	int highest;
-	int normal;
 
 	(void) state;
 	for (Codec each = CODEC_NONE; each <= CODEC_ZSTD; each++)
 	{
 		assert_true(codec_from_name(codec_name(each), &codec));
 		assert_int_equal(codec, each);
-		codec_level_range(each, &lowest, &highest, &normal);
-		assert_true(lowest <= normal && normal <= highest);
+		codec_level_range(each, &lowest, &highest);
+		for (LevelFor purpose = LEVEL_FOR_WAL; purpose <= LEVEL_FOR_BASE; purpose++)
+		{
+			int level = codec_level_for(each, purpose);
+
+			assert_true(lowest <= level && level <= highest);
+			assert_true(purpose != LEVEL_FOR_BACKLOG || level <= codec_level_for(each, LEVEL_FOR_WAL));
+		}
 	}
 	assert_false(codec_from_name("lz4", &codec));
 	assert_string_equal(codec_suffix(CODEC_BROTLI), "br");
@@ -480,6 +524,7 @@ main(void)
 		cmocka_unit_test(flipped_bits_never_give_other_bytes),
 		cmocka_unit_test(a_bomb_is_stopped_at_the_size_that_is_expected),
 		cmocka_unit_test(zstd_frames_that_follow_each_other_are_one_stream),
+		cmocka_unit_test(pieces_of_a_megabyte_are_one_stream_with_what_comes_between),
 		cmocka_unit_test(chunks_that_were_compressed_side_by_side_are_one_stream),
 		cmocka_unit_test(chunks_may_grow_by_compression),
 		cmocka_unit_test(chunks_cost_less_than_a_hundredth_in_size),

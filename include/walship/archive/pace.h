@@ -1,0 +1,21 @@
+/*
+ * Is a backlog of segments emptied faster with less compression?  As long as it is
+ * the processor that takes the time; where the way to the store does, more bytes
+ * only make it longer.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Zero at first: then it hurries. */
+typedef struct Pace
+{
+	int64_t making_ms; /* of the last segments, the newest counting most */
+	int64_t sending_ms;
+} Pace;
+
+/* A segment was read and compressed in the one time, and stored in the other. */
+void pace_note(Pace *pace, int64_t making_ms, int64_t sending_ms);
+
+bool pace_hurries(const Pace *pace);
