@@ -2,7 +2,7 @@
 
     archived/   a server, stopped, whose pg_wal holds all segments of the test, each with its .ready file
     start/      a base backup of that server from before the first of them, for replay
-    big/        a server, stopped, whose database has gigabytes
+    big-ROWS/   a server, stopped, whose database has gigabytes
 """
 import io
 import itertools
@@ -21,7 +21,7 @@ VERSION = 1  # of what this file makes
 END = "bench_end"  # restore point in the last segment
 N_SEGMENTS = {"OLTP": 80, "bulk load": 64, "nearly empty": 16}
 QUICK_SEGMENTS = {"OLTP": 10, "bulk load": 8, "nearly empty": 4}
-BIG_ROWS, QUICK_BIG_ROWS = 4_500_000, 300_000
+BIG_ROWS, QUICK_BIG_ROWS = 7_500_000, 300_000
 PATIENCE = 1800  # seconds for one step
 SEED = 20261121
 
@@ -63,11 +63,12 @@ class Data:
 
     def big(self):
         """The data directory of the big server."""
-        place, done = self.place / "big", self.place / "big.done"
+        name = f"big-{self.n_rows}"
+        done = self.place / f"{name}.done"
         if not done.exists():
-            make_big(self.factory, self.n_rows)
+            make_big(self.factory, name, self.n_rows)
             done.touch()
-        return place
+        return self.place / name
 
     def server(self, pgdata, **settings):
         """To run in one of the directories; not started."""
@@ -189,11 +190,11 @@ COLUMNS = (
 )
 
 
-def make_big(factory, n_rows):
-    shutil.rmtree(factory.directory / "big", ignore_errors=True)
+def make_big(factory, name, n_rows):
+    shutil.rmtree(factory.directory / name, ignore_errors=True)
     # Tables made at wal_level minimal write no WAL.
     server = factory.new(
-        name="big", wal_level="minimal", max_wal_senders=0, shared_buffers="512MB", maintenance_work_mem="512MB", **QUIET
+        name=name, wal_level="minimal", max_wal_senders=0, shared_buffers="512MB", maintenance_work_mem="512MB", **QUIET
     )
     server.start()
     batches = rows(random.Random(SEED), 50_000)
