@@ -69,7 +69,7 @@ read_options(const Invocation *invocation, BackupOptions *backup)
 	backup->part_size = settings_bytes(settings, SETTING_part_size);
 	TRY(read_max_rate(invocation_value(invocation, "max-rate"), &backup->max_rate_kb));
 	TRY(read_note(invocation_value(invocation, "note"), &backup->note));
-	TRY(context_compression(settings, LEVEL_FOR_BASE, &backup->compression));
+	TRY(context_compression(settings, COMPRESS_BASE, &backup->compression));
 
 	/* The other value is "auto": whatever the server says. */
 	(void) str_to_uint64(system, &backup->system_identifier);
@@ -177,7 +177,6 @@ run(Invocation *invocation)
 	backup.store = store;
 	backup.recipients = recipients;
 	backup.compression.cpu = cpu;
-	backup.compression.chunk_size = CHUNK_OF_PART;
 	backup.context = progress;
 
 	Error *error = backup_take(&backup, &warnings, &record);

@@ -51,7 +51,7 @@ check_settings(const Settings *settings, Report *report)
 	const char *path = settings_config_path(settings);
 	Compression compression;
 
-	note(report, "settings", context_compression(settings, LEVEL_FOR_WAL, &compression),
+	note(report, "settings", context_compression(settings, COMPRESS_WAL, &compression),
 	     path == NULL ? "no settings file; environment and options only" : path);
 }
 

@@ -148,16 +148,17 @@ context_open_store_within(const Settings *settings, const StoreLimits *limits, S
 }
 
 Error *
-context_compression(const Settings *settings, LevelFor purpose, Compression *ret_compression)
+context_compression(const Settings *settings, CompressFor purpose, Compression *ret_compression)
 {
-	Compression compression = {.codec = CODEC_BROTLI};
-	const char *codec = settings_text(settings, SETTING_compression);
+	const char *name = settings_text(settings, SETTING_compression);
+	Codec codec = CODEC_BROTLI;
+	Compression compression;
 	int lowest;
 	int highest;
 
-	(void) codec_from_name(codec, &compression.codec);
-	compression.level = codec_level_for(compression.codec, purpose);
-	codec_level_range(compression.codec, &lowest, &highest);
+	(void) codec_from_name(name, &codec);
+	compression = compression_for(codec, purpose);
+	codec_level_range(codec, &lowest, &highest);
 	if (settings_is_set(settings, SETTING_compression_level))
 	{
 		int64_t level = settings_integer(settings, SETTING_compression_level);
@@ -165,7 +166,7 @@ context_compression(const Settings *settings, LevelFor purpose, Compression *ret
 		if (level < lowest || level > highest)
 			return error_new(ERR_USAGE,
 			                 "setting \"compression_level\" is %" PRId64 ", but %s has levels %d to %d",
-			                 level, codec, lowest, highest);
+			                 level, name, lowest, highest);
 		compression.level = (int) level;
 	}
 	*ret_compression = compression;

@@ -36,7 +36,7 @@ bool context_store_is_s3(const Settings *settings);
 Error *context_store_directory(const Settings *settings, const char **ret_directory) MUST_CHECK;
 
 /* Codec and level, without a pool; a level that the codec does not have is ERR_USAGE. */
-Error *context_compression(const Settings *settings, LevelFor purpose, Compression *ret_compression)
+Error *context_compression(const Settings *settings, CompressFor purpose, Compression *ret_compression)
 	MUST_CHECK;
 
 /*

@@ -47,7 +47,7 @@ open_archive(Push *push, Store **ret_store)
 	StoreLimits limits = {.deadline_ms = push->deadline_ms};
 
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));
-	TRY(context_compression(push->settings, LEVEL_FOR_WAL, &push->archive.compression));
+	TRY(context_compression(push->settings, COMPRESS_WAL, &push->archive.compression));
 	push->archive.spool_directory = push->state_dir;
 	push->archive.refuse_damaged = strcmp(settings_text(push->settings, SETTING_wal_check), "strict") == 0;
 	TRY(context_open_store_within(push->settings, &limits, ret_store));
@@ -165,10 +165,7 @@ put_segments(Push *push)
 	if (ready.follows.count > 0)
 		TRY(open_for_others(push, &archive_of_others, &store));
 	else
-	{
 		push->archive.compression.cpu = cpu = workers_new(cpu_threads());
-		push->archive.compression.chunk_size = CHUNK_OF_SEGMENT;
-	}
 	return push_ahead(&ahead);
 }
 

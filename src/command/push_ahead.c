@@ -118,7 +118,7 @@ begin(Item *item, const WalArchive *archive)
 	item->begun_ms = clock_monotonic_ms();
 	(void) pthread_mutex_lock(&course->mutex);
 	if (course->ahead->may_hurry && pace_hurries(&course->pace))
-		begun.compression.level = codec_level_for(begun.compression.codec, LEVEL_FOR_BACKLOG);
+		begun.compression.level = compression_for(begun.compression.codec, COMPRESS_BACKLOG).level;
 	(void) pthread_mutex_unlock(&course->mutex);
 	return begun;
 }

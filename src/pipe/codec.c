@@ -7,13 +7,25 @@
 
 #include "codec_stages.h"
 
+#define CHUNK(mib) ((size_t) (mib) *1024 * 1024)
+
+/*
+ * A segment must have several chunks, for all threads and an early start; in a
+ * long part larger ones cost less in size.  Brotli's window is 1 MiB.
+ */
+typedef struct Choice
+{
+	int level;
+	size_t chunk_size;
+} Choice;
+
 typedef struct CodecRow
 {
 	const char *name;
 	const char *suffix;
 	int lowest;
 	int highest;
-	int levels[3]; /* by LevelFor */
+	Choice choices[COMPRESS_BASE + 1];
 	Sink *(*encoder)(int level);
 	ChunkEncoder chunk_encoder;
 	Sink *(*decoder)(uint64_t most, const char *what);
@@ -22,9 +34,25 @@ typedef struct CodecRow
 /* zstd's levels above 19 need more memory to decode than its own program grants. */
 static const CodecRow codecs[] = {
 	[CODEC_NONE] = {.name = "none", .suffix = "raw"},
-	[CODEC_BROTLI] =
-		{"brotli", "br", 0, 11, {2, 0, 2}, brotli_encoder_new, brotli_encode_chunk, brotli_decoder_new},
-	[CODEC_ZSTD] = {"zstd", "zst", 1, 19, {2, 1, 3}, zstd_encoder_new, zstd_encode_chunk, zstd_decoder_new},
+	[CODEC_BROTLI] = {.name = "brotli",
+                      .suffix = "br",
+                      .highest = 11,
+                      .choices = {[COMPRESS_WAL] = {2, CHUNK(1)},
+                                  [COMPRESS_BACKLOG] = {0, CHUNK(1)},
+                                  [COMPRESS_BASE] = {2, CHUNK(4)}},
+                      .encoder = brotli_encoder_new,
+                      .chunk_encoder = brotli_encode_chunk,
+                      .decoder = brotli_decoder_new},
+	[CODEC_ZSTD] = {.name = "zstd",
+                    .suffix = "zst",
+                    .lowest = 1,
+                    .highest = 19,
+                    .choices = {[COMPRESS_WAL] = {2, CHUNK(2)},
+                                [COMPRESS_BACKLOG] = {1, CHUNK(2)},
+                                [COMPRESS_BASE] = {3, CHUNK(4)}},
+                    .encoder = zstd_encoder_new,
+                    .chunk_encoder = zstd_encode_chunk,
+                    .decoder = zstd_decoder_new},
 };
 
 const char *
@@ -60,10 +88,12 @@ codec_level_range(Codec codec, int *ret_lowest, int *ret_highest)
 	*ret_highest = codecs[codec].highest;
 }
 
-int
-codec_level_for(Codec codec, LevelFor purpose)
+Compression
+compression_for(Codec codec, CompressFor purpose)
 {
-	return codecs[codec].levels[purpose];
+	const Choice *choice = &codecs[codec].choices[purpose];
+
+	return (Compression){.codec = codec, .level = choice->level, .chunk_size = choice->chunk_size};
 }
 
 void

@@ -56,7 +56,7 @@ main(int argc, char **argv)
 	    !str_to_uint64(argv[3], &threads))
 		return 2;
 	compression.level = (int) level;
-	compression.chunk_size = CHUNK_OF_PART;
+	compression.chunk_size = compression_for(compression.codec, COMPRESS_BASE).chunk_size;
 	if (threads > 0)
 		compression.cpu = cpu = workers_new((int) threads);
 	codec_add_encoder(pipe, &compression);

@@ -7,7 +7,7 @@
 
 #define MIB        ((size_t) 1024 * 1024)
 #define MOST       (64u * 1024 * 1024)
-#define CHUNK_SIZE CHUNK_OF_SEGMENT
+#define CHUNK_SIZE (2 * MIB)
 
 static const Compression compressions[] = {
 	{CODEC_NONE, 0, NULL, 0},   {CODEC_BROTLI, 0, NULL, 0}, {CODEC_BROTLI, 1, NULL, 0},
@@ -308,9 +308,9 @@ zstd_frames_that_follow_each_other_are_one_stream(void **state)
 
 /* What is compressed by a pool; the slow levels are the same code. */
 static const Compression in_chunks[] = {
-	{CODEC_BROTLI, 0, NULL, CHUNK_SIZE},  {CODEC_BROTLI, 1, NULL, CHUNK_SIZE},
-	{CODEC_BROTLI, 2, NULL, CHUNK_SIZE},  {CODEC_ZSTD, 2, NULL, CHUNK_SIZE},
-	{CODEC_ZSTD, 3, NULL, CHUNK_OF_PART},
+	{CODEC_BROTLI, 0, NULL, CHUNK_SIZE}, {CODEC_BROTLI, 1, NULL, CHUNK_SIZE},
+	{CODEC_BROTLI, 2, NULL, CHUNK_SIZE}, {CODEC_ZSTD, 2, NULL, CHUNK_SIZE},
+	{CODEC_ZSTD, 3, NULL, 4 * MIB},
 };
 
 /* As segments are read: zstd makes a frame of each; and not of what is smaller or much larger. */
@@ -498,12 +498,12 @@ names_and_levels_are_those_of_the_table(void **state)
 		assert_true(codec_from_name(codec_name(each), &codec));
 		assert_int_equal(codec, each);
 		codec_level_range(each, &lowest, &highest);
-		for (LevelFor purpose = LEVEL_FOR_WAL; purpose <= LEVEL_FOR_BASE; purpose++)
+		for (CompressFor purpose = COMPRESS_WAL; purpose <= COMPRESS_BASE; purpose++)
 		{
-			int level = codec_level_for(each, purpose);
+			int level = compression_for(each, purpose).level;
 
 			assert_true(lowest <= level && level <= highest);
-			assert_true(purpose != LEVEL_FOR_BACKLOG || level <= codec_level_for(each, LEVEL_FOR_WAL));
+			assert_true(purpose != COMPRESS_BACKLOG || level <= compression_for(each, COMPRESS_WAL).level);
 		}
 	}
 	assert_false(codec_from_name("lz4", &codec));

@@ -25,23 +25,20 @@ typedef struct Compression
 	size_t chunk_size; /* bytes, with "cpu" */
 } Compression;
 
-/* A segment must have several, for all threads and an early start; in a long part larger ones cost less in size. */
-#define CHUNK_OF_SEGMENT ((size_t) 2 * 1024 * 1024)
-#define CHUNK_OF_PART    ((size_t) 4 * 1024 * 1024)
-
-/* What a level is chosen for when the user has not. */
-typedef enum LevelFor
+typedef enum CompressFor
 {
-	LEVEL_FOR_WAL,
-	LEVEL_FOR_BACKLOG, /* of WAL: a third to two thirds of the time, an eighth to a fifth more bytes */
-	LEVEL_FOR_BASE,
-} LevelFor;
+	COMPRESS_WAL,
+	COMPRESS_BACKLOG, /* of WAL: a third to two thirds of the time, an eighth to a fifth more bytes */
+	COMPRESS_BASE,
+} CompressFor;
 
 const char *codec_name(Codec codec);   /* "none", "brotli", "zstd" */
 const char *codec_suffix(Codec codec); /* "raw", "br", "zst": of members and parts */
 bool codec_from_name(const char *name, Codec *ret_codec);
 void codec_level_range(Codec codec, int *ret_lowest, int *ret_highest);
-int codec_level_for(Codec codec, LevelFor purpose);
+
+/* Walship's choice; without a pool. */
+Compression compression_for(Codec codec, CompressFor purpose);
 
 /* NULL codec stages do not exist: for CODEC_NONE nothing is added. */
 void codec_add_encoder(Pipe *pipe, const Compression *compression);
