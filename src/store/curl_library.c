@@ -1,7 +1,7 @@
 /*
  * Loads libcurl when the first request is about to be made.  What is defined
  * here bears libcurl's own names and goes on to the functions that were loaded,
- * so http.c is written, and its types are checked, as if it were linked.
+ * so its users are written, and their types are checked, as if it were linked.
  */
 #include "curl_library.h"
 

@@ -1,7 +1,7 @@
 /*
- * HTTP requests: one attempt each, no retries, no redirects.  src/store/http.c is
- * the only file that knows libcurl, and curl_library.c the one that loads it.  Connections are kept alive and used again,
- * the one used last first.
+ * HTTP requests: one attempt each, no retries, no redirects.  Only http.c and
+ * http_transfer.c know libcurl, and curl_library.c loads it.  Connections are kept
+ * alive and used again, the one used last first.
  */
 #pragma once
 

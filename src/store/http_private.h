@@ -1,0 +1,35 @@
+/*
+ * What the files of http share.  libcurl's handles are pointers to void in its own
+ * header, too.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "http.h"
+
+/* A multi handle with one easy handle: so the waiting is ours and ends at once when cancelled. */
+typedef struct Connection
+{
+	struct Connection *next;
+	void *multi;
+	void *easy;
+} Connection;
+
+struct HttpClient
+{
+	pthread_mutex_t mutex;
+	bool ready;       /* libcurl is loaded, and the certificates are chosen */
+	Connection *idle; /* last used first */
+	char *ca_file;    /* the one given, then the one chosen */
+	char *ca_directory;
+	char *user_agent;
+	int64_t connect_ms;
+};
+
+/*
+ * One request by one connection, from its options to its answer.  *ret_connected:
+ * it may have been sent.
+ */
+Error *http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
+                     HttpResponse *response, bool *ret_connected) MUST_CHECK;

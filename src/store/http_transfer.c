@@ -1,0 +1,363 @@
+/* One request by libcurl: its options, its callbacks, and the waiting for its answer. */
+#include <curl/curl.h>
+#include <string.h>
+
+#include "curl_library.h"
+#include "http_private.h"
+#include "walship/base/cancel.h"
+#include "walship/base/mem.h"
+
+#define WAIT_MOST_MS    200 /* between two looks at deadlines */
+#define IDLE_MOST_S     4L  /* S3 closes what is idle for five seconds */
+#define HEADERS_MAX     200
+#define TRANSFER_BUFFER (512L * 1024)
+
+typedef struct Transfer
+{
+	const HttpRequest *request;
+	HttpResponse *response;
+	CURL *easy;
+	Error *error; /* of a slice, the sink or "accept" */
+	int slice;    /* where the body is read from next */
+	uint64_t at;
+	bool accepted;
+	bool read_any;
+	char reason[CURL_ERROR_SIZE];
+} Transfer;
+
+static uint64_t
+body_size(const HttpRequest *request)
+{
+	uint64_t size = 0;
+
+	for (int i = 0; i < request->n_body; i++)
+		size += request->body[i].size;
+	return size;
+}
+
+static size_t
+on_read(char *into, size_t unit, size_t count, void *context)
+{
+	Transfer *transfer = context;
+	size_t got = 0;
+
+	while (transfer->slice < transfer->request->n_body)
+	{
+		transfer->error =
+			slice_read(&transfer->request->body[transfer->slice], transfer->at, into, unit * count, &got);
+		if (transfer->error != NULL)
+		{
+			transfer->response->callers_error = true;
+			return CURL_READFUNC_ABORT;
+		}
+		if (got > 0)
+			break;
+		transfer->slice++;
+		transfer->at = 0;
+	}
+	transfer->at += got;
+	transfer->read_any = true;
+	return got;
+}
+
+/* libcurl sends the body again when the server had closed the idle connection that it used. */
+static int
+on_seek(void *context, curl_off_t offset, int origin)
+{
+	Transfer *transfer = context;
+	uint64_t left = (uint64_t) offset;
+
+	if (origin != SEEK_SET || offset < 0)
+		return CURL_SEEKFUNC_FAIL;
+	if (transfer->read_any)
+		transfer->response->ambiguous = true;
+	transfer->slice = 0;
+	while (transfer->slice < transfer->request->n_body &&
+	       left >= transfer->request->body[transfer->slice].size)
+		left -= transfer->request->body[transfer->slice++].size;
+	transfer->at = left;
+	return CURL_SEEKFUNC_OK;
+}
+
+static size_t
+on_header(char *line, size_t unit, size_t count, void *context)
+{
+	Transfer *transfer = context;
+	size_t size = unit * count;
+	AUTO_FREE char *text = NULL;
+
+	if (size >= 5 && strncmp(line, "HTTP/", 5) == 0)
+	{
+		strlist_release(&transfer->response->headers); /* what came before was an interim answer */
+		return size;
+	}
+	text = mem_strndup(line, size);
+	text[strcspn(text, "\r\n")] = '\0';
+	if (text[0] != '\0' && transfer->response->headers.count < HEADERS_MAX)
+		strlist_add(&transfer->response->headers, text);
+	return size;
+}
+
+static void
+read_status(Transfer *transfer)
+{
+	long status = 0;
+
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	transfer->response->status = (int) status;
+}
+
+/* True when the answer is one whose body goes into the sink. */
+static bool
+goes_into_sink(Transfer *transfer)
+{
+	if (transfer->response->status == 0)
+		read_status(transfer);
+	return transfer->request->into != NULL && transfer->response->status / 100 == 2;
+}
+
+static Error *
+accept_once(Transfer *transfer)
+{
+	if (transfer->accepted)
+		return NULL;
+	transfer->accepted = true;
+	if (transfer->request->accept == NULL)
+		return NULL;
+	return transfer->request->accept(transfer->request->context, transfer->response);
+}
+
+static size_t
+on_write(char *data, size_t unit, size_t count, void *context)
+{
+	Transfer *transfer = context;
+	size_t size = unit * count;
+
+	if (!goes_into_sink(transfer))
+	{
+		buf_append(&transfer->response->body, data, size);
+		return transfer->response->body.overflowed ? 0 : size;
+	}
+	transfer->error = accept_once(transfer);
+	if (transfer->error != NULL)
+		return 0;
+	transfer->error = sink_write(transfer->request->into, data, size);
+	transfer->response->callers_error = transfer->error != NULL;
+	if (transfer->error != NULL)
+		return 0;
+	transfer->response->received += size;
+	return size;
+}
+
+/* libcurl's setters fail only for options that it does not know, and we ask for none of those. */
+#define SET(option, value) ((void) curl_easy_setopt(transfer->easy, (option), (value)))
+
+static void
+set_connection_options(Transfer *transfer, const HttpClient *client)
+{
+	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_PATH_AS_IS, 1L);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) client->connect_ms);
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(CURLOPT_TCP_KEEPIDLE, 30L);
+	SET(CURLOPT_TCP_KEEPINTVL, 10L);
+	SET(CURLOPT_MAXAGE_CONN, IDLE_MOST_S);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, TRANSFER_BUFFER);
+	SET(CURLOPT_BUFFERSIZE, TRANSFER_BUFFER);
+	SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_CAINFO, client->ca_file);
+	SET(CURLOPT_CAPATH, client->ca_directory);
+	SET(CURLOPT_USERAGENT, client->user_agent);
+	SET(CURLOPT_ERRORBUFFER, transfer->reason);
+	if (transfer->request->fresh)
+	{
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+		SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	}
+}
+
+static void
+set_request_options(Transfer *transfer, struct curl_slist *headers)
+{
+	const HttpRequest *request = transfer->request;
+
+	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_HTTPHEADER, headers);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_HEADERDATA, transfer);
+	SET(CURLOPT_WRITEFUNCTION, on_write);
+	SET(CURLOPT_WRITEDATA, transfer);
+	if (request->has_body)
+	{
+		SET(CURLOPT_UPLOAD, 1L);
+		SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t) body_size(request));
+		SET(CURLOPT_READFUNCTION, on_read);
+		SET(CURLOPT_READDATA, transfer);
+		SET(CURLOPT_SEEKFUNCTION, on_seek);
+		SET(CURLOPT_SEEKDATA, transfer);
+	}
+	if (strcmp(request->method, "HEAD") == 0)
+		SET(CURLOPT_NOBODY, 1L);
+	else
+		SET(CURLOPT_CUSTOMREQUEST, request->method);
+}
+
+static uint64_t
+bytes_moved(CURL *easy)
+{
+	curl_off_t up = 0;
+	curl_off_t down = 0;
+
+	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &up);
+	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+	return (uint64_t) up + (uint64_t) down;
+}
+
+/* Bytes moved, looked at PACE_SLOTS times per stall_ms: what counts is any span of that length. */
+#define PACE_SLOTS 8
+
+typedef struct Pace
+{
+	int64_t next_ms;
+	uint64_t samples[PACE_SLOTS]; /* a ring */
+	int taken;
+} Pace;
+
+static Error *
+check_pace(const HttpRequest *request, uint64_t moved, int64_t now_ms, Pace *pace)
+{
+	uint64_t *oldest = &pace->samples[pace->taken % PACE_SLOTS];
+	uint64_t least = (uint64_t) (request->stall_ms * HTTP_LEAST_RATE / 1000);
+
+	if (now_ms < pace->next_ms)
+		return NULL;
+	pace->next_ms = now_ms + request->stall_ms / PACE_SLOTS;
+	if (pace->taken >= PACE_SLOTS && moved - *oldest < least)
+		return error_new(ERR_TRANSIENT, "connection stalled: %llu bytes in %lld s",
+		                 (unsigned long long) (moved - *oldest), (long long) request->stall_ms / 1000);
+	*oldest = moved;
+	pace->taken++;
+	return NULL;
+}
+
+static Error *
+check_patience(const Transfer *transfer, Pace *pace)
+{
+	const HttpRequest *request = transfer->request;
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (!request->even_when_cancelled)
+		TRY(cancel_check());
+	if (request->stop != NULL && atomic_load(request->stop))
+		return error_new(ERR_CANCELLED, "request was given up");
+	if (request->limit_ms != 0 && now_ms >= request->limit_ms)
+		return error_new(ERR_TRANSIENT, "no complete answer in time");
+	return check_pace(request, bytes_moved(transfer->easy), now_ms, pace);
+}
+
+static CURLcode
+result_of(CURLM *multi)
+{
+	int left;
+	const CURLMsg *message = curl_multi_info_read(multi, &left);
+
+	return message == NULL ? CURLE_RECV_ERROR : message->data.result;
+}
+
+static Error *
+drive(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
+{
+	struct curl_waitfd signal = {.fd = cancel_fd(), .events = CURL_WAIT_POLLIN};
+	bool heeds_signal = signal.fd >= 0 && !transfer->request->even_when_cancelled;
+	Pace pace = {0};
+	int running = 1;
+
+	for (;;)
+	{
+		if (curl_multi_perform(multi, &running) != CURLM_OK)
+			return error_new(ERR_TRANSIENT, "libcurl failed");
+		if (running == 0)
+			break;
+		TRY(check_patience(transfer, &pace));
+		if (curl_multi_poll(multi, &signal, heeds_signal ? 1 : 0, WAIT_MOST_MS, NULL) != CURLM_OK)
+			return error_new(ERR_TRANSIENT, "libcurl could not wait");
+	}
+	*ret_result = result_of(multi);
+	return NULL;
+}
+
+static Error *
+error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
+{
+	const char *reason = transfer->reason[0] != '\0' ? transfer->reason : curl_easy_strerror(result);
+
+	if (transfer->response->body.overflowed)
+		return error_new(ERR_TRANSIENT, "answer is longer than %u bytes", HTTP_BODY_MAX);
+	switch (result)
+	{
+		case CURLE_OK:
+			return NULL;
+		case CURLE_SSL_CACERT_BADFILE:
+			return error_hint(error_new(ERR_USAGE, "could not read certificates: %s", reason),
+			                  "Correct \"s3_ca_file\".");
+		case CURLE_PEER_FAILED_VERIFICATION:
+		case CURLE_SSL_ISSUER_ERROR:
+			return error_hint(
+				error_new(ERR_DENIED, "the server is not trusted: %s", reason),
+				client->ca_directory != NULL
+					? "Where the certificate is from an authority of your own, name its "
+					  "certificate with \"s3_ca_file\"."
+					: "Look whether \"s3_ca_file\" is that of the right authority, and whether the server's certificate names this host.");
+		case CURLE_URL_MALFORMAT:
+		case CURLE_UNSUPPORTED_PROTOCOL:
+			return error_new(ERR_USAGE, "%s", reason);
+		default:
+			return error_new(ERR_TRANSIENT, "%s", reason);
+	}
+}
+
+static Error *
+finish_transfer(Transfer *transfer, const HttpClient *client, CURLcode result)
+{
+	read_status(transfer);
+	if (transfer->error != NULL)
+		return MOVE(transfer->error);
+	TRY(error_of_result(transfer, client, result));
+	return goes_into_sink(transfer) ? accept_once(transfer) : NULL;
+}
+
+static struct curl_slist *
+list_of_headers(const StrList *headers)
+{
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+
+	for (size_t i = 0; i < headers->count; i++)
+		list = curl_slist_append(list, headers->items[i]);
+	return list;
+}
+
+Error *
+http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
+              HttpResponse *response, bool *ret_connected)
+{
+	struct curl_slist *headers = list_of_headers(request->headers);
+	Transfer transfer = {.request = request, .response = response, .easy = connection->easy};
+	CURLcode result = CURLE_OK;
+	Error *error;
+
+	set_connection_options(&transfer, client);
+	set_request_options(&transfer, headers);
+	(void) curl_multi_add_handle(connection->multi, connection->easy);
+	error = drive(&transfer, connection->multi, &result);
+	if (error == NULL)
+		error = finish_transfer(&transfer, client, result);
+	error_free(transfer.error);
+	(void) curl_multi_remove_handle(connection->multi, connection->easy);
+	curl_slist_free_all(headers);
+	*ret_connected = result != CURLE_COULDNT_CONNECT && result != CURLE_COULDNT_RESOLVE_HOST;
+	return error;
+}
