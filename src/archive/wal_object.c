@@ -235,6 +235,14 @@ compare_with_stored(const WalArchive *archive, const char *key, WalIndex *index)
 		"new timeline. Nothing was overwritten. Give this server a store prefix of its own and take a new backup.");
 }
 
+void
+wal_object_expect(const WalArchive *archive, const WalName *name)
+{
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, NULL);
+
+	store_expect_put(archive->store, key);
+}
+
 static Error *
 put_object(const WalArchive *archive, const WalName *name, const Spool *spool, WalIndex *index,
            PutResult *ret_result)

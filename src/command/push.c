@@ -159,6 +159,7 @@ put_segments(Push *push)
 	                   .last_start_ms = push->start_ms + AHEAD_STARTS_MS,
 	                   .threads = (int) settings_integer(push->settings, SETTING_jobs)};
 
+	wal_object_expect(&push->archive, &push->name);
 	look_for_others(push, &ready);
 	ahead.may_hurry =
 		ready.waiting > WAITING_MANY && !settings_is_set(push->settings, SETTING_compression_level);

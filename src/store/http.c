@@ -134,11 +134,11 @@ connection_give_back(HttpClient *client, Connection *connection)
 }
 
 static Error *
-perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
+perform(HttpClient *client, const HttpRequest *request, const HttpGate *gate, HttpResponse *response)
 {
 	Connection *connection = connection_take(client);
 	bool connected;
-	Error *error = http_transfer(client, connection, request, response, &connected);
+	Error *error = http_transfer(client, connection, request, gate, response, &connected);
 
 	if (error == NULL)
 		connection_give_back(client, connection);
@@ -151,12 +151,19 @@ perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
 }
 
 Error *
-http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
+http_perform_gated(HttpClient *client, const HttpRequest *request, const HttpGate *gate,
+                   HttpResponse *response)
 {
 	http_response_release(response);
 	*response = (HttpResponse){.body.cap = HTTP_BODY_MAX};
 	TRY(client_make_ready(client));
-	return perform(client, request, response);
+	return perform(client, request, gate, response);
+}
+
+Error *
+http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
+{
+	return http_perform_gated(client, request, NULL, response);
 }
 
 const char *

@@ -27,9 +27,21 @@ struct HttpClient
 	int64_t connect_ms;
 };
 
+/* Where a request is waited for on a connection that is made: the whole request, or NULL to give it up. */
+typedef struct HttpGate
+{
+	const HttpRequest *(*wait)(void *context);
+	void *context;
+} HttpGate;
+
 /*
- * One request by one connection, from its options to its answer.  *ret_connected:
- * it may have been sent.
+ * One request by one connection, from its options to its answer.  With a "gate"
+ * (may be NULL) the first request has method and URL, and says whether there is a
+ * body; the rest comes from the gate.  *ret_connected: it may have been sent.
  */
 Error *http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
-                     HttpResponse *response, bool *ret_connected) MUST_CHECK;
+                     const HttpGate *gate, HttpResponse *response, bool *ret_connected) MUST_CHECK;
+
+/* http_perform() with such a request. */
+Error *http_perform_gated(HttpClient *client, const HttpRequest *request, const HttpGate *gate,
+                          HttpResponse *ret_response) MUST_CHECK;

@@ -1,5 +1,6 @@
 /* One request by libcurl: its options, its callbacks, and the waiting for its answer. */
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "curl_library.h"
@@ -11,12 +12,26 @@
 #define IDLE_MOST_S     4L  /* S3 closes what is idle for five seconds */
 #define HEADERS_MAX     200
 #define TRANSFER_BUFFER (512L * 1024)
+#define SIZE_UNKNOWN    ((curl_off_t) -1)
+
+/* Bytes moved, looked at PACE_SLOTS times per stall_ms: what counts is any span of that length. */
+#define PACE_SLOTS 8
+
+typedef struct Pace
+{
+	int64_t next_ms;
+	uint64_t samples[PACE_SLOTS]; /* a ring */
+	int taken;
+} Pace;
 
 typedef struct Transfer
 {
 	const HttpRequest *request;
 	HttpResponse *response;
 	CURL *easy;
+	struct curl_slist *headers; /* owned */
+	const HttpGate *gate;       /* NULL once it is passed */
+	Pace pace;
 	Error *error; /* of a slice, the sink or "accept" */
 	int slice;    /* where the body is read from next */
 	uint64_t at;
@@ -149,6 +164,68 @@ on_write(char *data, size_t unit, size_t count, void *context)
 	return size;
 }
 
+static void
+add_headers(Transfer *transfer, const StrList *headers)
+{
+	for (size_t i = 0; i < headers->count; i++)
+		transfer->headers = curl_slist_append(transfer->headers, headers->items[i]);
+}
+
+/*
+ * libcurl asks for the size of a body before it connects.  Where that is not known
+ * yet, the header that says it is ours, and the one for a body of unknown size is
+ * taken away.
+ */
+static void
+begin_headers(Transfer *transfer)
+{
+	transfer->headers = curl_slist_append(NULL, "Expect:");
+	if (transfer->gate != NULL)
+		transfer->headers = curl_slist_append(transfer->headers, "Transfer-Encoding:");
+	add_headers(transfer, transfer->request->headers);
+}
+
+static void
+add_body_size(Transfer *transfer)
+{
+	AUTO_FREE char *line = mem_printf("Content-Length: %" PRIu64, body_size(transfer->request));
+
+	transfer->headers = curl_slist_append(transfer->headers, line);
+}
+
+/* The headers are read from the list when the request is written, which is after this. */
+static bool
+pass_gate(Transfer *transfer)
+{
+	const HttpGate *gate = transfer->gate;
+	const HttpRequest *request = gate->wait(gate->context);
+
+	if (request == NULL)
+	{
+		transfer->error = error_new(ERR_CANCELLED, "request was given up");
+		return false;
+	}
+	transfer->gate = NULL;
+	transfer->request = request;
+	transfer->pace = (Pace){0};
+	add_headers(transfer, request->headers);
+	if (request->has_body)
+		add_body_size(transfer);
+	return true;
+}
+
+static int
+on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+	Transfer *transfer = context;
+
+	(void) remote;
+	(void) local;
+	(void) remote_port;
+	(void) local_port;
+	return transfer->gate == NULL || pass_gate(transfer) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 /* libcurl's setters fail only for options that it does not know, and we ask for none of those. */
 #define SET(option, value) ((void) curl_easy_setopt(transfer->easy, (option), (value)))
 
@@ -181,12 +258,12 @@ set_connection_options(Transfer *transfer, const HttpClient *client)
 }
 
 static void
-set_request_options(Transfer *transfer, struct curl_slist *headers)
+set_request_options(Transfer *transfer)
 {
 	const HttpRequest *request = transfer->request;
 
 	SET(CURLOPT_URL, request->url);
-	SET(CURLOPT_HTTPHEADER, headers);
+	SET(CURLOPT_HTTPHEADER, transfer->headers);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
 	SET(CURLOPT_HEADERDATA, transfer);
 	SET(CURLOPT_WRITEFUNCTION, on_write);
@@ -194,11 +271,17 @@ set_request_options(Transfer *transfer, struct curl_slist *headers)
 	if (request->has_body)
 	{
 		SET(CURLOPT_UPLOAD, 1L);
-		SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t) body_size(request));
+		SET(CURLOPT_INFILESIZE_LARGE,
+		    transfer->gate != NULL ? SIZE_UNKNOWN : (curl_off_t) body_size(request));
 		SET(CURLOPT_READFUNCTION, on_read);
 		SET(CURLOPT_READDATA, transfer);
 		SET(CURLOPT_SEEKFUNCTION, on_seek);
 		SET(CURLOPT_SEEKDATA, transfer);
+	}
+	if (transfer->gate != NULL)
+	{
+		SET(CURLOPT_PREREQFUNCTION, on_connected);
+		SET(CURLOPT_PREREQDATA, transfer);
 	}
 	if (strcmp(request->method, "HEAD") == 0)
 		SET(CURLOPT_NOBODY, 1L);
@@ -216,16 +299,6 @@ bytes_moved(CURL *easy)
 	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
 	return (uint64_t) up + (uint64_t) down;
 }
-
-/* Bytes moved, looked at PACE_SLOTS times per stall_ms: what counts is any span of that length. */
-#define PACE_SLOTS 8
-
-typedef struct Pace
-{
-	int64_t next_ms;
-	uint64_t samples[PACE_SLOTS]; /* a ring */
-	int taken;
-} Pace;
 
 static Error *
 check_pace(const HttpRequest *request, uint64_t moved, int64_t now_ms, Pace *pace)
@@ -245,7 +318,7 @@ check_pace(const HttpRequest *request, uint64_t moved, int64_t now_ms, Pace *pac
 }
 
 static Error *
-check_patience(const Transfer *transfer, Pace *pace)
+check_patience(Transfer *transfer)
 {
 	const HttpRequest *request = transfer->request;
 	int64_t now_ms = clock_monotonic_ms();
@@ -256,7 +329,7 @@ check_patience(const Transfer *transfer, Pace *pace)
 		return error_new(ERR_CANCELLED, "request was given up");
 	if (request->limit_ms != 0 && now_ms >= request->limit_ms)
 		return error_new(ERR_TRANSIENT, "no complete answer in time");
-	return check_pace(request, bytes_moved(transfer->easy), now_ms, pace);
+	return check_pace(request, bytes_moved(transfer->easy), now_ms, &transfer->pace);
 }
 
 static CURLcode
@@ -273,7 +346,6 @@ drive(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 {
 	struct curl_waitfd signal = {.fd = cancel_fd(), .events = CURL_WAIT_POLLIN};
 	bool heeds_signal = signal.fd >= 0 && !transfer->request->even_when_cancelled;
-	Pace pace = {0};
 	int running = 1;
 
 	for (;;)
@@ -282,7 +354,7 @@ drive(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 			return error_new(ERR_TRANSIENT, "libcurl failed");
 		if (running == 0)
 			break;
-		TRY(check_patience(transfer, &pace));
+		TRY(check_patience(transfer));
 		if (curl_multi_poll(multi, &signal, heeds_signal ? 1 : 0, WAIT_MOST_MS, NULL) != CURLM_OK)
 			return error_new(ERR_TRANSIENT, "libcurl could not wait");
 	}
@@ -330,34 +402,25 @@ finish_transfer(Transfer *transfer, const HttpClient *client, CURLcode result)
 	return goes_into_sink(transfer) ? accept_once(transfer) : NULL;
 }
 
-static struct curl_slist *
-list_of_headers(const StrList *headers)
-{
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-
-	for (size_t i = 0; i < headers->count; i++)
-		list = curl_slist_append(list, headers->items[i]);
-	return list;
-}
-
 Error *
 http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
-              HttpResponse *response, bool *ret_connected)
+              const HttpGate *gate, HttpResponse *response, bool *ret_connected)
 {
-	struct curl_slist *headers = list_of_headers(request->headers);
-	Transfer transfer = {.request = request, .response = response, .easy = connection->easy};
+	Transfer transfer = {.request = request, .response = response, .easy = connection->easy, .gate = gate};
 	CURLcode result = CURLE_OK;
 	Error *error;
 
+	begin_headers(&transfer);
 	set_connection_options(&transfer, client);
-	set_request_options(&transfer, headers);
+	set_request_options(&transfer);
 	(void) curl_multi_add_handle(connection->multi, connection->easy);
 	error = drive(&transfer, connection->multi, &result);
 	if (error == NULL)
 		error = finish_transfer(&transfer, client, result);
 	error_free(transfer.error);
 	(void) curl_multi_remove_handle(connection->multi, connection->easy);
-	curl_slist_free_all(headers);
-	*ret_connected = result != CURLE_COULDNT_CONNECT && result != CURLE_COULDNT_RESOLVE_HOST;
+	curl_slist_free_all(transfer.headers);
+	*ret_connected =
+		transfer.gate == NULL && result != CURLE_COULDNT_CONNECT && result != CURLE_COULDNT_RESOLVE_HOST;
 	return error;
 }

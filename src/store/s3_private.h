@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "http.h"
+#include "http_early.h"
 #include "s3_creds.h"
 #include "s3_error.h"
 #include "s3_place.h"
@@ -22,6 +23,13 @@ typedef struct S3Learned
 	int64_t clock_offset_us; /* to be added to this machine's clock */
 	S3SigningKey key;
 } S3Learned;
+
+/* The request that is expected, if any. */
+typedef struct S3Expected
+{
+	pthread_mutex_t mutex;
+	HttpEarly *early;
+} S3Expected;
 
 /* The parts of uploads that are in memory, of all writers together: what bounds it. */
 typedef struct S3Turns
@@ -46,6 +54,7 @@ typedef struct S3Store
 	char *sse_kms_key_id;
 	S3Learned learned;
 	S3Turns upload_turns;
+	S3Expected expected;
 	atomic_bool removes_singly; /* learned, too: the provider has no request that removes many */
 	atomic_bool told_of_md5;
 } S3Store;
@@ -103,6 +112,9 @@ void s3_answer_release(S3Answer *answer);
 
 /* Signs, sends, tries again, corrects clock and region; success is a 2xx answer that "judge" accepts. */
 Error *s3_call(S3Store *store, S3Call *call, S3Answer *answer) MUST_CHECK;
+
+/* Connects for a call with this method, key and no query, which will have a payload. */
+void s3_call_expect(S3Store *store, const S3Call *call);
 
 /* "Please reduce your request rate (SlowDown, HTTP 503, request id 1B3...)"; code and message may be NULL. */
 Error *s3_error_of(const S3Meaning *meaning, const char *code, const char *message,

@@ -187,6 +187,14 @@ s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode 
 	return s3_put_payload((S3Store *) base, key, &payload, mode);
 }
 
+static void
+s3_expect_put(Store *base, const char *key)
+{
+	const S3Call call = {.method = "PUT", .key = key};
+
+	s3_call_expect((S3Store *) base, &call);
+}
+
 /* The object is there, and is put again with the same contents under the condition that it is not there. */
 static Error *
 s3_probe(Store *base, const char *key, const Slice *slice, Buf *report)
@@ -226,6 +234,7 @@ s3_free(Store *base)
 {
 	S3Store *store = (S3Store *) base;
 
+	http_early_free(store->expected.early);
 	http_client_free(store->http);
 	s3_place_release(&store->place);
 	s3_creds_release(&store->credentials);
@@ -238,6 +247,7 @@ s3_free(Store *base)
 	free(store->learned.region);
 	explicit_bzero(&store->learned.key, sizeof(store->learned.key));
 	(void) pthread_mutex_destroy(&store->learned.mutex);
+	(void) pthread_mutex_destroy(&store->expected.mutex);
 	(void) pthread_cond_destroy(&store->upload_turns.changed);
 	(void) pthread_mutex_destroy(&store->upload_turns.mutex);
 	free(store);
@@ -254,6 +264,7 @@ static const StoreOps s3_store_ops = {
 	.probe = s3_probe,
 	.tidy = s3_tidy,
 	.remove_many = s3_remove_many,
+	.expect_put = s3_expect_put,
 };
 
 static const char *
@@ -356,6 +367,7 @@ s3_store_open(const S3Options *options, Store **ret_store)
 	store->sse = mem_strdup(options->sse);
 	store->sse_kms_key_id = mem_strdup(options->sse_kms_key_id);
 	(void) pthread_mutex_init(&store->learned.mutex, NULL);
+	(void) pthread_mutex_init(&store->expected.mutex, NULL);
 	(void) pthread_mutex_init(&store->upload_turns.mutex, NULL);
 	(void) pthread_cond_init(&store->upload_turns.changed, NULL);
 	TRY(open_parts(store));

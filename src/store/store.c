@@ -55,6 +55,13 @@ store_check_key(const char *key)
 	return NULL;
 }
 
+void
+store_expect_put(Store *store, const char *key)
+{
+	if (store->ops->expect_put != NULL && key_is_valid(key, false))
+		store->ops->expect_put(store, key);
+}
+
 Error *
 store_put(Store *store, const char *key, const Slice *slices, int n_slices, PutMode mode)
 {

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -99,23 +100,63 @@ def test_storage_class_and_encryption_are_sent_when_they_are_set(walship, store,
     datadir.fetch(walship, name)
 
 
-def test_one_connection_serves_the_requests_of_one_command(walship, proxy, datadir):
-    name = datadir.segment(1, 5, salt=b"one")
-    datadir.push(walship, name)
-    datadir.segment(1, 5, salt=b"two")
-    proxy.clear()
-    datadir.push(walship, name, 3)
+def test_one_connection_serves_the_requests_of_one_command(walship, proxy):
+    walship.ok("check")
     assert proxy.count() >= 2 and proxy.n_connections == 1, proxy.log()
 
 
 def test_over_tls_each_command_makes_one_connection(over_tls, tls_store, datadir):
-    name = datadir.segment(1, 5, salt=b"one")
-    datadir.push(over_tls, name)
+    datadir.push(over_tls, datadir.segment(1, 5))
     assert tls_store.proxy.count() == tls_store.proxy.n_connections == 1
-    datadir.segment(1, 5, salt=b"two")
     tls_store.proxy.clear()
-    datadir.push(over_tls, name, 3)
-    assert tls_store.proxy.n_connections == 1
+    over_tls.ok("check")
+    assert tls_store.proxy.count() >= 2 and tls_store.proxy.n_connections == 1
+
+
+# Connected while the segment is read
+
+
+def test_a_push_connects_before_it_knows_what_it_sends(walship, proxy, datadir, real_wal):
+    """Also a push that finds out at the end that it has nothing to send: the connection was there before."""
+    walship.configure(wal_check="strict")
+    name = real_wal.into(datadir)[-1]
+    with (datadir.wal / name).open("r+b") as file:
+        file.seek(1_000_000)
+        byte = file.read(1)
+        file.seek(1_000_000)
+        file.write(bytes([byte[0] ^ 0x10]))
+    datadir.push(walship, name, 6)
+    assert proxy.n_connections == 1 and proxy.count() == 0, proxy.log()
+
+
+def test_a_push_sends_one_request_of_known_size_on_that_connection(walship, store, proxy, datadir):
+    name = datadir.segment(1, 5)
+    datadir.push(walship, name)
+    (request,) = proxy.seen()
+    assert proxy.n_connections == 1
+    assert int(request.headers["content-length"]) == len(store.read(datadir.key(name)))
+    assert "transfer-encoding" not in request.headers and "expect" not in request.headers
+
+
+def test_a_server_that_does_not_wait_for_the_request_gets_it_by_another_connection(walship, store, proxy, datadir):
+    proxy.idle_limit = 0.001
+    name = datadir.segment(1, 5)
+    datadir.push(walship, name)
+    assert proxy.n_connections >= 1 and store.read(datadir.key(name))
+
+
+def test_a_push_that_is_told_to_end_while_it_connects_ends(walship, datadir):
+    """To a port where nobody accepts."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        walship.configure(s3_endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        push = walship.start("push", f"pg_wal/{datadir.segment(1, 5)}", cwd=datadir.path)
+        time.sleep(0.5)
+        push.terminate()
+        began = time.monotonic()
+        push.communicate(timeout=20)
+        assert push.returncode == 4 and time.monotonic() - began < 3
 
 
 def test_a_connection_that_was_idle_for_too_long_is_replaced(server, walship, proxy):

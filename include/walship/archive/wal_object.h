@@ -45,6 +45,9 @@ typedef enum PutResult
 Error *wal_object_encode(const WalArchive *archive, const char *path, const WalName *name, Spool *spool,
                          WalIndex *ret_index) MUST_CHECK;
 
+/* A segment of this name is about to be read and stored: the store may connect meanwhile (store_expect_put()). */
+void wal_object_expect(const WalArchive *archive, const WalName *name);
+
 /*
  * The second half: the object, in one write.  Other bytes under the same name
  * are ERR_EXISTS and nothing is changed.  If the same are there already, "index"

@@ -53,7 +53,7 @@ typedef enum ListDepth
 typedef void (*StoreNotRemoved)(void *context, const char *key, const Error *error);
 
 /*
- * For implementations.  Required: all but "probe", "tidy" and "remove_many".
+ * For implementations.  Required: all but "probe", "tidy", "remove_many" and "expect_put".
  * Keys and prefixes arrive checked; store_free() frees url and identity.
  */
 typedef struct StoreOps
@@ -70,6 +70,7 @@ typedef struct StoreOps
 	Error *(*tidy)(Store *store, const char *prefix, TimeUs before);
 	Error *(*remove_many)(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
 	                      void *context);
+	void (*expect_put)(Store *store, const char *key);
 } StoreOps;
 
 struct Store
@@ -81,6 +82,12 @@ struct Store
 
 /* The slices, one after the other, are the object; any size. */
 Error *store_put(Store *store, const char *key, const Slice *slices, int n_slices, PutMode mode) MUST_CHECK;
+
+/*
+ * This object is about to be put, by this process, once: what has to come before it
+ * may be done in the meantime.  No promise, and nothing fails.
+ */
+void store_expect_put(Store *store, const char *key);
 
 /* Writes bytes [offset, offset + size) into "into", fewer at the object's end; does not finish it. */
 Error *store_get(Store *store, const char *key, uint64_t offset, uint64_t size, Sink *into) MUST_CHECK;
