@@ -147,7 +147,7 @@ static Error *
 zstd_encode_frame(ZstdEncoder *self, const void *data, size_t size)
 {
 	size_t bound = ZSTD_compressBound(size);
-	size_t frame_size;
+	size_t frame_size = 0;
 
 	TRY(zstd_encoder_start(self));
 	if (self->frame_capacity < bound)
