@@ -126,7 +126,6 @@ connection_take(HttpClient *client)
 static void
 connection_give_back(HttpClient *client, Connection *connection)
 {
-	curl_easy_reset(connection->easy);
 	(void) pthread_mutex_lock(&client->mutex);
 	connection->next = client->idle;
 	client->idle = connection;
@@ -144,7 +143,7 @@ perform(HttpClient *client, const HttpRequest *request, const HttpGate *gate, Ht
 		connection_give_back(client, connection);
 	else
 	{
-		response->ambiguous = connected;
+		response->ambiguous |= connected;
 		connection_free(connection);
 	}
 	return error;

@@ -2,10 +2,14 @@
 #include "http_early.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "http_private.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
+
+/* S3 closes what is idle for five seconds, and others what sends no request. */
+#define WAITS_MOST_MS 4000
 
 /* Longer than any connection may take. */
 #define CONNECTING_MOST_MS 600000
@@ -14,6 +18,7 @@ struct HttpEarly
 {
 	HttpClient *client; /* not owned */
 	char *url;
+	int64_t begun_ms;
 	Workers *thread;
 
 	/* The thread's until it has ended. */
@@ -26,7 +31,7 @@ struct HttpEarly
 	const HttpRequest *request; /* NULL: not known yet */
 };
 
-/* On a connection that is made, in the thread. */
+/* On a connection that is made, in the thread.  Whoever has begun it wakes it, by a request or by freeing it. */
 static const HttpRequest *
 wait_for_request(void *context)
 {
@@ -67,6 +72,7 @@ http_early_begin(HttpClient *client, const char *url)
 
 	early->client = client;
 	early->url = mem_strdup(url);
+	early->begun_ms = clock_monotonic_ms();
 	(void) pthread_mutex_init(&early->mutex, NULL);
 	(void) pthread_cond_init(&early->changed, NULL);
 	early->thread = workers_new(1);
@@ -74,10 +80,10 @@ http_early_begin(HttpClient *client, const char *url)
 	return early;
 }
 
-const char *
-http_early_url(const HttpEarly *early)
+bool
+http_early_is_for(const HttpEarly *early, const char *url)
 {
-	return early->url;
+	return strcmp(early->url, url) == 0 && clock_monotonic_ms() - early->begun_ms < WAITS_MOST_MS;
 }
 
 Error *

@@ -13,7 +13,8 @@ typedef struct HttpEarly HttpEarly;
 /* A PUT with a body to this URL.  Returns at once; what goes wrong is the request's error. */
 HttpEarly *http_early_begin(HttpClient *client, const char *url);
 
-const char *http_early_url(const HttpEarly *early);
+/* Is it one for this URL, and has it not waited for so long that the server may have closed it? */
+bool http_early_is_for(const HttpEarly *early, const char *url);
 
 /* As http_perform(), once for each; the URL of the request is the one given. */
 Error *http_early_perform(HttpEarly *early, const HttpRequest *request, HttpResponse *ret_response)

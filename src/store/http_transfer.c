@@ -14,15 +14,15 @@
 #define TRANSFER_BUFFER (512L * 1024)
 #define SIZE_UNKNOWN    ((curl_off_t) -1)
 
-/* Bytes moved, looked at PACE_SLOTS times per stall_ms: what counts is any span of that length. */
-#define PACE_SLOTS 8
+/* Bytes moved, looked at FLOW_SLOTS times per stall_ms: what counts is any span of that length. */
+#define FLOW_SLOTS 8
 
-typedef struct Pace
+typedef struct Flow
 {
 	int64_t next_ms;
-	uint64_t samples[PACE_SLOTS]; /* a ring */
+	uint64_t samples[FLOW_SLOTS]; /* a ring */
 	int taken;
-} Pace;
+} Flow;
 
 typedef struct Transfer
 {
@@ -31,7 +31,7 @@ typedef struct Transfer
 	CURL *easy;
 	struct curl_slist *headers; /* owned */
 	const HttpGate *gate;       /* NULL once it is passed */
-	Pace pace;
+	Flow flow;
 	Error *error; /* of a slice, the sink or "accept" */
 	int slice;    /* where the body is read from next */
 	uint64_t at;
@@ -174,7 +174,8 @@ add_headers(Transfer *transfer, const StrList *headers)
 /*
  * libcurl asks for the size of a body before it connects.  Where that is not known
  * yet, the header that says it is ours, and the one for a body of unknown size is
- * taken away.
+ * taken away.  libcurl then learns only after the last byte that it was the last: a
+ * refusal that comes in between costs the connection.
  */
 static void
 begin_headers(Transfer *transfer)
@@ -207,7 +208,7 @@ pass_gate(Transfer *transfer)
 	}
 	transfer->gate = NULL;
 	transfer->request = request;
-	transfer->pace = (Pace){0};
+	transfer->flow = (Flow){0};
 	add_headers(transfer, request->headers);
 	if (request->has_body)
 		add_body_size(transfer);
@@ -282,6 +283,9 @@ set_request_options(Transfer *transfer)
 	{
 		SET(CURLOPT_PREREQFUNCTION, on_connected);
 		SET(CURLOPT_PREREQDATA, transfer);
+#if LIBCURL_VERSION_NUM >= 0x075700
+		SET(CURLOPT_QUICK_EXIT, 1L); /* nobody waits for a name that is not needed any more */
+#endif
 	}
 	if (strcmp(request->method, "HEAD") == 0)
 		SET(CURLOPT_NOBODY, 1L);
@@ -301,19 +305,19 @@ bytes_moved(CURL *easy)
 }
 
 static Error *
-check_pace(const HttpRequest *request, uint64_t moved, int64_t now_ms, Pace *pace)
+check_flow(const HttpRequest *request, uint64_t moved, int64_t now_ms, Flow *flow)
 {
-	uint64_t *oldest = &pace->samples[pace->taken % PACE_SLOTS];
+	uint64_t *oldest = &flow->samples[flow->taken % FLOW_SLOTS];
 	uint64_t least = (uint64_t) (request->stall_ms * HTTP_LEAST_RATE / 1000);
 
-	if (now_ms < pace->next_ms)
+	if (now_ms < flow->next_ms)
 		return NULL;
-	pace->next_ms = now_ms + request->stall_ms / PACE_SLOTS;
-	if (pace->taken >= PACE_SLOTS && moved - *oldest < least)
+	flow->next_ms = now_ms + request->stall_ms / FLOW_SLOTS;
+	if (flow->taken >= FLOW_SLOTS && moved - *oldest < least)
 		return error_new(ERR_TRANSIENT, "connection stalled: %llu bytes in %lld s",
 		                 (unsigned long long) (moved - *oldest), (long long) request->stall_ms / 1000);
 	*oldest = moved;
-	pace->taken++;
+	flow->taken++;
 	return NULL;
 }
 
@@ -329,7 +333,7 @@ check_patience(Transfer *transfer)
 		return error_new(ERR_CANCELLED, "request was given up");
 	if (request->limit_ms != 0 && now_ms >= request->limit_ms)
 		return error_new(ERR_TRANSIENT, "no complete answer in time");
-	return check_pace(request, bytes_moved(transfer->easy), now_ms, &transfer->pace);
+	return check_flow(request, bytes_moved(transfer->easy), now_ms, &transfer->flow);
 }
 
 static CURLcode
@@ -419,6 +423,7 @@ http_transfer(const HttpClient *client, const Connection *connection, const Http
 		error = finish_transfer(&transfer, client, result);
 	error_free(transfer.error);
 	(void) curl_multi_remove_handle(connection->multi, connection->easy);
+	curl_easy_reset(connection->easy); /* it must not remember this frame */
 	curl_slist_free_all(transfer.headers);
 	*ret_connected =
 		transfer.gate == NULL && result != CURLE_COULDNT_CONNECT && result != CURLE_COULDNT_RESOLVE_HOST;

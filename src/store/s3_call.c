@@ -127,16 +127,6 @@ server_time(S3Store *store)
 	return clock_now() + offset_us;
 }
 
-static void
-build_url(const S3Store *store, const S3Call *call, const char *host, const char *path, Buf *url)
-{
-	AUTO_BUF(query, S3_SIGN_TEXT_MAX);
-
-	s3_sign_query(&call->query, &query);
-	buf_printf(url, "%s://%s%s%s%s", store->place.scheme, host, path, query.size > 0 ? "?" : "",
-	           query.size > 0 ? query.data : "");
-}
-
 /* The URL, and the headers as they are sent: libcurl writes "host" itself, the same one. */
 static void
 build(S3Store *store, const S3Call *call, Buf *url, StrList *lines)
@@ -145,13 +135,16 @@ build(S3Store *store, const S3Call *call, Buf *url, StrList *lines)
 	AUTO_PAIRS headers = {0};
 	AUTO_BUF(host, S3_SIGN_TEXT_MAX);
 	AUTO_BUF(path, S3_SIGN_TEXT_MAX);
+	AUTO_BUF(query, S3_SIGN_TEXT_MAX);
 	AUTO_BUF(authorization, S3_SIGN_TEXT_MAX);
 	char date[S3_DATE_SIZE];
 
 	s3_sign_date(server_time(store), date);
 	s3_place_host(&store->place, region, &host);
 	s3_place_path(&store->place, call->key, &path);
-	build_url(store, call, host.data, path.data, url);
+	s3_sign_query(&call->query, &query);
+	buf_printf(url, "%s://%s%s%s%s", store->place.scheme, host.data, path.data, query.size > 0 ? "?" : "",
+	           query.size > 0 ? query.data : "");
 
 	collect_headers(store, call, host.data, date, &headers);
 	S3SignRequest request = {.method = call->method,
@@ -170,38 +163,6 @@ build(S3Store *store, const S3Call *call, Buf *url, StrList *lines)
 
 		strlist_add(lines, line);
 	}
-}
-
-void
-s3_call_expect(S3Store *store, const S3Call *call)
-{
-	AUTO_FREE char *region = s3_learned_region(store);
-	AUTO_BUF(host, S3_SIGN_TEXT_MAX);
-	AUTO_BUF(path, S3_SIGN_TEXT_MAX);
-	AUTO_BUF(url, S3_SIGN_TEXT_MAX);
-
-	s3_place_host(&store->place, region, &host);
-	s3_place_path(&store->place, call->key, &path);
-	build_url(store, call, host.data, path.data, &url);
-	(void) pthread_mutex_lock(&store->expected.mutex);
-	if (store->expected.early == NULL)
-		store->expected.early = http_early_begin(store->http, url.data);
-	(void) pthread_mutex_unlock(&store->expected.mutex);
-}
-
-/* The connection that was made for this very request; NULL when there is none. */
-static HttpEarly *
-take_early(S3Store *store, const HttpRequest *request)
-{
-	S3Expected *expected = &store->expected;
-	HttpEarly *early = NULL;
-
-	(void) pthread_mutex_lock(&expected->mutex);
-	if (expected->early != NULL && !request->fresh && strcmp(request->method, "PUT") == 0 &&
-	    strcmp(request->url, http_early_url(expected->early)) == 0)
-		early = MOVE(expected->early);
-	(void) pthread_mutex_unlock(&expected->mutex);
-	return early;
 }
 
 static int64_t
@@ -232,10 +193,7 @@ send_once(S3Store *store, const S3Call *call, const Course *course, HttpResponse
 	                       .stall_ms = call->stall_ms > 0 ? call->stall_ms : store->options.stall_ms,
 	                       .limit_ms = limit_of(store, call)};
 
-	AUTO(HttpEarly) early = take_early(store, &request);
-
-	return early != NULL ? http_early_perform(early, &request, response)
-	                     : http_perform(store->http, &request, response);
+	return s3_expected_perform(store, &request, response);
 }
 
 /* Text from the network: one line, not too long, nothing that a terminal would act on. */

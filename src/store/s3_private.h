@@ -113,8 +113,10 @@ void s3_answer_release(S3Answer *answer);
 /* Signs, sends, tries again, corrects clock and region; success is a 2xx answer that "judge" accepts. */
 Error *s3_call(S3Store *store, S3Call *call, S3Answer *answer) MUST_CHECK;
 
-/* Connects for a call with this method, key and no query, which will have a payload. */
-void s3_call_expect(S3Store *store, const S3Call *call);
+void s3_expect_put(Store *base, const char *key); /* the store's verb */
+
+/* http_perform(), on the connection that was made for this very request when there is one. */
+Error *s3_expected_perform(S3Store *store, const HttpRequest *request, HttpResponse *response) MUST_CHECK;
 
 /* "Please reduce your request rate (SlowDown, HTTP 503, request id 1B3...)"; code and message may be NULL. */
 Error *s3_error_of(const S3Meaning *meaning, const char *code, const char *message,

@@ -187,14 +187,6 @@ s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode 
 	return s3_put_payload((S3Store *) base, key, &payload, mode);
 }
 
-static void
-s3_expect_put(Store *base, const char *key)
-{
-	const S3Call call = {.method = "PUT", .key = key};
-
-	s3_call_expect((S3Store *) base, &call);
-}
-
 /* The object is there, and is put again with the same contents under the condition that it is not there. */
 static Error *
 s3_probe(Store *base, const char *key, const Slice *slice, Buf *report)

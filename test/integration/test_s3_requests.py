@@ -12,7 +12,7 @@ import pytest
 
 from walship_testing import faultproxy as fault
 from walship_testing import wal
-from walship_testing.proc import clean_environment, run, run_ok
+from walship_testing.proc import clean_environment, run, run_ok, wait_until
 from walship_testing.s3 import PREFIX
 from walship_testing.wal import MIB
 from walship_testing.walship import Walship
@@ -116,9 +116,12 @@ def test_over_tls_each_command_makes_one_connection(over_tls, tls_store, datadir
 # Connected while the segment is read
 
 
+SLOW = {"compression_level": 7}  # half a second for a segment
+
+
 def test_a_push_connects_before_it_knows_what_it_sends(walship, proxy, datadir, real_wal):
     """Also a push that finds out at the end that it has nothing to send: the connection was there before."""
-    walship.configure(wal_check="strict")
+    walship.configure(wal_check="strict", **SLOW)
     name = real_wal.into(datadir)[-1]
     with (datadir.wal / name).open("r+b") as file:
         file.seek(1_000_000)
@@ -126,7 +129,8 @@ def test_a_push_connects_before_it_knows_what_it_sends(walship, proxy, datadir, 
         file.seek(1_000_000)
         file.write(bytes([byte[0] ^ 0x10]))
     datadir.push(walship, name, 6)
-    assert proxy.n_connections == 1 and proxy.count() == 0, proxy.log()
+    wait_until(lambda: proxy.n_connections == 1, "there was a connection")
+    assert proxy.count() == 0, proxy.log()
 
 
 def test_a_push_sends_one_request_of_known_size_on_that_connection(walship, store, proxy, datadir):
@@ -138,21 +142,27 @@ def test_a_push_sends_one_request_of_known_size_on_that_connection(walship, stor
     assert "transfer-encoding" not in request.headers and "expect" not in request.headers
 
 
-def test_a_server_that_does_not_wait_for_the_request_gets_it_by_another_connection(walship, store, proxy, datadir):
-    proxy.idle_limit = 0.001
-    name = datadir.segment(1, 5)
-    datadir.push(walship, name)
-    assert proxy.n_connections >= 1 and store.read(datadir.key(name))
+@pytest.mark.parametrize("settings", [SLOW, {"compression_level": 9, "push_deadline": "1s"}], ids=["", "past its deadline"])
+def test_a_server_that_does_not_wait_gets_the_request_at_once_by_another_connection(
+    walship, store, proxy, datadir, real_wal, settings
+):
+    proxy.idle_limit = 0.1
+    walship.configure(**settings)
+    name = real_wal.into(datadir)[-1]
+    result = datadir.push(walship, name)
+    assert proxy.n_connections == 2 and proxy.count() == 1 and "trying again" not in result.err
+    assert store.read(datadir.key(name))
 
 
-def test_a_push_that_is_told_to_end_while_it_connects_ends(walship, datadir):
-    """To a port where nobody accepts."""
+@pytest.mark.parametrize("settings", [{}, SLOW], ids=["waiting for the server", "waiting for the segment"])
+def test_a_push_that_is_told_to_end_while_it_connects_ends(walship, datadir, real_wal, settings):
+    """To a port where nobody answers a handshake."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
-        walship.configure(s3_endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}")
-        push = walship.start("push", f"pg_wal/{datadir.segment(1, 5)}", cwd=datadir.path)
-        time.sleep(0.5)
+        deaf.listen()
+        walship.configure(s3_endpoint=f"https://127.0.0.1:{deaf.getsockname()[1]}", **settings)
+        push = walship.start("push", f"pg_wal/{real_wal.into(datadir)[-1]}", cwd=datadir.path)
+        time.sleep(0.3)
         push.terminate()
         began = time.monotonic()
         push.communicate(timeout=20)
