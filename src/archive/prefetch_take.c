@@ -17,6 +17,9 @@
 /* Whoever gets a segment has hung when the file did not grow for so long: then it is faster to get it anew. */
 #define STILL_MOST_MS 2000
 
+/* A killed writer's file is closed a moment before its lock is gone: the event alone may come too early. */
+#define LOOK_EVERY_MS 100
+
 #define COPY_STEP ((size_t) 1024 * 1024)
 
 typedef struct Take
@@ -125,7 +128,7 @@ wait_for_change(const Take *take)
 	char events[4096];
 	int64_t left_ms = take->deadline_ms - clock_monotonic_ms();
 	Error *error = cancel_poll(take->inotify, POLLIN,
-	                           left_ms < STILL_MOST_MS ? (left_ms < 0 ? 0 : left_ms) : STILL_MOST_MS);
+	                           left_ms < LOOK_EVERY_MS ? (left_ms < 0 ? 0 : left_ms) : LOOK_EVERY_MS);
 
 	if (error == NULL)
 	{

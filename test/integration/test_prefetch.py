@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import tarfile
@@ -512,6 +513,11 @@ def test_a_prefetcher_that_hangs_holds_nobody_up(replay, proxy):
         os.kill(pid, signal.SIGCONT)
 
 
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 @pytest.mark.s3_only
 def test_a_segment_that_is_being_fetched_is_waited_for(replay, proxy):
     names = replay.archive(1, 3, 6)
@@ -519,7 +525,10 @@ def test_a_segment_that_is_being_fetched_is_waited_for(replay, proxy):
     proxy.add(fault.delay(1), target=names[1])
     replay.fetch(names[0])
     wait_until(lambda: list((replay.walship.state_dir / "prefetch").glob(f"*/{names[1]}.*")), "it gets the segment")
-    assert replay.fetch(names[1]).seconds < 1.5
+    before = cpu_of_children()
+    result = replay.fetch(names[1])
+    assert result.seconds < 1.5
+    assert cpu_of_children() - before < result.seconds / 2, "it waits, and does not spin"
     assert requested(proxy).count(names[1]) == 1
 
 
