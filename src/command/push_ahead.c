@@ -300,6 +300,17 @@ note_run(const Course *course)
 		log_of_error(LOG_DEBUG, error);
 }
 
+/* Without the note the next push finds out anew. */
+static void
+keep_pace(const Course *course)
+{
+	const PushAhead *ahead = course->ahead;
+	AUTO(Error) error = pace_keep(ahead->state_dir, ahead->archive, ahead->name.timeline, &course->pace);
+
+	if (error != NULL)
+		log_of_error(LOG_DEBUG, error);
+}
+
 Error *
 push_ahead(const PushAhead *ahead)
 {
@@ -307,11 +318,17 @@ push_ahead(const PushAhead *ahead)
 	                 .mutex = PTHREAD_MUTEX_INITIALIZER,
 	                 .changed = PTHREAD_COND_INITIALIZER,
 	                 .run = time_run_noted(ahead->state_dir, ahead->archive, ahead->name.timeline)};
+
+	if (ahead->may_hurry)
+		course.pace = pace_noted(ahead->state_dir, ahead->archive, ahead->name.timeline);
+
 	Error *error = ahead->segments->count == 0 ? push_asked(&(Item){.course = &course}) : push_all(&course);
 
 	/* Of a segment that failed the run is what it was: its next push carries that one on. */
 	if (error == NULL)
 		note_run(&course);
+	if (error == NULL && ahead->may_hurry)
+		keep_pace(&course);
 	(void) pthread_cond_destroy(&course.changed);
 	(void) pthread_mutex_destroy(&course.mutex);
 	return error;

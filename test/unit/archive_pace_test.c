@@ -6,7 +6,12 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
+#include "archive_fixture.h"
+#include "timeline_note.h"
 #include "walship/archive/pace.h"
+#include "walship/base/file.h"
 #include "walship/base/mem.h"
 
 #define NOTES_MOST 8
@@ -46,11 +51,37 @@ a_backlog_is_hurried_while_the_processor_is_what_takes_the_time(void **state)
 	}
 }
 
+static void
+what_is_known_outlives_a_push_and_rubbish_is_not_believed(void **state)
+{
+	static const char *const rubbish[] = {"",       "7",      "7 ", "a b\n", "1 99999999999999999999\n",
+	                                      "-1 5\n", "7 8 9\n"};
+	const Place *place = *state;
+	const Pace known = {.making_ms = 60, .sending_ms = 900};
+	AUTO_FREE char *path = timeline_note_path(place->scratch, "pace", &place->archive, 3);
+	Pace pace;
+
+	assert_int_equal(pace_noted(place->scratch, &place->archive, 3).making_ms, 0);
+	assert_ok(pace_keep(place->scratch, &place->archive, 3, &known));
+	pace = pace_noted(place->scratch, &place->archive, 3);
+	assert_int_equal(pace.making_ms, known.making_ms);
+	assert_int_equal(pace.sending_ms, known.sending_ms);
+	assert_int_equal(pace_noted(place->scratch, &place->archive, 4).making_ms, 0);
+	for (size_t i = 0; i < lengthof(rubbish); i++)
+	{
+		assert_ok(file_replace(path, rubbish[i], strlen(rubbish[i]), 0600));
+		pace = pace_noted(place->scratch, &place->archive, 3);
+		assert_true(pace.making_ms == 0 && pace.sending_ms == 0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_backlog_is_hurried_while_the_processor_is_what_takes_the_time),
+		cmocka_unit_test_setup_teardown(what_is_known_outlives_a_push_and_rubbish_is_not_believed, place_make,
+	                                    place_destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

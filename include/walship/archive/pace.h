@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Zero at first: then it hurries. */
+#include "walship/archive/wal_object.h"
+
+/* Zero when nothing is known: then it hurries. */
 typedef struct Pace
 {
 	int64_t making_ms; /* of the last segments, the newest counting most */
@@ -19,3 +21,8 @@ typedef struct Pace
 void pace_note(Pace *pace, int64_t making_ms, int64_t sending_ms);
 
 bool pace_hurries(const Pace *pace);
+
+/* What the pushes before have found out, for a push is soon over; nothing, where that is lost. */
+Pace pace_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline);
+Error *pace_keep(const char *state_dir, const WalArchive *archive, TimeLineID timeline, const Pace *pace)
+	MUST_CHECK;
