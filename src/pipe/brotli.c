@@ -186,7 +186,6 @@ typedef struct BrotliDecoder
 	uint64_t most;
 	uint64_t total; /* decoded so far */
 	char *what;
-	uint8_t buffer[CODEC_BUFFER_SIZE];
 } BrotliDecoder;
 
 static Error *
@@ -200,6 +199,23 @@ brotli_decoder_start(BrotliDecoder *self)
 	return NULL;
 }
 
+/* From the library's own window, which is as good as a copy of it until it is called again. */
+static Error *
+pass_output_on(BrotliDecoder *self)
+{
+	while (BrotliDecoderHasMoreOutput(self->state))
+	{
+		size_t size = CODEC_BUFFER_SIZE;
+		const uint8_t *output = BrotliDecoderTakeOutput(self->state, &size);
+
+		if (size > self->most - self->total)
+			return codec_error_too_long(self->what, self->most);
+		self->total += size;
+		TRY(sink_write(self->sink.next, output, size));
+	}
+	return NULL;
+}
+
 static Error *
 brotli_decoder_write(Sink *sink, const void *data, size_t size)
 {
@@ -210,22 +226,15 @@ brotli_decoder_write(Sink *sink, const void *data, size_t size)
 	TRY(brotli_decoder_start(self));
 	do
 	{
-		uint8_t *out = self->buffer;
-		size_t out_left = sizeof(self->buffer);
+		size_t no_room = 0;
 
 		if (self->result == BROTLI_DECODER_RESULT_SUCCESS)
 			return codec_error_trailing(self->what);
-		self->result = BrotliDecoderDecompressStream(self->state, &in_left, &in, &out_left, &out, NULL);
+		self->result = BrotliDecoderDecompressStream(self->state, &in_left, &in, &no_room, NULL, NULL);
 		if (self->result == BROTLI_DECODER_RESULT_ERROR)
 			return error_new(ERR_CORRUPT, "could not decompress %s: brotli reports \"%s\"", self->what,
 			                 BrotliDecoderErrorString(BrotliDecoderGetErrorCode(self->state)));
-
-		size_t produced = sizeof(self->buffer) - out_left;
-
-		if (produced > self->most - self->total)
-			return codec_error_too_long(self->what, self->most);
-		self->total += produced;
-		TRY(sink_write(sink->next, self->buffer, produced));
+		TRY(pass_output_on(self));
 	} while (in_left > 0 || self->result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT);
 	return NULL;
 }

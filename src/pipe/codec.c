@@ -104,6 +104,7 @@ codec_add_encoder(Pipe *pipe, const Compression *compression)
 	if (row->encoder == NULL)
 		return;
 	assert(compression->level >= row->lowest && compression->level <= row->highest);
+	assert(compression->cpu == NULL || compression->chunk_size > 0);
 	pipe_add(pipe, compression->cpu != NULL ? chunked_encoder_new(row->chunk_encoder, compression)
 	                                        : row->encoder(compression->level));
 }

@@ -9,7 +9,7 @@
  * What is written in pieces of such sizes becomes a frame each.  Encoded in one
  * go a piece is read where it is, whereas a stream is first copied into the
  * encoder's window: an eighth of the time, for 1 % of the size at 1 MiB
- * (measured on WAL, zstd 1.5.4).
+ * (measured on WAL, zstd 1.5.4).  The upper limit is that of the memory for it.
  */
 #define FRAME_LEAST ((size_t) 1024 * 1024)
 #define FRAME_MOST  (4 * FRAME_LEAST)
@@ -166,7 +166,7 @@ zstd_encoder_write(Sink *sink, const void *data, size_t size)
 
 	if (!self->in_stream && size >= FRAME_LEAST && size <= FRAME_MOST)
 		return zstd_encode_frame(self, data, size);
-	self->in_stream = self->in_stream || size > 0;
+	self->in_stream = true;
 	return zstd_encode(self, ZSTD_e_continue, data, size);
 }
 

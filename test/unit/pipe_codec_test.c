@@ -308,19 +308,31 @@ zstd_frames_that_follow_each_other_are_one_stream(void **state)
 
 /* What is compressed by a pool; the slow levels are the same code. */
 static const Compression in_chunks[] = {
-	{CODEC_BROTLI, 0, NULL, CHUNK_SIZE}, {CODEC_BROTLI, 1, NULL, CHUNK_SIZE},
-	{CODEC_BROTLI, 2, NULL, CHUNK_SIZE}, {CODEC_ZSTD, 2, NULL, CHUNK_SIZE},
-	{CODEC_ZSTD, 3, NULL, 4 * MIB},
+	{CODEC_BROTLI, 0, NULL, MIB},     {CODEC_BROTLI, 1, NULL, MIB},   {CODEC_BROTLI, 2, NULL, MIB},
+	{CODEC_BROTLI, 2, NULL, 4 * MIB}, {CODEC_ZSTD, 2, NULL, 2 * MIB}, {CODEC_ZSTD, 3, NULL, 4 * MIB},
 };
+
+/* Also by chance, but not in these bytes. */
+static int
+count_zstd_frames(const Buf *encoded)
+{
+	static const char magic[] = {'\x28', '\xb5', '\x2f', '\xfd'};
+	int count = 0;
+
+	for (size_t i = 0; i + sizeof(magic) <= encoded->size; i++)
+		count += memcmp(encoded->data + i, magic, sizeof(magic)) == 0;
+	return count;
+}
 
 /* As segments are read: zstd makes a frame of each; and not of what is smaller or much larger. */
 static void
 pieces_of_a_megabyte_are_one_stream_with_what_comes_between(void **state)
 {
 	static const size_t pieces[][5] = {
-		{MIB, MIB, MIB, 0, 0}, {MIB, 4 * MIB, 17, 0, 0}, {MIB, MIB - 1, MIB, 4 * MIB + 1, MIB},
-		{0, MIB, 0, MIB, 0},   {1, MIB, MIB, 0, 0},      {5 * MIB, MIB, 0, 0, 0},
+		{MIB, MIB, MIB}, {MIB, 4 * MIB, 17}, {MIB, MIB - 1, MIB, 4 * MIB + 1, MIB},
+		{1, MIB, MIB},   {5 * MIB, MIB},
 	};
+	static const int frames[] = {3, 3, 2, 1, 1};
 	AUTO_FREE uint8_t *bytes = compressible_bytes(12 * MIB, 8);
 
 	(void) state;
@@ -340,6 +352,8 @@ pieces_of_a_megabyte_are_one_stream_with_what_comes_between(void **state)
 		for (size_t k = 0; k < lengthof(pieces[0]); at += sizes[k], k++)
 			assert_ok(pipe_write(pipe, bytes + at, sizes[k]));
 		assert_ok(pipe_finish(pipe));
+		if (compression->codec == CODEC_ZSTD)
+			assert_int_equal(count_zstd_frames(&encoded), frames[i % lengthof(pieces)]);
 		assert_ok(decode(compression->codec, at, encoded.data, encoded.size, 65536, &decoded));
 		assert_int_equal(decoded.size, at);
 		assert_memory_equal(decoded.data, bytes, at);
@@ -349,7 +363,7 @@ pieces_of_a_megabyte_are_one_stream_with_what_comes_between(void **state)
 static void
 chunks_that_were_compressed_side_by_side_are_one_stream(void **state)
 {
-	static const size_t sizes[] = {0, 1, CHUNK_SIZE, CHUNK_SIZE + 1, 4 * CHUNK_SIZE + 77777};
+	static const size_t sizes[] = {0, 1, MIB, MIB + 1, 2 * MIB, 4 * MIB, 8 * MIB + 77777};
 	AUTO(Workers) cpu = workers_new(3);
 
 	(void) state;
