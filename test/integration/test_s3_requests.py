@@ -146,11 +146,15 @@ def test_a_push_sends_one_request_of_known_size_on_that_connection(walship, stor
 def test_a_server_that_does_not_wait_gets_the_request_at_once_by_another_connection(
     walship, store, proxy, datadir, real_wal, settings
 ):
-    proxy.idle_limit = 0.1
     walship.configure(**settings)
     name = real_wal.into(datadir)[-1]
-    result = datadir.push(walship, name)
-    assert proxy.n_connections == 2 and proxy.count() == 1 and "trying again" not in result.err
+    proxy.idle_limit = 0.1
+    push = walship.start("push", f"pg_wal/{name}", cwd=datadir.path)
+    wait_until(lambda: proxy.n_connections > 0 and not proxy.clients, "the server has closed the first connection")
+    proxy.idle_limit = 60
+    _, err = push.communicate(timeout=30)
+    assert push.returncode == 0 and b"trying again" not in err, err
+    assert proxy.n_connections == 2 and proxy.count() == 1, proxy.log()
     assert store.read(datadir.key(name))
 
 
@@ -161,11 +165,14 @@ def test_a_push_that_is_told_to_end_while_it_connects_ends(walship, datadir, rea
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         walship.configure(s3_endpoint=f"https://127.0.0.1:{deaf.getsockname()[1]}", **settings)
+        deaf.settimeout(20)
         push = walship.start("push", f"pg_wal/{real_wal.into(datadir)[-1]}", cwd=datadir.path)
-        time.sleep(0.3)
-        push.terminate()
-        began = time.monotonic()
-        push.communicate(timeout=20)
+        connection, _ = deaf.accept()
+        with connection:
+            time.sleep(0.1)
+            push.terminate()
+            began = time.monotonic()
+            push.communicate(timeout=20)
         assert push.returncode == 4 and time.monotonic() - began < 3
 
 
