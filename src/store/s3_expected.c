@@ -22,18 +22,15 @@ s3_expect_put(Store *base, const char *key)
 {
 	S3Store *store = (S3Store *) base;
 	AUTO_FREE char *region = s3_learned_region(store);
-	AUTO_FREE char *url = NULL;
-	AUTO_BUF(host, S3_SIGN_TEXT_MAX);
-	AUTO_BUF(path, S3_SIGN_TEXT_MAX);
+	const S3Pairs no_query = {0};
+	AUTO_BUF(url, S3_SIGN_TEXT_MAX);
 
 	if (!is_first_request(store))
 		return;
-	s3_place_host(&store->place, region, &host);
-	s3_place_path(&store->place, key, &path);
-	url = mem_printf("%s://%s%s", store->place.scheme, host.data, path.data);
+	s3_request_url(store, region, key, &no_query, &url);
 	(void) pthread_mutex_lock(&store->expected.mutex);
 	if (store->expected.early == NULL)
-		store->expected.early = http_early_begin(store->http, url);
+		store->expected.early = http_early_begin(store->http, url.data);
 	(void) pthread_mutex_unlock(&store->expected.mutex);
 }
 

@@ -118,6 +118,13 @@ void s3_expect_put(Store *base, const char *key); /* the store's verb */
 /* http_perform(), on the connection that was made for this very request when there is one. */
 Error *s3_expected_perform(S3Store *store, const HttpRequest *request, HttpResponse *response) MUST_CHECK;
 
+/* One attempt of a call, with a signature of its own; "fresh": by a new connection. */
+Error *s3_request_send(S3Store *store, const S3Call *call, bool fresh, HttpResponse *response) MUST_CHECK;
+
+/* Where requests for this key go (NULL: for the bucket). */
+void s3_request_url(const S3Store *store, const char *region, const char *key, const S3Pairs *pairs,
+                    Buf *url);
+
 /* "Please reduce your request rate (SlowDown, HTTP 503, request id 1B3...)"; code and message may be NULL. */
 Error *s3_error_of(const S3Meaning *meaning, const char *code, const char *message,
                    const HttpResponse *response) MUST_CHECK;
