@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "walship/age/age.h"
 #include "walship/archive/backup_record.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
-#include "walship/pipe/age.h"
 #include "walship/pipe/codec.h"
 #include "walship/pipe/stages.h"
 #include "walship/store/store.h"

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "walship/age/age.h"
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
-#include "walship/pipe/age.h"
 
 /* Of a partial's digest, so many bytes stand in its key. */
 #define PARTIAL_DIGEST_BYTES 8

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "seal.h"
-#include "walship/pipe/age.h"
+#include "walship/age/age.h"
 
 #define MEMBER_MODE 0640
 

@@ -1,9 +1,9 @@
 /* What this host encrypts for, and what it can decrypt: the settings of encryption, read and understood. */
 #pragma once
 
+#include "walship/age/age.h"
 #include "walship/base/error.h"
 #include "walship/config/settings.h"
-#include "walship/pipe/age.h"
 
 /*
  * Of "recipients", "recipients_file" and "passphrase_file"; NULL when none of them is

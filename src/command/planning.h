@@ -1,9 +1,9 @@
 /* Plans a recovery from what lies in the store: reads for the pure planner what it asks for. */
 #pragma once
 
+#include "walship/age/age.h"
 #include "walship/archive/catalog.h"
 #include "walship/base/error.h"
-#include "walship/pipe/age.h"
 #include "walship/plan/recover.h"
 #include "walship/plan/windows.h"
 #include "walship/store/store.h"

@@ -1,9 +1,9 @@
 /* Is there a key for every segment that a plan needs?  Asked before anything is touched. */
 #pragma once
 
+#include "walship/age/age.h"
 #include "walship/archive/catalog.h"
 #include "walship/base/error.h"
-#include "walship/pipe/age.h"
 #include "walship/plan/recover.h"
 #include "walship/store/store.h"
 

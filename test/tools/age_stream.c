@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "walship/age/age.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
-#include "walship/pipe/age.h"
 
 #define STEP_MAX     (256 * 1024)
 #define KEY_FILE_MAX (1024 * 1024)

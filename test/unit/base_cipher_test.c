@@ -130,7 +130,7 @@ scrypt_is_as_published(void **state)
 	           "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2");
 }
 
-/* RFC 8439, section 2.8.2. Its tag covers additional data, which are not offered here; ours are in pipe_age_test. */
+/* RFC 8439, section 2.8.2. Its tag covers additional data, which are not offered here; ours are in age_stream_test. */
 static void
 the_cipher_is_as_published(void **state)
 {

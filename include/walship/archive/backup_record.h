@@ -8,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "walship/age/age.h"
 #include "walship/base/buf.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/error.h"
-#include "walship/pipe/age.h"
 #include "walship/wal/lsn.h"
 #include "walship/wal/record.h"
 

@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "walship/age/age.h"
 #include "walship/archive/backup_record.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
-#include "walship/pipe/age.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
 

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "walship/age/age.h"
 #include "walship/archive/backup_record.h"
-#include "walship/pipe/age.h"
 #include "walship/store/store.h"
 
 /*

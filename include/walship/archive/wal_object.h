@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "walship/age/age.h"
 #include "walship/base/error.h"
 #include "walship/base/spool.h"
-#include "walship/pipe/age.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
 #include "walship/wal/index.h"

@@ -2,11 +2,11 @@
  * The age stages against themselves: every size, every split, every changed bit.  Against the program age and the
  * community's vectors: test/integration/test_age.py.
  */
-#include "walship/pipe/age.h"
+#include "walship/age/age.h"
 
-#include "age_format.h"
+#include "bech32.h"
+#include "format.h"
 #include "scratch.h"
-#include "walship/base/bech32.h"
 #include "walship/pipe/stages.h"
 
 #define OUTPUT_MAX  (4u * 1024 * 1024)

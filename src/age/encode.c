@@ -1,7 +1,7 @@
 /* Encrypts: header, nonce, chunks of 64 KiB, the last of them marked. */
 #include <string.h>
 
-#include "age_format.h"
+#include "format.h"
 #include "walship/base/mem.h"
 
 typedef struct AgeEncoder

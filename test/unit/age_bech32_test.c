@@ -1,5 +1,5 @@
 /* Bech32 by the vectors of BIP 173 and the examples of the age specification. */
-#include "walship/base/bech32.h"
+#include "bech32.h"
 
 #include "scratch.h"
 #include "walship/base/strs.h"

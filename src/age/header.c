@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "age_format.h"
+#include "format.h"
 #include "walship/base/base64.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"

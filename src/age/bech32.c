@@ -1,5 +1,5 @@
 /* Bech32: five bits to a character, and a checksum that finds every error of up to four characters. */
-#include "walship/base/bech32.h"
+#include "bech32.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* The file key, wrapped for recipients and unwrapped by identities (c2sp.org/age, "Native recipient types"). */
 #include <string.h>
 
-#include "age_format.h"
+#include "format.h"
 #include "walship/base/mem.h"
 
 #define X25519_INFO  "age-encryption.org/v1/X25519"

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "walship/age/age.h"
 #include "walship/base/mem.h"
-#include "walship/pipe/age.h"
 #include "walship/pipe/stages.h"
 
 #define OUTPUT_MAX (8u * 1024 * 1024)

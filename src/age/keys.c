@@ -2,8 +2,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "age_format.h"
-#include "walship/base/bech32.h"
+#include "bech32.h"
+#include "format.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "age_format.h"
+#include "format.h"
 #include "walship/base/mem.h"
 
 #define SEALED_CHUNK_SIZE (AGE_CHUNK_SIZE + AEAD_TAG_SIZE)

@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "walship/age/age.h"
 #include "walship/base/buf.h"
 #include "walship/base/cipher.h"
 #include "walship/base/crypto.h"
 #include "walship/base/error.h"
-#include "walship/pipe/age.h"
 
 #define AGE_CHUNK_SIZE    (64u * 1024) /* of plain text; a tag more when it is sealed */
 #define AGE_NONCE_SIZE    16           /* of the payload */
