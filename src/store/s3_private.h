@@ -4,13 +4,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "http.h"
-#include "http_early.h"
 #include "s3_creds.h"
 #include "s3_error.h"
 #include "s3_place.h"
 #include "s3_sign.h"
 #include "walship/base/base64.h"
+#include "walship/http/early.h"
+#include "walship/http/http.h"
 #include "walship/store/s3_store.h"
 
 /* Found out on the way, and the same for all threads. */

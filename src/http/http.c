@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "curl_library.h"
-#include "http_private.h"
+#include "private.h"
 #include "walship/base/mem.h"
 
 static void

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "http.h"
+#include "walship/http/http.h"
 
 typedef struct HttpEarly HttpEarly;
 

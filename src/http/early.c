@@ -1,10 +1,10 @@
 /* A connection that waits for its request; see http_early.h. */
-#include "http_early.h"
+#include "walship/http/early.h"
 
 #include <pthread.h>
 #include <string.h>
 
-#include "http_private.h"
+#include "private.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#include "http.h"
+#include "walship/http/http.h"
 
 /* A multi handle with one easy handle: so the waiting is ours and ends at once when cancelled. */
 typedef struct Connection

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "curl_library.h"
-#include "http_private.h"
+#include "private.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 
