@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "catalog_wal.h"
-#include "seal.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/seal.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
 

@@ -1,5 +1,5 @@
 /* The seal of indexes and records; see seal.h. */
-#include "seal.h"
+#include "walship/archive/seal.h"
 
 #include <string.h>
 

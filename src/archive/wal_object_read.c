@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "seal.h"
 #include "wal_object_tar.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/seal.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "seal.h"
 #include "walship/age/age.h"
+#include "walship/archive/seal.h"
 
 #define MEMBER_MODE 0640
 

@@ -10,7 +10,7 @@
 #include "context.h"
 #include "keys.h"
 #include "progress.h"
-#include "walship/archive/backup_take.h"
+#include "walship/backup/take.h"
 #include "walship/base/clock.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "postmaster.h"
+#include "walship/pg/pgdata.h"
 
 /* Above everything that dup2() makes below. */
 #define FD_ASIDE 64

@@ -19,7 +19,7 @@
 #include "recover_space.h"
 #include "report_plan.h"
 #include "walship/archive/catalog.h"
-#include "walship/archive/restore.h"
+#include "walship/backup/restore.h"
 #include "walship/base/cancel.h"
 #include "walship/base/json.h"
 #include "walship/base/log.h"

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "walship/archive/restore.h"
+#include "walship/backup/restore.h"
 #include "walship/base/buf.h"
 #include "walship/base/error.h"
 #include "walship/config/settings.h"

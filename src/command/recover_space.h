@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "walship/archive/restore.h"
+#include "walship/backup/restore.h"
 #include "walship/base/error.h"
 
 typedef struct DiskSpace

@@ -1,6 +1,6 @@
 /* The catalog: what lies in a store, whatever else lies beside it. */
-#include "seal.h"
 #include "walship/archive/catalog.h"
+#include "walship/archive/seal.h"
 
 #include <inttypes.h>
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "seal.h"
+#include "walship/archive/seal.h"
 #include "walship/base/json.h"
 
 static void

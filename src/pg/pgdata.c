@@ -1,5 +1,5 @@
 /* The server of a data directory, as other processes see it. */
-#include "postmaster.h"
+#include "walship/pg/pgdata.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backup_parts.h"
+#include "parts.h"
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/tar.h"

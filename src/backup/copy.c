@@ -1,7 +1,7 @@
 /* What the server sends, into the store: archives cut into parts, the manifest, and what is learnt in passing. */
 #include <string.h>
 
-#include "backup_run.h"
+#include "run.h"
 #include "walship/archive/layout.h"
 #include "walship/base/mem.h"
 #include "walship/pg/backup_stream.h"

@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-#include "walship/archive/restore.h"
+#include "walship/backup/restore.h"
 #include "walship/pg/manifest.h"
 #include "walship/pipe/tar.h"
 

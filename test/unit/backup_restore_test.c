@@ -1,5 +1,5 @@
 /* A small backup made by hand, restored: whole, or refused with nothing written elsewhere. */
-#include "walship/archive/restore.h"
+#include "walship/backup/restore.h"
 
 #include <unistd.h>
 

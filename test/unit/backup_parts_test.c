@@ -1,5 +1,5 @@
 /* Cutting the server's archives into parts, and WAL into segments, on a real directory store. */
-#include "backup_parts.h"
+#include "parts.h"
 
 #include "scratch.h"
 #include "walship/base/crc32c.h"

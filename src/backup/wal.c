@@ -1,5 +1,5 @@
 /* One thread, one connection: from START_REPLICATION to wal-0001.tar. */
-#include "backup_wal.h"
+#include "wal.h"
 
 #include <pthread.h>
 

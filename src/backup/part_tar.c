@@ -1,7 +1,7 @@
 /* The server's archives, cut where members end, and two of their files read in passing. */
 #include <string.h>
 
-#include "backup_parts.h"
+#include "parts.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/tar.h"
 

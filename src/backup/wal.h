@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "backup_parts.h"
+#include "parts.h"
 #include "walship/base/error.h"
 #include "walship/wal/lsn.h"
 

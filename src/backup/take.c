@@ -2,15 +2,15 @@
  * The course of a backup.  One connection copies, another brings the WAL along
  * (backup_wal.c); the first one never waits for the second before the copy ends.
  */
-#include "walship/archive/backup_take.h"
+#include "walship/backup/take.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "backup_run.h"
-#include "seal.h"
+#include "run.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/seal.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"

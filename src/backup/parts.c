@@ -1,5 +1,5 @@
 /* Objects and parts of a backup. */
-#include "backup_parts.h"
+#include "parts.h"
 
 #include <string.h>
 

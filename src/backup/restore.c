@@ -1,5 +1,5 @@
 /* Brings a base backup back; see walship/archive/restore.h. */
-#include "walship/archive/restore.h"
+#include "walship/backup/restore.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backup_parts.h"
-#include "backup_wal.h"
-#include "walship/archive/backup_take.h"
+#include "parts.h"
+#include "wal.h"
+#include "walship/backup/take.h"
 #include "walship/pg/manifest.h"
 #include "walship/pg/server.h"
 
