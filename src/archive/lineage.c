@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lineage_files.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/lineage_files.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"

@@ -2,9 +2,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "lineage_files.h"
-#include "timeline_note.h"
 #include "walship/archive/lineage.h"
+#include "walship/archive/lineage_files.h"
+#include "walship/archive/timeline_note.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 

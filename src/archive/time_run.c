@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "timeline_note.h"
 #include "walship/archive/seal.h"
+#include "walship/archive/timeline_note.h"
 #include "walship/base/file.h"
 #include "walship/base/json.h"
 #include "walship/base/mem.h"

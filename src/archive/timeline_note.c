@@ -1,5 +1,5 @@
 /* Names of notes; see timeline_note.h. */
-#include "timeline_note.h"
+#include "walship/archive/timeline_note.h"
 
 #include <inttypes.h>
 #include <string.h>

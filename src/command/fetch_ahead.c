@@ -6,11 +6,11 @@
 #include "context.h"
 #include "detach.h"
 #include "fetch_batch.h"
-#include "walship/archive/prefetch_plan.h"
 #include "walship/base/file.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
+#include "walship/ship/prefetch_plan.h"
 
 /* How the server has its restore_command put a segment (PostgreSQL: xlogrecovery.c, XLogFileRead); pg_rewind does not. */
 #define SERVERS_DEST "RECOVERYXLOG"

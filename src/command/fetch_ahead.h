@@ -6,7 +6,7 @@
 #pragma once
 
 #include "command.h"
-#include "walship/archive/prefetch.h"
+#include "walship/ship/prefetch.h"
 
 typedef struct FetchAhead FetchAhead;
 

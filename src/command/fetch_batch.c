@@ -5,11 +5,11 @@
 
 #include "context.h"
 #include "keys.h"
-#include "walship/archive/prefetch_plan.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
+#include "walship/ship/prefetch_plan.h"
 
 #define BATCH_MOST_MS   2000
 #define ROUNDS_PER_CALL 2 /* of as many as are got at the same time */

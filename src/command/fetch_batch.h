@@ -1,8 +1,8 @@
 /* A few segments ahead within the call, where no process can stay behind. */
 #pragma once
 
-#include "walship/archive/prefetch.h"
 #include "walship/config/settings.h"
+#include "walship/ship/prefetch.h"
 
 /*
  * Gets what the server asks for after message->got into the window, side by side

@@ -17,13 +17,13 @@
 #include "detach.h"
 #include "fetch_ahead.h"
 #include "keys.h"
-#include "walship/archive/prefetch_plan.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 #include "walship/pg/pgdata.h"
+#include "walship/ship/prefetch_plan.h"
 
 #define IDLE_MOST_MS      10000
 #define LOOK_EVERY_MS     500

@@ -12,14 +12,14 @@
 #include "push_ahead.h"
 #include "push_segment.h"
 #include "walship/archive/lineage.h"
-#include "walship/archive/pushed.h"
-#include "walship/archive/ready.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
+#include "walship/ship/pushed.h"
+#include "walship/ship/ready.h"
 
 /* Nothing is begun besides the file in question when the push has lasted so long. */
 #define AHEAD_STARTS_MS 3000

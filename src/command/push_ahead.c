@@ -5,8 +5,6 @@
 #include <stdatomic.h>
 
 #include "push_segment.h"
-#include "walship/archive/pace.h"
-#include "walship/archive/pushed.h"
 #include "walship/archive/time_run.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
@@ -14,6 +12,8 @@
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
+#include "walship/ship/pace.h"
+#include "walship/ship/pushed.h"
 
 /* May the others be stored? */
 typedef enum Leave

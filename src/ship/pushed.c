@@ -1,5 +1,5 @@
 /* Notes of segments that were pushed ahead; see walship/archive/pushed.h. */
-#include "walship/archive/pushed.h"
+#include "walship/ship/pushed.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "walship/archive/ready.h"
 #include "walship/base/buf.h"
 #include "walship/base/mem.h"
+#include "walship/ship/ready.h"
 
 #define T1 "00000001"
 #define T2 "00000002"

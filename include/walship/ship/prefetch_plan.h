@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "walship/archive/prefetch.h"
+#include "walship/ship/prefetch.h"
 
 /* Two segments that the server got within this time are a backlog; further apart, it follows an archive that grows. */
 #define PREFETCH_BACKLOG_MS 10000

@@ -1,5 +1,5 @@
 /* The decisions of a prefetcher; see walship/archive/prefetch_plan.h. */
-#include "walship/archive/prefetch_plan.h"
+#include "walship/ship/prefetch_plan.h"
 
 #include <string.h>
 

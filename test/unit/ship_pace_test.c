@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "archive_fixture.h"
-#include "timeline_note.h"
-#include "walship/archive/pace.h"
+#include "walship/archive/timeline_note.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/ship/pace.h"
 
 #define NOTES_MOST 8
 

@@ -1,7 +1,7 @@
 /* What the files of the window share. */
 #pragma once
 
-#include "walship/archive/prefetch.h"
+#include "walship/ship/prefetch.h"
 
 #define PREFETCH_TEMPORARY ".walship-tmp" /* as file_sink_new() and file_open_temporary() have it */
 #define PREFETCH_LOCK      "lock"

@@ -1,9 +1,9 @@
 /* Along which timelines a recovery goes on; see walship/archive/prefetch.h. */
 #include <string.h>
 
-#include "lineage_files.h"
-#include "walship/archive/prefetch.h"
+#include "walship/archive/lineage_files.h"
 #include "walship/base/file.h"
+#include "walship/ship/prefetch.h"
 
 /* Would a server on this way have asked for this file?  It asks for the newest timeline that has a part in the segment. */
 static bool

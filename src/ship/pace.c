@@ -1,10 +1,10 @@
 /* When a backlog is compressed less; see walship/archive/pace.h. */
-#include "walship/archive/pace.h"
+#include "walship/ship/pace.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "timeline_note.h"
+#include "walship/archive/timeline_note.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "archive_fixture.h"
-#include "walship/archive/pushed.h"
+#include "walship/ship/pushed.h"
 
 #define SEGMENT "000000010000000000000005"
 

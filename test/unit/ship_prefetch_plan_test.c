@@ -1,5 +1,5 @@
 /* What a prefetcher gets next: the window's size, timelines, the plan's end, and where it stops. */
-#include "walship/archive/prefetch_plan.h"
+#include "walship/ship/prefetch_plan.h"
 
 #include "scratch.h"
 

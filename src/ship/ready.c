@@ -1,5 +1,5 @@
 /* What waits for the archiver; see walship/archive/ready.h. */
-#include "walship/archive/ready.h"
+#include "walship/ship/ready.h"
 
 #include <string.h>
 
