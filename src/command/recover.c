@@ -27,6 +27,7 @@
 
 #define STATUS_NOT_REACHABLE 9
 #define PLAN_TEXT_MAX        (1024 * 1024)
+#define FLAGS_MAX            (256 * 1024)
 
 typedef struct Recover
 {
@@ -41,6 +42,7 @@ typedef struct Recover
 	size_t n_tablespaces;
 	DiskSpace *spaces; /* NULL when nothing will be restored */
 	size_t n_spaces;
+	const char *flags; /* of this program, for restore_command */
 } Recover;
 
 /* The server refuses to run as root, and files of root's would be of no use to it. */
@@ -177,8 +179,8 @@ static RecoverConfig
 config_of(const Recover *recover)
 {
 	return (RecoverConfig){
-		.settings = recover->settings,
 		.program = invocation_program(recover->invocation),
+		.flags = recover->flags,
 		.plan = recover->plan,
 		.pgdata = recover->options.pgdata,
 		.tablespaces = recover->tablespaces,
@@ -358,7 +360,14 @@ execute(Recover *recover)
 static Error *
 run(Invocation *invocation)
 {
+	AUTO_BUF(flags, FLAGS_MAX);
 	Recover recover = {.invocation = invocation, .settings = invocation_settings(invocation)};
+
+	/* What overflows is longer than a setting of the server may be, and is refused as that. */
+	buf_puts(&flags, "");
+	settings_append_flags(recover.settings, &flags);
+	recover.flags = flags.data;
+
 	Error *error = execute(&recover);
 
 	free(recover.spaces);

@@ -17,7 +17,6 @@
 #define AUTO_CONF_MAX      (8 * 1024 * 1024)
 #define LABEL_MAX          (64 * 1024)
 #define TABLESPACE_MAP_MAX (8 * 1024 * 1024)
-#define FLAGS_MAX          (256 * 1024)
 #define LINES_MAX          (1024 * 1024)
 #define CONFIG_MODE        0600
 
@@ -90,16 +89,10 @@ remove_signals(const RecoverConfig *config)
 static char *
 restore_command(const RecoverConfig *config)
 {
-	AUTO_BUF(flags, FLAGS_MAX);
-
 	/* The server wants a command, also where there is nothing to fetch: one that says "not there". */
 	if (config->plan->target.kind == TARGET_BACKUP_ONLY)
 		return mem_strdup("false");
-	buf_puts(&flags, "");
-	settings_append_flags(config->settings, &flags);
-	if (flags.overflowed)
-		return NULL;
-	return recovery_restore_command(config->program, flags.data, config->plan->plan_end);
+	return recovery_restore_command(config->program, config->flags, config->plan->plan_end);
 }
 
 static Error *

@@ -6,13 +6,12 @@
 #include "walship/backup/restore.h"
 #include "walship/base/buf.h"
 #include "walship/base/error.h"
-#include "walship/config/settings.h"
 #include "walship/plan/recover.h"
 
 typedef struct RecoverConfig
 {
-	const Settings *settings;
 	const char *program; /* absolute path of walship */
+	const char *flags; /* by which it has these settings: "" or " --store=...": see settings_append_flags() */
 	const RecoveryPlan *plan;
 	const char *pgdata;
 	const RestoreTablespace *tablespaces; /* where they are now */
