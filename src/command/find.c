@@ -6,8 +6,8 @@
 #include "find_report.h"
 #include "keys.h"
 #include "option_values.h"
-#include "search.h"
 #include "walship/base/mem.h"
+#include "walship/recovery/search.h"
 
 #define FIND_TEXT_MAX (256u * 1024 * 1024)
 #define FLAGS_MAX     (64 * 1024)

@@ -1,8 +1,8 @@
 /* What "walship find" found, for people and for programs. */
 #pragma once
 
-#include "search.h"
 #include "walship/base/buf.h"
+#include "walship/recovery/search.h"
 
 typedef struct FindReport
 {

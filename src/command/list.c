@@ -5,10 +5,10 @@
 #include "context.h"
 #include "keys.h"
 #include "listing.h"
-#include "planning.h"
 #include "walship/archive/layout.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/recovery/planning.h"
 
 #define LIST_TEXT_MAX (256u * 1024 * 1024)
 

@@ -11,12 +11,8 @@
 #include "command.h"
 #include "context.h"
 #include "keys.h"
-#include "planning.h"
 #include "progress.h"
-#include "recover_config.h"
-#include "recover_directory.h"
 #include "recover_options.h"
-#include "recover_space.h"
 #include "report_plan.h"
 #include "walship/archive/catalog.h"
 #include "walship/backup/restore.h"
@@ -24,6 +20,10 @@
 #include "walship/base/json.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/recovery/directories.h"
+#include "walship/recovery/planning.h"
+#include "walship/recovery/settings_file.h"
+#include "walship/recovery/space.h"
 
 #define STATUS_NOT_REACHABLE 9
 #define PLAN_TEXT_MAX        (1024 * 1024)

@@ -6,9 +6,9 @@
 
 #include "find_report.h"
 #include "option_values.h"
-#include "search.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
+#include "walship/recovery/search.h"
 
 #define XID_PREFIX "xid:"
 #define SHOWN_MAX  8 /* the newest; "walship find" shows all */

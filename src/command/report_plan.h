@@ -3,10 +3,10 @@
 
 #include <stddef.h>
 
-#include "recover_space.h"
 #include "walship/base/buf.h"
 #include "walship/base/json.h"
 #include "walship/plan/recover.h"
+#include "walship/recovery/space.h"
 
 typedef struct PlanReport
 {

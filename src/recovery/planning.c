@@ -1,5 +1,5 @@
 /* Reads for the pure planner what it asks for. */
-#include "planning.h"
+#include "walship/recovery/planning.h"
 
 #include "planning_keys.h"
 #include "walship/archive/layout.h"

@@ -1,10 +1,10 @@
 /* One way of a search: indexes from the newest down, segments from the oldest up. */
 #pragma once
 
-#include "search.h"
 #include "search_segment.h"
 #include "walship/base/workers.h"
 #include "walship/plan/find_ways.h"
+#include "walship/recovery/search.h"
 
 typedef struct Search
 {

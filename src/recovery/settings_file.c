@@ -1,5 +1,5 @@
 /* Writes into a restored data directory what makes the server recover as planned. */
-#include "recover_config.h"
+#include "walship/recovery/settings_file.h"
 
 #include <string.h>
 

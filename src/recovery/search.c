@@ -1,5 +1,5 @@
 /* See search.h. */
-#include "search.h"
+#include "walship/recovery/search.h"
 
 #include <stdlib.h>
 

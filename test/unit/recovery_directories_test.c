@@ -1,5 +1,5 @@
 /* Directories of a recovery: what is refused, moved aside, brought back, cleared and left alone. */
-#include "recover_directory.h"
+#include "walship/recovery/directories.h"
 
 #include <signal.h>
 #include <sys/stat.h>

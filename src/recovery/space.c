@@ -1,5 +1,5 @@
 /* Does a restored backup fit on the file systems that it goes to? */
-#include "recover_space.h"
+#include "walship/recovery/space.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The directories of a recovery. */
-#include "recover_directory.h"
+#include "walship/recovery/directories.h"
 
 #include <errno.h>
 #include <fcntl.h>
