@@ -98,3 +98,16 @@ log_of_error(LogLevel level, const Error *error)
 {
 	log_line(level, error_get_hint(error), "%s", error_message(error));
 }
+
+static void
+tell(void *context, LogLevel level, const char *message, const char *hint)
+{
+	(void) context;
+	log_line(level, hint, "%s", message);
+}
+
+Notices
+log_notices(void)
+{
+	return (Notices){.tell = tell};
+}

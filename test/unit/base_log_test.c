@@ -135,6 +135,33 @@ a_message_beyond_all_measure_is_cut_and_not_lost(void **state)
 	}
 }
 
+static void
+give_notices(const void *argument)
+{
+	const Notices notices = log_notices();
+	const Notices nobody = {0};
+	AUTO(Error) error = error_hint(error_new(ERR_CORRUPT, "spoilt"), "Look.");
+
+	(void) argument;
+	notice(&notices, LOG_WARNING, "Do this.", "%s at %d", "no", 7);
+	notice(&notices, LOG_DEBUG, NULL, "below the level");
+	notice_of_error(&notices, LOG_INFO, error);
+	notice_of_error(&notices, LOG_ERROR, NULL);
+	notice(&nobody, LOG_ERROR, NULL, "to nobody");
+}
+
+static void
+notices_become_lines_where_somebody_listens(void **state)
+{
+	AUTO_BUF(text, 4096);
+
+	(void) state;
+	log_configure(LOG_INFO, LOG_TEXT);
+	catch_stderr(give_notices, NULL, &text);
+	assert_string_equal(text.data, "walship: WARNING:  no at 7\nwalship: HINT:  Do this.\n"
+	                               "walship: INFO:  spoilt\nwalship: HINT:  Look.\n");
+}
+
 int
 main(void)
 {
@@ -143,6 +170,7 @@ main(void)
 		cmocka_unit_test(json_lines_are_one_document_each),
 		cmocka_unit_test(an_error_is_told_with_its_hint),
 		cmocka_unit_test(a_message_beyond_all_measure_is_cut_and_not_lost),
+		cmocka_unit_test(notices_become_lines_where_somebody_listens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

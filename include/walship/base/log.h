@@ -8,14 +8,7 @@
 #include <stdbool.h>
 
 #include "walship/base/error.h"
-
-typedef enum LogLevel
-{
-	LOG_ERROR,
-	LOG_WARNING,
-	LOG_INFO,
-	LOG_DEBUG,
-} LogLevel;
+#include "walship/base/notice.h"
 
 typedef enum LogFormat
 {
@@ -29,6 +22,9 @@ void log_line(LogLevel level, const char *hint, const char *format, ...) PRINTF_
 
 /* Message and hint of an error, at the given level.  Does not free it. */
 void log_of_error(LogLevel level, const Error *error);
+
+/* What the folders below have to say, as lines of the log. */
+Notices log_notices(void);
 
 #define log_warning(...) log_line(LOG_WARNING, NULL, __VA_ARGS__)
 #define log_info(...)    log_line(LOG_INFO, NULL, __VA_ARGS__)
