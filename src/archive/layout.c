@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "walship/age/age.h"
 #include "walship/base/clock.h"
@@ -97,13 +96,9 @@ layout_manifest_name(Codec codec, bool encrypted)
 char *
 layout_backup_id(int64_t start_time_us, uint16_t random)
 {
-	time_t seconds = (time_t) (start_time_us / 1000000);
-	struct tm utc;
-	char text[32];
+	char text[TIME_TEXT_SIZE];
 
-	(void) gmtime_r(&seconds, &utc);
-	(void) strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &utc);
-	return mem_printf("%s-%04x", text, random);
+	return mem_printf("%s-%04x", time_format_compact(start_time_us, text), random);
 }
 
 bool

@@ -39,6 +39,63 @@ clock_monotonic_ms(void)
 	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Date and time of day, by the Gregorian calendar also before there was one. */
+typedef struct Civil
+{
+	int64_t year;
+	int month;
+	int day;
+	int hour;
+	int minute;
+	int second;
+} Civil;
+
+#define SECONDS_PER_DAY    INT64_C(86400)
+#define DAYS_PER_400_YEARS INT64_C(146097)
+#define DAYS_BEFORE_1970   INT64_C(719468) /* since 1 March of the year 0 */
+
+/*
+ * The calendar is counted here, not by timegm() and gmtime_r(): under a TZ of "right/" glibc's would be wrong by
+ * the leap seconds, and they read TZ, which the main thread changes for its questions to libc (zone.c).
+ * Years begin in March, so that 29 February is the last day of one; five months from March on have 153 days
+ * (https://howardhinnant.github.io/date_algorithms.html).
+ */
+static int64_t
+days_of_date(int64_t year, int month, int day)
+{
+	int64_t begun = year - (month <= 2);
+	int64_t cycle = begun / 400 - (begun % 400 < 0);
+	int64_t year_of_cycle = begun - cycle * 400;
+	int day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+
+	return cycle * DAYS_PER_400_YEARS + year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100 +
+	       day_of_year - DAYS_BEFORE_1970;
+}
+
+static Civil
+civil_of(int64_t seconds)
+{
+	int64_t day = seconds / SECONDS_PER_DAY - (seconds % SECONDS_PER_DAY < 0);
+	int second = (int) (seconds - day * SECONDS_PER_DAY);
+	int64_t since = day + DAYS_BEFORE_1970;
+	int64_t cycle = since / DAYS_PER_400_YEARS - (since % DAYS_PER_400_YEARS < 0);
+	int64_t rest = since - cycle * DAYS_PER_400_YEARS;
+	/* without the leap days, of which one is left out per century but not per cycle */
+	int64_t year_of_cycle = (rest - rest / 1460 + rest / 36524 - rest / 146096) / 365;
+	int day_of_year = (int) (rest - (year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100));
+	int month_of_year = (5 * day_of_year + 2) / 153; /* March is 0 */
+	int month = month_of_year < 10 ? month_of_year + 3 : month_of_year - 9;
+
+	return (Civil){
+		.year = cycle * 400 + year_of_cycle + (month <= 2),
+		.month = month,
+		.day = day_of_year - (153 * month_of_year + 2) / 5 + 1,
+		.hour = second / 3600,
+		.minute = second / 60 % 60,
+		.second = second % 60,
+	};
+}
+
 static int64_t
 seconds_of(TimeUs time)
 {
@@ -49,15 +106,11 @@ seconds_of(TimeUs time)
 static int
 format_local(TimeUs time, int32_t offset, char separator, char text[TIME_TEXT_SIZE])
 {
-	time_t local = seconds_of(time) + offset;
-	int fraction = (int) (time - seconds_of(time) * US_PER_SECOND);
-	struct tm fields;
-	int length;
+	Civil local = civil_of(seconds_of(time) + offset);
+	int fraction = (int) ((time % US_PER_SECOND + US_PER_SECOND) % US_PER_SECOND);
+	int length = snprintf(text, TIME_TEXT_SIZE, "%04" PRId64 "-%02d-%02d%c%02d:%02d:%02d", local.year,
+	                      local.month, local.day, separator, local.hour, local.minute, local.second);
 
-	(void) gmtime_r(&local, &fields); /* fails only for years that do not fit an int */
-	length =
-		snprintf(text, TIME_TEXT_SIZE, "%04d-%02d-%02d%c%02d:%02d:%02d", fields.tm_year + 1900,
-	             fields.tm_mon + 1, fields.tm_mday, separator, fields.tm_hour, fields.tm_min, fields.tm_sec);
 	if (fraction != 0)
 		length += snprintf(text + length, (size_t) (TIME_TEXT_SIZE - length), ".%06d", fraction);
 	return length;
@@ -75,6 +128,16 @@ format_offset(int32_t offset, char *text, size_t size)
 	if (magnitude % 60 != 0)
 		length += snprintf(text + length, size - (size_t) length, ":%02d", magnitude % 60);
 	return length;
+}
+
+const char *
+time_format_compact(TimeUs time, char text[TIME_TEXT_SIZE])
+{
+	Civil utc = civil_of(seconds_of(time));
+
+	(void) snprintf(text, TIME_TEXT_SIZE, "%04" PRId64 "%02d%02dT%02d%02d%02dZ", utc.year, utc.month, utc.day,
+	                utc.hour, utc.minute, utc.second);
+	return text;
 }
 
 const char *
@@ -173,33 +236,34 @@ take_fraction(const char **cursor, int *ret_us)
 static bool
 take_date_time(const char **cursor, int64_t *ret_seconds, int *ret_us)
 {
-	struct tm fields = {0};
-	struct tm wanted;
+	int year;
+	int month;
+	int day;
+	int hour;
+	int minute;
+	int second = 0;
 	int us = 0;
 
-	if (!take_number(cursor, 4, 1, 9999, &fields.tm_year) || !take_char(cursor, '-') ||
-	    !take_number(cursor, 2, 1, 12, &fields.tm_mon) || !take_char(cursor, '-') ||
-	    !take_number(cursor, 2, 1, 31, &fields.tm_mday))
+	if (!take_number(cursor, 4, 1, 9999, &year) || !take_char(cursor, '-') ||
+	    !take_number(cursor, 2, 1, 12, &month) || !take_char(cursor, '-') ||
+	    !take_number(cursor, 2, 1, 31, &day))
 		return false;
 	if (!take_char(cursor, 'T') && !take_char(cursor, 't') && !take_char(cursor, ' '))
 		return false;
-	if (!take_number(cursor, 2, 0, 23, &fields.tm_hour) || !take_char(cursor, ':') ||
-	    !take_number(cursor, 2, 0, 59, &fields.tm_min))
+	if (!take_number(cursor, 2, 0, 23, &hour) || !take_char(cursor, ':') ||
+	    !take_number(cursor, 2, 0, 59, &minute))
 		return false;
 	if (take_char(cursor, ':'))
 	{
-		if (!take_number(cursor, 2, 0, 59, &fields.tm_sec))
+		if (!take_number(cursor, 2, 0, 59, &second))
 			return false;
 		if (take_char(cursor, '.') && !take_fraction(cursor, &us))
 			return false;
 	}
 
-	fields.tm_year -= 1900;
-	fields.tm_mon -= 1;
-	wanted = fields;
-	*ret_seconds = timegm(&fields);
+	*ret_seconds = days_of_date(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
 	*ret_us = us;
-	return fields.tm_mday == wanted.tm_mday; /* timegm() makes 1 March of 30 February */
+	return civil_of(*ret_seconds).day == day; /* 30 February is counted as 1 or 2 March */
 }
 
 /* The one moment at which the zone's clocks show this time. */
@@ -250,6 +314,20 @@ time_parse(const char *text, const char *zone, TimeUs *ret_time)
 	TRY(resolve_local(text, zone, seconds, &seconds));
 	*ret_time = seconds * US_PER_SECOND + us;
 	return NULL;
+}
+
+bool
+time_parse_iso(const char *text, TimeUs *ret_time)
+{
+	const char *cursor = text;
+	int64_t seconds;
+	int32_t offset = 0;
+	int us;
+
+	if (!take_date_time(&cursor, &seconds, &us) || (*cursor != '\0' && !zone_parse_fixed(cursor, &offset)))
+		return false;
+	*ret_time = (seconds - offset) * US_PER_SECOND + us;
+	return true;
 }
 
 bool

@@ -1,212 +1,148 @@
-/* Time zones out of the tz database's files (RFC 8536). */
+/* Time zones by libc: validated here, and asked with TZ set around each question. */
 #include "zone.h"
 
 #include <ctype.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "walship/base/buf.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
-#include "zone_rule.h"
 
-#define ZONE_DIRECTORY    "/usr/share/zoneinfo"
-#define ZONE_LOCAL_FILE   "/etc/localtime"
-#define ZONE_FILE_MAX     (256 * 1024)
-#define ZONE_HEADER_SIZE  44
-#define ZONE_TYPE_SIZE    6 /* offset, is summer time, index of the abbreviation */
-#define ZONE_CHANGES_MOST 4096
-#define ZONE_OFFSET_MOST  (26 * 3600) /* RFC 8536, 3.2 */
+#define ZONE_DIRECTORY  "/usr/share/zoneinfo"
+#define ZONE_LOCAL_FILE "/etc/localtime"
+#define ZONE_FILE_MAX   (256 * 1024)
 
-typedef struct ZoneChange
-{
-	int64_t moment;
-	int32_t offset; /* from then on */
-} ZoneChange;
+/*
+ * The TZ string of POSIX (the environment variables chapter of its base definitions; RFC 8536, 3.3.1):
+ * "CET-1CEST,M3.5.0,M10.5.0/3".  libc takes for UTC what it does not understand, so the form is looked at before.
+ */
+#define RULE_NAME   "(<[[:alnum:]+-]{3,}>|[[:alpha:]]{3,})"
+#define RULE_OFFSET "[+-]?([01]?[0-9]|2[0-4])(:[0-5]?[0-9]){0,2}"
+#define RULE_HOURS  "[+-]?([0-9]{1,2}|1[0-5][0-9]|16[0-7])(:[0-5]?[0-9]){0,2}"
+#define RULE_NUMBER "([1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-5])" /* of a day of the year */
+#define RULE_DAY    ",(M(0?[1-9]|1[0-2])[.][1-5][.][0-6]|J?" RULE_NUMBER "|0)(/" RULE_HOURS ")?"
+#define RULE        "^" RULE_NAME RULE_OFFSET "(" RULE_NAME "(" RULE_OFFSET ")?" RULE_DAY RULE_DAY ")?$"
+
+static const char *const zone_form =
+	"Write a numeric offset such as +02, or a full name such as Europe/Berlin.";
 
 struct Zone
 {
-	ZoneChange *changes; /* in order */
-	size_t n_changes;
-	int32_t first_offset; /* before the first change */
-	ZoneRule rule;        /* after the last one */
-	bool has_rule;
+	bool is_fixed;
+	int32_t offset; /* of a fixed one */
+	char *variable; /* what TZ must be; NULL: unset */
 };
-
-/* One of a tz file's two blocks: version 1 has times of 4 bytes, version 2 of 8. */
-typedef struct ZoneBlock
-{
-	const uint8_t *times;
-	const uint8_t *indexes;
-	const uint8_t *types;
-	uint32_t n_times;
-	uint32_t n_types;
-	size_t time_size;
-	size_t end; /* offset of what follows */
-} ZoneBlock;
 
 void
 zone_free(Zone *zone)
 {
 	if (zone == NULL)
 		return;
-	free(zone->changes);
+	free(zone->variable);
 	free(zone);
 }
 
-static Zone *
-zone_fixed(int32_t offset)
-{
-	Zone *zone = NEW(Zone);
-
-	zone->first_offset = offset;
-	return zone;
-}
-
-static uint32_t
-big_endian_32(const uint8_t *bytes)
-{
-	return (uint32_t) bytes[0] << 24 | (uint32_t) bytes[1] << 16 | (uint32_t) bytes[2] << 8 | bytes[3];
-}
-
-static int64_t
-change_moment(const ZoneBlock *block, size_t n)
-{
-	const uint8_t *bytes = block->times + n * block->time_size;
-
-	if (block->time_size == 4)
-		return (int32_t) big_endian_32(bytes);
-	return (int64_t) ((uint64_t) big_endian_32(bytes) << 32 | big_endian_32(bytes + 4));
-}
-
-static int32_t
-type_offset(const ZoneBlock *block, size_t n)
-{
-	return (int32_t) big_endian_32(block->types + n * ZONE_TYPE_SIZE);
-}
-
 static bool
-block_read(const uint8_t *data, size_t size, size_t at, size_t time_size, ZoneBlock *ret_block)
+is_posix_rule(const char *text)
 {
-	ZoneBlock block = {.time_size = time_size};
-	const uint8_t *counts;
-	uint64_t end;
+	regex_t rule;
+	bool matches;
 
-	if (size - at < ZONE_HEADER_SIZE || memcmp(data + at, "TZif", 4) != 0)
+	if (regcomp(&rule, RULE, REG_EXTENDED | REG_NOSUB) != 0)
 		return false;
-	counts = data + at + 20; /* of: UT flags, standard flags, leap seconds, times, types, letters */
-	block.n_times = big_endian_32(counts + 12);
-	block.n_types = big_endian_32(counts + 16);
-	if (block.n_times > ZONE_CHANGES_MOST || block.n_types == 0 || block.n_types > 256)
-		return false;
-
-	block.times = data + at + ZONE_HEADER_SIZE;
-	end = at + ZONE_HEADER_SIZE + (uint64_t) block.n_times * (time_size + 1) +
-	      (uint64_t) block.n_types * ZONE_TYPE_SIZE + big_endian_32(counts + 20) +
-	      (uint64_t) big_endian_32(counts + 8) * (time_size + 4) + big_endian_32(counts + 4) +
-	      big_endian_32(counts);
-	if (end > size)
-		return false;
-	block.indexes = block.times + block.n_times * time_size;
-	block.types = block.indexes + block.n_times;
-	block.end = (size_t) end;
-	*ret_block = block;
-	return true;
+	matches = regexec(&rule, text, 0, NULL, 0) == 0;
+	regfree(&rule);
+	return matches;
 }
 
+/* What localtime_r() says of the moment, false when it cannot; afterwards TZ is as it was before. */
 static bool
-zone_fill(Zone *zone, const ZoneBlock *block)
+ask_libc(const Zone *zone, int64_t moment, struct tm *ret_fields)
 {
-	zone->changes = NEW_ARRAY(ZoneChange, block->n_times + 1);
-	zone->first_offset = type_offset(block, 0);
-	for (size_t i = 0; i < block->n_times; i++)
-	{
-		ZoneChange *change = &zone->changes[zone->n_changes++];
+	const char *variable = getenv("TZ");
+	AUTO_FREE char *before = variable == NULL ? NULL : mem_strdup(variable);
+	time_t time = moment;
+	bool answered;
 
-		if (block->indexes[i] >= block->n_types)
-			return false;
-		change->moment = change_moment(block, i);
-		change->offset = type_offset(block, block->indexes[i]);
-		if (i > 0 && change->moment <= change[-1].moment)
-			return false;
-	}
-	for (size_t i = 0; i < block->n_types; i++)
-	{
-		int32_t offset = type_offset(block, i);
+	if (zone->variable != NULL)
+		(void) setenv("TZ", zone->variable, 1);
+	else
+		(void) unsetenv("TZ");
+	tzset();
+	answered = localtime_r(&time, ret_fields) != NULL && *ret_fields->tm_zone != '\0';
 
-		if (offset < -ZONE_OFFSET_MOST || offset > ZONE_OFFSET_MOST)
-			return false;
-	}
-	return true;
+	if (before != NULL)
+		(void) setenv("TZ", before, 1);
+	else
+		(void) unsetenv("TZ");
+	tzset();
+	return answered;
 }
 
-/* The rule between two newlines that ends a file of version 2 and later; it may be empty. */
+/*
+ * A file of the tz database (RFC 8536) begins with a magic number and ends, from version 2 on, with a line of text
+ * that says what holds after its last change.  libc silently makes UTC of a file that it cannot use, and of a cut one
+ * loses the future.
+ */
 static bool
-zone_read_footer(Zone *zone, const uint8_t *data, size_t size, size_t at)
+looks_like_zone_file(const Buf *contents)
 {
-	const char *begin = (const char *) data + at + 1;
-	const char *end;
+	const char *data = contents->data;
+	size_t at = contents->size;
 
-	if (at >= size || data[at] != '\n')
-		return false;
-	end = memchr(begin, '\n', size - at - 1);
-	if (end == NULL)
-		return false;
-	if (end > begin)
-	{
-		AUTO_FREE char *rule = mem_strndup(begin, (size_t) (end - begin));
-
-		zone->has_rule = zone_rule_parse(rule, &zone->rule);
-		return zone->has_rule;
-	}
-	return true;
-}
-
-static bool
-zone_read(Zone *zone, const uint8_t *data, size_t size)
-{
-	ZoneBlock block;
-
-	if (!block_read(data, size, 0, 4, &block))
+	if (at < 44 || memcmp(data, "TZif", 4) != 0)
 		return false;
 	if (data[4] < '2')
-		return zone_fill(zone, &block);
-	return block_read(data, size, block.end, 8, &block) && zone_fill(zone, &block) &&
-	       zone_read_footer(zone, data, size, block.end);
+		return true;
+	if (data[--at] != '\n')
+		return false;
+	while (at > 44 && isprint((unsigned char) data[at - 1]))
+		at--;
+	return data[at - 1] == '\n';
 }
 
-Error *
-zone_from_file(const char *name, const void *data, size_t size, Zone **ret_zone)
+static Error *
+zone_of_file(const char *name, const char *path, Zone **ret_zone)
 {
+	const int64_t full_minute = 1700000040; /* after all leap seconds so far */
 	AUTO(Zone) zone = NEW(Zone);
+	AUTO_BUF(contents, ZONE_FILE_MAX);
+	struct tm fields;
 
-	if (!zone_read(zone, data, size))
+	TRY(file_read_all(path, &contents));
+	/* With the path, for a mere name would be looked up in $TZDIR. */
+	zone->variable = mem_printf(":%s", path);
+	if (!looks_like_zone_file(&contents) || !ask_libc(zone, full_minute, &fields))
 		return error_new(ERR_CORRUPT, "time zone \"%s\" is not a valid file of the tz database", name);
-	*ret_zone = MOVE(zone);
-	return NULL;
-}
 
-Error *
-zone_from_rule(const char *rule, Zone **ret_zone)
-{
-	AUTO(Zone) zone = NEW(Zone);
-
-	if (!zone_rule_parse(rule, &zone->rule))
-		return error_new(ERR_USAGE, "invalid time zone rule \"%s\"", rule);
-	zone->has_rule = true;
+	/* Those below "right/" count leap seconds, which neither Unix time nor PostgreSQL does. */
+	if ((fields.tm_sec - fields.tm_gmtoff) % 60 != 0)
+		return error_hint(error_new(ERR_CORRUPT, "time zone \"%s\" counts leap seconds", name), "%s",
+		                  zone_form);
 	*ret_zone = MOVE(zone);
 	return NULL;
 }
 
 static Error *
-zone_read_path(const char *name, const char *path, Zone **ret_zone)
+zone_of_rule(const char *rule, Zone **ret_zone)
 {
-	AUTO_BUF(contents, ZONE_FILE_MAX);
+	*ret_zone = NEW(Zone);
+	(*ret_zone)->variable = mem_strdup(rule);
+	return NULL;
+}
 
-	TRY(file_read_all(path, &contents));
-	return zone_from_file(name, contents.data, contents.size, ret_zone);
+static Error *
+zone_fixed(int32_t offset, Zone **ret_zone)
+{
+	*ret_zone = NEW(Zone);
+	(*ret_zone)->is_fixed = true;
+	(*ret_zone)->offset = offset;
+	return NULL;
 }
 
 /* Only what can be a name of the database: nothing that leaves its directory. */
@@ -239,19 +175,17 @@ is_abbreviation(const char *name)
 }
 
 static Error *
-zone_open_named(const char *name, Zone **ret_zone)
+zone_of_name(const char *name, Zone **ret_zone)
 {
 	AUTO_FREE char *path = mem_printf("%s/%s", ZONE_DIRECTORY, name);
 	Error *error;
 
 	if (is_abbreviation(name))
-		return error_hint(error_new(ERR_USAGE, "time zone \"%s\" is an abbreviation", name),
-		                  "Write a numeric offset such as +02, or a full name such as Europe/Berlin.");
+		return error_hint(error_new(ERR_USAGE, "time zone \"%s\" is an abbreviation", name), "%s", zone_form);
 	if (!is_zone_name(name))
-		return error_hint(error_new(ERR_USAGE, "invalid time zone \"%s\"", name),
-		                  "Write a numeric offset such as +02, or a full name such as Europe/Berlin.");
+		return error_hint(error_new(ERR_USAGE, "invalid time zone \"%s\"", name), "%s", zone_form);
 
-	error = zone_read_path(name, path, ret_zone);
+	error = zone_of_file(name, path, ret_zone);
 	/* A directory ("Europe") is ERR_USAGE there. */
 	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_USAGE))
 	{
@@ -266,28 +200,27 @@ zone_open_named(const char *name, Zone **ret_zone)
 
 /* What libc does: the variable TZ (a name, a path or a rule), else the machine's file, else UTC. */
 static Error *
-zone_open_local(Zone **ret_zone)
+zone_local(Zone **ret_zone)
 {
 	const char *variable = getenv("TZ");
-	ZoneRule rule;
 	Error *error;
 
-	if (variable != NULL && *variable == ':')
-		variable++;
-	if (variable != NULL && *variable == '/')
-		return zone_read_path(variable, variable, ret_zone);
-	if (variable != NULL && zone_rule_parse(variable, &rule))
-		return zone_from_rule(variable, ret_zone);
 	if (variable != NULL)
+	{
+		variable += *variable == ':';
+		if (*variable == '/')
+			return zone_of_file(variable, variable, ret_zone);
+		if (is_posix_rule(variable))
+			return zone_of_rule(variable, ret_zone);
 		return error_context(zone_open(*variable == '\0' ? "UTC" : variable, ret_zone),
 		                     "environment variable TZ");
+	}
 
-	error = zone_read_path("local", ZONE_LOCAL_FILE, ret_zone);
+	error = zone_of_file("local", ZONE_LOCAL_FILE, ret_zone);
 	if (error_is(error, ERR_NOT_FOUND))
 	{
 		error_free(error);
-		*ret_zone = zone_fixed(0);
-		return NULL;
+		return zone_fixed(0, ret_zone);
 	}
 	return error;
 }
@@ -326,45 +259,37 @@ parse_offset(const char *text, int32_t *ret_offset)
 	return true;
 }
 
+bool
+zone_parse_fixed(const char *text, int32_t *ret_offset)
+{
+	if (strcasecmp(text, "UTC") == 0 || strcasecmp(text, "GMT") == 0 || strcasecmp(text, "Z") == 0)
+	{
+		*ret_offset = 0;
+		return true;
+	}
+	return parse_offset(text, ret_offset);
+}
+
 Error *
 zone_open(const char *name, Zone **ret_zone)
 {
 	int32_t offset;
 
-	if (strcasecmp(name, "UTC") == 0 || strcasecmp(name, "GMT") == 0 || strcasecmp(name, "Z") == 0)
-	{
-		*ret_zone = zone_fixed(0);
-		return NULL;
-	}
-	if (parse_offset(name, &offset))
-	{
-		*ret_zone = zone_fixed(offset);
-		return NULL;
-	}
+	if (zone_parse_fixed(name, &offset))
+		return zone_fixed(offset, ret_zone);
 	if (strcmp(name, "local") == 0)
-		return zone_open_local(ret_zone);
-	return zone_open_named(name, ret_zone);
+		return zone_local(ret_zone);
+	return zone_of_name(name, ret_zone);
 }
 
 int32_t
 zone_offset(const Zone *zone, int64_t moment)
 {
-	size_t low = 0;
-	size_t high = zone->n_changes;
+	struct tm fields;
 
-	/* How many changes lie at or before the moment? */
-	while (low < high)
-	{
-		size_t middle = low + (high - low) / 2;
-
-		if (zone->changes[middle].moment <= moment)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == zone->n_changes && zone->has_rule)
-		return zone_rule_offset(&zone->rule, moment);
-	return low == 0 ? zone->first_offset : zone->changes[low - 1].offset;
+	if (zone->is_fixed || !ask_libc(zone, moment, &fields))
+		return zone->offset;
+	return (int32_t) fields.tm_gmtoff;
 }
 
 int

@@ -1,10 +1,14 @@
 /*
- * Time zones, read from the tz database's files (RFC 8536) instead of by libc:
- * libc knows one zone per process, changes it for all threads at once and takes
- * a misspelt name for UTC.
+ * Time zones, as libc knows them.  libc has one zone per process, in the variable
+ * TZ, and takes a misspelt name for UTC: so a name is validated here before libc
+ * sees it, and TZ is set only around a question to libc, and then restored.
+ *
+ * Only the main thread may ask, for another could read the environment meanwhile;
+ * except for UTC and offsets, which need no libc.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "walship/base/error.h"
@@ -20,6 +24,9 @@ Error *zone_open(const char *name, Zone **ret_zone) MUST_CHECK;
 void zone_free(Zone *zone);
 AUTO_DEFINE(Zone, zone_free);
 
+/* The seconds east of UTC of "UTC" and its like, and of an offset; false for all others. */
+bool zone_parse_fixed(const char *text, int32_t *ret_offset);
+
 /* Seconds east of UTC at this moment (seconds since 1970 UTC). */
 int32_t zone_offset(const Zone *zone, int64_t moment);
 
@@ -29,7 +36,3 @@ int32_t zone_offset(const Zone *zone, int64_t moment);
  * when one repeats it.
  */
 int zone_moments(const Zone *zone, int64_t local, int64_t ret_moments[2]);
-
-/* From the bytes of a tz file, and from a POSIX TZ rule ("CET-1CEST,M3.5.0,M10.5.0/3"). */
-Error *zone_from_file(const char *name, const void *data, size_t size, Zone **ret_zone) MUST_CHECK;
-Error *zone_from_rule(const char *rule, Zone **ret_zone) MUST_CHECK;

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -243,13 +242,9 @@ print_undo(const Recover *recover, const RecoverDirectories *directories)
 static char *
 aside_suffix(TimeUs now)
 {
-	time_t seconds = (time_t) (now / 1000000);
-	struct tm utc;
-	char text[32];
+	char text[TIME_TEXT_SIZE];
 
-	(void) gmtime_r(&seconds, &utc);
-	(void) strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &utc);
-	return mem_printf(".before-%s.%03dZ", text, (int) (now / 1000 % 1000));
+	return mem_printf(".before-%.15s.%03dZ", time_format_compact(now, text), (int) (now / 1000 % 1000));
 }
 
 static Error *

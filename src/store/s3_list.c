@@ -77,12 +77,6 @@ take_item(Page *page, bool is_prefix)
 }
 
 static Error *
-take_time(const char *text, TimeUs *ret_time)
-{
-	return time_parse(text, "UTC", ret_time);
-}
-
-static Error *
 take_leaf(Page *page, const char *name, const char *text)
 {
 	if (strcmp(name, "Key") == 0)
@@ -90,7 +84,9 @@ take_leaf(Page *page, const char *name, const char *text)
 	else if (strcmp(name, "UploadId") == 0)
 		replace_text(&page->open.upload_id, text);
 	else if (strcmp(name, "LastModified") == 0 || strcmp(name, "Initiated") == 0)
-		return take_time(text, &page->open.modified);
+		return time_parse_iso(text, &page->open.modified)
+		           ? NULL
+		           : error_new(ERR_CORRUPT, "an entry of the listing has an invalid time \"%s\"", text);
 	else if (strcmp(name, "Size") == 0 && !str_to_uint64(text, &page->open.size))
 		return error_new(ERR_CORRUPT, "an entry of the listing has no size");
 	return NULL;

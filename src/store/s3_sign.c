@@ -5,9 +5,9 @@
 #include "s3_sign.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
@@ -159,11 +159,9 @@ s3_sign_canonical(const S3SignRequest *request, Buf *into, Buf *names)
 void
 s3_sign_date(TimeUs time_us, char date[S3_DATE_SIZE])
 {
-	time_t seconds = (time_t) (time_us / 1000000);
-	struct tm parts;
+	char text[TIME_TEXT_SIZE];
 
-	(void) gmtime_r(&seconds, &parts);
-	(void) strftime(date, S3_DATE_SIZE, "%Y%m%dT%H%M%SZ", &parts);
+	(void) snprintf(date, S3_DATE_SIZE, "%.16s", time_format_compact(time_us, text));
 }
 
 static void

@@ -9,10 +9,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "scratch.h"
 #include "walship/base/clock.h"
+#include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "zone.h"
-#include "zone_rule.h"
 
 #define SECOND INT64_C(1000000)
 
@@ -31,6 +32,12 @@ utc_times_are_written_and_read_back(void **state)
 		{1795141807123456, "2026-11-20T02:30:07.123456Z"},
 		{951782400000000, "2000-02-29T00:00:00Z"},
 		{253402300799999999, "9999-12-31T23:59:59.999999Z"},
+		{-62135596800000000, "0001-01-01T00:00:00Z"},
+		{-2203891200000001, "1900-02-28T23:59:59.999999Z"},
+		{-2203891200000000, "1900-03-01T00:00:00Z"},
+		{951868800000000, "2000-03-01T00:00:00Z"},
+		{4107542399000000, "2100-02-28T23:59:59Z"},
+		{4107542400000000, "2100-03-01T00:00:00Z"},
 	};
 
 	(void) state;
@@ -71,6 +78,41 @@ other_forms_are_no_utc_times(void **state)
 		if (time_parse_utc(cases[i], &time))
 			fail_msg("\"%s\" is taken for one", cases[i]);
 	}
+}
+
+/* libc is a second opinion; it is right as long as TZ counts no leap seconds. */
+static void
+the_calendar_agrees_with_libc(void **state)
+{
+	(void) state;
+	for (int64_t seconds = -62135596800; seconds < 253402300800; seconds += 86400 * 13 + 3607)
+	{
+		time_t time = seconds;
+		struct tm fields;
+		char expected[TIME_TEXT_SIZE];
+		char text[TIME_TEXT_SIZE];
+		TimeUs back = TIME_NONE;
+
+		assert_non_null(gmtime_r(&time, &fields));
+		assert_true(snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d:%02d:%02dZ",
+		                     fields.tm_year + 1900, fields.tm_mon + 1, fields.tm_mday, fields.tm_hour,
+		                     fields.tm_min, fields.tm_sec) > 0);
+		assert_string_equal(time_format_utc(seconds * SECOND, text), expected);
+		assert_true(time_parse_utc(text, &back));
+		assert_int_equal(back, seconds * SECOND);
+	}
+}
+
+static void
+times_of_damaged_records_have_a_text_too(void **state)
+{
+	char text[TIME_TEXT_SIZE];
+
+	(void) state;
+	assert_string_equal(time_format_utc(INT64_MAX, text), "294247-01-10T04:00:54.775807Z");
+	assert_string_equal(time_format_utc(INT64_MIN + 1, text), "-290308-12-21T19:59:05.224193Z");
+	assert_string_equal(time_format_compact(1795141807999999, text), "20261120T023007Z");
+	assert_string_equal(time_format_compact(-1, text), "19691231T235959Z");
 }
 
 static void
@@ -240,50 +282,42 @@ times_are_written_in_a_zone_with_its_offset(void **state)
 	}
 }
 
-/* libc is a second opinion: for every zone given here, every change of 150 years. */
-static void
-zones_agree_with_libc(void **state)
+/* The offset at that moment of "local" when TZ is this; or the error. */
+static Error *
+local_offset(const char *variable, const char *utc, int32_t *ret_offset)
 {
-	static const char *const zones[] = {
-		"Europe/Berlin",     "Europe/Dublin",    "America/New_York", "America/Nuuk", "Asia/Jerusalem",
-		"Africa/Casablanca", "Antarctica/Troll", "Pacific/Apia",     "Asia/Gaza",    "Australia/Lord_Howe",
-	};
 	AUTO_FREE char *before = mem_strdup(getenv("TZ"));
+	AUTO(Zone) zone = NULL;
+	TimeUs time = TIME_NONE;
+	Error *error;
 
-	(void) state;
-	for (size_t i = 0; i < lengthof(zones); i++)
-	{
-		AUTO(Zone) zone = NULL;
-		AUTO(Error) error = zone_open(zones[i], &zone);
-
-		assert_null(error);
-		setenv("TZ", zones[i], 1);
-		tzset();
-		for (int64_t moment = -2208988800; moment < 2524608000 + 50 * 31556952; moment += 40009)
-		{
-			time_t time = moment;
-			struct tm fields;
-
-			assert_non_null(localtime_r(&time, &fields));
-			if (zone_offset(zone, moment) != fields.tm_gmtoff)
-				fail_msg("%s at %jd: %d, libc has %ld", zones[i], (intmax_t) moment,
-				         (int) zone_offset(zone, moment), fields.tm_gmtoff);
-		}
-	}
+	assert_true(time_parse_utc(utc, &time));
+	setenv("TZ", variable, 1);
+	error = zone_open("local", &zone);
+	if (error == NULL)
+		*ret_offset = zone_offset(zone, time / SECOND);
+	assert_string_equal(getenv("TZ"), variable);
 	setenv("TZ", before, 1);
-	tzset();
+	return error;
 }
 
 static void
-rules_of_posix_are_understood(void **state)
+local_is_what_the_variable_TZ_says(void **state)
 {
 	static const struct
 	{
-		const char *rule;
+		const char *variable;
 		const char *utc;
-		int expected;
+		int32_t expected;
 	} cases[] = {
+		{"Asia/Kolkata", "2026-07-01T00:00:00Z", 19800},
+		{":Asia/Kolkata", "2026-07-01T00:00:00Z", 19800},
+		{"/usr/share/zoneinfo/Asia/Kolkata", "2026-07-01T00:00:00Z", 19800},
+		{":/usr/share/zoneinfo/Asia/Kolkata", "2026-07-01T00:00:00Z", 19800},
+		{"", "2026-07-01T00:00:00Z", 0},
+		/* rules of POSIX */
 		{"UTC0", "2026-07-01T00:00:00Z", 0},
+		{"UTC+2", "2026-07-01T00:00:00Z", -7200},
 		{"<+0330>-3:30", "2026-07-01T00:00:00Z", 12600},
 		{"CET-1CEST,M3.5.0,M10.5.0/3", "2026-03-29T00:59:59Z", 3600},
 		{"CET-1CEST,M3.5.0,M10.5.0/3", "2026-03-29T01:00:00Z", 7200},
@@ -302,22 +336,23 @@ rules_of_posix_are_understood(void **state)
 	(void) state;
 	for (size_t i = 0; i < lengthof(cases); i++)
 	{
-		AUTO(Zone) zone = NULL;
-		AUTO(Error) error = zone_from_rule(cases[i].rule, &zone);
-		TimeUs time = TIME_NONE;
+		int32_t offset = -1;
+		AUTO(Error) error = local_offset(cases[i].variable, cases[i].utc, &offset);
 
-		assert_null(error);
-		assert_true(time_parse_utc(cases[i].utc, &time));
-		if (zone_offset(zone, time / SECOND) != cases[i].expected)
-			fail_msg("%s at %s: %d", cases[i].rule, cases[i].utc, (int) zone_offset(zone, time / SECOND));
+		if (error != NULL || offset != cases[i].expected)
+			fail_msg("%s at %s: %d, %s", cases[i].variable, cases[i].utc, (int) offset,
+			         error == NULL ? "no error" : error_message(error));
 	}
 }
 
+/* libc takes all of these for UTC, or a part of them for the whole. */
 static void
-malformed_rules_are_refused(void **state)
+what_libc_would_misunderstand_in_TZ_is_refused(void **state)
 {
-	static const char *const rules[] = {
-		"",
+	static const char *const cases[] = {
+		"Europe/Berlni",
+		"Berlin",
+		"right/Europe/Berlin",
 		"CET",
 		"1",
 		"CE-1",
@@ -333,16 +368,20 @@ malformed_rules_are_refused(void **state)
 		"CET-168",
 		"CET-1x",
 		"CET-1CEST,M3.5.0,M10.5.0/3x",
+		"CET-1CEST,M3.5.0,M10.5.0/168",
 		"CET-99999999999",
+		"/usr/share/zoneinfo/Europe",
+		"/usr/share/zoneinfo/tzdata.zi",
 	};
 
 	(void) state;
-	for (size_t i = 0; i < lengthof(rules); i++)
+	for (size_t i = 0; i < lengthof(cases); i++)
 	{
-		ZoneRule rule;
+		int32_t offset;
+		AUTO(Error) error = local_offset(cases[i], "2026-07-01T00:00:00Z", &offset);
 
-		if (zone_rule_parse(rules[i], &rule))
-			fail_msg("\"%s\" is accepted", rules[i]);
+		if (error == NULL)
+			fail_msg("\"%s\" is accepted", cases[i]);
 	}
 }
 
@@ -356,7 +395,10 @@ make_zone_file(uint8_t *file)
 	memset(file, 0, 256);
 	memcpy(next, "TZif2", 5); /* the block of version 1 is empty but for one type */
 	next[39] = 1;
-	next += 44 + 6;
+	next[43] = 4;
+	next += 44;
+	memcpy(next + 6, "AAA", 4);
+	next += 6 + 4;
 	memcpy(next, "TZif2", 5);
 	next[35] = 1;
 	next[39] = 2;
@@ -368,7 +410,9 @@ make_zone_file(uint8_t *file)
 	next += 9;
 	next[6 + 2] = 3600 >> 8;
 	next[6 + 3] = 3600 & 255;
-	next += 2 * 6 + 4;
+	next += 2 * 6;
+	memcpy(next, "AAA", 4);
+	next += 4;
 	memcpy(next, footer, sizeof(footer) - 1);
 	return (size_t) (next - file) + sizeof(footer) - 1;
 }
@@ -378,50 +422,123 @@ a_zone_file_is_refused_at_every_length_but_its_own(void **state)
 {
 	uint8_t file[256];
 	size_t size = make_zone_file(file);
+	char *directory = scratch_make();
+	AUTO_FREE char *path = mem_printf("%s/zone", directory);
 
 	(void) state;
 	for (size_t length = 0; length <= size; length++)
 	{
-		/* a copy of exactly that size, so that the sanitizer sees a read beyond it */
-		AUTO_FREE uint8_t *copy = mem_alloc(length + (length == 0));
-		AUTO(Zone) zone = NULL;
-		AUTO(Error) error = NULL;
+		int32_t before = -1;
+		int32_t after = -1;
+		AUTO(Error) error = file_replace(path, file, length, 0600);
+		AUTO(Error) first = local_offset(path, "1970-01-01T00:16:39Z", &before);
+		AUTO(Error) second = local_offset(path, "1970-01-01T00:16:40Z", &after);
 
-		memcpy(copy, file, length);
-		error = zone_from_file("test", copy, length, &zone);
+		assert_null(error);
 		if (length < size)
-			assert_true(error_is(error, ERR_CORRUPT));
+			assert_true(error_is(first, ERR_CORRUPT) && error_is(second, ERR_CORRUPT));
 		else
 		{
-			assert_null(error);
-			assert_int_equal(zone_offset(zone, 999), 0);
-			assert_int_equal(zone_offset(zone, 1000), 7200); /* the rule holds from the last change on */
+			assert_null(first);
+			assert_int_equal(before, 0);
+			assert_int_equal(after, 7200); /* the rule holds from the last change on */
 		}
 	}
+	scratch_remove(directory);
+}
+
+/* The files below "right/" give the same names other moments: by 27 seconds, since 2017. */
+static void
+leap_seconds_do_not_count(void **state)
+{
+	const char *path = "/usr/share/zoneinfo/right/Europe/Berlin";
+	AUTO_FREE char *before = mem_strdup(getenv("TZ"));
+	TimeUs time = TIME_NONE;
+	char text[TIME_TEXT_SIZE];
+	AUTO(Error) error = NULL;
+	int32_t offset;
+
+	(void) state;
+	if (access(path, R_OK) != 0)
+		skip();
+	error = local_offset(path, "2026-07-01T00:00:00Z", &offset);
+	assert_true(error_is(error, ERR_CORRUPT));
+	assert_non_null(strstr(error_message(error), "counts leap seconds"));
+
+	/* Neither where libc would look names up nor the process's own zone has an effect on others. */
+	setenv("TZDIR", "/usr/share/zoneinfo/right", 1);
+	for (int i = 0; i < 2; i++)
+	{
+		const char *zone = i == 0 ? "Europe/Berlin" : "local";
+		AUTO(Error) parsing = NULL;
+		AUTO(Error) formatting = NULL;
+
+		setenv("TZ", i == 0 ? path : "Europe/Berlin", 1);
+		tzset();
+		parsing = time_parse("2026-07-01 12:00:00", zone, &time);
+		assert_null(parsing);
+		assert_string_equal(time_format_utc(time, text), "2026-07-01T10:00:00Z");
+		formatting = time_format_zone(time, zone, text);
+		assert_null(formatting);
+		assert_string_equal(text, "2026-07-01 12:00:00+02");
+	}
+	unsetenv("TZDIR");
+	setenv("TZ", before, 1);
+	tzset();
 }
 
 static void
-a_zone_file_with_any_byte_changed_does_no_harm(void **state)
+asking_leaves_the_process_its_zone(void **state)
 {
-	uint8_t file[256];
-	size_t size = make_zone_file(file);
+	AUTO_FREE char *before = mem_strdup(getenv("TZ"));
+	const time_t moment = 1795141807;
+	char text[TIME_TEXT_SIZE];
+	struct tm fields;
+	AUTO(Error) error = NULL;
 
 	(void) state;
-	for (size_t i = 0; i < size; i++)
-	{
-		for (int value = 0; value < 256; value++)
-		{
-			AUTO_FREE uint8_t *copy = mem_alloc(size);
-			AUTO(Zone) zone = NULL;
-			AUTO(Error) error = NULL;
-			int64_t moments[2];
+	error = time_format_zone(0, "Europe/Berlin", text);
+	assert_null(error);
+	assert_string_equal(getenv("TZ"), before);
+	assert_non_null(localtime_r(&moment, &fields));
+	assert_int_equal(fields.tm_gmtoff, 9 * 3600);
 
-			memcpy(copy, file, size);
-			copy[i] = (uint8_t) value;
-			error = zone_from_file("test", copy, size, &zone);
-			if (error == NULL)
-				(void) zone_moments(zone, 1000, moments);
-		}
+	unsetenv("TZ");
+	error = time_format_zone(0, "Europe/Berlin", text);
+	assert_null(error);
+	assert_null(getenv("TZ"));
+	setenv("TZ", before, 1);
+	tzset();
+}
+
+static void
+times_of_servers_have_no_zone_by_name(void **state)
+{
+	static const struct
+	{
+		const char *text;
+		const char *expected; /* NULL: refused */
+	} cases[] = {
+		{"2026-11-20T02:30:07.000Z", "2026-11-20T02:30:07Z"},
+		{"2026-11-20T02:30:07", "2026-11-20T02:30:07Z"},
+		{"2026-11-20T02:30:07.25+01:00", "2026-11-20T01:30:07.250000Z"},
+		{"2026-11-20T02:30:07 Europe/Berlin", NULL},
+		{"2026-11-20T02:30:07Europe/Berlin", NULL},
+		{"2026-11-20T02:30:07local", NULL},
+		{"2026-11-20", NULL},
+		{"", NULL},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		TimeUs time = TIME_NONE;
+		char text[TIME_TEXT_SIZE];
+
+		if (time_parse_iso(cases[i].text, &time) != (cases[i].expected != NULL))
+			fail_msg("\"%s\" is%s taken for one", cases[i].text, cases[i].expected == NULL ? "" : " not");
+		if (cases[i].expected != NULL)
+			assert_string_equal(time_format_utc(time, text), cases[i].expected);
 	}
 }
 
@@ -441,15 +558,18 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(utc_times_are_written_and_read_back),
 		cmocka_unit_test(other_forms_are_no_utc_times),
+		cmocka_unit_test(the_calendar_agrees_with_libc),
+		cmocka_unit_test(times_of_damaged_records_have_a_text_too),
 		cmocka_unit_test(postgres_times_start_in_2000),
 		cmocka_unit_test(times_are_read_exactly_or_refused),
 		cmocka_unit_test(a_repeated_time_is_refused_with_both_of_its_meanings),
 		cmocka_unit_test(times_are_written_in_a_zone_with_its_offset),
-		cmocka_unit_test(zones_agree_with_libc),
-		cmocka_unit_test(rules_of_posix_are_understood),
-		cmocka_unit_test(malformed_rules_are_refused),
+		cmocka_unit_test(local_is_what_the_variable_TZ_says),
+		cmocka_unit_test(what_libc_would_misunderstand_in_TZ_is_refused),
+		cmocka_unit_test(leap_seconds_do_not_count),
+		cmocka_unit_test(asking_leaves_the_process_its_zone),
+		cmocka_unit_test(times_of_servers_have_no_zone_by_name),
 		cmocka_unit_test(a_zone_file_is_refused_at_every_length_but_its_own),
-		cmocka_unit_test(a_zone_file_with_any_byte_changed_does_no_harm),
 		cmocka_unit_test(the_clock_runs),
 	};
 

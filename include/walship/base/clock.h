@@ -28,10 +28,13 @@ time_from_postgres(int64_t timestamptz)
 /* RFC 3339 in UTC, "2026-11-20T02:30:07.123456Z"; no fraction when it is zero. */
 const char *time_format_utc(TimeUs time, char text[TIME_TEXT_SIZE]);
 
+/* ISO 8601's basic form in UTC, for names and signatures: "20261120T023007Z"; fractions are cut. */
+const char *time_format_compact(TimeUs time, char text[TIME_TEXT_SIZE]);
+
 /* For PostgreSQL and people: "2026-11-20 02:30:07.123456+00". */
 const char *time_format_postgres(TimeUs time, char text[TIME_TEXT_SIZE]);
 
-/* In the given zone (a name of the tz database or "local"): "2026-11-20 03:30:07.123456+01". */
+/* In the given zone (a name of the tz database or "local"): "2026-11-20 03:30:07.123456+01".  Main thread only. */
 Error *time_format_zone(TimeUs time, const char *zone, char text[TIME_TEXT_SIZE]) MUST_CHECK;
 
 /*
@@ -39,8 +42,12 @@ Error *time_format_zone(TimeUs time, const char *zone, char text[TIME_TEXT_SIZE]
  * blank between date and time; seconds may be left out.  Without a zone, "zone"
  * decides; when that is NULL too it is an error, for a guess would restore to
  * the wrong hour.  A local time that a clock change skips or repeats is an error.
+ * Main thread only: libc, which knows the zones, has one at a time per process.
  */
 Error *time_parse(const char *text, const char *zone, TimeUs *ret_time) MUST_CHECK;
+
+/* As servers send it, in any thread: the zone is an offset, "Z", or left out and UTC; no name. */
+bool time_parse_iso(const char *text, TimeUs *ret_time);
 
 /* Only the form that time_format_utc() makes. */
 bool time_parse_utc(const char *text, TimeUs *ret_time);
