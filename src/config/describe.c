@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "values.h"
+#include "private.h"
 #include "walship/base/mem.h"
 
 #define MASK          "********"
@@ -57,17 +57,6 @@ static const char *const markdown_head =
 	"file with the secret as its only line. A file that holds a secret, the settings file included, must have mode 0600,\n"
 	"or 0640 where it is owned by root and its group is one of the user's.\n";
 
-/* "--state-dir DIR"; of a secret, which has no flag, its variable.  The caller frees. */
-static char *
-help_left(const SettingRow *row)
-{
-	AUTO_FREE char *flag = setting_flag_name(row->name);
-
-	if (row->secret)
-		return setting_variable_name(row->name);
-	return mem_printf("--%s %s", flag, row->placeholder);
-}
-
 void
 settings_describe_help_of(const SettingTable *table, Buf *into)
 {
@@ -75,7 +64,10 @@ settings_describe_help_of(const SettingTable *table, Buf *into)
 	for (size_t i = 0; i < table->count; i++)
 	{
 		const SettingRow *row = &table->rows[i];
-		AUTO_FREE char *left = help_left(row);
+		AUTO_FREE char *flag = setting_flag_name(row->name);
+		/* A secret has no flag. */
+		AUTO_FREE char *left =
+			row->secret ? setting_variable_name(row->name) : mem_printf("--%s %s", flag, row->placeholder);
 
 		buf_printf(into, "  %-26s %s", left, row->help);
 		if (row->choices != NULL)
@@ -169,23 +161,10 @@ settings_list_text(const Settings *settings, Buf *into)
 	}
 }
 
-static const char *
-origin_name(SettingOrigin origin)
-{
-	switch (origin)
-	{
-		case SETTING_FROM_DEFAULT:
-			return "default";
-		case SETTING_FROM_FILE:
-		case SETTING_FROM_SECTION:
-			return "file";
-		case SETTING_FROM_ENVIRONMENT:
-			return "environment";
-		case SETTING_FROM_FLAG:
-			return "flag";
-	}
-	return NULL;
-}
+static const char *const origin_names[] = {
+	[SETTING_FROM_DEFAULT] = "default",         [SETTING_FROM_FILE] = "file", [SETTING_FROM_SECTION] = "file",
+	[SETTING_FROM_ENVIRONMENT] = "environment", [SETTING_FROM_FLAG] = "flag",
+};
 
 static bool
 is_number(const SettingRow *row, const SettingValue *value)
@@ -215,7 +194,7 @@ settings_list_json(const Settings *settings, Json *object)
 		else
 			json_add_string(item, "value", text);
 		json_add_string(item, "text", text);
-		json_add_string(item, "origin", origin_name(value->origin));
+		json_add_string(item, "origin", origin_names[value->origin]);
 		json_add_string(item, "source", value->source);
 	}
 }

@@ -1,9 +1,8 @@
 /* The settings file's syntax. */
-#include "ini.h"
-
 #include <ctype.h>
 #include <string.h>
 
+#include "private.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
@@ -51,28 +50,15 @@ trim(const char **begin, const char **end)
 		(*end)--;
 }
 
-/* A key, or the kind of a section. */
+/* A word of letters, digits and the others named. */
 static bool
-is_word(const char *begin, const char *end)
+is_word(const char *begin, const char *end, const char *others)
 {
 	if (begin == end)
 		return false;
 	for (; begin < end; begin++)
 	{
-		if (!isalnum((unsigned char) *begin) && *begin != '_' && *begin != '-')
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_section_name(const char *begin, const char *end)
-{
-	if (begin == end)
-		return false;
-	for (; begin < end; begin++)
-	{
-		if (!isalnum((unsigned char) *begin) && strchr("_-.", *begin) == NULL)
+		if (!isalnum((unsigned char) *begin) && strchr(others, *begin) == NULL)
 			return false;
 	}
 	return true;
@@ -98,7 +84,7 @@ parse_section(Ini *ini, const Line *line)
 	const char *name = kind_end;
 
 	trim(&name, &end);
-	if (!is_word(begin, kind_end) || !is_section_name(name, end))
+	if (!is_word(begin, kind_end, "_-") || !is_word(name, end, "_-."))
 		return syntax_error(line, "malformed section", remedy);
 
 	section = (IniSection){.line = line->number,
@@ -124,12 +110,6 @@ parse_section(Ini *ini, const Line *line)
 }
 
 static bool
-is_quote(char c)
-{
-	return c == '\'' || c == '"';
-}
-
-static bool
 is_comment(char c)
 {
 	return c == '#' || c == ';';
@@ -145,7 +125,7 @@ delimit_value(const Line *line, const char **begin, const char **end)
 	const char *closing;
 	const char *rest;
 
-	if (*begin == *end || !is_quote(**begin))
+	if (*begin == *end || (**begin != '\'' && **begin != '"'))
 	{
 		for (const char *c = *begin; c < *end; c++)
 		{
@@ -171,21 +151,6 @@ delimit_value(const Line *line, const char **begin, const char **end)
 }
 
 static Error *
-check_duplicate(const Ini *ini, const Line *line, const char *key)
-{
-	for (size_t i = 0; i < ini->n_entries; i++)
-	{
-		const IniEntry *other = &ini->entries[i];
-
-		if (other->section == (int) ini->n_sections - 1 && strcmp(other->key, key) == 0)
-			return error_hint(error_new(ERR_USAGE, "%s:%d: setting \"%s\" occurs twice, first in line %d",
-			                            line->path, line->number, key, other->line),
-			                  "Remove one of the two lines.");
-	}
-	return NULL;
-}
-
-static Error *
 parse_entry(Ini *ini, const Line *line)
 {
 	const char *equals = memchr(line->begin, '=', (size_t) (line->end - line->begin));
@@ -198,7 +163,7 @@ parse_entry(Ini *ini, const Line *line)
 		return syntax_error(line, "neither a setting nor a section nor a comment",
 		                    "Write \"name = value\"; comments begin with '#'.");
 	trim(&key_begin, &key_end);
-	if (!is_word(key_begin, key_end))
+	if (!is_word(key_begin, key_end, "_-"))
 		return syntax_error(line, "malformed name of a setting", "Write \"name = value\".");
 	value_begin = equals + 1;
 	trim(&value_begin, &value_end);
@@ -206,7 +171,15 @@ parse_entry(Ini *ini, const Line *line)
 
 	AUTO_FREE char *key = mem_strndup(key_begin, (size_t) (key_end - key_begin));
 
-	TRY(check_duplicate(ini, line, key));
+	for (size_t i = 0; i < ini->n_entries; i++)
+	{
+		const IniEntry *other = &ini->entries[i];
+
+		if (other->section == (int) ini->n_sections - 1 && strcmp(other->key, key) == 0)
+			return error_hint(error_new(ERR_USAGE, "%s:%d: setting \"%s\" occurs twice, first in line %d",
+			                            line->path, line->number, key, other->line),
+			                  "Remove one of the two lines.");
+	}
 	GROW(ini->entries, ini->n_entries, ini->entries_capacity);
 	ini->entries[ini->n_entries++] = (IniEntry){
 		.section = (int) ini->n_sections - 1,
@@ -215,17 +188,6 @@ parse_entry(Ini *ini, const Line *line)
 		.value = mem_strndup(value_begin, (size_t) (value_end - value_begin)),
 	};
 	return NULL;
-}
-
-static Error *
-parse_line(Ini *ini, Line *line)
-{
-	trim(&line->begin, &line->end);
-	if (line->begin == line->end || *line->begin == '#' || *line->begin == ';')
-		return NULL;
-	if (*line->begin == '[')
-		return parse_section(ini, line);
-	return parse_entry(ini, line);
 }
 
 Error *
@@ -245,7 +207,10 @@ ini_parse(const char *path, const char *text, size_t size, Ini **ret_ini)
 		line.begin = next;
 		line.end = newline != NULL ? newline : end;
 		next = newline != NULL ? newline + 1 : end;
-		TRY(parse_line(ini, &line));
+		trim(&line.begin, &line.end);
+		if (line.begin == line.end || is_comment(*line.begin))
+			continue;
+		TRY(*line.begin == '[' ? parse_section(ini, &line) : parse_entry(ini, &line));
 	}
 	*ret_ini = MOVE(ini);
 	return NULL;

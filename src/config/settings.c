@@ -1,291 +1,402 @@
-/*
- * Settings from their sources.  Each source assigns, in order of precedence, to
- * the same table of values; every assignment is checked, also one that a later
- * source replaces, and every section of the file, also one that is not selected.
- */
+/* The rows of settings.def, what they allow, and the values of a Settings object. */
 #include "walship/config/settings.h"
 
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 
-#include "assign.h"
-#include "ini.h"
-#include "secret.h"
-#include "walship/base/file.h"
+#include "private.h"
+#include "walship/base/clock.h"
 #include "walship/base/mem.h"
+#include "walship/base/size.h"
 
-#define DEFAULT_PATH         "/etc/walship/walship.conf"
-#define FILE_TEXT_MAX        (1024 * 1024)
-#define CONFIG_PATH_VARIABLE SETTING_VARIABLES "CONFIG"
-#define CLUSTER_VARIABLE     SETTING_VARIABLES "CLUSTER"
-#define CLUSTER_SECTION      "cluster"
-
-/* The index of the selected cluster's section, -1 when none is selected. */
-static Error *
-find_cluster(const Ini *ini, const Settings *settings, int *ret_section)
+static bool
+check_url(const char *text)
 {
-	AUTO_BUF(known, FILE_TEXT_MAX);
+	const char *rest = strstr(text, "://");
 
-	*ret_section = -1;
-	if (settings->cluster == NULL)
-		return NULL;
-	for (size_t i = 0; ini != NULL && i < ini->n_sections; i++)
+	if (rest == NULL || rest == text || rest[3] == '\0')
+		return false;
+	for (const char *c = text; c < rest; c++)
 	{
-		if (strcmp(ini->sections[i].name, settings->cluster) == 0)
+		if (!islower((unsigned char) *c) && !isdigit((unsigned char) *c))
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_system(const char *text)
+{
+	uint64_t system;
+
+	return str_to_uint64(text, &system) && system > 0;
+}
+
+static bool
+check_absolute_path(const char *text)
+{
+	return text[0] == '/';
+}
+
+static bool
+check_zone(const char *text)
+{
+	char unused[TIME_TEXT_SIZE];
+	Error *error = time_format_zone(0, text, unused);
+	bool known = error == NULL;
+
+	error_free(error);
+	return known;
+}
+
+static const SettingRow rows[] = {
+#define SETTING(row_name, row_type, ...) \
+	[SETTING_##row_name] = {.name = #row_name, .type = SETTING_TYPE_##row_type, __VA_ARGS__},
+#include "walship/settings.def"
+#undef SETTING
+};
+
+const SettingTable setting_table = {rows, lengthof(rows)};
+
+const SettingRow *
+setting_find(const SettingTable *table, const char *name)
+{
+	for (size_t i = 0; i < table->count; i++)
+	{
+		if (strcmp(table->rows[i].name, name) == 0)
+			return &table->rows[i];
+	}
+	return NULL;
+}
+
+const SettingRow *
+setting_find_key(const SettingTable *table, const char *key, bool *ret_from_file)
+{
+	const SettingRow *row = setting_find(table, key);
+
+	*ret_from_file = false;
+	if (row == NULL && str_ends_with(key, SETTING_FILE_SUFFIX))
+	{
+		AUTO_FREE char *name = mem_strndup(key, strlen(key) - strlen(SETTING_FILE_SUFFIX));
+
+		row = setting_find(table, name);
+		if (row != NULL && !row->secret)
+			row = NULL;
+		*ret_from_file = row != NULL;
+	}
+	return row;
+}
+
+void
+setting_list_keys(const SettingTable *table, StrList *keys)
+{
+	for (size_t i = 0; i < table->count; i++)
+	{
+		strlist_add(keys, table->rows[i].name);
+		if (table->rows[i].secret)
 		{
-			*ret_section = (int) i;
-			return NULL;
+			AUTO_FREE char *key = mem_printf("%s%s", table->rows[i].name, SETTING_FILE_SUFFIX);
+
+			strlist_add(keys, key);
 		}
-		buf_printf(&known, "%s%s", known.size > 0 ? ", " : "", ini->sections[i].name);
 	}
-	if (ini == NULL)
-		return error_hint(
-			error_new(ERR_USAGE, "unknown cluster \"%s\": there is no settings file", settings->cluster),
-			"Name the file with --config or " CONFIG_PATH_VARIABLE ".");
-	return error_hint(error_new(ERR_USAGE, "unknown cluster \"%s\" in file \"%s\"", settings->cluster,
-	                            settings->config_path),
-	                  "Its clusters are: %s.", known.size > 0 ? known.data : "none");
 }
 
-static Error *
-check_sections(const Ini *ini, const char *path)
+char *
+setting_flag_name(const char *name)
 {
-	for (size_t i = 0; i < ini->n_sections; i++)
+	char *flag = mem_strdup(name);
+
+	for (char *c = flag; *c != '\0'; c++)
+		*c = *c == '_' ? '-' : *c;
+	return flag;
+}
+
+char *
+setting_name_of_flag(const char *flag)
+{
+	char *name = mem_strdup(flag);
+
+	for (char *c = name; *c != '\0'; c++)
+		*c = *c == '-' ? '_' : *c;
+	return name;
+}
+
+char *
+setting_variable_name(const char *name)
+{
+	char *variable = mem_printf("%s%s", SETTING_VARIABLES, name);
+
+	for (char *c = variable; *c != '\0'; c++)
+		*c = (char) toupper((unsigned char) *c);
+	return variable;
+}
+
+void
+setting_list_flags(const SettingTable *table, StrList *flags)
+{
+	for (size_t i = 0; i < table->count; i++)
 	{
-		const IniSection *section = &ini->sections[i];
+		if (!table->rows[i].secret)
+		{
+			AUTO_FREE char *flag = setting_flag_name(table->rows[i].name);
 
-		if (strcmp(section->kind, CLUSTER_SECTION) != 0)
-			return error_hint(error_new(ERR_USAGE, "%s:%d: unknown kind of section \"%s\"", path,
-			                            section->line, section->kind),
-			                  "Write [cluster %s].", section->name);
+			strlist_add(flags, flag);
+		}
 	}
-	return NULL;
 }
 
-/* The entries of one section; what is not selected is only checked. */
-static Error *
-assign_section(Settings *settings, const Ini *ini, int section, SettingOrigin origin, bool apply)
+static bool
+is_choice(const char *choices, const char *text)
 {
-	for (size_t i = 0; i < ini->n_entries; i++)
+	size_t length = strlen(text);
+
+	for (const char *choice = choices; choice != NULL; choice = strchr(choice, '|'))
 	{
-		const IniEntry *entry = &ini->entries[i];
-
-		if (entry->section != section)
-			continue;
-
-		AUTO_FREE char *source = mem_printf("%s:%d", settings->config_path, entry->line);
-		Assignment assignment = {entry->key, entry->value, source, origin};
-
-		TRY(error_context(setting_assign(settings, &assignment, apply), "%s", source));
+		choice += *choice == '|';
+		if (strcspn(choice, "|") == length && strncmp(choice, text, length) == 0)
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
-static Error *
-check_file(const Settings *settings, const Ini *ini, const struct stat *status)
+bool
+setting_parse(const SettingRow *row, const char *text, int64_t *ret_number)
 {
-	bool from_file;
+	bool is_valid = false;
+	int64_t number = 0;
+	uint64_t magnitude;
 
-	TRY(config_check_writers(settings->config_path, status));
-	for (size_t i = 0; i < ini->n_entries; i++)
+	*ret_number = 0;
+	if (*text == '\0')
+		return false;
+	if (row->automatic && strcmp(text, SETTING_AUTO) == 0)
+		return true;
+	switch (row->type)
 	{
-		const SettingRow *row = setting_find_key(&settings->table, ini->entries[i].key, &from_file);
-
-		if (row != NULL && row->secret && !from_file)
-			return config_check_secrecy(settings->config_path, status);
+		case SETTING_TYPE_TEXT:
+			return row->check == NULL || row->check(text);
+		case SETTING_TYPE_CHOICE:
+			return is_choice(row->choices, text);
+		case SETTING_TYPE_INTEGER:
+			is_valid = str_to_uint64(text + (*text == '-'), &magnitude) && magnitude <= INT64_MAX;
+			number = *text == '-' ? -(int64_t) magnitude : (int64_t) magnitude;
+			break;
+		case SETTING_TYPE_BYTES:
+			is_valid = size_parse(text, &magnitude) && magnitude <= INT64_MAX;
+			number = (int64_t) magnitude;
+			break;
+		case SETTING_TYPE_DURATION:
+			is_valid = duration_parse(text, &number);
+			break;
 	}
-	return NULL;
+	if (!is_valid || number < row->least || number > row->most)
+		return false;
+	*ret_number = number;
+	return true;
 }
 
-/* Says what to do, unless the error does. */
-static Error *
-cannot_read(Error *error)
+/* The exact value in the largest unit that divides it. */
+static void
+print_exact(const SettingRow *row, int64_t value, Buf *into)
 {
-	if (error_is(error, ERR_NOT_FOUND))
-		error = error_hint(error, "Name the settings file with --config or " CONFIG_PATH_VARIABLE ".");
-	else if (error_is(error, ERR_DENIED))
-		error = error_hint(error, "The user that runs walship must be able to read its settings.");
-	return error_context(error, "settings");
-}
-
-/* *ret_ini is NULL when there is no file and none was asked for. */
-static Error *
-read_file(Settings *settings, const char *default_path, Ini **ret_ini)
-{
-	AUTO_BUF(contents, FILE_TEXT_MAX);
-	AUTO(Ini) ini = NULL;
-	struct stat status;
-	bool asked_for = settings->config_path != NULL;
-	Error *error;
-
-	if (!asked_for)
-		settings->config_path = mem_strdup(default_path);
-	error = config_read_file(settings->config_path, &contents, &status);
-	if (error_is(error, ERR_NOT_FOUND) && !asked_for)
+	static const struct
 	{
-		error_free(error);
-		free(MOVE(settings->config_path));
-		return NULL;
-	}
-	TRY(cannot_read(error));
-	TRY(ini_parse(settings->config_path, contents.data != NULL ? contents.data : "", contents.size, &ini));
-	TRY(check_file(settings, ini, &status));
-	*ret_ini = MOVE(ini);
-	return NULL;
-}
+		SettingType type;
+		int64_t factor;
+		const char *unit;
+	} units[] = {
+		{SETTING_TYPE_BYTES, INT64_C(1) << 30, "GB"}, {SETTING_TYPE_BYTES, INT64_C(1) << 20, "MB"},
+		{SETTING_TYPE_BYTES, INT64_C(1) << 10, "kB"}, {SETTING_TYPE_DURATION, 24 * 3600 * 1000, "d"},
+		{SETTING_TYPE_DURATION, 3600 * 1000, "h"},    {SETTING_TYPE_DURATION, 60 * 1000, "min"},
+		{SETTING_TYPE_DURATION, 1000, "s"},           {SETTING_TYPE_DURATION, 1, "ms"},
+	};
 
-static Error *
-load_file(Settings *settings, const char *default_path)
-{
-	AUTO(Ini) ini = NULL;
-	int selected;
-
-	TRY(read_file(settings, default_path, &ini));
-	TRY(find_cluster(ini, settings, &selected));
-	if (ini == NULL)
-		return NULL;
-	TRY(check_sections(ini, settings->config_path));
-	TRY(assign_section(settings, ini, -1, SETTING_FROM_FILE, true));
-	for (int i = 0; i < (int) ini->n_sections; i++)
-		TRY(assign_section(settings, ini, i, SETTING_FROM_SECTION, i == selected));
-	return NULL;
-}
-
-/* The key that belongs to a variable, "WALSHIP_STATE_DIR" → "state_dir"; NULL when there is none.  The caller frees. */
-static char *
-key_of_variable(const StrList *keys, const char *variable)
-{
-	for (size_t i = 0; i < keys->count; i++)
+	for (size_t i = 0; i < lengthof(units); i++)
 	{
-		AUTO_FREE char *name = setting_variable_name(keys->items[i]);
-
-		if (strcmp(name, variable) == 0)
-			return mem_strdup(keys->items[i]);
+		if (units[i].type == row->type && value != 0 && value % units[i].factor == 0)
+		{
+			buf_printf(into, "%" PRId64 "%s", value / units[i].factor, units[i].unit);
+			return;
+		}
 	}
-	return NULL;
+	buf_printf(into, "%" PRId64, value);
 }
 
-static Error *
-unknown_variable(const StrList *keys, const char *variable)
+void
+setting_describe_form(const SettingRow *row, Buf *into)
 {
-	AUTO_STRLIST known = {0};
-
-	strlist_add(&known, CONFIG_PATH_VARIABLE);
-	strlist_add(&known, CLUSTER_VARIABLE);
-	for (size_t i = 0; i < keys->count; i++)
+	switch (row->type)
 	{
-		AUTO_FREE char *name = setting_variable_name(keys->items[i]);
-
-		strlist_add(&known, name);
+		case SETTING_TYPE_TEXT:
+			buf_puts(into, row->form != NULL ? row->form : "text that is not empty");
+			return;
+		case SETTING_TYPE_CHOICE:
+			buf_puts(into, "one of ");
+			for (const char *c = row->choices; *c != '\0'; c++)
+			{
+				buf_putc(into, *c == '|' ? ',' : *c);
+				if (*c == '|')
+					buf_putc(into, ' ');
+			}
+			return;
+		case SETTING_TYPE_INTEGER:
+			buf_puts(into, "a whole number from ");
+			break;
+		case SETTING_TYPE_BYTES:
+			buf_puts(into, "a size such as 64MB or 1GB, from ");
+			break;
+		case SETTING_TYPE_DURATION:
+			buf_puts(into, "a time such as 500ms, 10s or 5min, from ");
+			break;
 	}
-	return setting_unknown("environment variable", variable, &known);
+	print_exact(row, row->least, into);
+	buf_puts(into, " to ");
+	print_exact(row, row->most, into);
+	if (row->automatic)
+		buf_puts(into, ", or " SETTING_AUTO);
 }
 
-static Error *
-load_variable(Settings *settings, const StrList *keys, const char *variable)
+Settings *
+settings_new(const SettingTable *table)
 {
-	const char *equals = strchr(variable, '=');
-	AUTO_FREE char *name = NULL;
-	AUTO_FREE char *key = NULL;
-	AUTO_FREE char *source = NULL;
-	Assignment assignment;
+	Settings *settings = NEW(Settings);
 
-	if (equals == NULL || !str_starts_with(variable, SETTING_VARIABLES))
-		return NULL;
-	name = mem_strndup(variable, (size_t) (equals - variable));
-	if (strcmp(name, CONFIG_PATH_VARIABLE) == 0 || strcmp(name, CLUSTER_VARIABLE) == 0)
-		return NULL;
-	key = key_of_variable(keys, name);
-	if (key == NULL)
-		return unknown_variable(keys, name);
-	if (equals[1] == '\0')
-		return NULL; /* set and empty is unset, as for libpq */
-	source = mem_printf("environment %s", name);
-	assignment = (Assignment){key, equals + 1, source, SETTING_FROM_ENVIRONMENT};
-	return error_context(setting_assign(settings, &assignment, true), "environment variable %s", name);
+	settings->table = *table;
+	settings->values = NEW_ARRAY(SettingValue, table->count + 1);
+	return settings;
 }
 
-static Error *
-load_environment(Settings *settings, char *const *environment)
+static void
+setting_value_clear(SettingValue *value)
 {
-	AUTO_STRLIST keys = {0};
-
-	setting_list_keys(&settings->table, &keys);
-	for (; environment != NULL && *environment != NULL; environment++)
-		TRY(load_variable(settings, &keys, *environment));
-	return NULL;
+	free(value->text);
+	free(value->source);
+	*value = (SettingValue){0};
 }
 
-static Error *
-unknown_flag(const SettingTable *table, const char *name)
+void
+setting_value_set(SettingValue *value, const char *text, int64_t number, SettingOrigin origin,
+                  const char *source)
 {
-	AUTO_STRLIST known = {0};
-
-	setting_list_flags(table, &known);
-	return setting_unknown("option", name, &known);
+	setting_value_clear(value);
+	*value = (SettingValue){
+		.text = mem_strdup(text),
+		.number = number,
+		.origin = origin,
+		.source = mem_strdup(source),
+	};
 }
 
-static Error *
-load_flag(Settings *settings, const SettingFlag *flag)
+void
+settings_free(Settings *settings)
 {
-	AUTO_FREE char *name = setting_name_of_flag(flag->name);
-	AUTO_FREE char *shown = setting_flag_name(name);
-	AUTO_FREE char *source = mem_printf("flag --%s", shown);
-	const SettingRow *row = setting_find(&settings->table, name);
-	Assignment assignment = {name, flag->value, source, SETTING_FROM_FLAG};
-
-	if (row == NULL || row->secret)
-		return unknown_flag(&settings->table, flag->name);
-	return error_context(setting_assign(settings, &assignment, true), "option --%s", shown);
+	if (settings == NULL)
+		return;
+	for (size_t i = 0; i < settings->table.count; i++)
+		setting_value_clear(&settings->values[i]);
+	free(settings->values);
+	free(settings->config_path);
+	free(settings->cluster);
+	free(settings);
 }
 
-/* A value from the environment; NULL when it is not there or empty. */
-static const char *
-variable_value(char *const *environment, const char *name)
+static int64_t
+number_of(const Settings *settings, SettingId id, SettingType type)
 {
-	size_t length = strlen(name);
+	assert((size_t) id < settings->table.count && settings->table.rows[id].type == type);
+	(void) type;
+	return settings->values[id].number;
+}
 
-	for (; environment != NULL && *environment != NULL; environment++)
+const char *
+settings_text(const Settings *settings, SettingId id)
+{
+	assert((size_t) id < settings->table.count && (settings->table.rows[id].type == SETTING_TYPE_TEXT ||
+	                                               settings->table.rows[id].type == SETTING_TYPE_CHOICE));
+	return settings->values[id].text;
+}
+
+int64_t
+settings_integer(const Settings *settings, SettingId id)
+{
+	return number_of(settings, id, SETTING_TYPE_INTEGER);
+}
+
+uint64_t
+settings_bytes(const Settings *settings, SettingId id)
+{
+	return (uint64_t) number_of(settings, id, SETTING_TYPE_BYTES);
+}
+
+int64_t
+settings_ms(const Settings *settings, SettingId id)
+{
+	return number_of(settings, id, SETTING_TYPE_DURATION);
+}
+
+bool
+settings_is_set(const Settings *settings, SettingId id)
+{
+	const SettingValue *value = &settings->values[id];
+
+	if (settings->table.rows[id].automatic && str_equal(value->text, SETTING_AUTO))
+		return false;
+	return value->origin != SETTING_FROM_DEFAULT;
+}
+
+bool
+settings_is_flag(const char *name)
+{
+	AUTO_FREE char *key = setting_name_of_flag(name);
+	const SettingRow *row = setting_find(&setting_table, key);
+
+	return row != NULL && !row->secret;
+}
+
+void
+settings_list_flags(StrList *names)
+{
+	setting_list_flags(&setting_table, names);
+}
+
+const char *
+settings_config_path(const Settings *settings)
+{
+	return settings->config_path;
+}
+
+const char *
+settings_cluster(const Settings *settings)
+{
+	return settings->cluster;
+}
+
+static void
+append_flag(Buf *into, const char *name, const char *text)
+{
+	AUTO_FREE char *flag = setting_flag_name(name);
+	AUTO_FREE char *quoted = str_shell_quote(text);
+
+	buf_printf(into, " --%s=%s", flag, quoted);
+}
+
+void
+settings_append_flags(const Settings *settings, Buf *into)
+{
+	/* Also the default file: the other process may have another WALSHIP_CONFIG. */
+	if (settings->config_path != NULL)
+		append_flag(into, "config", settings->config_path);
+	if (settings->cluster != NULL)
+		append_flag(into, "cluster", settings->cluster);
+	for (size_t i = 0; i < settings->table.count; i++)
 	{
-		if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
-			return (*environment)[length + 1] != '\0' ? *environment + length + 1 : NULL;
+		const SettingRow *row = &settings->table.rows[i];
+		const SettingValue *value = &settings->values[i];
+
+		if (value->origin >= SETTING_FROM_ENVIRONMENT && !row->secret)
+			append_flag(into, row->name, value->text);
 	}
-	return NULL;
-}
-
-static Error *
-load_all(Settings *settings, const char *default_path, const SettingsSources *sources)
-{
-	const char *path = sources->config_path;
-	const char *cluster = sources->cluster;
-
-	if (path == NULL)
-		path = variable_value(sources->environment, CONFIG_PATH_VARIABLE);
-	if (cluster == NULL)
-		cluster = variable_value(sources->environment, CLUSTER_VARIABLE);
-	settings->config_path = path != NULL ? path_absolute(path) : NULL;
-	settings->cluster = mem_strdup(cluster);
-
-	TRY(settings_assign_defaults(settings));
-	TRY(load_file(settings, default_path));
-	TRY(load_environment(settings, sources->environment));
-	for (size_t i = 0; i < sources->n_flags; i++)
-		TRY(load_flag(settings, &sources->flags[i]));
-	return NULL;
-}
-
-Error *
-settings_load_table(const SettingTable *table, const char *default_path, const SettingsSources *sources,
-                    Settings **ret_settings)
-{
-	AUTO(Settings) settings = settings_new(table);
-
-	TRY(config_as_usage_error(load_all(settings, default_path, sources)));
-	*ret_settings = MOVE(settings);
-	return NULL;
-}
-
-Error *
-settings_load(const SettingsSources *sources, Settings **ret_settings)
-{
-	return settings_load_table(&setting_table, DEFAULT_PATH, sources, ret_settings);
 }

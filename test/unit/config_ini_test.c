@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "ini.h"
+#include "private.h"
 #include "walship/base/buf.h"
 
 /* Every entry as "section/key=value@line", one after the other; or the error's message. */

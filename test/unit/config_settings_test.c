@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "row.h"
+#include "private.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/config/describe.h"

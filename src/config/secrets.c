@@ -1,16 +1,15 @@
-/* Who may read a file that holds a secret, and who may write the settings file. */
-#include "secret.h"
+/* Files of secrets and of settings: who may read them, and who may write them. */
+#include "walship/config/secret_file.h"
 
 #include <string.h>
 #include <unistd.h>
 
+#include "private.h"
 #include "walship/base/cipher.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
-#include "walship/config/secret_file.h"
 
-#define CONFIG_FILE_MAX SETTING_FILE_MAX
-#define MODE_BITS       07777
+#define MODE_BITS 07777
 
 Error *
 config_read_file(const char *path, Buf *into, struct stat *ret_stat)
@@ -21,10 +20,10 @@ config_read_file(const char *path, Buf *into, struct stat *ret_stat)
 	size_t size;
 
 	TRY(file_open_read(path, &fd, &status));
-	if (status.st_size > CONFIG_FILE_MAX)
+	if (status.st_size > SETTING_FILE_MAX)
 		return error_new(ERR_USAGE, "file \"%s\" is larger than 1 MiB", path);
-	data = mem_alloc(CONFIG_FILE_MAX);
-	TRY(file_read_at(fd, path, 0, data, CONFIG_FILE_MAX, &size));
+	data = mem_alloc(SETTING_FILE_MAX);
+	TRY(file_read_at(fd, path, 0, data, SETTING_FILE_MAX, &size));
 	buf_append(into, data, size);
 	secret_clear(data, size);
 	*ret_stat = status;
@@ -89,30 +88,6 @@ secret_buf_release(Buf *buf)
 	buf_release(buf);
 }
 
-static Error *
-first_line(const char *path, const char *text, char **ret_line)
-{
-	size_t length = text == NULL ? 0 : strcspn(text, "\r\n");
-
-	if (length == 0)
-		return error_new(ERR_USAGE, "the first line of file \"%s\" is empty", path);
-	if (text[length + strspn(text + length, "\r\n")] != '\0')
-		return error_new(ERR_USAGE, "file \"%s\" has more than one line", path);
-	*ret_line = mem_strndup(text, length);
-	return NULL;
-}
-
-Error *
-config_read_secret(const char *path, char **ret_secret)
-{
-	AUTO_SECRET_BUF(contents, CONFIG_FILE_MAX);
-	struct stat status;
-
-	TRY(config_read_file(path, &contents, &status));
-	TRY(config_check_secrecy(path, &status));
-	return first_line(path, contents.data, ret_secret);
-}
-
 Error *
 secret_file_read(const char *path, Buf *into)
 {
@@ -125,7 +100,17 @@ secret_file_read(const char *path, Buf *into)
 Error *
 secret_file_read_line(const char *path, char **ret_secret)
 {
-	return config_as_usage_error(config_read_secret(path, ret_secret));
+	AUTO_SECRET_BUF(contents, SETTING_FILE_MAX);
+	size_t length;
+
+	TRY(secret_file_read(path, &contents));
+	length = contents.data == NULL ? 0 : strcspn(contents.data, "\r\n");
+	if (length == 0)
+		return error_new(ERR_USAGE, "the first line of file \"%s\" is empty", path);
+	if (contents.data[length + strspn(contents.data + length, "\r\n")] != '\0')
+		return error_new(ERR_USAGE, "file \"%s\" has more than one line", path);
+	*ret_secret = mem_strndup(contents.data, length);
+	return NULL;
 }
 
 Error *

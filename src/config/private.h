@@ -1,16 +1,20 @@
 /*
- * Rows of settings.def, and the functions that depend on a row alone.  They take
- * the table as a parameter, so that tests can bring rows of their own.
+ * What settings are made of: rows of settings.def, their values, and the syntax of
+ * the settings file.  Functions on rows take the table as a parameter, so that tests
+ * can bring rows of their own.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "walship/base/buf.h"
 #include "walship/base/strs.h"
 #include "walship/config/settings.h"
+
+/* Rows: settings.c */
 
 typedef enum SettingType
 {
@@ -72,7 +76,98 @@ bool setting_parse(const SettingRow *row, const char *text, int64_t *ret_number)
 /* What is allowed: "a whole number from 1 to 64". */
 void setting_describe_form(const SettingRow *row, Buf *into);
 
+/* Values: settings.c */
+
+/* In order of precedence. */
+typedef enum SettingOrigin
+{
+	SETTING_FROM_DEFAULT,
+	SETTING_FROM_FILE,
+	SETTING_FROM_SECTION, /* the file's [cluster NAME] */
+	SETTING_FROM_ENVIRONMENT,
+	SETTING_FROM_FLAG,
+} SettingOrigin;
+
+typedef struct SettingValue
+{
+	char *text; /* as it was written; NULL when unset */
+	int64_t number;
+	SettingOrigin origin;
+	char *source; /* "/etc/walship/walship.conf:3"; NULL for the default */
+} SettingValue;
+
+struct Settings
+{
+	SettingTable table;
+	SettingValue *values; /* as many as the table has rows */
+	char *config_path;    /* absolute; NULL when no file was read */
+	char *cluster;
+};
+
+Settings *settings_new(const SettingTable *table);
+
+/* Copies both texts. */
+void setting_value_set(SettingValue *value, const char *text, int64_t number, SettingOrigin origin,
+                       const char *source);
+
+/* Sources: sources.c */
+
 Error *settings_load_table(const SettingTable *table, const char *default_path,
                            const SettingsSources *sources, Settings **ret_settings) MUST_CHECK;
+
+/*
+ * The settings file: lines "key = value" and "[kind name]", comments from '#' or ';' on, where
+ * these begin a line or follow a blank: ini.c
+ */
+
+typedef struct IniEntry
+{
+	int section; /* index into sections, -1 above the first one */
+	int line;    /* counts from 1 */
+	char *key;
+	char *value; /* without its quotes */
+} IniEntry;
+
+typedef struct IniSection
+{
+	int line;
+	char *kind; /* "cluster" */
+	char *name;
+} IniSection;
+
+typedef struct Ini
+{
+	IniEntry *entries;
+	size_t n_entries;
+	size_t entries_capacity;
+	IniSection *sections;
+	size_t n_sections;
+	size_t sections_capacity;
+} Ini;
+
+/*
+ * Errors are ERR_USAGE and name path:line.  A key or a section that occurs
+ * twice is one of them.
+ */
+Error *ini_parse(const char *path, const char *text, size_t size, Ini **ret_ini) MUST_CHECK;
+void ini_free(Ini *ini);
+AUTO_DEFINE(Ini, ini_free);
+
+/* Files: secrets.c */
+
+/* Reads a whole file, and says what it is: of the descriptor that was read, not of the name. */
+Error *config_read_file(const char *path, Buf *into, struct stat *ret_stat) MUST_CHECK;
+
+/* Nobody but its owner and perhaps root may write the file. */
+Error *config_check_writers(const char *path, const struct stat *status) MUST_CHECK;
+
+/* 0600 or stricter; or 0640, owned by root, with a group that this process is in. */
+Error *config_check_secrecy(const char *path, const struct stat *status) MUST_CHECK;
+
+/* Every error of settings is ERR_USAGE, also when a file could not be read.  Takes and returns ownership. */
+Error *config_as_usage_error(Error *error) MUST_CHECK;
+
+/* Descriptions: describe.c */
+
 void settings_describe_help_of(const SettingTable *table, Buf *into);
 void settings_describe_markdown_of(const SettingTable *table, Buf *into);
