@@ -84,14 +84,6 @@ read_header(const WalArchive *archive, int fd, const char *path, const WalName *
 }
 
 static Error *
-check_patience(const WalArchive *archive)
-{
-	if (archive->limit_ms != 0 && clock_monotonic_ms() >= archive->limit_ms)
-		return error_new(ERR_TRANSIENT, "time is over");
-	return cancel_check();
-}
-
-static Error *
 pump(const WalArchive *archive, int fd, const char *path, uint64_t expected, Pipe *pipe)
 {
 	AUTO_FREE uint8_t *step = mem_alloc(READ_STEP);
@@ -100,7 +92,7 @@ pump(const WalArchive *archive, int fd, const char *path, uint64_t expected, Pip
 
 	while (size == READ_STEP)
 	{
-		TRY(check_patience(archive));
+		TRY(patience_check(&archive->patience));
 		TRY(file_read_at(fd, path, offset, step, READ_STEP, &size));
 		TRY(pipe_write(pipe, step, size));
 		offset += size;

@@ -151,11 +151,11 @@ check_store(const Settings *settings, Report *report)
 	AUTO_FREE char *url = NULL;
 	AUTO_BUF(learned, REPORT_MAX);
 	int64_t began_ms = clock_monotonic_ms();
-	StoreLimits limits = {.deadline_ms = began_ms + STORE_PATIENCE_MS};
+	Patience patience = {.retry_until_ms = began_ms + STORE_PATIENCE_MS};
 
 	/* A bucket's policy may forbid to overwrite, and looks at that first; a directory must be written to. */
 	PutMode first = context_store_is_s3(settings) ? PUT_IF_ABSENT : PUT_REPLACE;
-	Error *error = context_open_store_within(settings, &limits, &store);
+	Error *error = context_open_store_within(settings, &patience, &store);
 
 	if (error == NULL)
 		error = try_store(store, first, &learned);

@@ -20,7 +20,6 @@
 /* Someone waits for push and fetch, and asks again; nobody for a backup, which begins from scratch. */
 #define CONNECT_HURRIED_MS 3000
 #define CONNECT_PATIENT_MS 10000
-#define RETRY_UNLIMITED_MS (INT64_C(1) << 50)
 
 /* A torn pg_control is whole again within one write of 8 kB. */
 #define CONTROL_ATTEMPTS 5
@@ -60,20 +59,6 @@ context_store_directory(const Settings *settings, const char **ret_directory)
 	return NULL;
 }
 
-static void
-tell_notice(void *context, const char *message)
-{
-	(void) context;
-	log_warning("%s", message);
-}
-
-static void
-tell_debugger(void *context, const char *message)
-{
-	(void) context;
-	log_debug("%s", message);
-}
-
 static S3PathStyle
 path_style(const Settings *settings)
 {
@@ -84,16 +69,8 @@ path_style(const Settings *settings)
 	return strcmp(text, "off") == 0 ? S3_PATH_STYLE_OFF : S3_PATH_STYLE_AUTO;
 }
 
-static int64_t
-retry_ms(const Settings *settings, const StoreLimits *limits)
-{
-	if (limits == NULL)
-		return settings_ms(settings, SETTING_store_deadline);
-	return limits->retry_ms > 0 ? limits->retry_ms : RETRY_UNLIMITED_MS;
-}
-
 static Error *
-open_s3(const Settings *settings, const StoreLimits *limits, Store **ret_store)
+open_s3(const Settings *settings, const Patience *patience, Store **ret_store)
 {
 	S3Options options = {
 		.url = settings_text(settings, SETTING_store),
@@ -111,40 +88,41 @@ open_s3(const Settings *settings, const StoreLimits *limits, Store **ret_store)
 		.state_dir = settings_text(settings, SETTING_state_dir),
 		.user_agent = "walship/" WALSHIP_VERSION,
 		.jobs = (int) settings_integer(settings, SETTING_jobs),
-		.connect_ms = limits != NULL ? CONNECT_HURRIED_MS : CONNECT_PATIENT_MS,
-		.stall_ms = settings_ms(settings, SETTING_request_timeout),
-		.retry_ms = retry_ms(settings, limits),
-		.deadline_ms = limits != NULL ? limits->deadline_ms : 0,
-		.limit_ms = limits != NULL ? limits->limit_ms : 0,
-		.notice = limits != NULL && limits->quiet ? tell_debugger : tell_notice,
+		.patience = *patience,
+		.notices = log_notices(),
 	};
 
 	return s3_store_open(&options, ret_store);
 }
 
-static Error *
-open_store(const Settings *settings, const StoreLimits *limits, Store **ret_store)
+Error *
+context_open_store(const Settings *settings, Store **ret_store)
+{
+	Patience patience = {.connect_ms = CONNECT_PATIENT_MS,
+	                     .retry_ms = settings_ms(settings, SETTING_store_deadline)};
+
+	return context_open_store_within(settings, &patience, ret_store);
+}
+
+Error *
+context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
 {
 	const char *url;
 	const char *directory;
 
 	TRY(store_setting(settings, &url));
 	if (context_store_is_s3(settings))
-		return open_s3(settings, limits, ret_store);
+	{
+		Patience filled = *patience;
+
+		if (filled.connect_ms == 0)
+			filled.connect_ms = CONNECT_HURRIED_MS;
+		if (filled.stall_ms == 0)
+			filled.stall_ms = settings_ms(settings, SETTING_request_timeout);
+		return open_s3(settings, &filled, ret_store);
+	}
 	TRY(context_store_directory(settings, &directory));
 	return file_store_open(directory, ret_store);
-}
-
-Error *
-context_open_store(const Settings *settings, Store **ret_store)
-{
-	return open_store(settings, NULL, ret_store);
-}
-
-Error *
-context_open_store_within(const Settings *settings, const StoreLimits *limits, Store **ret_store)
-{
-	return open_store(settings, limits, ret_store);
 }
 
 Error *

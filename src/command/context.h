@@ -7,26 +7,21 @@
 #include "command.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/error.h"
+#include "walship/base/patience.h"
 #include "walship/config/settings.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
 #include "walship/wal/control.h"
 
-/* The store of the setting "store", which must be set; it is patient, as for a backup. */
+/* The store of the setting "store", which must be set; it is patient, as for a backup.  The settings outlive it. */
 Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHECK;
 
-/* Monotonic times in milliseconds, as of clock_monotonic_ms(). */
-typedef struct StoreLimits
-{
-	int64_t deadline_ms; /* from then on nothing is tried again; 0: no such time */
-	int64_t limit_ms;    /* ends even what is making progress; 0: nothing does */
-	bool quiet;          /* failures on the way are said at log level debug only */
-	int64_t
-		retry_ms; /* a duration: so long after its first attempt, nothing is tried again; 0: no such limit */
-} StoreLimits;
-
-/* Likewise, for commands that someone waits for. */
-Error *context_open_store_within(const Settings *settings, const StoreLimits *limits, Store **ret_store)
+/*
+ * Likewise, for commands that someone waits for, who say how long.  What the
+ * patience leaves open of a single attempt (connect_ms, stall_ms) is as the
+ * settings have it.
+ */
+Error *context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
 	MUST_CHECK;
 
 /* Is the store a bucket? */

@@ -172,21 +172,14 @@ fetch_text(const Fetch *fetch)
 }
 
 /* A standby asks again by itself, and its promotion waits for us: one short attempt. */
-static StoreLimits
-store_limits(const Fetch *fetch)
-{
-	if (fetch->mode == FETCH_STANDBY)
-		return (StoreLimits){.deadline_ms = fetch->began_ms,
-		                     .limit_ms = fetch->began_ms + STANDBY_ATTEMPT_MS};
-	return (StoreLimits){.deadline_ms = fetch->deadline_ms};
-}
-
 static Error *
 open_store(Fetch *fetch)
 {
-	StoreLimits limits = store_limits(fetch);
+	Patience patience = {.retry_until_ms = fetch->deadline_ms};
 
-	return context_open_store_within(fetch->settings, &limits, &fetch->archive.store);
+	if (fetch->mode == FETCH_STANDBY)
+		patience = (Patience){.attempts = 1, .abort_at_ms = fetch->began_ms + STANDBY_ATTEMPT_MS};
+	return context_open_store_within(fetch->settings, &patience, &fetch->archive.store);
 }
 
 /* An unmounted store may come back: opening it is part of every attempt. */

@@ -66,19 +66,19 @@ fetch_batch(const Settings *settings, const PrefetchWindow *window, const Prefet
 	AUTO(Store) store = NULL;
 	AUTO_STRLIST wanted = {0};
 	int64_t now_ms = clock_monotonic_ms();
-	StoreLimits limits = {.deadline_ms = now_ms, .limit_ms = now_ms + BATCH_MOST_MS, .quiet = true};
+	Patience patience = {.attempts = 1, .abort_at_ms = now_ms + BATCH_MOST_MS, .quiet = true};
 	int threads = (int) settings_integer(settings, SETTING_jobs);
 	int most = (int) settings_integer(settings, SETTING_prefetch);
 	PrefetchPlan plan;
 
-	if (limit_ms != 0 && limit_ms < limits.limit_ms)
-		limits.limit_ms = limit_ms;
+	if (limit_ms != 0 && limit_ms < patience.abort_at_ms)
+		patience.abort_at_ms = limit_ms;
 	TRY(keys_identities(settings, &identities));
-	TRY(context_open_store_within(settings, &limits, &store));
+	TRY(context_open_store_within(settings, &patience, &store));
 	Batch batch = {
 		.window = window,
 		.archive = {.store = store, .system_identifier = place->system_identifier, .identities = identities},
-		.deadline_ms = limits.limit_ms};
+		.deadline_ms = patience.abort_at_ms};
 
 	prefetch_plan_init(&plan, place->segment_size, most, most);
 	prefetch_plan_set_path(&plan, prefetch_path(wal_directory, &message->got, place->segment_size));

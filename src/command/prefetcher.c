@@ -238,7 +238,7 @@ check_descriptors(void)
 static Error *
 prepare(const Settings *settings, Prefetcher *prefetcher, Store **ret_store)
 {
-	StoreLimits limits = {.retry_ms = RETRY_MOST_MS, .quiet = true};
+	Patience patience = {.retry_ms = RETRY_MOST_MS, .quiet = true};
 	int threads = (int) settings_integer(settings, SETTING_jobs);
 
 	TRY(check_descriptors());
@@ -252,7 +252,7 @@ prepare(const Settings *settings, Prefetcher *prefetcher, Store **ret_store)
 	TRY(fetch_ahead_window(settings, prefetcher->server.data_directory, &prefetcher->window,
 	                       &prefetcher->place));
 	TRY(keys_identities(settings, &prefetcher->identities));
-	TRY(context_open_store_within(settings, &limits, ret_store));
+	TRY(context_open_store_within(settings, &patience, ret_store));
 	prefetcher->archive = (WalArchive){.store = *ret_store,
 	                                   .system_identifier = prefetcher->place.system_identifier,
 	                                   .identities = prefetcher->identities};

@@ -44,13 +44,13 @@ static Error *
 open_archive(Push *push, Store **ret_store)
 {
 	AUTO_FREE char *data_directory = context_data_directory(push->path);
-	StoreLimits limits = {.deadline_ms = push->deadline_ms};
+	Patience patience = {.retry_until_ms = push->deadline_ms};
 
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));
 	TRY(context_compression(push->settings, COMPRESS_WAL, &push->archive.compression));
 	push->archive.spool_directory = push->state_dir;
 	push->archive.refuse_damaged = strcmp(settings_text(push->settings, SETTING_wal_check), "strict") == 0;
-	TRY(context_open_store_within(push->settings, &limits, ret_store));
+	TRY(context_open_store_within(push->settings, &patience, ret_store));
 	push->archive.store = *ret_store;
 	return NULL;
 }
@@ -122,12 +122,12 @@ look_for_others(Push *push, ReadyFiles *ready)
 static Error *
 open_for_others(const Push *push, WalArchive *ret_archive, Store **ret_store)
 {
-	StoreLimits limits = {.deadline_ms = push->deadline_ms, .limit_ms = push->deadline_ms, .quiet = true};
+	Patience patience = {.abort_at_ms = push->deadline_ms, .quiet = true};
 
-	TRY(context_open_store_within(push->settings, &limits, ret_store));
+	TRY(context_open_store_within(push->settings, &patience, ret_store));
 	*ret_archive = push->archive;
 	ret_archive->store = *ret_store;
-	ret_archive->limit_ms = push->deadline_ms;
+	ret_archive->patience = patience;
 	return NULL;
 }
 

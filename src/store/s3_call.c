@@ -63,12 +63,11 @@ s3_notice(const S3Store *store, const char *format, ...)
 {
 	va_list arguments;
 
-	if (store->options.notice == NULL)
-		return;
 	va_start(arguments, format);
 	AUTO_FREE char *message = mem_vprintf(format, arguments);
 	va_end(arguments);
-	store->options.notice(store->options.context, message);
+	notice(&store->options.notices, store->options.patience.quiet ? LOG_DEBUG : LOG_WARNING, NULL, "%s",
+	       message);
 }
 
 /* Text from the network: one line, not too long, nothing that a terminal would act on. */
@@ -248,7 +247,6 @@ static bool
 is_worth_another_try(const S3Store *store, const S3Call *call, const Error *error, const S3Answer *answer,
                      Course *course, int64_t pause_ms)
 {
-	const S3Options *options = &store->options;
 	int64_t next_ms = clock_monotonic_ms() + pause_ms;
 
 	if (!error_is(error, ERR_TRANSIENT) || !s3_class_is_passing(answer->class) ||
@@ -258,9 +256,7 @@ is_worth_another_try(const S3Store *store, const S3Call *call, const Error *erro
 		return false;
 	if (call->attempts_most > 0 && course->attempt + 1 >= call->attempts_most)
 		return false;
-	return next_ms < course->began_ms + options->retry_ms &&
-	       (options->deadline_ms == 0 || next_ms < options->deadline_ms) &&
-	       (options->limit_ms == 0 || next_ms < options->limit_ms);
+	return patience_allows_retry(&store->options.patience, course->attempt + 1, course->began_ms, next_ms);
 }
 
 static Error *

@@ -112,7 +112,7 @@ build(S3Store *store, const S3Call *call, Buf *url, StrList *lines)
 static int64_t
 limit_of(const S3Store *store, const S3Call *call)
 {
-	return call->parting ? clock_monotonic_ms() + PARTING_MS : store->options.limit_ms;
+	return call->parting ? clock_monotonic_ms() + PARTING_MS : store->options.patience.abort_at_ms;
 }
 
 Error *
@@ -134,7 +134,7 @@ s3_request_send(S3Store *store, const S3Call *call, bool fresh, HttpResponse *re
 	                       .fresh = fresh,
 	                       .even_when_cancelled = call->parting,
 	                       .stop = call->stop,
-	                       .stall_ms = call->stall_ms > 0 ? call->stall_ms : store->options.stall_ms,
+	                       .stall_ms = call->stall_ms > 0 ? call->stall_ms : store->options.patience.stall_ms,
 	                       .limit_ms = limit_of(store, call)};
 
 	return s3_expected_perform(store, &request, response);

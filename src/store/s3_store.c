@@ -318,8 +318,9 @@ static Error *
 open_parts(S3Store *store)
 {
 	const S3Options *options = &store->options;
-	HttpOptions http = {
-		.ca_file = options->ca_file, .user_agent = options->user_agent, .connect_ms = options->connect_ms};
+	HttpOptions http = {.ca_file = options->ca_file,
+	                    .user_agent = options->user_agent,
+	                    .connect_ms = options->patience.connect_ms};
 
 	TRY(s3_creds_find(options, &store->credentials));
 	TRY(s3_place_parse(options->url, given_or(options->endpoint, store->credentials.endpoint),
@@ -335,14 +336,7 @@ open_parts(S3Store *store)
 static void
 forget_borrowed(S3Options *options)
 {
-	*options = (S3Options){.jobs = options->jobs,
-	                       .connect_ms = options->connect_ms,
-	                       .stall_ms = options->stall_ms,
-	                       .retry_ms = options->retry_ms,
-	                       .deadline_ms = options->deadline_ms,
-	                       .limit_ms = options->limit_ms,
-	                       .notice = options->notice,
-	                       .context = options->context};
+	*options = (S3Options){.jobs = options->jobs, .patience = options->patience, .notices = options->notices};
 }
 
 Error *

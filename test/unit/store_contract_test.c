@@ -56,9 +56,7 @@ s3_make(Store **ret_store)
 	                     .ca_file = getenv("AWS_CA_BUNDLE"),
 	                     .user_agent = "walship-test",
 	                     .jobs = 3,
-	                     .connect_ms = 3000,
-	                     .stall_ms = 10000,
-	                     .retry_ms = 20000};
+	                     .patience = {.connect_ms = 3000, .stall_ms = 10000, .retry_ms = 20000}};
 
 	assert_ok(s3_store_open(&options, ret_store));
 	return NULL;

@@ -9,6 +9,7 @@
 
 #include "walship/age/age.h"
 #include "walship/base/error.h"
+#include "walship/base/patience.h"
 #include "walship/base/spool.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
@@ -24,7 +25,7 @@ typedef struct WalArchive
 	const AgeIdentities *identities; /* what can be decrypted; NULL: nothing; not owned */
 	const char *spool_directory;     /* for segments that compress to more than SPOOL_MEMORY_MAX */
 	bool refuse_damaged;             /* segments with a damaged record (wal_check = strict) */
-	int64_t limit_ms;                /* of clock_monotonic_ms(): reading a file ends by then; 0: no limit */
+	Patience patience;               /* for reading a file: what ends it early; the store has its own */
 } WalArchive;
 
 typedef enum PutResult

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "walship/base/notice.h"
+#include "walship/base/patience.h"
 #include "walship/store/store.h"
 
 typedef enum S3PathStyle
@@ -36,15 +38,8 @@ typedef struct S3Options
 	const char *user_agent;
 	int jobs; /* parts of one object that are sent at the same time */
 
-	int64_t connect_ms;
-	int64_t stall_ms;    /* without 16 KiB/s for so long, a request has failed */
-	int64_t retry_ms;    /* a verb begins no new attempt so long after its first one */
-	int64_t deadline_ms; /* monotonic time after which no attempt begins; 0: none */
-	int64_t limit_ms;    /* monotonic time that ends even what is making progress; 0: none */
-
-	/* What the user should hear about, once each: retries, corrected settings.  May be NULL; any thread. */
-	void (*notice)(void *context, const char *message);
-	void *context;
+	Patience patience; /* of every verb; connect_ms and stall_ms are required */
+	Notices notices;   /* retries, corrected settings; once each, as warnings unless the patience is quiet */
 } S3Options;
 
 /* Sends nothing. */

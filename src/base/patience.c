@@ -1,0 +1,46 @@
+/* What a patience allows. */
+#include "walship/base/patience.h"
+
+#include "walship/base/cancel.h"
+#include "walship/base/clock.h"
+
+#define STOP_STEP_MS 100 /* between two looks at "stop" */
+
+static Error *
+check_stop(const Patience *patience)
+{
+	if (patience->stop != NULL && atomic_load(patience->stop))
+		return error_new(ERR_CANCELLED, "given up, for it is not needed any more");
+	return patience->even_when_cancelled ? NULL : cancel_check();
+}
+
+Error *
+patience_check(const Patience *patience)
+{
+	TRY(check_stop(patience));
+	if (patience->abort_at_ms != 0 && clock_monotonic_ms() >= patience->abort_at_ms)
+		return error_new(ERR_TRANSIENT, "not finished in time");
+	return NULL;
+}
+
+bool
+patience_allows_retry(const Patience *patience, int made, int64_t began_at_ms, int64_t next_at_ms)
+{
+	return (patience->attempts == 0 || made < patience->attempts) &&
+	       (patience->retry_ms == 0 || next_at_ms < began_at_ms + patience->retry_ms) &&
+	       (patience->retry_until_ms == 0 || next_at_ms < patience->retry_until_ms) &&
+	       (patience->abort_at_ms == 0 || next_at_ms < patience->abort_at_ms);
+}
+
+Error *
+patience_sleep_ms(const Patience *patience, int64_t ms)
+{
+	int64_t until_ms = clock_monotonic_ms() + ms;
+
+	for (int64_t left_ms = ms; left_ms > 0; left_ms = until_ms - clock_monotonic_ms())
+	{
+		TRY(check_stop(patience));
+		TRY(cancel_sleep_ms(patience->stop != NULL && left_ms > STOP_STEP_MS ? STOP_STEP_MS : left_ms));
+	}
+	return NULL;
+}

@@ -1,0 +1,88 @@
+/* What a patience allows, and what ends it. */
+#include "scratch.h"
+#include "walship/base/clock.h"
+#include "walship/base/patience.h"
+
+#define BEGAN 1000000
+
+static void
+another_attempt_begins_within_every_limit_that_is_set(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		Patience patience;
+		int made;
+		int64_t next_at_ms;
+		bool allowed;
+	} rows[] = {
+		{"no limit at all", {0}, 1000000, BEGAN + INT64_C(1000000000), true},
+		{"the last attempt but one", {.attempts = 3}, 2, BEGAN, true},
+		{"as many as may be", {.attempts = 3}, 3, BEGAN, false},
+		{"the first was the only one", {.attempts = 1}, 1, BEGAN, false},
+		{"within the span", {.retry_ms = 500}, 9, BEGAN + 499, true},
+		{"at the end of the span", {.retry_ms = 500}, 1, BEGAN + 500, false},
+		{"before the moment", {.retry_until_ms = BEGAN + 500}, 9, BEGAN + 499, true},
+		{"at the moment", {.retry_until_ms = BEGAN + 500}, 1, BEGAN + 500, false},
+		{"before it is all over", {.abort_at_ms = BEGAN + 500}, 9, BEGAN + 499, true},
+		{"it would be over before it began", {.abort_at_ms = BEGAN + 500}, 1, BEGAN + 500, false},
+		{"one of several limits",
+	     {.attempts = 9, .retry_ms = 900, .retry_until_ms = BEGAN + 300},
+	     1,
+	     BEGAN + 400,
+	     false},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		bool allowed = patience_allows_retry(&rows[i].patience, rows[i].made, BEGAN, rows[i].next_at_ms);
+
+		if (allowed != rows[i].allowed)
+			fail_msg("%s", rows[i].name);
+	}
+}
+
+static void
+a_patience_ends_at_its_moment_or_when_it_is_stopped(void **state)
+{
+	atomic_bool stop = false;
+	Patience patience = {.stop = &stop};
+
+	(void) state;
+	assert_ok(patience_check(&patience));
+	patience.abort_at_ms = clock_monotonic_ms() + 60000;
+	assert_ok(patience_check(&patience));
+	patience.abort_at_ms = clock_monotonic_ms();
+	assert_error(patience_check(&patience), ERR_TRANSIENT, "not finished in time");
+	atomic_store(&stop, true);
+	assert_error(patience_check(&patience), ERR_CANCELLED, NULL);
+}
+
+static void
+a_pause_lasts_its_time_and_ends_early_when_stopped(void **state)
+{
+	atomic_bool stop = false;
+	Patience patience = {.stop = &stop};
+	int64_t began_ms = clock_monotonic_ms();
+
+	(void) state;
+	assert_ok(patience_sleep_ms(&patience, 30));
+	assert_true(clock_monotonic_ms() - began_ms >= 30);
+	atomic_store(&stop, true);
+	began_ms = clock_monotonic_ms();
+	assert_error(patience_sleep_ms(&patience, 60000), ERR_CANCELLED, NULL);
+	assert_true(clock_monotonic_ms() - began_ms < 30000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(another_attempt_begins_within_every_limit_that_is_set),
+		cmocka_unit_test(a_patience_ends_at_its_moment_or_when_it_is_stopped),
+		cmocka_unit_test(a_pause_lasts_its_time_and_ends_early_when_stopped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
