@@ -2,272 +2,47 @@
 #include "walship/plan/recovery_conf.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
-#define NAME_MAX_SIZE 64
-#define VALUE_MAX     RECOVERY_CONF_VALUE_MAX
-#define FIRST_MAJOR   13
-#define LAST_MAJOR    99
+#define NUMBER_SIZE 16
 
-/* What is put into the value; false: the line is left out. */
-typedef bool (*ValueOf)(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value);
-
-typedef struct Row
+/* What the settings are for: lines for a server of this major version, or the names alone, of all versions. */
+typedef struct Conf
 {
-	const char *name;
-	int since; /* first and last major version that knows it */
-	int until;
-	bool copy_only; /* elsewhere the server's own setting stays */
-	ValueOf value;
-} Row;
+	int major;
+	Buf *lines;
+	StrList *names; /* NULL: lines are wanted */
+} Conf;
 
-static bool
-value_empty(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
+static void
+append_percent_doubled(const char *text, Buf *into)
 {
-	(void) plan;
-	(void) conf;
-	(void) value;
-	return true;
-}
-
-static bool
-value_on(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) plan;
-	(void) conf;
-	buf_puts(value, "on");
-	return true;
-}
-
-static bool
-value_off(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) plan;
-	(void) conf;
-	buf_puts(value, "off");
-	return true;
-}
-
-static bool
-value_zero(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) plan;
-	(void) conf;
-	buf_puts(value, "0");
-	return true;
-}
-
-static bool
-value_restore_command(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) plan;
-	buf_puts(value, conf->restore_command);
-	return true;
-}
-
-static bool
-value_immediate(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	if (plan->target.kind == TARGET_IMMEDIATE || plan->target.kind == TARGET_BACKUP_ONLY)
-		buf_puts(value, "immediate");
-	return true;
-}
-
-static bool
-value_time(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	char text[TIME_TEXT_SIZE];
-
-	(void) conf;
-	if (plan->target.kind == TARGET_TIME)
-		buf_puts(value, time_format_postgres(plan->target.time, text));
-	return true;
-}
-
-static bool
-value_lsn(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	char text[LSN_TEXT_SIZE];
-
-	(void) conf;
-	if (plan->target.kind == TARGET_LSN)
-		buf_puts(value, lsn_format(plan->target.lsn, text));
-	return true;
-}
-
-static bool
-value_xid(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	if (plan->target.kind == TARGET_XID)
-		buf_printf(value, "%" PRIu32, plan->target.xid);
-	return true;
-}
-
-static bool
-value_name(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	if (plan->target.kind == TARGET_NAME)
-		buf_puts(value, plan->target.name);
-	return true;
-}
-
-static bool
-value_inclusive(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	bool matters = plan->target.kind == TARGET_TIME || plan->target.kind == TARGET_LSN ||
-	               plan->target.kind == TARGET_XID;
-
-	(void) conf;
-	buf_puts(value, matters && !plan->target.inclusive ? "off" : "on");
-	return true;
-}
-
-/*
- * A number makes the server look for that timeline's history file (PostgreSQL:
- * xlogrecovery.c, "recovery target timeline %u does not exist"), which there is none of for a
- * timeline known by its backup only: that backup's own timeline is "current".
- */
-static bool
-value_timeline(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	bool without_file =
-		plan->timeline > 1 && (!plan->timeline_has_file || plan->target.kind == TARGET_BACKUP_ONLY);
-
-	(void) conf;
-	if (plan->purpose == PURPOSE_STANDBY)
-		buf_puts(value, "latest");
-	else if (without_file && plan->backup->timeline == plan->timeline)
-		buf_puts(value, "current");
-	else
-		buf_printf(value, "%" PRIu32, plan->timeline);
-	return true;
-}
-
-static bool
-value_action(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	switch (plan->action)
+	for (const char *c = text; *c != '\0'; c++)
 	{
-		case ACTION_PAUSE:
-			buf_puts(value, "pause");
-			break;
-		case ACTION_PROMOTE:
-			buf_puts(value, "promote");
-			break;
-		case ACTION_SHUTDOWN:
-			buf_puts(value, "shutdown");
-			break;
+		if (*c == '%')
+			buf_putc(into, '%');
+		buf_putc(into, *c);
 	}
-	return true;
 }
 
-static bool
-value_conninfo(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
+char *
+recovery_restore_command(const char *program, const char *flags, const char *plan_end)
 {
-	if (plan->purpose == PURPOSE_STANDBY && conf->primary_conninfo != NULL)
-		buf_puts(value, conf->primary_conninfo);
-	return true;
-}
+	AUTO_FREE char *quoted = str_shell_quote(program);
+	AUTO_BUF(command, RECOVERY_CONF_VALUE_MAX);
 
-static bool
-value_slot_name(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	if (plan->purpose == PURPOSE_STANDBY && conf->primary_slot_name != NULL)
-		buf_puts(value, conf->primary_slot_name);
-	return true;
-}
-
-/* Zero is a legal value of max_prepared_transactions only; elsewhere it means that nobody knows. */
-static bool
-number(int32_t parameter, int32_t least, Buf *value)
-{
-	buf_printf(value, "%" PRId32, parameter);
-	return parameter >= least;
-}
-
-static bool
-value_connections(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	return number(plan->parameters.max_connections, 1, value);
-}
-
-static bool
-value_worker_processes(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	return number(plan->parameters.max_worker_processes, 1, value);
-}
-
-static bool
-value_wal_senders(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	return number(plan->parameters.max_wal_senders, 1, value);
-}
-
-static bool
-value_prepared(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	return number(plan->parameters.max_prepared_transactions, 0, value);
-}
-
-static bool
-value_locks(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *value)
-{
-	(void) conf;
-	return number(plan->parameters.max_locks_per_transaction, 1, value);
-}
-
-static const Row rows[] = {
-	{"restore_command", FIRST_MAJOR, LAST_MAJOR, false, value_restore_command},
-	{"recovery_target_inclusive", FIRST_MAJOR, LAST_MAJOR, false, value_inclusive},
-	{"recovery_target_timeline", FIRST_MAJOR, LAST_MAJOR, false, value_timeline},
-	{"recovery_target_action", FIRST_MAJOR, LAST_MAJOR, false, value_action},
-	{"recovery_min_apply_delay", FIRST_MAJOR, LAST_MAJOR, false, value_zero},
-	{"archive_cleanup_command", FIRST_MAJOR, LAST_MAJOR, false, value_empty},
-	{"recovery_end_command", FIRST_MAJOR, LAST_MAJOR, false, value_empty},
-	{"primary_conninfo", FIRST_MAJOR, LAST_MAJOR, false, value_conninfo},
-	{"primary_slot_name", FIRST_MAJOR, LAST_MAJOR, false, value_slot_name},
-	{"promote_trigger_file", FIRST_MAJOR, 15, false, value_empty},
-	{"synchronous_standby_names", FIRST_MAJOR, LAST_MAJOR, false, value_empty},
-	{"hot_standby", FIRST_MAJOR, LAST_MAJOR, false, value_on},
-	{"max_connections", FIRST_MAJOR, LAST_MAJOR, false, value_connections},
-	{"max_worker_processes", FIRST_MAJOR, LAST_MAJOR, false, value_worker_processes},
-	{"max_wal_senders", FIRST_MAJOR, LAST_MAJOR, false, value_wal_senders},
-	{"max_prepared_transactions", FIRST_MAJOR, LAST_MAJOR, false, value_prepared},
-	{"max_locks_per_transaction", FIRST_MAJOR, LAST_MAJOR, false, value_locks},
-	{"archive_mode", FIRST_MAJOR, LAST_MAJOR, true, value_off},
-	{"archive_command", FIRST_MAJOR, LAST_MAJOR, true, value_empty},
-	{"archive_library", 15, LAST_MAJOR, true, value_empty},
-};
-
-/*
- * The server accepts an empty target only while no other is set, and the one
- * that is set only then (PostgreSQL: xlogrecovery.c, assign_recovery_target and
- * neighbours): so the one with a value comes last.
- */
-static const Row targets[] = {
-	{"recovery_target", FIRST_MAJOR, LAST_MAJOR, false, value_immediate},
-	{"recovery_target_time", FIRST_MAJOR, LAST_MAJOR, false, value_time},
-	{"recovery_target_lsn", FIRST_MAJOR, LAST_MAJOR, false, value_lsn},
-	{"recovery_target_xid", FIRST_MAJOR, LAST_MAJOR, false, value_xid},
-	{"recovery_target_name", FIRST_MAJOR, LAST_MAJOR, false, value_name},
-};
-
-static bool
-applies(const Row *row, RecoveryPurpose purpose)
-{
-	return !row->copy_only || purpose == PURPOSE_COPY;
+	append_percent_doubled(quoted, &command);
+	buf_puts(&command, " fetch");
+	if (plan_end[0] != '\0')
+		buf_printf(&command, " --plan-end %s", plan_end);
+	append_percent_doubled(flags, &command);
+	buf_puts(&command, " %f %p");
+	return command.overflowed ? NULL : buf_steal(&command);
 }
 
 void
@@ -288,43 +63,162 @@ recovery_conf_append(Buf *into, const char *name, const char *value)
 	buf_puts(into, "'\n");
 }
 
-/* What was cut must not be taken for the whole. */
+/* "since" and "until": the first and the last major version that knows it, 0 for none.  NULL as value: no line. */
 static void
-append_value(Buf *into, const char *name, const Buf *value)
+conf_set_between(Conf *conf, const char *name, int since, int until, const char *value)
 {
-	recovery_conf_append(into, name, value->data == NULL ? "" : value->data);
-	into->overflowed = into->overflowed || value->overflowed;
+	if (conf->names != NULL)
+		strlist_add(conf->names, name);
+	else if (value != NULL && conf->major >= since && (until == 0 || conf->major <= until))
+	{
+		recovery_conf_append(conf->lines, name, value);
+		conf->lines->overflowed = conf->lines->overflowed || strlen(value) > RECOVERY_CONF_VALUE_MAX;
+	}
 }
 
 static void
-print_targets(const RecoveryPlan *plan, const RecoveryConf *conf, bool with_value, Buf *into)
+conf_set(Conf *conf, const char *name, const char *value)
 {
-	for (size_t i = 0; i < lengthof(targets); i++)
-	{
-		AUTO_BUF(value, VALUE_MAX);
+	conf_set_between(conf, name, 0, 0, value);
+}
 
-		(void) targets[i].value(plan, conf, &value);
-		if ((value.size > 0) == with_value)
-			append_value(into, targets[i].name, &value);
+/* Below "least" it means that nobody knows: the server's own setting stays. */
+static void
+conf_set_parameter(Conf *conf, const char *name, int32_t value, int32_t least)
+{
+	char text[NUMBER_SIZE];
+
+	(void) snprintf(text, sizeof(text), "%" PRId32, value);
+	conf_set(conf, name, value >= least ? text : NULL);
+}
+
+/*
+ * Every target but the plan's own is written empty.  The server accepts an
+ * empty one only while no other is set, and the one that is set only then
+ * (PostgreSQL: xlogrecovery.c, assign_recovery_target and neighbours): so the
+ * one with a value comes last.
+ */
+static void
+set_targets(Conf *conf, const RecoveryTarget *target)
+{
+	static const char *const names[] = {"recovery_target", "recovery_target_time", "recovery_target_lsn",
+	                                    "recovery_target_xid", "recovery_target_name"};
+	const char *own = NULL; /* to the end of the WAL: none */
+	const char *value = "";
+	char time[TIME_TEXT_SIZE];
+	char lsn[LSN_TEXT_SIZE];
+	char xid[NUMBER_SIZE];
+
+	switch (target->kind)
+	{
+		case TARGET_IMMEDIATE:
+		case TARGET_BACKUP_ONLY:
+			own = "recovery_target";
+			value = "immediate";
+			break;
+		case TARGET_TIME:
+			own = "recovery_target_time";
+			value = time_format_postgres(target->time, time);
+			break;
+		case TARGET_LSN:
+			own = "recovery_target_lsn";
+			value = lsn_format(target->lsn, lsn);
+			break;
+		case TARGET_XID:
+			own = "recovery_target_xid";
+			(void) snprintf(xid, sizeof(xid), "%" PRIu32, target->xid);
+			value = xid;
+			break;
+		case TARGET_NAME:
+			own = "recovery_target_name";
+			value = target->name;
+			break;
+		case TARGET_BEFORE: /* a plan has made an LSN of it */
+		case TARGET_LATEST:
+			break;
 	}
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (!str_equal(names[i], own))
+			conf_set(conf, names[i], "");
+	if (own != NULL)
+		conf_set(conf, own, value);
+}
+
+/* In the order of the file. */
+static void
+set_everything(Conf *conf, const RecoveryPlan *plan, const RecoveryConf *values)
+{
+	static const char *const actions[] = {
+		[ACTION_PAUSE] = "pause", [ACTION_PROMOTE] = "promote", [ACTION_SHUTDOWN] = "shutdown"};
+	const RecoveryTarget *target = &plan->target;
+	const BackupParameters *parameters = &plan->parameters;
+	bool standby = plan->purpose == PURPOSE_STANDBY;
+
+	conf_set(conf, "restore_command", values->restore_command);
+
+	/* Where it does not matter it is "on", the server's default: a named point is always included. */
+	bool exclusive = !target->inclusive && (target->kind == TARGET_TIME || target->kind == TARGET_LSN ||
+	                                        target->kind == TARGET_XID);
+
+	conf_set(conf, "recovery_target_inclusive", exclusive ? "off" : "on");
+
+	/*
+	 * A number makes the server look for that timeline's history file
+	 * (PostgreSQL: xlogrecovery.c, "recovery target timeline %u does not
+	 * exist"), which there is none of for a timeline known by its backup only:
+	 * that backup's own timeline is "current".
+	 */
+	bool without_file =
+		plan->timeline > 1 && (!plan->timeline_has_file || target->kind == TARGET_BACKUP_ONLY);
+	char timeline[NUMBER_SIZE];
+
+	(void) snprintf(timeline, sizeof(timeline), "%" PRIu32, plan->timeline);
+	conf_set(conf, "recovery_target_timeline",
+	         standby                                                    ? "latest"
+	         : without_file && plan->backup->timeline == plan->timeline ? "current"
+	                                                                    : timeline);
+	conf_set(conf, "recovery_target_action", actions[plan->action]);
+
+	/* What the backup's server had here was meant for that server: a delayed standby, its clean-up, its primary. */
+	conf_set(conf, "recovery_min_apply_delay", "0");
+	conf_set(conf, "archive_cleanup_command", "");
+	conf_set(conf, "recovery_end_command", "");
+	conf_set(conf, "primary_conninfo",
+	         standby && values->primary_conninfo != NULL ? values->primary_conninfo : "");
+	conf_set(conf, "primary_slot_name",
+	         standby && values->primary_slot_name != NULL ? values->primary_slot_name : "");
+	conf_set_between(conf, "promote_trigger_file", 0, 15, "");
+
+	/* Its standbys do not follow this one: commits would wait for them for ever. */
+	conf_set(conf, "synchronous_standby_names", "");
+
+	/*
+	 * A paused recovery is looked at through hot standby, and that refuses
+	 * settings lower than those which the WAL was written with (PostgreSQL:
+	 * xlogrecovery.c, RecoveryRequiresIntParameter).  Zero is a legal value of
+	 * max_prepared_transactions only.
+	 */
+	conf_set(conf, "hot_standby", "on");
+	conf_set_parameter(conf, "max_connections", parameters->max_connections, 1);
+	conf_set_parameter(conf, "max_worker_processes", parameters->max_worker_processes, 1);
+	conf_set_parameter(conf, "max_wal_senders", parameters->max_wal_senders, 1);
+	conf_set_parameter(conf, "max_prepared_transactions", parameters->max_prepared_transactions, 0);
+	conf_set_parameter(conf, "max_locks_per_transaction", parameters->max_locks_per_transaction, 1);
+
+	/* A copy must not archive into what it came from; elsewhere the server's own settings stay. */
+	if (plan->purpose == PURPOSE_COPY)
+	{
+		conf_set(conf, "archive_mode", "off");
+		conf_set(conf, "archive_command", "");
+		conf_set_between(conf, "archive_library", 15, 0, "");
+	}
+	set_targets(conf, target);
 }
 
 void
 recovery_conf_print(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *into)
 {
-	int major = plan->backup->server_version / 10000;
-
-	for (size_t i = 0; i < lengthof(rows); i++)
-	{
-		AUTO_BUF(value, VALUE_MAX);
-
-		if (major < rows[i].since || major > rows[i].until || !applies(&rows[i], plan->purpose) ||
-		    !rows[i].value(plan, conf, &value))
-			continue;
-		append_value(into, rows[i].name, &value);
-	}
-	print_targets(plan, conf, false, into);
-	print_targets(plan, conf, true, into);
+	set_everything(&(Conf){.major = plan->backup->server_version / 10000, .lines = into}, plan, conf);
 }
 
 static bool
@@ -334,19 +228,9 @@ is_name_character(char c)
 	       c == '.' || c == '$';
 }
 
+/* Does this line, without its newline, set one of these?  Names are compared as the server does: without case. */
 static bool
-is_among(const Row *table, size_t count, RecoveryPurpose purpose, const char *name, size_t length)
-{
-	for (size_t i = 0; i < count; i++)
-		if (applies(&table[i], purpose) && strlen(table[i].name) == length &&
-		    strncasecmp(table[i].name, name, length) == 0)
-			return true;
-	return false;
-}
-
-/* Does this line, without its newline, set one of ours?  Names are compared as the server does: without case. */
-static bool
-line_sets_ours(RecoveryPurpose purpose, const char *line, size_t size)
+line_sets_any(const StrList *names, const char *line, size_t size)
 {
 	size_t start = 0;
 	size_t end;
@@ -355,16 +239,22 @@ line_sets_ours(RecoveryPurpose purpose, const char *line, size_t size)
 		start++;
 	for (end = start; end < size && is_name_character(line[end]); end++)
 		;
-	if (end == start || end - start >= NAME_MAX_SIZE)
-		return false;
-	return is_among(rows, lengthof(rows), purpose, line + start, end - start) ||
-	       is_among(targets, lengthof(targets), purpose, line + start, end - start);
+	for (size_t i = 0; i < names->count; i++)
+		if (strlen(names->items[i]) == end - start &&
+		    strncasecmp(names->items[i], line + start, end - start) == 0)
+			return true;
+	return false;
 }
 
 void
 recovery_conf_comment_out(RecoveryPurpose purpose, const char *text, size_t size, Buf *into)
 {
+	const BackupRecord backup = {0};
+	const RecoveryPlan plan = {.backup = &backup, .purpose = purpose}; /* which names: by the purpose alone */
 	const char *end = text + size;
+	AUTO_STRLIST names = {0};
+
+	set_everything(&(Conf){.names = &names}, &plan, &(RecoveryConf){0});
 
 	/* A quoted value cannot go over a line's end (PostgreSQL: guc-file.l, STRING). */
 	while (text < end)
@@ -372,7 +262,7 @@ recovery_conf_comment_out(RecoveryPurpose purpose, const char *text, size_t size
 		const char *newline = memchr(text, '\n', (size_t) (end - text));
 		size_t length = (size_t) ((newline == NULL ? end : newline) - text);
 
-		if (line_sets_ours(purpose, text, length))
+		if (line_sets_any(&names, text, length))
 			buf_puts(into, "# ");
 		buf_append(into, text, length);
 		buf_putc(into, '\n');

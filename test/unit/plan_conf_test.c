@@ -211,6 +211,46 @@ values_are_quoted_for_the_server(void **state)
 	assert_string_equal(text.data, "a = 'it''s a \\\\ and\\na line'\n");
 }
 
+/* Byte for byte; above all the target that is set comes last, after the empty ones. */
+static void
+the_whole_text_of_a_copy_to_an_lsn(void **state)
+{
+	BackupRecord backup = {.server_version = 150020, .timeline = 1};
+	RecoveryPlan plan = {.backup = &backup,
+	                     .timeline = 3,
+	                     .timeline_has_file = true,
+	                     .target = {.kind = TARGET_LSN, .inclusive = true, .lsn = 0x300000028},
+	                     .parameters = {400, 9, 0, 0, 64}};
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	recovery_conf_print(&plan, &(RecoveryConf) CONF, &text);
+	assert_string_equal(text.data, "restore_command = 'fetch %f %p'\n"
+	                               "recovery_target_inclusive = 'on'\n"
+	                               "recovery_target_timeline = '3'\n"
+	                               "recovery_target_action = 'pause'\n"
+	                               "recovery_min_apply_delay = '0'\n"
+	                               "archive_cleanup_command = ''\n"
+	                               "recovery_end_command = ''\n"
+	                               "primary_conninfo = ''\n"
+	                               "primary_slot_name = ''\n"
+	                               "promote_trigger_file = ''\n"
+	                               "synchronous_standby_names = ''\n"
+	                               "hot_standby = 'on'\n"
+	                               "max_connections = '400'\n"
+	                               "max_worker_processes = '9'\n"
+	                               "max_prepared_transactions = '0'\n"
+	                               "max_locks_per_transaction = '64'\n"
+	                               "archive_mode = 'off'\n"
+	                               "archive_command = ''\n"
+	                               "archive_library = ''\n"
+	                               "recovery_target = ''\n"
+	                               "recovery_target_time = ''\n"
+	                               "recovery_target_xid = ''\n"
+	                               "recovery_target_name = ''\n"
+	                               "recovery_target_lsn = '3/28'\n");
+}
+
 static void
 what_is_too_long_is_not_cut_silently(void **state)
 {
@@ -238,7 +278,7 @@ what_is_too_long_is_not_cut_silently(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[lengthof(print_rows) + lengthof(comment_rows) + lengthof(command_rows) + 2];
+	struct CMUnitTest tests[lengthof(print_rows) + lengthof(comment_rows) + lengthof(command_rows) + 3];
 	size_t n_tests = 0;
 
 	/* cmocka keeps the state as a plain pointer; nobody writes through it. */
@@ -252,6 +292,7 @@ main(void)
 		tests[n_tests++] = (struct CMUnitTest){command_rows[i].name, command_row_check, NULL, NULL,
 		                                       (void *) (uintptr_t) &command_rows[i]};
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(values_are_quoted_for_the_server);
+	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(the_whole_text_of_a_copy_to_an_lsn);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(what_is_too_long_is_not_cut_silently);
 	return _cmocka_run_group_tests("plan_conf", tests, n_tests, NULL, NULL);
 }
