@@ -302,24 +302,46 @@ make_directory(RecoverDirectories *directories, const char *path)
 	return NULL;
 }
 
+/* Is what was opened still what the path names? */
+static bool
+is_same_directory(int fd, const char *path)
+{
+	struct stat opened;
+	struct stat named;
+
+	return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+	       opened.st_ino == named.st_ino;
+}
+
+static void
+unlock_data_directory(RecoverDirectories *directories)
+{
+	if (directories->lock >= 0)
+		(void) close(directories->lock);
+	directories->lock = -1;
+}
+
 static Error *
 lock_data_directory(RecoverDirectories *directories)
 {
+	const char *pgdata = directories->pgdata;
+
 	if (directories->lock >= 0)
 		return NULL;
-	directories->lock = open(directories->pgdata, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	directories->lock = open(pgdata, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directories->lock < 0)
-		return error_errno("could not open directory \"%s\"", directories->pgdata);
-	if (flock(directories->lock, LOCK_EX | LOCK_NB) == 0)
+		return error_errno("could not open directory \"%s\"", pgdata);
+
+	bool locked = flock(directories->lock, LOCK_EX | LOCK_NB) == 0;
+
+	if (locked && is_same_directory(directories->lock, pgdata))
 		return NULL;
 
-	Error *error =
-		errno == EWOULDBLOCK
-			? error_new(ERR_EXISTS, "another recovery is running in directory \"%s\"", directories->pgdata)
-			: error_errno("could not lock directory \"%s\"", directories->pgdata);
+	Error *error = locked || errno == EWOULDBLOCK
+	                   ? error_new(ERR_EXISTS, "another recovery is running in directory \"%s\"", pgdata)
+	                   : error_errno("could not lock directory \"%s\"", pgdata);
 
-	(void) close(directories->lock);
-	directories->lock = -1;
+	unlock_data_directory(directories);
 	return error;
 }
 
@@ -327,10 +349,18 @@ Error *
 recover_directories_prepare(RecoverDirectories *directories)
 {
 	TRY(recover_directories_check(directories));
-	if (has_marker(directories))
+
+	/*
+	 * Once more under the lock: the run that held it until a moment ago may
+	 * have named pg_control since, and then been killed.  Its marker is still
+	 * there, but the directory is complete, and nobody's to clear.
+	 */
+	if (file_exists(directories->pgdata))
 	{
 		TRY(lock_data_directory(directories));
-		TRY(clear_leftovers(directories));
+		TRY(recover_directories_check(directories));
+		if (has_marker(directories))
+			TRY(clear_leftovers(directories));
 	}
 	if (directories->move_aside)
 	{
@@ -338,6 +368,10 @@ recover_directories_prepare(RecoverDirectories *directories)
 		for (size_t i = 0; i < directories->n_tablespaces; i++)
 			TRY(move_aside(directories, directories->tablespaces[i]));
 	}
+
+	/* What was moved took its lock along. */
+	if (directories->lock >= 0 && !is_same_directory(directories->lock, directories->pgdata))
+		unlock_data_directory(directories);
 	TRY(make_directory(directories, directories->pgdata));
 	TRY(lock_data_directory(directories));
 	TRY(write_marker(directories));

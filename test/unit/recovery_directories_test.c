@@ -2,7 +2,9 @@
 #include "walship/recovery/directories.h"
 
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +23,22 @@ typedef struct Fixture
 	char *tablespaces[2];
 	RecoverDirectories run;
 } Fixture;
+
+/* What another process does in the instant before this one asks for the lock; once. */
+static void (*before_lock)(Fixture *fixture);
+static Fixture *locked_fixture;
+
+/* In place of the C library's. */
+int
+flock(int fd, int operation)
+{
+	void (*act)(Fixture *) = before_lock;
+
+	before_lock = NULL;
+	if (act != NULL)
+		act(locked_fixture);
+	return (int) syscall(SYS_flock, fd, operation);
+}
 
 static void
 begin_run(Fixture *fixture, size_t n_tablespaces, bool move_aside)
@@ -319,6 +337,77 @@ a_run_that_is_under_way_is_left_alone(void **state)
 	assert_true(has(fixture->pgdata, MARKER));
 }
 
+/* The last steps of the run that holds the lock, which is then killed: its marker stays. */
+static void
+complete_and_die(Fixture *fixture)
+{
+	AUTO_FREE char *waiting = path_join(fixture->pgdata, "global/pg_control.walship-restore");
+	AUTO_FREE char *control = path_join(fixture->pgdata, "global/pg_control");
+
+	assert_ok(file_rename_durably(waiting, control));
+	assert_int_equal(close(fixture->run.lock), 0);
+	fixture->run.lock = -1;
+}
+
+static void
+a_directory_that_becomes_complete_before_the_lock_is_had_is_not_cleared(void **state)
+{
+	Fixture *fixture = *state;
+	RecoverDirectories second = {.pgdata = fixture->pgdata, .suffix = suffix, .lock = -1};
+
+	leave_interrupted(fixture, 0);
+	locked_fixture = fixture;
+	before_lock = complete_and_die;
+	assert_error(recover_directories_prepare(&second), ERR_EXISTS, "is not empty");
+	assert_ok(recover_directories_undo(&second));
+	recover_directories_release(&second);
+	assert_true(has(fixture->pgdata, "base/1/1249"));
+	assert_true(has(fixture->pgdata, "global/pg_control"));
+}
+
+static void
+with_move_aside_it_is_kept_and_the_new_one_locked(void **state)
+{
+	Fixture *fixture = *state;
+	RecoverDirectories second = {.pgdata = fixture->pgdata, .move_aside = true, .suffix = suffix, .lock = -1};
+	RecoverDirectories third = {.pgdata = fixture->pgdata, .suffix = suffix, .lock = -1};
+
+	leave_interrupted(fixture, 0);
+	locked_fixture = fixture;
+	before_lock = complete_and_die;
+	assert_ok(recover_directories_prepare(&second));
+	assert_true(has(fixture->scratch, "pg" SUFFIX "/base/1/1249"));
+	assert_error(recover_directories_prepare(&third), ERR_EXISTS, "another recovery is running");
+	recover_directories_release(&third);
+	recover_directories_release(&second);
+}
+
+/* Another run that moves the directory aside, makes a new one, and is at work in it. */
+static void
+move_and_begin(Fixture *fixture)
+{
+	begin_run(fixture, 0, true);
+	assert_ok(recover_directories_prepare(&fixture->run));
+	put(fixture->pgdata, "base/1/1249", "half");
+}
+
+static void
+a_directory_that_was_moved_before_the_lock_is_had_is_another_runs(void **state)
+{
+	static char later[] = ".later";
+	Fixture *fixture = *state;
+	RecoverDirectories second = {.pgdata = fixture->pgdata, .move_aside = true, .suffix = later, .lock = -1};
+
+	put(fixture->pgdata, "old", "x");
+	locked_fixture = fixture;
+	before_lock = move_and_begin;
+	assert_error(recover_directories_prepare(&second), ERR_EXISTS, "another recovery is running");
+	assert_ok(recover_directories_undo(&second));
+	recover_directories_release(&second);
+	assert_true(has(fixture->pgdata, "base/1/1249"));
+	assert_true(has(fixture->scratch, "pg" SUFFIX "/old"));
+}
+
 static void
 undo_removes_what_was_made_and_keeps_what_was_there_empty(void **state)
 {
@@ -362,6 +451,9 @@ main(void)
 		DIRECTORY_TEST(a_foreign_directory_is_never_cleared_beside_leftovers),
 		DIRECTORY_TEST(links_in_leftovers_are_removed_and_not_followed),
 		DIRECTORY_TEST(a_run_that_is_under_way_is_left_alone),
+		DIRECTORY_TEST(a_directory_that_becomes_complete_before_the_lock_is_had_is_not_cleared),
+		DIRECTORY_TEST(with_move_aside_it_is_kept_and_the_new_one_locked),
+		DIRECTORY_TEST(a_directory_that_was_moved_before_the_lock_is_had_is_another_runs),
 		DIRECTORY_TEST(undo_removes_what_was_made_and_keeps_what_was_there_empty),
 		DIRECTORY_TEST(a_marker_that_cannot_be_read_clears_nothing),
 	};
