@@ -9,28 +9,56 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 
-#define PID_FILE_MAX (16 * 1024)
+#define PID_FILE_MAX (64 * 1024)
 #define STAT_MAX     4096
 
 /* Postmaster, startup process, shell, perhaps a script around us: never more than a few. */
 #define GENERATIONS_MOST 16
 
-/* The first line is its process id (PostgreSQL: pidfile.h); that of a standalone backend is negative. */
-bool
-postmaster_of(const char *data_directory, pid_t *ret_pid)
+/* The first line is its process id (PostgreSQL: pidfile.h); that of a standalone backend is negative: 0 here. */
+static Error *
+read_pid_file(const char *data_directory, pid_t *ret_pid)
 {
 	AUTO_FREE char *path = path_join(data_directory, "postmaster.pid");
 	AUTO_BUF(text, PID_FILE_MAX);
-	AUTO(Error) error = file_read_all(path, &text);
 	uint64_t pid;
 
-	if (error != NULL || text.size == 0)
-		return false;
+	TRY(file_read_all(path, &text));
+	buf_puts(&text, "");
 	text.data[strcspn(text.data, "\r\n")] = '\0';
-	if (!str_to_uint64(text.data, &pid) || pid == 0 || pid > INT32_MAX)
-		return false;
-	*ret_pid = (pid_t) pid;
-	return kill(*ret_pid, 0) == 0 || errno != ESRCH;
+	*ret_pid = str_to_uint64(text.data, &pid) && pid <= INT32_MAX ? (pid_t) pid : 0;
+	return NULL;
+}
+
+static bool
+process_exists(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno != ESRCH;
+}
+
+bool
+postmaster_of(const char *data_directory, pid_t *ret_pid)
+{
+	AUTO(Error) error = read_pid_file(data_directory, ret_pid);
+
+	return error == NULL && *ret_pid > 0 && process_exists(*ret_pid);
+}
+
+Error *
+postmaster_look(const char *data_directory, PostmasterState *ret_state)
+{
+	pid_t pid;
+	Error *error = read_pid_file(data_directory, &pid);
+
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		*ret_state = POSTMASTER_NONE;
+		return NULL;
+	}
+	TRY(error);
+	*ret_state = pid == 0 || process_exists(pid) ? POSTMASTER_RUNNING : POSTMASTER_DEAD;
+	return NULL;
 }
 
 /* "PID (NAME) STATE PARENT ...", where NAME may hold anything: proc(5). */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,14 +12,13 @@
 #include "walship/base/file.h"
 #include "walship/base/json.h"
 #include "walship/base/mem.h"
+#include "walship/pg/pgdata.h"
 
 #define DIRECTORY_MODE 0700
 
 /* Says: everything in here was written by a recovery that has not ended. */
 #define MARKER     "walship_recover_unfinished"
 #define MARKER_MAX (1024 * 1024)
-
-#define PID_FILE_MAX (64 * 1024)
 
 /* The root of a file system of its own has one; it is not ours, and no one's data. */
 #define LOST_AND_FOUND "lost+found"
@@ -61,55 +59,17 @@ is_empty(const char *path, bool *ret_empty)
 	return NULL;
 }
 
-/* The first line of postmaster.pid is the postmaster's process id (PostgreSQL: pidfile.h). */
-static bool
-is_running(const char *pid_file)
-{
-	AUTO_FREE char *line = mem_strndup(pid_file, strcspn(pid_file, "\r\n"));
-	uint64_t pid;
-
-	if (!str_to_uint64(line, &pid) || pid == 0 || pid > INT32_MAX)
-		return true;
-	return kill((pid_t) pid, 0) == 0 || errno != ESRCH;
-}
-
-static Error *
-look_for_server(const char *pgdata, bool *ret_running)
-{
-	AUTO_FREE char *path = path_join(pgdata, "postmaster.pid");
-	AUTO_BUF(text, PID_FILE_MAX);
-	Error *error = file_read_all(path, &text);
-
-	if (error_is(error, ERR_NOT_FOUND))
-	{
-		error_free(error);
-		*ret_running = false;
-		return NULL;
-	}
-	TRY(error);
-	*ret_running = is_running(text.size == 0 ? "" : text.data);
-	return NULL;
-}
-
-static bool
-has_pid_file(const char *pgdata)
-{
-	AUTO_FREE char *path = path_join(pgdata, "postmaster.pid");
-
-	return file_exists(path);
-}
-
 static Error *
 check_no_server(const RecoverDirectories *directories)
 {
-	bool running;
+	PostmasterState state;
 
-	TRY(look_for_server(directories->pgdata, &running));
-	if (running)
+	TRY(postmaster_look(directories->pgdata, &state));
+	if (state == POSTMASTER_RUNNING)
 		return error_hint(
 			error_new(ERR_EXISTS, "a server is running in directory \"%s\"", directories->pgdata),
 			"Stop it first, or recover into another directory with --pgdata.");
-	if (has_pid_file(directories->pgdata) && !directories->move_aside)
+	if (state == POSTMASTER_DEAD && !directories->move_aside)
 		return error_hint(
 			error_new(ERR_EXISTS, "directory \"%s\" belongs to a server: it has a postmaster.pid",
 		              directories->pgdata),
