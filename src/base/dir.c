@@ -1,11 +1,12 @@
 /* Directories and paths. */
+#include "walship/base/dir.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "walship/base/file.h"
 #include "walship/base/mem.h"
 
 /* Deeper trees than PostgreSQL or walship make are refused, for recursion needs a bound. */
@@ -113,8 +114,8 @@ remove_below(const char *path, int depth)
 			if (rmdir(child) != 0)
 				return error_errno("could not remove directory \"%s\"", child);
 		}
-		else
-			TRY(file_remove(child));
+		else if (unlink(child) != 0 && errno != ENOENT)
+			return error_errno("could not remove file \"%s\"", child);
 	}
 	return NULL;
 }

@@ -162,42 +162,64 @@ file_open_temporary(const char *temporary, mode_t mode, int *ret_fd)
 	return NULL;
 }
 
-/* The lock is held until the name is gone: without it the name may be another process's. */
-static Error *
-write_and_rename(const char *path, const void *data, size_t size, mode_t mode, bool durably)
+Error *
+temporary_file_open(const char *path, mode_t mode, TemporaryFile *ret_file)
 {
-	AUTO_FREE char *temporary = mem_printf("%s.walship-tmp", path);
-	AUTO_CLOSE int fd = -1;
+	AUTO_FREE char *temporary = mem_printf("%s" TEMPORARY_FILE_SUFFIX, path);
 
-	TRY(file_open_temporary(temporary, mode, &fd));
+	TRY(file_open_temporary(temporary, mode, &ret_file->fd));
+	ret_file->path = mem_strdup(path);
+	ret_file->temporary = MOVE(temporary);
+	return NULL;
+}
 
-	Error *error = file_write(fd, temporary, data, size);
+Error *
+temporary_file_rename(TemporaryFile *file, bool durably)
+{
+	AUTO_FREE char *directory = path_parent(file->path);
 
-	if (error == NULL && durably)
-		error = file_sync(fd, temporary);
-	if (error == NULL && rename(temporary, path) != 0)
-		error = error_errno("could not rename \"%s\" to \"%s\"", temporary, path);
-	if (error != NULL)
-	{
-		(void) unlink(temporary);
-		return error;
-	}
-	return file_close(&fd, path);
+	if (durably)
+		TRY(file_sync(file->fd, file->temporary));
+	if (rename(file->temporary, file->path) != 0)
+		return error_errno("could not rename \"%s\" to \"%s\"", file->temporary, file->path);
+	free(MOVE(file->temporary));
+	TRY(file_close(&file->fd, file->path));
+	return durably ? dir_sync(directory) : NULL;
+}
+
+/* Removes before it closes: with the lock gone the name may be another process's. */
+void
+temporary_file_release(TemporaryFile *file)
+{
+	if (file->temporary != NULL)
+		(void) unlink(file->temporary);
+	if (file->path != NULL && file->fd >= 0)
+		(void) close(file->fd);
+	free(file->temporary);
+	free(file->path);
+	*file = (TemporaryFile){0};
+}
+
+static Error *
+replace(const char *path, const void *data, size_t size, mode_t mode, bool durably)
+{
+	AUTO_TEMPORARY_FILE file = {0};
+
+	TRY(temporary_file_open(path, mode, &file));
+	TRY(file_write(file.fd, file.temporary, data, size));
+	return temporary_file_rename(&file, durably);
 }
 
 Error *
 file_replace(const char *path, const void *data, size_t size, mode_t mode)
 {
-	AUTO_FREE char *directory = path_parent(path);
-
-	TRY(write_and_rename(path, data, size, mode, true));
-	return dir_sync(directory);
+	return replace(path, data, size, mode, true);
 }
 
 Error *
 file_replace_unsynced(const char *path, const void *data, size_t size, mode_t mode)
 {
-	return write_and_rename(path, data, size, mode, false);
+	return replace(path, data, size, mode, false);
 }
 
 Error *

@@ -1,7 +1,5 @@
 /* Last stage: a file that appears whole, durably and under its own name, or not at all. */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,10 +11,7 @@
 typedef struct FileSink
 {
 	Sink sink;
-	char *path;
-	char *temporary;
-	int fd;
-	bool renamed;
+	TemporaryFile file;
 } FileSink;
 
 /* Renaming over it would replace a link or fail at the very end on a directory. */
@@ -41,35 +36,23 @@ file_sink_write(Sink *sink, const void *data, size_t size)
 {
 	FileSink *self = (FileSink *) sink;
 
-	return file_write(self->fd, self->temporary, data, size);
+	return file_write(self->file.fd, self->file.temporary, data, size);
 }
 
 static Error *
 file_sink_finish(Sink *sink)
 {
 	FileSink *self = (FileSink *) sink;
-	AUTO_FREE char *directory = path_parent(self->path);
 
-	TRY(file_sync(self->fd, self->temporary));
-	if (rename(self->temporary, self->path) != 0)
-		return error_errno("could not rename \"%s\" to \"%s\"", self->temporary, self->path);
-	self->renamed = true;
-	TRY(file_close(&self->fd, self->path));
-	return dir_sync(directory);
+	return temporary_file_rename(&self->file, true);
 }
 
-/* Removes before it closes: with the lock gone the name may be another process's. */
 static void
 file_sink_free(Sink *sink)
 {
 	FileSink *self = (FileSink *) sink;
 
-	if (self->fd >= 0 && !self->renamed)
-		(void) unlink(self->temporary);
-	if (self->fd >= 0)
-		(void) close(self->fd);
-	free(self->temporary);
-	free(self->path);
+	temporary_file_release(&self->file);
 	free(self);
 }
 
@@ -86,11 +69,8 @@ file_sink_new(const char *path, mode_t mode, Sink **ret_sink)
 	AUTO(Sink) owner = &self->sink;
 
 	self->sink.ops = &file_sink_ops;
-	self->path = mem_strdup(path);
-	self->temporary = mem_printf("%s.walship-tmp", path);
-	self->fd = -1;
 	TRY(destination_check(path));
-	TRY(file_open_temporary(self->temporary, mode, &self->fd));
+	TRY(temporary_file_open(path, mode, &self->file));
 	*ret_sink = MOVE(owner);
 	return NULL;
 }

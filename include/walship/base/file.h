@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "walship/base/buf.h"
+#include "walship/base/dir.h"
 #include "walship/base/error.h"
-#include "walship/base/strs.h"
 
 /* Opens for reading, close-on-exec.  A missing file is ERR_NOT_FOUND; what is no regular file is ERR_USAGE. */
 Error *file_open_read(const char *path, int *ret_fd, struct stat *ret_stat) MUST_CHECK;
@@ -45,6 +45,29 @@ Error *file_replace_unsynced(const char *path, const void *data, size_t size, mo
  */
 Error *file_open_temporary(const char *temporary, mode_t mode, int *ret_fd) MUST_CHECK;
 
+/*
+ * A file that appears whole and under its name, or not at all: opened beside it, as above, written through "fd", and
+ * renamed.  Until then it is locked, so of two processes that write the same file one has ERR_TRANSIENT.
+ */
+typedef struct TemporaryFile
+{
+	char *path;      /* the name it gets */
+	char *temporary; /* the name it has; NULL once it is renamed */
+	int fd;          /* -1 once it is renamed */
+} TemporaryFile;
+
+#define TEMPORARY_FILE_SUFFIX ".walship-tmp"
+
+Error *temporary_file_open(const char *path, mode_t mode, TemporaryFile *ret_file) MUST_CHECK;
+
+/* "durably": the bytes are fsynced before, and the directory after it. */
+Error *temporary_file_rename(TemporaryFile *file, bool durably) MUST_CHECK;
+
+/* Removes it, unless it was renamed.  A zeroed one is nothing. */
+void temporary_file_release(TemporaryFile *file);
+
+#define AUTO_TEMPORARY_FILE __attribute__((cleanup(temporary_file_release))) TemporaryFile
+
 /* rename(2) and fsync of the directory. */
 Error *file_rename_durably(const char *from, const char *to) MUST_CHECK;
 
@@ -52,21 +75,3 @@ Error *file_rename_durably(const char *from, const char *to) MUST_CHECK;
 Error *file_remove(const char *path) MUST_CHECK;
 
 bool file_exists(const char *path); /* of any kind; false also when it cannot be looked at */
-
-/* Makes the directory and its missing parents, each made durable in its own parent. */
-Error *dir_make(const char *path, mode_t mode) MUST_CHECK;
-Error *dir_sync(const char *path) MUST_CHECK;
-
-/* Names in the directory without "." and "..", in byte order.  A missing directory is ERR_NOT_FOUND. */
-Error *dir_list(const char *path, StrList *ret_names) MUST_CHECK;
-
-/*
- * Removes everything below the directory, and the directory itself unless "keep".  Follows no link below it;
- * "path" itself may be a link to a directory only with "keep".
- */
-Error *dir_remove_tree(const char *path, bool keep) MUST_CHECK;
-
-char *path_join(const char *directory, const char *name); /* in "" it is the name alone; the caller frees */
-char *path_parent(const char *path);     /* textual: "a/b" → "a", "a" → "."; the caller frees */
-const char *path_leaf(const char *path); /* what follows the last '/' */
-char *path_absolute(const char *path);   /* against the working directory; resolves no link */
