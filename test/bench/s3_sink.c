@@ -14,8 +14,10 @@
  *   POST                 a multipart upload, its end, and removals all succeed
  *   DELETE               204
  *
- * Prints {"port": N} at its start and, for each line that it reads, what it was asked so far: {"connections": N,
- * "PUT": N, "GET": N, "HEAD": N, "POST": N, "DELETE": N, "bytes": N}.  It ends with its standard input.
+ * Prints {"port": N} at its start and, for each empty line that it reads, what it was asked so far: {"connections": N,
+ * "PUT": N, "GET": N, "HEAD": N, "POST": N, "DELETE": N, "bytes": N}.  For a line "writes" it prints everything that was
+ * written whole, in order, as [[PATH, BYTES, "object" | "part" | "parts"], ...]: an object, a part of one, the end of its
+ * parts.  It ends with its standard input.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -37,6 +39,7 @@
 #define KEPT_MAX  1024
 #define KEY_MAX   1024
 #define ETAG      "\"00000000000000000000000000000000\""
+#define WRITE_MAX 1000000
 #define XML       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
 
 typedef struct Kept
@@ -45,6 +48,14 @@ typedef struct Kept
 	size_t size;
 	char bytes[KEPT_SIZE];
 } Kept;
+
+/* "kind" is a literal, see the head. */
+typedef struct Write
+{
+	char *path;
+	uint64_t size;
+	const char *kind;
+} Write;
 
 static const char *const methods[] = {"PUT", "GET", "HEAD", "POST", "DELETE"};
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
@@ -60,7 +71,10 @@ static struct
 	pthread_mutex_t lock; /* of what follows */
 	size_t n_kept;
 	Kept *kept[KEPT_MAX];
+	size_t n_writes;
 } sink = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static Write writes[WRITE_MAX];
 
 typedef struct Client
 {
@@ -272,6 +286,15 @@ recall(const char *key, char *bytes, size_t *size)
 	return place != NULL;
 }
 
+static void
+note_write(const Request *request, const char *kind)
+{
+	pthread_mutex_lock(&sink.lock);
+	if (sink.n_writes < WRITE_MAX)
+		writes[sink.n_writes++] = (Write){strdup(request->path), request->size, kind};
+	pthread_mutex_unlock(&sink.lock);
+}
+
 /* Answers */
 
 /* "body" of "size" bytes is announced, but not sent in answer to HEAD. */
@@ -320,9 +343,12 @@ answer_post(Client *client, const Request *request)
 		                   XML "<InitiateMultipartUploadResult><UploadId>upload</UploadId>"
 		                       "</InitiateMultipartUploadResult>");
 	if (strstr(request->query, "uploadId=") != NULL)
+	{
+		note_write(request, "parts");
 		return answer_text(client, request, "200 OK",
 		                   XML "<CompleteMultipartUploadResult><ETag>" ETAG
 		                       "</ETag></CompleteMultipartUploadResult>");
+	}
 	return answer_text(client, request, "200 OK", XML "<DeleteResult></DeleteResult>");
 }
 
@@ -346,6 +372,8 @@ serve_request(Client *client)
 	is_put = strcmp(request.method, "PUT") == 0;
 	if (is_put && request.size <= KEPT_SIZE && request.query[0] == '\0' && !is_bucket(request.path))
 		keep(request.path, start, (size_t) request.size);
+	if (is_put && !is_bucket(request.path))
+		note_write(&request, strstr(request.query, "uploadId=") != NULL ? "part" : "object");
 	if (is_put)
 		is_sent = answer(client, &request, "200 OK", "", 0);
 	else if (strcmp(request.method, "POST") == 0)
@@ -436,6 +464,19 @@ report(void)
 	fflush(stdout);
 }
 
+static void
+report_writes(void)
+{
+	pthread_mutex_lock(&sink.lock);
+	printf("[");
+	for (size_t i = 0; i < sink.n_writes; i++)
+		printf("%s[\"%s\", %" PRIu64 ", \"%s\"]", i > 0 ? ", " : "", writes[i].path, writes[i].size,
+		       writes[i].kind);
+	printf("]\n");
+	fflush(stdout);
+	pthread_mutex_unlock(&sink.lock);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -451,6 +492,11 @@ main(int argc, char **argv)
 		start_tls(argv[1], argv[2]);
 	start_listening();
 	while (fgets(line, sizeof(line), stdin) != NULL)
-		report();
+	{
+		if (strcmp(line, "writes\n") == 0)
+			report_writes();
+		else
+			report();
+	}
 	return 0;
 }
