@@ -1,18 +1,33 @@
-"""The network and the sink of test/bench do what their heads say, else its figures mean nothing."""
+"""The network, the sink and the harness of test/bench do what they say, else its figures mean nothing."""
 import contextlib
+import ctypes
 import hashlib
 import os
+import re
+import shlex
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+import types
+from pathlib import Path
 
 import pytest
 
-from walship_testing.helper import Helper
+from walship_testing.helper import Helper, helper_program
+from walship_testing.proc import clean_environment, is_running, wait_until
 from walship_testing.wal import MIB
-from walship_testing.walship import Walship
+from walship_testing.walship import Walship, binary
 
-pytestmark = pytest.mark.smoke
+BENCH = Path(__file__).parents[1] / "bench"
+sys.path.insert(0, str(BENCH))
+
+from walship_bench import bench as benching  # noqa: E402
+from walship_bench import cases_base, cases_process, cases_wal, measure, peers, report, stores, tools  # noqa: E402
+
+smoke = pytest.mark.smoke
 ROUND_TRIP = 0.08  # seconds
 SLACK = 0.06  # less than a further round trip
 N_TRIES = 20  # a busy machine may add more, but not always
@@ -77,6 +92,7 @@ def takes(seconds, measure):
     return False
 
 
+@smoke
 def test_the_first_exchange_takes_two_round_trips_and_each_further_one_takes_one(far):
     def first():
         with connect(far.port) as client:
@@ -88,6 +104,7 @@ def test_the_first_exchange_takes_two_round_trips_and_each_further_one_takes_one
         assert takes(ROUND_TRIP, lambda: exchange(client))
 
 
+@smoke
 def test_connections_do_not_wait_for_each_other(far):
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(far.port)) for _ in range(10)]
@@ -105,6 +122,7 @@ def test_connections_do_not_wait_for_each_other(far):
         assert takes(ROUND_TRIP, all_at_once)
 
 
+@smoke
 def test_the_delay_does_not_limit_what_is_in_flight(far):
     content = os.urandom(MIB) * 32
     digest, began = hashlib.sha256(), time.monotonic()
@@ -119,6 +137,7 @@ def test_the_delay_does_not_limit_what_is_in_flight(far):
     assert far.figures() == {"connections": 1, "to_server": len(content), "to_client": len(content)}
 
 
+@smoke
 def test_without_a_server_the_connection_ends():
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
@@ -127,6 +146,7 @@ def test_without_a_server_the_connection_ends():
             assert client.recv(1) == b""
 
 
+@smoke
 def test_the_helpers_end_with_their_input(echo):
     for command in (("delay_proxy", echo.port, 0), ("s3_sink",)):
         assert Helper(*command).close() == 0
@@ -143,6 +163,7 @@ def sink_settings(s3, sink, *, tls):
     }
 
 
+@smoke
 @pytest.mark.s3_only
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "tls"])
 def test_the_sink_takes_segments_and_counts_them(s3, directory, datadir, tls):
@@ -156,13 +177,14 @@ def test_the_sink_takes_segments_and_counts_them(s3, directory, datadir, tls):
         assert figures["bytes"] > 0
 
 
+@smoke
 @pytest.mark.s3_only
 def test_the_sink_keeps_small_objects_and_swallows_large_ones(s3):
     import boto3
     from botocore.config import Config
     from botocore.exceptions import ClientError
 
-    with Helper("s3_sink") as sink:
+    with stores.Sink("s3_sink") as sink:
         client = boto3.client(
             "s3",
             endpoint_url=f"http://127.0.0.1:{sink.port}",
@@ -185,3 +207,584 @@ def test_the_sink_keeps_small_objects_and_swallows_large_ones(s3):
         assert client.list_objects_v2(Bucket="b")["KeyCount"] == 0
         figures = sink.figures()
         assert (figures["PUT"], figures["POST"]) == (4, 2) and figures["bytes"] > 6 * MIB, figures
+        client.upload_part(Bucket="b", Key="unfinished", UploadId=upload, PartNumber=1, Body=bytes(MIB))
+        assert sink.objects() == {"/b/small": 5, "/b/large": MIB, "/b/parts": 5 * MIB}
+
+
+# The harness.  Peers that are not on this machine are played by scripts.
+
+
+SECRET = "Secret/Key+of=the bench"
+
+
+class Nowhere:
+    """Stands for the S3 server: what tools are told of it."""
+
+    domain, region, access_key, secret_key, ca_file = "s3.localhost", "us-east-1", "ACCESS", SECRET, "/ca.pem"
+
+
+@pytest.fixture
+def programs(directory, monkeypatch):
+    """Makes programs in a directory that comes first in PATH."""
+    place = directory / "a dir with 100% PATH"
+    place.mkdir()
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    forget()
+
+    def make(name, script):
+        program = place / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        forget()
+        return str(program)
+
+    yield make
+    forget()
+
+
+def forget():
+    tools.find_program.cache_clear()
+    peers.ask.cache_clear()
+
+
+@pytest.fixture
+def adopting():
+    """What leaves its parent becomes a child of this process, as in the harness."""
+    libc = ctypes.CDLL(None)
+    measure.adopt_orphans()
+    yield
+    libc.prctl(measure.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def on_s3(*, tls=True):
+    return stores.Place("s3", bucket="bench-1", port=1234, tls=tls, server=Nowhere)
+
+
+def make_bench(directory, *, rounds=2, chosen=peers.NAMES):
+    made = stores.Stores(directory)
+    made.server = types.SimpleNamespace(access_key="ACCESS", secret_key=SECRET, process=types.SimpleNamespace(pid=0))
+    return benching.Bench(None, made, directory, True, rounds, benching.Patience(1), chosen)
+
+
+class Stub(tools.Tool):
+    """Of a walship, or of a peer's name."""
+
+    codec = "zst"
+
+    def __init__(self, label, name="walship", *, is_slow=False):
+        self.label, self.name, self.is_ours, self.is_slow = label, name, name == "walship", is_slow
+
+
+def figures_of(seconds, size=100, *, n=1):
+    return measure.Figures(seconds, seconds, 7, n, {"stored bytes": size})
+
+
+def as_the_server_does(command, **paths):
+    """PostgreSQL: shell_archive.c, shell_restore.c."""
+    return re.sub("%([pf%])", lambda found: {"%": "%", **paths}[found[1]], command)
+
+
+# Programs
+
+
+def test_a_program_is_resolved_once_and_called_by_its_absolute_path(programs, directory):
+    program = programs("wal-g", 'echo "$0 $@" >"$HOME/called"')
+    bound = peers.WalG("zstd").at(on_s3(), directory / "work", pgdata=directory)
+    measure.run_measured(["sh", "-c", bound.push("pg_wal/0001")])  # with another PATH
+    assert (directory / "work/called").read_text() == f"{program} wal-push pg_wal/0001\n"
+
+
+@pytest.mark.parametrize("peer", peers.PEERS, ids=lambda peer: peer.name)
+def test_every_command_of_a_peer_begins_with_an_absolute_path(peer, programs, directory):
+    for verb in ("wal-archive", "wal-restore", "backup", "backup-list", "restore"):
+        programs(f"barman-cloud-{verb}", """echo '{"backups_list": [{"backup_id": "b1"}]} --zstd'""")
+    for name in ("pgbackrest", "wal-g", "walrus"):
+        programs(name, ":")
+    programs("barman-cloud-backup-list", """echo '{"backups_list": [{"backup_id": "b1"}]}'""")
+    tool = peer("lz4" if peer is not peers.BarmanCloud else "zstd")
+    server = types.SimpleNamespace(sockets="/tmp", pg_environment={"PGHOST": "/tmp"})
+    bound = tool.at(on_s3(), directory / "work", pgdata=directory, server=server)
+    for line in (bound.push("P"), bound.fetch("N", "T"), bound.backup(), bound.restore("T"), bound.archive_command()):
+        first = shlex.split(line.rpartition("&& exec ")[2])[0]
+        assert os.path.isabs(first) and directory in Path(first).parents, line
+        assert SECRET not in line
+
+
+def test_the_first_pgbackrest_in_path_is_the_one_that_is_measured(programs):
+    program = programs("pgbackrest", "echo pgBackRest 2.60dev")
+    assert peers.PgBackRest().program() == program
+    row = report.tools([peers.PgBackRest()]).splitlines()[-1]
+    assert "pgBackRest 2.60dev" in row and program in row
+
+
+@pytest.mark.parametrize(
+    "version, has_http", [("2.45", False), ("2.57.9", False), ("2.58.0", True), ("2.60dev", True), ("3.1", True), ("?", False)]
+)
+def test_pgbackrest_has_http_since_2_58(version, has_http, programs, directory):
+    programs("pgbackrest", f"echo 'pgBackRest {version}'")
+    assert peers.PgBackRest().available()
+    assert peers.PGBACKREST_HTTP.available() == has_http
+    bound = peers.PGBACKREST_HTTP.at(on_s3(tls=False), directory / "work", pgdata=directory)
+    lines = bound.config.read_text().splitlines()
+    assert {"repo1-storage-host=http://127.0.0.1", "repo1-s3-endpoint=http://s3.localhost"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    "offered, codecs",
+    [("--gzip --bzip2 --snappy", ["gzip"]), ("--gzip --zstd --lz4", ["zstd", "lz4"]), ("--gzip --lz4", ["lz4"])],
+)
+def test_barman_takes_the_codecs_that_it_offers(offered, codecs, programs, directory):
+    for verb in ("wal-archive", "wal-restore", "backup", "backup-list", "restore"):
+        programs(f"barman-cloud-{verb}", f"echo '{offered}'")
+    assert [tool.codec for tool in peers.BARMAN if tool.available()] == codecs
+    bound = peers.BarmanCloud(codecs[0]).at(on_s3(), directory / "work")
+    assert f"--{codecs[0]}" in bound.push("P")
+    environment = bound.environment.read_text()
+    for name in ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION"):
+        assert f"export {name}=when_required\n" in environment
+
+
+RECORDER = """
+{ for word in "$0" "$@"; do echo "$word"; done; } >"$HOME/words"
+env >"$HOME/variables"
+"""
+
+
+@pytest.mark.parametrize("peer, name", [(peers.WalG, "wal-g"), (peers.WalRus, "walrus")], ids=["wal-g", "wal-rus"])
+def test_archive_command_hands_on_settings_and_paths_as_they_are(peer, name, programs, directory):
+    program = programs(name, RECORDER)
+    tool = peer("zstd", PREVENT_WAL_OVERWRITE="true", READY_RENAME="true")
+    bound = tool.at(on_s3(), directory / "work 100%p", pgdata=directory / "PATH")
+
+    def called(command):
+        measure.run_measured(["sh", "-c", command])
+        lines = (bound.work / "variables").read_text().splitlines()
+        return (bound.work / "words").read_text().splitlines(), dict(line.split("=", 1) for line in lines if "=" in line)
+
+    words, variables = called(as_the_server_does(bound.archive_command(), p="pg_wal/PATH"))
+    assert words == [program, "wal-push", "pg_wal/PATH"]
+    expected = {
+        "AWS_ENDPOINT": "https://127.0.0.1:1234",
+        "AWS_S3_FORCE_PATH_STYLE": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "ACCESS",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "WALG_S3_PREFIX": "s3://bench-1/archive",
+        "WALG_COMPRESSION_METHOD": "zstd",
+        "WALG_PREVENT_WAL_OVERWRITE": "true",
+        "PG_READY_RENAME": "true",
+        "PGDATA": str(directory / "PATH"),
+        "HOME": str(bound.work),
+        ("WALG_S3_CA_CERT_FILE" if name == "wal-g" else "SSL_CERT_FILE"): "/ca.pem",
+    }
+    assert expected.items() <= variables.items()
+    words, _ = called(as_the_server_does(bound.restore_command(), f="NAME", p="pg_wal/RECOVERYXLOG"))
+    assert words == [program, "wal-fetch", "NAME", "pg_wal/RECOVERYXLOG"]
+
+
+def test_secrets_stand_in_files_for_the_owner_only_and_are_not_printed(programs, directory, capfd):
+    programs("wal-g", 'echo "key is $AWS_SECRET_ACCESS_KEY" >&2; exit 1')
+    programs("pgbackrest", ":")
+    bound = peers.WalG().at(on_s3(), directory / "work", pgdata=directory)
+    config = peers.PgBackRest().at(on_s3(), directory / "other", pgdata=directory).config
+    for file in (bound.environment, config):
+        assert SECRET in file.read_text().replace("'", "") and file.stat().st_mode & 0o777 == 0o600
+    bench = make_bench(directory)
+    bench.interleaved([peers.WalG()], lambda tool: measure.run_measured(["sh", "-c", bound.push("P")]))
+    printed = "".join(capfd.readouterr()) + report.failures(bench.failures) + report.tools(bench.tools.values())
+    assert "key is (secret)" in printed and SECRET not in printed
+
+
+# Exit codes, and what hangs
+
+
+def test_a_program_that_never_ran_has_no_time(directory):
+    with pytest.raises(measure.Failed, match="127"):
+        measure.run_lines(["/nowhere/wal-g --version"] * 3)
+    bench = make_bench(directory)
+    tool = Stub("never")
+    tool.version_words = lambda: ["/nowhere/pgbackrest", "version"]
+    assert bench.attempt(tool, lambda tool: cases_process.start_of(bench, tool)) is None
+    assert "127" in bench.failures[0].reason
+
+
+def test_the_first_call_that_fails_ends_a_loop(directory):
+    with pytest.raises(measure.Failed, match="exit 3"):
+        measure.run_lines([f"touch {directory}/1", "exit 3", f"touch {directory}/2"])
+    assert (directory / "1").exists() and not (directory / "2").exists()
+    with pytest.raises(measure.Failed):
+        measure.run_lines(["true"], then=["false"])
+    assert measure.run_lines(["true"] * 4, then=["true"] * 4).n == 4
+
+
+def test_what_hangs_is_ended_with_all_that_it_started(adopting, directory):
+    known = measure.children()
+    script = f"sleep 301 & echo $! >{directory}/child; setsid sleep 302 & echo $! >{directory}/daemon; trap '' TERM; sleep 303"
+    with pytest.raises(measure.Hung, match="within 1 s"):
+        measure.run_measured(["sh", "-c", script], timeout=1)
+    assert not any(is_running(int((directory / name).read_text())) for name in ("child", "daemon"))
+    assert measure.children() == known
+
+
+def test_who_fails_is_said_and_all_other_figures_stand(directory, capfd):
+    bench = make_bench(directory)
+    good, bad, late = Stub("walship brotli"), Stub("pgBackRest zst", "pgbackrest"), Stub("WAL-G lz4", "wal-g")
+    asked = []
+
+    def run(tool):
+        asked.append(tool)
+        if tool is bad or (tool is late and asked.count(late) == 2):
+            raise {bad: measure.Failed("exit 1: no"), late: KeyError("unforeseen")}[tool]
+        return figures_of(1)
+
+    def case(bench):
+        """A case."""
+        found = bench.interleaved([bad, good, late], run)
+        assert set(found) == {good}
+        bench.table("A table", found)
+        bench.compare("speed", found, at_most={"brotli": 1})
+
+    def broken(bench):
+        """Another."""
+        raise ValueError("broken case")
+
+    for name, each in (("one", case), ("two", broken), ("three", lambda bench: bench.bar("last", "any", "", 1, "x", True))):
+        bench.run(name, each)
+    assert asked.count(bad) == 1 and asked.count(good) == 2, "who has failed is not asked in the next round"
+    assert [(each.case, each.who) for each in bench.failures] == [
+        ("one", "pgBackRest zst"), ("one", "WAL-G lz4"), ("two", "the case")
+    ]  # fmt: skip
+    bars = report.bars(bench.bars)
+    assert "| speed | brotli | <= 1.00 x |  | not measured |" in bars and "| last |" in bars
+    assert "| one | pgBackRest zst | exit 1: no |" in report.failures(bench.failures)
+    printed = capfd.readouterr()
+    assert "| walship brotli | 1.000 |" in printed.out and "pgBackRest zst FAILED: exit 1: no" in printed.err
+
+
+def test_a_peer_that_hung_twice_is_not_asked_again_and_that_is_said(directory):
+    bench = make_bench(directory)
+    asked = []
+
+    def run(tool):
+        asked.append(tool.label)
+        raise measure.Hung("too long")
+
+    for label in ("one", "two", "three"):
+        assert bench.attempt(Stub(label, "wal-g"), run) is None
+    assert bench.attempt(Stub("ours"), run) is None and bench.attempt(Stub("ours"), run) is None
+    assert asked == ["one", "two", "ours", "ours"]
+    assert "HUNG" in bench.failures[0].reason and "not asked again" in bench.failures[2].reason
+
+
+def test_peers_are_chosen_by_name_and_who_is_missing_is_said(programs, directory):
+    programs("walrus", "echo walrus 0.3.0")
+    all_of_them = (peers.PGBACKREST, *peers.WALG, *peers.WALRUS)
+    assert make_bench(directory, chosen=("wal-rus",)).peers(*all_of_them) == list(peers.WALRUS)
+    assert make_bench(directory, chosen=()).peers(*all_of_them) == []
+    os.environ["PATH"] = str(Path(peers.WalRus.program()).parent)  # the fixture puts it back
+    forget()
+    bench = make_bench(directory)
+    assert bench.peers(*all_of_them) == list(peers.WALRUS)
+    said = report.missing(bench.missing())
+    assert "NOT MEASURED: wal-g: wal-g is not in PATH." in said and "pgbackrest" in said and "walrus" not in said
+    assert make_bench(directory, chosen=("wal-rus",)).missing() == {}
+
+
+# Done is what lies in the store
+
+
+def place_with(directory, names):
+    place = directory / "store"
+    (place / "wal_005").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (place / f"wal_005/{name}.lz4").write_bytes(b"12345")
+    return stores.Place("directory", place)
+
+
+NAMES = [f"0000000100000000000000{number:02X}" for number in range(1, 5)]
+
+
+def test_segments_are_archived_when_they_are_in_the_store(directory, monkeypatch):
+    place = place_with(directory, NAMES)
+    assert cases_wal.wait_stored(types.SimpleNamespace(place=place), NAMES) == (20, 0)
+    (place.directory / f"wal_005/{NAMES[2]}.lz4").unlink()
+    late = threading.Timer(0.4, place_with, [directory, NAMES])
+    late.start()
+    size, seconds = cases_wal.wait_stored(types.SimpleNamespace(place=place), NAMES)
+    assert size == 20 and 0.2 < seconds < 5
+    (place.directory / f"wal_005/{NAMES[2]}.lz4").write_bytes(b"")
+    monkeypatch.setattr(cases_wal, "STORE_PATIENCE", 0.2)
+    with pytest.raises(measure.Failed, match=f"1 are not in the store: {NAMES[2]}"):
+        cases_wal.wait_stored(types.SimpleNamespace(place=place), NAMES)
+
+
+def test_a_push_that_stores_nothing_and_a_backup_of_nothing_fail(programs, directory, monkeypatch):
+    programs("walrus", "exit 0")
+    monkeypatch.setattr(cases_wal, "STORE_PATIENCE", 0.2)
+    bench = make_bench(directory)
+    bound = peers.WalRus().at(place_with(directory, []), directory / "work", pgdata=directory)
+    with pytest.raises(measure.Failed, match="not in the store"):
+        cases_wal.push_all(bench, bound, NAMES[:1], directory)
+    with pytest.raises(measure.Failed, match="nothing of it is in the store"):
+        cases_base.take_backup(bench, bound)
+
+
+def test_a_backlog_hangs_when_it_stands_still_and_fails_when_the_archiver_says_so(directory):
+    status = directory / "pg_wal/archive_status"
+    status.mkdir(parents=True)
+    (status / f"{NAMES[0]}.ready").touch()
+    log = ["older: failed too many times"]
+    server = types.SimpleNamespace(pgdata=directory, log_text=lambda: "".join(log), log_tail=lambda *_: "the log")
+    with pytest.raises(measure.Hung, match="1 segments wait, as many as 0.3 s ago"):
+        cases_wal.wait_archived(server, len(log[0]), 0.3)
+    log.append("archiving failed too many times, will try again later")
+    with pytest.raises(measure.Failed, match="the log"):
+        cases_wal.wait_archived(server, len(log[0]), 5)
+    (status / f"{NAMES[0]}.ready").unlink()
+    cases_wal.wait_archived(server, 0, 5)
+
+
+def test_nothing_that_one_run_leaves_in_pg_wal_is_there_for_the_next(directory):
+    wal = directory / "pg_wal"
+    status = wal / "archive_status"
+    for left in ("walg_data/walg_archive_status", ".wal-g/prefetch/running", "archive_status"):
+        (wal / left).mkdir(parents=True)
+    (wal / f"walg_data/walg_archive_status/{NAMES[1]}").touch()
+    (wal / "RECOVERYXLOG").touch()
+    for name in NAMES:
+        (wal / name).touch()
+    for left in (f"{NAMES[0]}.done", f"{NAMES[1]}.ok", f"{NAMES[2]}.ready", "000000010000000000000009.ready"):
+        (status / left).touch()
+    cases_wal.reset_wal_directory(directory, NAMES[:3], NAMES[:2])
+    assert sorted(path.name for path in wal.iterdir()) == [*NAMES, "archive_status"]
+    assert sorted(path.name for path in status.iterdir()) == [
+        f"{NAMES[0]}.ready", f"{NAMES[1]}.ready", f"{NAMES[2]}.done", "000000010000000000000009.done"
+    ]  # fmt: skip
+
+
+# Who is in which case, and what the tables say
+
+
+class Spy(benching.Bench):
+    """All peers are here; nothing runs.  Notes who would."""
+
+    def __init__(self, directory):
+        wal = types.SimpleNamespace(names=NAMES, of_kind=lambda kind: NAMES, pgdata=directory)
+        data = types.SimpleNamespace(wal=lambda: wal, n_segments={"OLTP": 4})
+        super().__init__(data, stores.Stores(directory), directory, True, 1, benching.Patience(1))
+        self.seen = {}
+
+    def peers(self, *configurations):
+        return list(configurations)
+
+    def view(self, names, **_):
+        return self.new_directory()
+
+    def interleaved(self, configurations, run, *, rounds=None):
+        self.seen.update((tool.label, tool) for tool in configurations)
+        return {tool: figures_of(1) for tool in configurations}
+
+    def attempt_all(self, configurations, run):
+        self.interleaved(configurations, run)
+        return {}
+
+    def attempt(self, tool, run, *arguments):
+        return None
+
+
+WAL_G = {"WAL-G lz4", "WAL-G zstd", "WAL-G brotli"}
+WAL_RUS = {"wal-rus zstd", "wal-rus lz4"}
+BARMAN = {"barman-cloud zstd", "barman-cloud lz4", "barman-cloud gzip"}
+SYNC = {"pgBackRest zst, sync x1", "pgBackRest lz4, sync x1"}
+ASYNC = {f"pgBackRest zst, async x{n}" for n in (1, 2, 4)} | {"pgBackRest lz4, async x1"}
+BACKUPS = {f"pgBackRest zst, sync x{n}" for n in (1, 2, 4)} | {"pgBackRest lz4, sync x1"}
+WHO = {
+    cases_wal.one_push_to_a_directory: SYNC | WAL_G | WAL_RUS | {"WAL-G lz4, WALG_PREVENT_WAL_OVERWRITE"},
+    cases_wal.one_push_to_s3: SYNC | WAL_G | WAL_RUS | BARMAN
+    | {"WAL-G lz4, WALG_PREVENT_WAL_OVERWRITE", "pgBackRest zst, sync x1, HTTP"},
+    cases_wal.backlog_to_s3: ASYNC | WAL_G | WAL_RUS | BARMAN | {"WAL-G zstd, PG_READY_RENAME", "walship zstd 3"},
+    cases_wal.backlog_to_the_sink: ASYNC | WAL_G | WAL_RUS | BARMAN | {"WAL-G zstd, PG_READY_RENAME"},
+    cases_wal.fetches_by_a_loop: ASYNC | WAL_G | WAL_RUS | BARMAN,
+    cases_wal.fetches_by_replay: ASYNC | WAL_G | WAL_RUS,
+    cases_wal.calls_for_each_kind_of_wal: SYNC | WAL_G | WAL_RUS | BARMAN,
+    cases_base.backup_to_a_directory: BACKUPS | WAL_G | WAL_RUS,
+    cases_base.restore_from_a_directory: BACKUPS | WAL_G | WAL_RUS,
+    cases_base.backup_and_restore_on_s3: BACKUPS | WAL_G | WAL_RUS | BARMAN,
+    cases_process.memory: SYNC - {"pgBackRest lz4, sync x1"} | WAL_G | WAL_RUS | BARMAN,
+}
+
+
+@pytest.mark.parametrize("case", WHO, ids=lambda case: case.__name__)
+def test_every_peer_takes_part_in_every_case(case, directory, monkeypatch):
+    for module in (cases_wal, cases_base, cases_process):
+        for name in ("running_archiver", "running_big"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, lambda bench: contextlib.nullcontext(types.SimpleNamespace(pgdata=directory)))
+    monkeypatch.setattr(cases_wal, "median", lambda runs: runs[0])
+    monkeypatch.setattr(cases_wal, "push_and_fetch", lambda *_: (figures_of(1), figures_of(1)))
+    bench = Spy(directory)
+    if case is cases_wal.calls_for_each_kind_of_wal:  # its tables need what run() notes
+        bench.interleaved = lambda found, run, **_: bench.seen.update((t.label, t) for t in found) or {t: run(t) for t in found}
+    case(bench)
+    assert WHO[case] | {"walship brotli", "walship zstd"} <= set(bench.seen)
+
+
+def test_every_time_has_its_bytes_and_its_memory_beside_it():
+    text = report.table("T", {Stub("walship brotli"): figures_of(2, 4000), Stub("x", "wal-g", is_slow=True): figures_of(1, 3, n=1)})
+    heads, _, *rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    assert dict(zip(heads, rows[0])).items() >= {"peak MiB": "7", "stored bytes": "4,000", "time, walship = 1": "1.00"}.items()
+    assert dict(zip(heads, rows[1]))["stored bytes"] == "3"
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, expected",
+    [
+        ([("a", 1, 100)], [("p", 2, 100)], ("p", 0.5)),
+        ([("a", 1, 100), ("b", 3, 90)], [("p", 2, 90)], ("p", 1.5)),  # the faster one stores more
+        ([("a", 1, 102)], [("p", 2, 100)], ("p", 0.5)),  # as many, nearly
+        ([("a", 1, 103)], [("p", 2, 100)], ("p", None)),
+        ([("a", 4, 100)], [("p", 5, 100), ("q", 2, 150), ("r", 8, 300)], ("q", 2)),  # the hardest of all
+        ([("a", 1, 120)], [("q", 2, 150), ("p", 9, 100)], ("p", None)),
+    ],
+)
+def test_the_bar_at_equal_bytes(ours, theirs, expected):
+    assert benching.hardest_at_equal_bytes(ours, theirs) == expected
+
+
+def test_the_bar_at_equal_bytes_says_whom_it_is_about(directory):
+    bench = make_bench(directory)
+    ours, peer, slow = Stub("walship zstd"), Stub("wal-rus lz4", "wal-rus"), Stub("barman-cloud zstd", "barman-cloud", is_slow=True)
+    bench.compare_at_equal_bytes("a", {ours: figures_of(1, n=9), peer: figures_of(2, n=9), slow: figures_of(0.1, n=2)})
+    bench.compare_at_equal_bytes("b", {ours: figures_of(3), peer: figures_of(2)})
+    bench.compare_at_equal_bytes("c", {ours: figures_of(1, 200), peer: figures_of(2, 100)})
+    bench.compare_at_equal_bytes("d", {ours: figures_of(1)})
+    assert [(bar.measured, bar.is_met) for bar in bench.bars] == [
+        ("0.50 x (wal-rus lz4)", True), ("1.50 x (wal-rus lz4)", False), ("only wal-rus lz4 stores so little", False), ("", None)
+    ]  # fmt: skip
+
+
+def test_a_sum_of_memory_is_that_of_the_tool_and_not_of_others():
+    with measure.TreeMemory(("sleep",), 0.01) as peak:
+        subprocess.run(["sh", "-c", "sleep 0.3 & sleep 0.3; wait"], check=True)
+    with measure.TreeMemory(("wal-g",), 0.01) as other:
+        subprocess.run(["sleep", "0.1"], check=True)
+    assert 0 < peak.mib < 50 and other.mib == 0
+
+
+# The whole of it
+
+
+# The harness itself, on little data of which the server's template is shared with other tests.
+DRIVER = """
+import functools, runpy, sys
+from pathlib import Path
+from walship_testing import server
+from walship_bench import cases_wal, data, peers
+
+def make_wal(factory, n_segments):
+    made = factory.new(name="archived", archive_mode="on", archive_command="", **data.QUIET)
+    made.start(timeout=60)
+    made.sql("CREATE TABLE t (a int)")
+    first = made.current_insert_segment()
+    for _ in range(4):
+        made.sql("INSERT INTO t VALUES (1)")
+        made.switch_wal()
+    names = data.segments_between(first, made.current_insert_segment())
+    made.stop(timeout=60)
+    return data.Wal(made.pgdata, made.pgdata, dict.fromkeys(names, "OLTP"), "")
+
+data.make_wal = make_wal
+templates = Path(sys.argv.pop(1))
+data.pg.ServerFactory = (lambda factory: lambda place, cache: factory(place, templates))(data.pg.ServerFactory)
+cases_wal.STORE_PATIENCE = 1
+peers.PREPARATION_PATIENCE = 2
+sys.argv[0] = "test/bench/run"
+runpy.run_module("walship_bench", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def start_bench(cache, directory):
+    """Starts the harness; what it prints goes to files."""
+    started = []
+
+    def start(*arguments):
+        environment = clean_environment(
+            PATH=os.environ["PATH"], PYTHONPATH=f"{BENCH}:{Path(__file__).parent}", WALSHIP_BIN=str(binary()),
+            PYTHONDONTWRITEBYTECODE="1",
+        )  # fmt: skip
+        (directory / "bench").mkdir()
+        command = ["/usr/bin/python3", "-c", DRIVER, str(cache), "--cache", str(directory / "bench"), "--quick", *arguments]
+        with open(directory / "out", "w") as out, open(directory / "err", "w") as err:
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+
+
+def processes_of(place):
+    """Whose command lines name it."""
+    found = subprocess.run(["pgrep", "-f", str(place)], capture_output=True, text=True).stdout.split()
+    return [int(pid) for pid in found]
+
+
+def test_peers_that_fail_hang_and_store_nothing_are_named_and_the_rest_is_measured(programs, directory, start_bench):
+    programs("pgbackrest", "echo it always fails; exit 9")
+    programs("wal-g", "sleep 300")
+    programs("walrus", "exit 0")
+    process = start_bench("--peers", "pgbackrest,wal-g,wal-rus", "--patience", "3", "push-directory")
+    assert process.wait(50) == 1, (directory / "err").read_text()
+    text = (directory / "out").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    failed = {row[1]: row[2] for row in rows if row[0] == "push-directory"}
+    assert "it always fails" in failed["pgBackRest zst, sync x1"]
+    assert "HUNG" in failed["WAL-G lz4"] and "not asked again" in failed["WAL-G brotli"]
+    assert "not in the store" in failed["wal-rus zstd"]
+    assert not any("walship" in who for who in failed), failed
+    measured = [row[0] for row in rows if re.fullmatch(r"\d+\.\d{3}", row[1])]
+    assert measured == ["walship brotli", "walship zstd"], text
+    assert "### Bars" in text and "barman-cloud" not in text
+    assert processes_of(directory / "bench") == []
+
+
+@pytest.mark.s3_only
+def test_a_signal_ends_everything_that_the_harness_started(s3, programs, directory, start_bench):
+    walrus = programs("walrus", f"touch {directory}/hangs; sleep 300")
+    process = start_bench("--peers", "wal-rus", "--patience", "99", "backlog-s3")
+    # The archiver waits for the peer that hangs; its server, the S3 server and the network run.
+    wait_until((directory / "hangs").exists, "it hangs", timeout=40)
+    running = processes_of(directory / "bench") + processes_of(walrus)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 128 + signal.SIGTERM
+    assert len(running) > 3 and not any(map(is_running, running)), (directory / "err").read_text()
+    assert processes_of(directory / "bench") == [] and not list((directory / "bench").glob("work-*"))
+
+
+def test_a_peer_that_does_not_exist_is_refused(directory, start_bench):
+    assert start_bench("--peers", "pgbackrest,walg").wait(20) == 2
+    assert "no such peer: walg" in (directory / "err").read_text()
+
+
+def test_the_network_is_built_after_a_build_without_tests(programs, directory, monkeypatch):
+    programs("cmake", f'echo "$@" >>{shlex.quote(str(directory / "cmake"))}')
+    for name in ("pgbackrest", "barman-cloud-wal-archive"):
+        programs(name, ":")
+    environment = {**os.environ, "WALSHIP_BENCH_CACHE": str(directory / "cache"), "HOME": os.environ["HOME"]}
+    environment.pop("WALSHIP_BIN", None)
+    done = subprocess.run([BENCH / "run", "no-such-case"], env=environment, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 2 and "no such case" in done.stderr, done.stderr
+    configured, built = (directory / "cmake").read_text().splitlines()
+    assert configured == "--preset release -DWALSHIP_TESTS=ON"
+    assert built.split("--target ")[1].split() == ["delay_proxy", "s3_sink", "walship"]
+
+
+def test_helpers_are_found_beside_the_program_or_where_it_is_said(programs, directory, monkeypatch):
+    assert helper_program("s3_sink").parent == binary().parent / "test"
+    program = Path(programs("s3_sink", ":"))
+    monkeypatch.setenv("WALSHIP_HELPERS", str(program.parent))
+    assert helper_program("s3_sink") == program

@@ -1,5 +1,6 @@
 """Measures walship beside its peers; test/bench/run calls it.  Prints Markdown, and says on stderr what it does."""
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -11,9 +12,10 @@ from walship_testing import proc
 proc.drop_root()
 
 from . import cases_base, cases_process, cases_wal, report  # noqa: E402
-from .bench import Bench  # noqa: E402
+from .bench import Bench, Patience  # noqa: E402
 from .data import Data  # noqa: E402
 from .measure import adopt_orphans, end_orphans  # noqa: E402
+from .peers import NAMES  # noqa: E402
 from .stores import Stores  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -26,36 +28,46 @@ CASES = {
     "fetch-replay": cases_wal.fetches_by_replay,
     "backup-directory": cases_base.backup_to_a_directory,
     "restore-directory": cases_base.restore_from_a_directory,
-    "restore-s3": cases_base.restore_from_s3,
+    "restore-s3": cases_base.backup_and_restore_on_s3,
     "requests": cases_wal.requests,
     "starts": cases_process.starts,
     "memory": cases_process.memory,
     "calls": cases_wal.calls_for_each_kind_of_wal,
-    "base-barman": cases_base.base_against_barman,
 }
 
 
 def main():
     options = parse()
     adopt_orphans()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
     work = options.cache / f"work-{os.getpid()}"
-    work.mkdir(parents=True)
-    data = Data(options.cache, quick=options.quick)
-    stores = Stores(work)
-    bench = Bench(data, stores, work, options.quick, options.rounds or (1 if options.quick else 3))
-    print(report.heading(bench.rounds, ROOT), flush=True)
-    try:
+    with contextlib.ExitStack() as cleanup:  # in the reverse order, each of them whatever becomes of the others
+        cleanup.callback(shutil.rmtree, work, ignore_errors=True)
+        cleanup.callback(end_orphans, (), patience=2)
+        work.mkdir(parents=True)
+        data = Data(options.cache, quick=options.quick)
+        cleanup.callback(data.close)
+        stores = Stores(work)
+        cleanup.callback(stores.close)
+        rounds = options.rounds or (1 if options.quick else 3)
+        patience = Patience(options.patience or (20 if options.quick else 60))
+        bench = Bench(data, stores, work, options.quick, rounds, patience, options.peers)
+        missing = report.missing(bench.missing())
+        print(missing, file=sys.stderr, end="", flush=True)
+        print(report.heading(bench.rounds, ROOT) + missing, flush=True)
         for name in options.cases or CASES:
             bench.run(name, CASES[name])
-        print(report.bars(bench.bars) + report.tools(bench.tools.values()), flush=True)
-    finally:
-        bench.drop_archives()
-        stores.close()
-        data.close()
-        end_orphans(())
-        shutil.rmtree(work, ignore_errors=True)
+        print(report.bars(bench.bars) + report.failures(bench.failures) + report.tools(bench.tools.values()), flush=True)
     return 1 if bench.failures else 0
+
+
+def end(number, _):
+    """Everything is taken down; what else is asked meanwhile would only disturb that."""
+    for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    print(f"test/bench/run: ends, {signal.Signals(number).name}", file=sys.stderr, flush=True)
+    sys.exit(128 + number)
 
 
 def parse():
@@ -63,17 +75,30 @@ def parse():
     parser = argparse.ArgumentParser(
         prog="test/bench/run",
         description=f"Measures walship and its peers side by side.\n\ncases:{lines}",
+        epilog="Exits with 1 when anything failed; the figures of everything else stand.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="default: all")
     parser.add_argument("--quick", action="store_true", help="little data, one round: shows that everything works")
     parser.add_argument("--rounds", type=int, help="interleaved runs of each tool; default 3, or 1")
+    parser.add_argument("--patience", type=int, metavar="SECONDS",
+                        help="for one call of a program; backups get 30 times as much; default 60, or 20")
+    parser.add_argument("--peers", type=peer_names, default=NAMES, metavar="LIST",
+                        help=f"who is measured beside walship: some of {','.join(NAMES)}, or none; default: all that are in PATH")
     parser.add_argument("--cache", type=Path, required=True, help="for data, kept between runs")
     options = parser.parse_args()
     unknown = [name for name in options.cases if name not in CASES]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}")
     return options
+
+
+def peer_names(text):
+    names = tuple(name for name in text.lower().split(",") if name and name != "none")
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such peer: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    return names
 
 
 sys.exit(main())

@@ -1,12 +1,17 @@
-"""What the cases work with: data, stores, rounds, and where the results go."""
+"""What the cases work with: data, stores, rounds, what may fail, and where the results go."""
 import shutil
 import sys
 import time
+import traceback
 from dataclasses import dataclass, field
 
 from . import report
-from .measure import Failed, median
-from .tools import copy_of_control, place_for
+from .measure import Failed, Hung, children, end_orphans, median
+from .peers import NAMES, PEERS
+from .tools import copy_of_control
+
+EQUAL = 1.02  # so many times the bytes of another are still as many
+HANGS_MAX = 2  # of a peer, before it is not asked again in this run
 
 
 @dataclass
@@ -21,61 +26,130 @@ class Bar:
 
 
 @dataclass
+class Failure:
+    case: str
+    who: str
+    reason: str
+
+
+@dataclass
+class Patience:
+    """Seconds; what takes longer hangs."""
+
+    call: int  # for one segment
+
+    @property
+    def standstill(self):
+        """Of a backlog."""
+        return 2 * self.call
+
+    @property
+    def backup(self):
+        return 30 * self.call
+
+    def loop(self, n):
+        """For so many calls, of which each may be slow, but only one very slow."""
+        return self.call + 3 * n
+
+
+@dataclass
 class Bench:
     data: object
     stores: object
     work: object  # directory
     quick: bool
     rounds: int
-    tables: list = field(default_factory=list)
+    patience: Patience
+    chosen: tuple = NAMES  # peers that take part
     bars: list = field(default_factory=list)
     tools: dict = field(default_factory=dict)  # label: tool, of all that took part
     archives: dict = field(default_factory=dict)  # of the tools that fetch, for several cases
     failures: list = field(default_factory=list)
+    hangs: dict = field(default_factory=dict)  # name of a peer: how often
+    case: str = ""  # that runs
     n_views: int = 0
 
     def say(self, text):
         print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
+    # Who takes part
+
+    def missing(self):
+        """Chosen peers of which there is no program, and where it was looked for."""
+        return {peer.name: peer.programs[0] for peer in PEERS if peer.name in self.chosen and not peer.program()}
+
+    def peers(self, *configurations):
+        """Those that were chosen and are here."""
+        return [tool for tool in configurations if tool.name in self.chosen and tool.available()]
+
     # Running
 
     def run(self, name, case):
         """A case that breaks off leaves the others their turn."""
+        self.case, known = name, children()
         self.say(f"{name}: {case.__doc__}")
         try:
             case(self)
-        except (Failed, AssertionError, OSError) as error:
-            self.fail(name, error)
+        except Exception as error:
+            self.fail("the case", error)
+        end_orphans({*known, *self.stores.pids()})
+
+    def attempt(self, tool, run, *arguments):
+        """What run(tool, ...) returns, or None when the tool fails, which is said: the others have their turn."""
+        self.tools[tool.label] = tool
+        try:
+            if self.hangs.get(tool.name, 0) >= HANGS_MAX:
+                raise Failed(f"not asked again: {tool.name} hung {HANGS_MAX} times")
+            return run(tool, *arguments)
+        except Hung as error:
+            if not tool.is_ours:
+                self.hangs[tool.name] = self.hangs.get(tool.name, 0) + 1
+            self.fail(tool.label, f"HUNG: {error}")
+        except Exception as error:
+            self.fail(tool.label, error)
+        return None
+
+    def attempt_all(self, tools, run):
+        """{tool: what run(tool) returns} of those that do not fail."""
+        found = {}
+        for tool in tools:
+            self.say(f"  {tool}")
+            found[tool] = self.attempt(tool, run)
+        return {tool: result for tool, result in found.items() if result is not None}
 
     def fail(self, who, error):
-        self.failures.append(who)
-        self.say(f"  {who} FAILED: {str(error)[-1500:]}")
+        reason = redacted(str(error), self.stores.secrets)
+        self.failures.append(Failure(self.case, who, reason))
+        self.say(f"  {who} FAILED: {reason[-1500:]}")
+        if isinstance(error, Exception) and not isinstance(error, (Failed, AssertionError, OSError)):
+            traceback.print_exception(error)
 
     def interleaved(self, tools, run, *, rounds=None):
-        """{tool: figures}; one run of each, then the next round, so that all see the same disturbances."""
+        """{tool: figures}; one run of each, then the next round, so that all see the same disturbances.  Who fails is
+        not in the further rounds."""
         found = {tool: [] for tool in tools}
+        out = set()
         for number in range(rounds or self.rounds):
             for tool in tools:
-                if tool.is_slow and number > 0:
+                if tool in out or (tool.is_slow and number > 0):
                     continue
-                self.tools[tool.label] = tool
-                try:
-                    figures = run(tool)
-                except (Failed, AssertionError) as error:
-                    self.fail(tool.label, error)
+                figures = self.attempt(tool, run)
+                if figures is None:
+                    out.add(tool)
                     continue
                 self.say(f"  {tool}: {figures.wall:.3f} s, {figures.cpu:.2f} s CPU, {figures.peak:.0f} MiB {figures.facts}")
                 found[tool].append(figures)
-        return {tool: median(runs) for tool, runs in found.items() if runs}
+        return {tool: median(runs) for tool, runs in found.items() if runs and tool not in out}
 
-    def best_of(self, tools, run):
-        """The fastest of a peer's configurations, by one run of each."""
-        found = self.interleaved(tools, run, rounds=1)
-        return min(found, key=lambda tool: found[tool].wall / found[tool].n) if found else None
+    def with_best(self, tool, run, counts=(1, 2, 4)):
+        """The tool, if it is here, with the number of processes that is the fastest in one run of each."""
+        candidates = self.peers(*map(tool.with_processes, counts))
+        found = self.interleaved(candidates, run, rounds=1)
+        return [min(found, key=lambda tool: found[tool].wall / found[tool].n)] if found else []
 
     def at(self, tool, kind, *, rtt=0, pgdata=None, server=None):
         """The tool on an empty store."""
-        place = place_for(tool, self.stores, kind)
+        place = self.stores.make(kind, tls=tool.tls)
         bound = tool.at(place, self.new_directory(), pgdata=pgdata, server=server)
         return self.moved(bound, rtt) if rtt else bound
 
@@ -122,31 +196,65 @@ class Bench:
     # Results
 
     def table(self, title, found, **options):
-        text = report.table(title, found, **options)
-        self.tables.append(text)
-        print(text, flush=True)
+        print(report.table(title, found, **options), flush=True)
 
     def compare(self, case, found, *, at_most=None, at_least=None):
-        """The bars against the fastest of pgBackRest.  "at_most": of its wall time, "at_least": of its rate."""
-        theirs = [figures for tool, figures in found.items() if tool.label.startswith("pgBackRest")]
+        """The bars against the fastest of pgBackRest with zst.  "at_most": of its wall time, "at_least": of its rate."""
+        theirs = [figures for tool, figures in found.items() if tool.name == "pgbackrest" and tool.codec == "zst"]
         for codec, limit in (at_most or at_least).items():
             ours = [figures for tool, figures in found.items() if tool.label == f"walship {codec}"]
+            wanted = f"{'<=' if at_most else '>='} {limit:.2f} x"
             if not theirs or not ours:
-                self.bars.append(Bar(case, codec, "", "", None))
+                self.bars.append(Bar(case, codec, wanted, "", None))
             elif at_most:
                 best = min(figures.wall for figures in theirs)
-                self.bar(case, codec, f"<= {limit:.2f} x", ours[0].wall / best, "x", ours[0].wall <= limit * best)
+                self.bar(case, codec, wanted, ours[0].wall / best, "x", ours[0].wall <= limit * best)
             else:
                 best = max(figures.rate for figures in theirs)
-                self.bar(case, codec, f">= {limit:.2f} x", ours[0].rate / best, "x", ours[0].rate >= limit * best)
+                self.bar(case, codec, wanted, ours[0].rate / best, "x", ours[0].rate >= limit * best)
         self.compare_slow(case, found)
 
+    def compare_at_equal_bytes(self, case, found):
+        """The bar against every peer: where one stores so little, walship does so, too, in no more time."""
+        n = max((figures.n for figures in found.values()), default=1)  # who had fewer segments cannot be compared
+        pieces = [
+            (tool.is_ours, (tool.label, figures.wall, figures.facts["stored bytes"]))
+            for tool, figures in found.items()
+            if figures.n == n
+        ]
+        ours, theirs = ([piece for is_ours, piece in pieces if is_ours == wanted] for wanted in (True, False))
+        if not ours or not theirs:
+            self.bars.append(Bar(f"{case}: time at equal bytes", "any", "<= 1.00 x", "", None))
+            return
+        who, ratio = hardest_at_equal_bytes(ours, theirs)
+        measured = f"{ratio:.2f} x ({who})" if ratio else f"only {who} stores so little"
+        self.bars.append(Bar(f"{case}: time at equal bytes", "any", "<= 1.00 x", measured, bool(ratio and ratio <= 1)))
+
     def compare_slow(self, case, found, factor=3):
-        slow = [figures for tool, figures in found.items() if tool.is_slow]
-        ours = [figures for tool, figures in found.items() if tool.label == "walship brotli"]
+        slow = [figures.wall / figures.n for tool, figures in found.items() if tool.is_slow]
+        ours = [figures.wall / figures.n for tool, figures in found.items() if tool.label == "walship brotli"]
         if slow and ours:
-            ratio = slow[0].wall / slow[0].n / (ours[0].wall / ours[0].n)
+            ratio = min(slow) / ours[0]
             self.bar(f"{case}: against barman-cloud", "brotli", f">= {factor} x", ratio, "x", ratio >= factor)
 
     def bar(self, case, codec, wanted, measured, unit, is_met):
         self.bars.append(Bar(case, codec, wanted, f"{measured:.2f} {unit}", bool(is_met)))
+
+
+def hardest_at_equal_bytes(ours, theirs):
+    """Each a list of (label, seconds, bytes).  The peer that is hardest to beat, and our time as a part of its: with the
+    fastest configuration of ours that stores no more than it does; None when there is none such."""
+    found = []
+    for label, seconds, size in theirs:
+        times = [time_of_ours for _, time_of_ours, size_of_ours in ours if size_of_ours <= EQUAL * size]
+        if not times:
+            return label, None
+        found.append((min(times) / seconds, label))
+    ratio, label = max(found)
+    return label, ratio
+
+
+def redacted(text, secrets):
+    for secret in secrets:
+        text = text.replace(secret, "(secret)")
+    return text

@@ -5,65 +5,47 @@ import shutil
 from pathlib import Path
 
 from .measure import Failed, run_measured
-from .tools import OURS, BarmanCloud, PgBackRest, WalG, peers
-
-PATIENCE = 1800
-THEIRS = tuple(PgBackRest(n) for n in (1, 2, 4))
+from .peers import BARMAN_BACKUPS, PGBACKREST, WALG, WALRUS
+from .tools import OURS
 
 
 def backup_to_a_directory(bench):
-    """A base backup of the big database into a directory."""
+    """A base backup of the big database into a directory, every peer that stores there."""
     with running_big(bench) as server:
 
         def run(tool):
             bound = bench.at(tool, "directory", pgdata=server.pgdata, server=server)
-            figures = take_backup(bound)
+            figures = take_backup(bench, bound)
             bench.drop(bound)
             return figures
 
-        best = bench.best_of(peers(*THEIRS), run)
-        found = bench.interleaved([*OURS, *([best] if best else []), *peers(WalG())], run, rounds=few(bench))
-    bench.table("Base backup, directory", found, unit="backup", facts=("stored bytes",))
+        best = bench.with_best(PGBACKREST, run)
+        theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS)]
+        found = bench.interleaved([*OURS, *theirs], run)
+    bench.table("Base backup, directory", found, unit="backup")
     bench.compare("base backup, directory: wall", found, at_most={"brotli": 0.9, "zstd": 0.8})
+    bench.compare_at_equal_bytes("base backup, directory", found)
     compare_sizes(bench, found)
 
 
-def base_against_barman(bench):
-    """Base backup and restore, S3, 20 ms, beside barman-cloud, which takes minutes: once."""
-    bench.drop_archives()
-    restored = {}
-    with running_big(bench) as server:
-
-        def run(tool):
-            bound = bench.at(tool, "s3", rtt=20, pgdata=server.pgdata, server=server)
-            figures = take_backup(bound)
-            restored[tool] = restore(bench, bound)
-            bench.drop(bound)
-            return figures
-
-        taken = bench.interleaved([*OURS, *peers(BarmanCloud())], run, rounds=1)
-    bench.table("Base backup, S3 over TLS, 20 ms", taken, unit="backup", facts=("stored bytes",))
-    bench.table("Restore of it", restored, unit="backup")
-    bench.compare_slow("base backup, S3, 20 ms", taken)
-    bench.compare_slow("restore, S3, 20 ms", restored)
-
-
 def restore_from_a_directory(bench):
-    """The restore of that backup from a directory."""
-    found = restore_with_all(bench, "directory", 0, [*OURS], THEIRS)
+    """Restores of a backup from a directory, every peer that stores there."""
+    _, found = restore_with_all(bench, "directory", 0, ())
     bench.table("Restore, directory", found, unit="backup")
     bench.compare("restore, directory: wall", found, at_most={"brotli": 1.15, "zstd": 0.9})
+    bench.compare_at_equal_bytes("restore, directory", found)
 
 
-def restore_from_s3(bench):
-    """The restore of that backup from S3, 20 ms."""
-    found = restore_with_all(bench, "s3", 20, [*OURS], THEIRS)
+def backup_and_restore_on_s3(bench):
+    """A base backup to S3, 20 ms, and restores of it, every peer; barman-cloud, which takes minutes, once."""
+    bench.drop_archives()  # the S3 server keeps everything in memory
+    taken, found = restore_with_all(bench, "s3", 20, BARMAN_BACKUPS)
+    bench.table("Base backup, S3 over TLS, 20 ms", taken, unit="backup")
+    bench.compare_slow("base backup, S3, 20 ms", taken)
+    bench.compare_at_equal_bytes("base backup, S3, 20 ms", taken)
     bench.table("Restore, S3 over TLS, 20 ms", found, unit="backup")
     bench.compare("restore, S3, 20 ms: wall", found, at_most={"brotli": 0.9, "zstd": 0.8})
-
-
-def few(bench):
-    return min(bench.rounds, 3)
+    bench.compare_at_equal_bytes("restore, S3, 20 ms", found)
 
 
 @contextlib.contextmanager
@@ -77,59 +59,61 @@ def running_big(bench):
         server.stop(timeout=120)
 
 
-def take_backup(bound):
-    figures = run_measured(bound.backup(), env=bound.env, timeout=PATIENCE)
-    figures.facts["stored bytes"] = bound.place.stored(containing=bound.BACKUPS)
+def take_backup(bench, bound):
+    figures = run_measured(["sh", "-c", bound.backup()], timeout=bench.patience.backup)
+    figures.facts["stored bytes"] = bound.place.stored(bound.BACKUPS)
+    if not figures.facts["stored bytes"]:
+        raise Failed("says that it has taken a backup, but nothing of it is in the store")
     return figures
 
 
 def compare_sizes(bench, found):
-    theirs = [figures for tool, figures in found.items() if tool.label.startswith("pgBackRest")]
+    theirs = [figures for tool, figures in found.items() if tool.name == "pgbackrest"]
     for tool, figures in found.items():
         if theirs and tool.is_ours:
             ratio = figures.facts["stored bytes"] / min(each.facts["stored bytes"] for each in theirs)
             bench.bar("base backup: stored bytes", tool.codec, "<= 1.00 x", ratio, "x", ratio <= 1)
 
 
-def restore_with_all(bench, kind, rtt, tools, theirs):
-    """Each from its own backup; pgBackRest's configurations share one."""
-    bench.drop_archives()  # the S3 server keeps everything in memory
-    backups = {}
+def restore_with_all(bench, kind, rtt, slow):
+    """({tool: figures of its backup}, {tool: figures of its restores}).  Each restores its own; pgBackRest's
+    configurations of one codec share one."""
+    taken, backups, compared = {}, {}, set()  # the latter: of whom one restore was compared with the source
     with running_big(bench) as server:
-        for tool in [*tools, *peers(theirs[1])]:
-            bench.say(f"  {tool} takes a backup to restore")
-            bound = bench.at(tool, kind, pgdata=server.pgdata, server=server)
-            run_measured(bound.backup(), env=bound.env, timeout=PATIENCE)
-            backups[family(tool)] = bound
-    source, compared = bench.data.big(), set()  # the latter: tools of which one restore was compared with the source
 
-    def run(tool):
-        backup = backups[family(tool)]
-        bound = bench.moved(tool.at(backup.place, bench.new_directory(), pgdata=source), rtt)
-        figures = restore(bench, bound, compare=tool.label not in compared)
-        compared.add(tool.label)
-        return figures
+        def run(tool):
+            if tool.archive not in backups:
+                bench.say(f"  {tool} takes a backup to restore")
+                bound = bench.at(tool, kind, rtt=rtt, pgdata=server.pgdata, server=server)
+                taken[tool] = take_backup(bench, bound)
+                backups[tool.archive] = bound, taken[tool].facts
+            backup, facts = backups[tool.archive]
+            bound = tool.at(backup.place, bench.new_directory(), pgdata=server.pgdata)
+            figures = restore(bench, bound, compare=tool not in compared)
+            compared.add(tool)
+            figures.facts.update(facts)
+            return figures
 
-    best = bench.best_of(peers(*theirs), run)
-    found = bench.interleaved([*tools, *([best] if best else [])], run, rounds=few(bench))
-    for bound in backups.values():
-        bench.drop(bound)
-    return found
+        best = bench.with_best(PGBACKREST, run)
+        tools = [*OURS, *best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
+        found = {}
+        # In S3, which keeps everything in memory, there is one backup at a time.
+        for group in [tools] if kind == "directory" else [[tool] for tool in tools]:
+            found.update(bench.interleaved(group, run))
+            for archive in {tool.archive for tool in group} & set(backups):
+                bench.drop(backups.pop(archive)[0])
+    return taken, found
 
 
-def restore(bench, bound, *, compare=True):
+def restore(bench, bound, *, compare):
     target = bench.new_directory() / "restored"
     if not bound.is_ours:
         target.mkdir()
-    figures = run_measured(bound.restore(target), env=bound.env, timeout=PATIENCE)
+    figures = run_measured(["sh", "-c", bound.restore(target)], timeout=bench.patience.backup)
     if compare:
         compare_trees(bench.data.big(), target)
     shutil.rmtree(target.parent)
     return figures
-
-
-def family(tool):
-    return tool.label.partition(" x")[0]
 
 
 def compare_trees(source, target):

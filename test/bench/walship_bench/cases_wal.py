@@ -9,15 +9,19 @@ from walship_testing.faultproxy import FaultProxy
 from walship_testing.proc import children_of, wait_until
 
 from .data import END
-from .measure import Failed, Figures, children, children_cpu, cpu_of, end_orphans, median, read_text, run_lines, run_measured
-from .tools import BROTLI, BROTLI_HTTP, OURS, BarmanCloud, PgBackRest, WalG, peers
+from .measure import (
+    Failed, Figures, Hung, TreeMemory, children, children_cpu, cpu_of, end_orphans, kill_below, median, read_text, run_lines,
+    run_measured,
+)
+from .peers import (
+    BARMAN, PGBACKREST, PGBACKREST_ASYNC, PGBACKREST_HTTP, PGBACKREST_LZ4, WALG, WALG_CAREFUL, WALG_RENAMING, WALRUS,
+)
+from .stores import SEGMENT
+from .tools import BROTLI, BROTLI_HTTP, OURS, ZSTD_3
 
 ROUND_TRIPS = (0, 20, 80)  # ms
-SYNC = PgBackRest()
-ASYNC = tuple(PgBackRest(n, is_async=True) for n in (1, 2, 4))
 SLOW_SEGMENTS = 8  # what a slow tool gets of a backlog
-PATIENCE = 900
-CALL_PATIENCE = 60
+STORE_PATIENCE = 10  # seconds until what was said to be archived is seen in the store
 
 
 # One by one
@@ -25,20 +29,24 @@ CALL_PATIENCE = 60
 
 def one_push_to_a_directory(bench):
     """One segment of OLTP into a directory."""
-    found = push_alone(bench, [*OURS, *peers(SYNC, WalG())], "directory", 0, bench.rounds * 3)
-    bench.table("One push, directory", found, facts=("stored bytes",))
+    tools = [*OURS, *bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, WALG_CAREFUL, *WALRUS)]
+    found = push_alone(bench, tools, "directory", 0)
+    bench.table("One push, directory", found)
     bench.compare("one push, directory: wall", found, at_most={"brotli": 0.9, "zstd": 0.7})
+    bench.compare_at_equal_bytes("one push, directory", found)
 
 
 def one_push_to_s3(bench):
     """One segment of OLTP to S3, at 20 ms."""
-    tools = [*OURS, BROTLI_HTTP, *peers(SYNC, BarmanCloud(), WalG())]
-    found = push_alone(bench, tools, "s3", 20, bench.rounds * 3)
-    bench.table("One push, S3 over TLS, 20 ms", found, facts=("stored bytes",))
-    bench.compare("one push, S3, 20 ms: wall", found, at_most={"brotli": 0.70, "zstd": 0.60})
+    theirs = bench.peers(PGBACKREST, PGBACKREST_LZ4, PGBACKREST_HTTP, *WALG, WALG_CAREFUL, *WALRUS, *BARMAN)
+    found = push_alone(bench, [*OURS, BROTLI_HTTP, *theirs], "s3", 20)
+    bench.table("One push, S3 over TLS, 20 ms", found)
+    over_tls = {tool: figures for tool, figures in found.items() if tool.tls}
+    bench.compare("one push, S3, 20 ms: wall", over_tls, at_most={"brotli": 0.70, "zstd": 0.60})
+    bench.compare_at_equal_bytes("one push, S3, 20 ms", over_tls)
 
 
-def push_alone(bench, tools, kind, rtt, rounds):
+def push_alone(bench, tools, kind, rtt):
     """The second of two, for the first one may find things out that it notes."""
     names = bench.data.wal().of_kind("OLTP")
     first, name = names[len(names) // 2 :][:2]
@@ -46,23 +54,49 @@ def push_alone(bench, tools, kind, rtt, rounds):
     def run(tool):
         view = bench.view([first, name])
         bound = bench.at(tool, kind, pgdata=view, rtt=rtt)
-        run_lines([bound.push(f"pg_wal/{first}")], cwd=view, env=bound.env, timeout=CALL_PATIENCE)
-        figures = run_measured(["sh", "-c", bound.push(f"pg_wal/{name}")], cwd=view, env=bound.env, timeout=CALL_PATIENCE)
-        figures.facts["stored bytes"] = bound.place.stored(containing=name)
+        push_all(bench, bound, [first], view)
+        figures = push_all(bench, bound, [name], view)
         bench.drop(bound, view)
         return figures
 
-    return bench.interleaved(tools, run, rounds=rounds)
+    return bench.interleaved(tools, run, rounds=bench.rounds * 3)
+
+
+def push_all(bench, bound, names, view):
+    """One call after the other; with the bytes stored of all segments."""
+    lines = [bound.push(f"pg_wal/{name}") for name in names]
+    if len(lines) == 1:
+        figures = run_measured(["sh", "-c", lines[0]], cwd=view, timeout=bench.patience.call)
+    else:
+        figures = run_lines(lines, cwd=view, timeout=bench.patience.loop(len(lines)))
+    stored, late = wait_stored(bound, names)
+    figures.wall += late
+    figures.facts["stored bytes"] = stored
+    return figures
+
+
+def wait_stored(bound, names):
+    """(bytes of all of them, seconds until they are there).  A program's word that it has archived is not taken for it."""
+    began = looked = time.monotonic()
+    while True:
+        sizes = bound.place.segments()
+        missing = [name for name in names if not sizes[name]]
+        if not missing:
+            return sum(sizes[name] for name in names), looked - began
+        if looked > began + STORE_PATIENCE:
+            raise Failed(f"says that it archived {len(names)} segments, but {len(missing)} are not in the store: {missing[0]}")
+        time.sleep(0.05)
+        looked = time.monotonic()
 
 
 def calls_for_each_kind_of_wal(bench):
-    """Loops of push and fetch calls for the three kinds of WAL, at 0, 20 and 80 ms."""
+    """Loops of push calls and of restore_command calls, every peer, the three kinds of WAL, at 0, 20 and 80 ms."""
     n = 2 if bench.quick else 4
     for rtt in ROUND_TRIPS[: 2 if bench.quick else 3]:
         for kind in bench.data.n_segments:
             names = bench.data.wal().of_kind(kind)[:n]
             fetches = {}
-            tools = [*OURS, *peers(SYNC, BarmanCloud())]
+            tools = [*OURS, *bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, *WALRUS, *BARMAN)]
 
             def run(tool, names=names, rtt=rtt, fetches=fetches):
                 pushed, fetched = push_and_fetch(bench, tool, names, rtt)
@@ -70,16 +104,16 @@ def calls_for_each_kind_of_wal(bench):
                 return pushed
 
             pushes = bench.interleaved(tools, run, rounds=min(bench.rounds, 2))
-            bench.table(f"Loop of {n} pushes, {kind}, S3, {rtt} ms", pushes, facts=("stored bytes",))
-            bench.table(f"Loop of {n} fetches, {kind}, S3, {rtt} ms", {tool: median(runs) for tool, runs in fetches.items()})
+            bench.table(f"Loop of {n} pushes, {kind}, S3, {rtt} ms", pushes)
+            bench.table(f"Loop of {n} fetches, {kind}, S3, {rtt} ms", {tool: median(fetches[tool]) for tool in pushes})
 
 
 def push_and_fetch(bench, tool, names, rtt):
     view, target = bench.view(names), bench.view(names, recovery=True)
     bound = bench.at(tool, "s3", pgdata=view, rtt=rtt)
-    pushed = run_lines([bound.push(f"pg_wal/{name}") for name in names], cwd=view, env=bound.env)
-    pushed.facts["stored bytes"] = sum(bound.place.stored(containing=name) for name in names) / len(names)
+    pushed = push_all(bench, bound, names, view)
     fetched = fetch_loop(bench, bound, names, target)
+    fetched.facts.update(pushed.facts)
     bench.drop(bound, view, target)
     return pushed, fetched
 
@@ -89,32 +123,32 @@ def push_and_fetch(bench, tool, names, rtt):
 
 def backlog_to_s3(bench):
     """A backlog through a real archiver, S3, 20 ms."""
-    found = archive_backlog(bench, "s3", 20)
+    found = archive_backlog(bench, "s3", 20, [])
     bench.table("Backlog through a real archiver, S3 over TLS, 20 ms", found)
     bench.compare("backlog, archiver, S3, 20 ms: segments/s", found, at_least={"brotli": 1.1, "zstd": 1.4})
+    bench.compare_at_equal_bytes("backlog, S3, 20 ms", found)
 
 
 def backlog_to_the_sink(bench):
     """The same against a store that swallows everything: what the client itself can do."""
-    found = archive_backlog(bench, "sink", 20)
+    found = archive_backlog(bench, "sink", 20, [BROTLI_HTTP])
     bench.table("Backlog through a real archiver, sink over TLS, 20 ms", found)
     bench.compare("backlog, archiver, sink: segments/s", found, at_least={"brotli": 1.5, "zstd": 2.0})
 
 
-def archive_backlog(bench, kind, rtt):
+def archive_backlog(bench, kind, rtt, more):
     names = bench.data.wal().names
     with running_archiver(bench) as server:
 
         def run(tool):
             bound = bench.at(tool, kind, rtt=rtt, pgdata=server.pgdata)
-            some = names[:SLOW_SEGMENTS] if tool.is_slow else names
-            figures = drain(server, bound, some)
+            figures = drain(bench, server, bound, names[:SLOW_SEGMENTS] if tool.is_slow else names)
             bench.drop(bound)
             return figures
 
-        best = bench.best_of(peers(*ASYNC), run)
-        tools = [*OURS, *([BROTLI_HTTP] if kind == "sink" else []), *([best] if best else []), *peers(BarmanCloud(), WalG())]
-        return bench.interleaved(tools, run)
+        best = bench.with_best(PGBACKREST_ASYNC, run)
+        theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, WALG_RENAMING, *WALRUS, *BARMAN)]
+        return bench.interleaved([*OURS, ZSTD_3, *more, *theirs], run)
 
 
 @contextlib.contextmanager
@@ -122,49 +156,74 @@ def running_archiver(bench):
     server = bench.data.server(
         bench.data.wal().pgdata, archive_mode="on", archive_command="", log_min_messages="warning"
     )
-    set_backlog(server, [])
+    reset_wal_directory(server.pgdata, bench.data.wal().names, [])
     server.start(timeout=120)
     try:
         yield server
     finally:
         server.stop(timeout=120)
-        set_backlog(server, bench.data.wal().names)
+        reset_wal_directory(server.pgdata, bench.data.wal().names, bench.data.wal().names)
 
 
-def drain(server, bound, names):
-    """From the moment on at which the archiver gets its command."""
+def drain(bench, server, bound, names):
+    """From the moment on at which the archiver gets its command, until all segments are in the store."""
     known = children()
     archiver = archiver_of(server)
     log_size = len(server.log_text())
-    set_backlog(server, names)
+    reset_wal_directory(server.pgdata, bench.data.wal().names, names)
     before = children_cpu(archiver)
-    began = time.monotonic()
-    server.configure(archive_command=bound.archive_command())
-    server.reload()
-    try:
-        wait_until(lambda: not waiting(server, log_size), "the backlog is archived", timeout=PATIENCE, interval=0.03)
-        wall = time.monotonic() - began
-    finally:
-        server.configure(archive_command="")
+    with TreeMemory(bound.processes, without=bench.stores.pids()) as peak:
+        began = time.monotonic()
+        server.configure(archive_command=bound.archive_command())
         server.reload()
+        try:
+            wait_archived(server, log_size, bench.patience.standstill)
+            wall = time.monotonic() - began
+            stored, late = wait_stored(bound, names)
+        except BaseException:
+            kill_below(archiver)
+            raise
+        finally:
+            server.configure(archive_command="")
+            server.reload()
+            background = end_orphans(known)
     cpu = children_cpu(archiver) - before
-    background = end_orphans(known)
-    return Figures(wall, cpu + background.cpu, n=len(names))
+    return Figures(wall + late, cpu + background.cpu, peak.mib, len(names), {"stored bytes": stored})
 
 
-def set_backlog(server, names):
-    status = server.pgdata / "pg_wal/archive_status"
-    names = set(names)
+def reset_wal_directory(pgdata, archived, ready):
+    """As if nothing had been archived yet, but for what is to be: these wait for it.  What a tool left there would make
+    it believe that it has less to do (WAL-G: pg_wal/walg_data), and is removed."""
+    wal = pgdata / "pg_wal"
+    for path in list(wal.iterdir()):
+        if path.name != "archive_status" and not SEGMENT.match(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    status, ready = wal / "archive_status", set(ready)
     for path in list(status.iterdir()):
-        wanted = ".ready" if path.stem in names else ".done"
-        if path.suffix != wanted:
-            path.rename(path.with_suffix(wanted))
+        name, state = path.stem, path.suffix
+        if state not in (".ready", ".done") or name in archived:
+            path.unlink()
+        elif state == ".ready":
+            path.rename(path.with_suffix(".done"))
+    for name in archived:
+        (status / f"{name}{'.ready' if name in ready else '.done'}").touch()
 
 
-def waiting(server, log_size):
-    if "failed too many times" in server.log_text()[log_size:]:
-        raise Failed(server.log_tail())
-    return any(entry.name.endswith(".ready") for entry in os.scandir(server.pgdata / "pg_wal/archive_status"))
+def wait_archived(server, log_size, standstill):
+    """Until no segment waits any more.  It hangs when there are as many as so long ago."""
+    n, deadline = None, None
+    while left := count_ready(server):
+        if "failed too many times" in server.log_text()[log_size:]:
+            raise Failed(server.log_tail())
+        if left != n:
+            n, deadline = left, time.monotonic() + standstill
+        if time.monotonic() > deadline:
+            raise Hung(f"{left} segments wait, as many as {standstill} s ago:\n{server.log_tail(5)}")
+        time.sleep(0.03)
+
+
+def count_ready(server):
+    return sum(entry.name.endswith(".ready") for entry in os.scandir(server.pgdata / "pg_wal/archive_status"))
 
 
 def archiver_of(server):
@@ -182,7 +241,7 @@ def title_of(pid):
 
 
 def fetches_by_a_loop(bench):
-    """A loop of fetch calls in the order of replay, S3, 20 ms."""
+    """A loop of restore_command calls in the order of replay, every peer, S3, 20 ms."""
 
     def run(tool, bound, names):
         target = bench.view(names, recovery=True)
@@ -190,55 +249,64 @@ def fetches_by_a_loop(bench):
         shutil.rmtree(target)
         return figures
 
-    found = fetch_with_all(bench, run)
+    found = fetch_with_all(bench, run, BARMAN)
     bench.table("Loop of fetches in the order of replay, S3 over TLS, 20 ms", found)
     bench.compare("fetch, loop, S3, 20 ms: segments/s", found, at_least={"brotli": 1.2, "zstd": 1.6})
+    bench.compare_at_equal_bytes("fetch, loop, S3, 20 ms", found)
 
 
 def fetches_by_replay(bench):
     """A real replay, S3, 20 ms; time and processor include the server's."""
-    found = fetch_with_all(bench, lambda tool, bound, names: replay(bench, bound, names), slow=False)
+    found = fetch_with_all(bench, lambda tool, bound, names: replay(bench, bound, names), ())
     bench.table("Real replay (with the server's own work), S3 over TLS, 20 ms", found)
     bench.compare("fetch, real replay, S3, 20 ms: segments/s", found, at_least={"brotli": 1.2, "zstd": 1.6})
+    bench.compare_at_equal_bytes("fetch, real replay, S3, 20 ms", found)
 
 
-def fetch_with_all(bench, run, *, slow=True):
+def fetch_with_all(bench, run, slow):
     """Each tool fetches what it has archived once."""
     names = bench.data.wal().names
     view = bench.view(names, ready=True)
     archives = bench.archives
 
     def run_on_archive(tool):
-        family = tool.label.partition(" x")[0]
         some = names[:SLOW_SEGMENTS] if tool.is_slow else names
-        if family not in archives:
-            archives[family] = fill(bench, tool, some, view)
-        bound = tool.at(archives[family].place, bench.new_directory(), pgdata=view)
-        bench.tools[tool.label] = tool
+        if tool.archive not in archives:
+            archives[tool.archive] = fill(bench, tool, some)
+        place = archives[tool.archive].place
+        bound = tool.at(place, bench.new_directory(), pgdata=view)
         figures = run(tool, bench.moved(bound, 20), some)
+        sizes = place.segments()
+        figures.facts["stored bytes"] = sum(sizes[name] for name in some)
         shutil.rmtree(bound.work, ignore_errors=True)
         return figures
 
-    best = bench.best_of(peers(*ASYNC), run_on_archive)
-    tools = [*OURS, *([best] if best else []), *peers(*([BarmanCloud()] if slow else []), WalG())]
-    found = bench.interleaved(tools, run_on_archive)
+    best = bench.with_best(PGBACKREST_ASYNC, run_on_archive)
+    theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
+    found = bench.interleaved([*OURS, *theirs], run_on_archive)
     shutil.rmtree(view)
     return found
 
 
-def fill(bench, tool, names, view):
+def fill(bench, tool, names):
     bench.say(f"  {tool} archives {len(names)} segments to fetch")
+    view = bench.view(names, ready=True)
     bound = bench.at(tool, "s3", pgdata=view)
-    run_lines([bound.push(f"pg_wal/{name}") for name in names], cwd=view, env=bound.env, timeout=PATIENCE)
+    push_all(bench, bound, names, view)
+    shutil.rmtree(view)
     return bound
 
 
 def fetch_loop(bench, bound, names, target):
     """As the server does: to RECOVERYXLOG, then renamed.  What came is compared afterwards."""
     bound = bound.at(bound.place, bound.work, pgdata=target)
-    lines = [f"{bound.fetch(name, 'pg_wal/RECOVERYXLOG')} && mv pg_wal/RECOVERYXLOG pg_wal/{name}" for name in names]
-    # Whoever fetches ahead looks whether a postmaster is there and has called it.
-    figures = run_lines(lines, before="echo $$ >postmaster.pid", cwd=target, env=bound.env, timeout=PATIENCE)
+    figures = run_lines(
+        [bound.fetch(name, "pg_wal/RECOVERYXLOG") for name in names],
+        then=[f"mv pg_wal/RECOVERYXLOG pg_wal/{name}" for name in names],
+        before="echo $$ >postmaster.pid",  # whoever fetches ahead looks whether a postmaster is there and has called it
+        cwd=target,
+        timeout=bench.patience.loop(len(names)),
+    )
     source = bench.data.wal().pgdata / "pg_wal"
     for name in names:
         if (target / "pg_wal" / name).read_bytes() != (source / name).read_bytes():
@@ -256,17 +324,36 @@ def replay(bench, bound, names):
         restore_command=tool.restore_command(), recovery_target_name=END, recovery_target_action="shutdown"
     )
     known = children()
-    began = time.monotonic()
-    server.start(wait=False)
-    _, _, usage = os.wait4(server.process.pid, 0)
-    wall = time.monotonic() - began
-    server.process.returncode = 0
-    server.process = None
+    with TreeMemory(bound.processes, without=bench.stores.pids()) as peak:
+        began = time.monotonic()
+        server.start(wait=False)
+        try:
+            usage = wait_end(server, bench.patience.loop(len(names)))
+            wall = time.monotonic() - began
+        except BaseException:
+            kill_below(server.process.pid)
+            server.kill()
+            raise
+        finally:
+            background = end_orphans(known)
     if f'recovery stopping at restore point "{END}"' not in server.log_text():
         raise Failed(server.log_tail())
-    background = end_orphans(known)
     shutil.rmtree(pgdata.parent)
-    return Figures(wall, cpu_of(usage) + background.cpu, n=len(names))
+    return Figures(wall, cpu_of(usage) + background.cpu, peak.mib, len(names))
+
+
+def wait_end(server, patience):
+    """Its resource usage, when the server has stopped by itself."""
+    deadline = time.monotonic() + patience
+    while True:
+        ended, _, usage = os.wait4(server.process.pid, os.WNOHANG)
+        if ended:
+            server.process.returncode = 0
+            server.process = None
+            return usage
+        if time.monotonic() > deadline:
+            raise Hung(f"the replay did not end within {patience} s:\n{server.log_tail(5)}")
+        time.sleep(0.005)
 
 
 # Counting
@@ -276,14 +363,13 @@ def requests(bench):
     """Requests for each segment of a backlog, counted in front of the real server; not timed."""
     n = 4 if bench.quick else 12
     names = bench.data.wal().of_kind("OLTP")[:n]
-    rows = {}
-    for tool in peers(BROTLI, SYNC, ASYNC[1], BarmanCloud(), WalG()):
-        bench.tools[tool.label] = tool
-        rows[tool] = count_requests(bench, tool, names)
+    tools = [BROTLI, *bench.peers(PGBACKREST, PGBACKREST_ASYNC.with_processes(2), WALG[0], WALG_CAREFUL, WALRUS[0], *BARMAN[::2])]
+    rows = bench.attempt_all(tools, lambda tool: count_requests(bench, tool, names))
     bench.table(f"Requests for each segment, {n} segments", rows, only=("push", "fetch"))
     for verb in ("push", "fetch"):
-        each = rows[BROTLI].facts[f"most {verb}"]
-        bench.bar(f"requests for one segment, {verb}", "both", "= 1", each, "", each == 1)
+        if BROTLI in rows:
+            each = rows[BROTLI].facts[f"most {verb}"]
+            bench.bar(f"requests for one segment, {verb}", "both", "= 1", each, "", each == 1)
 
 
 def count_requests(bench, tool, names):
@@ -297,7 +383,7 @@ def count_requests(bench, tool, names):
     with proxy:
         near = tool.at(bound.place.on(proxy.port), bench.new_directory(), pgdata=view)
         proxy.clear()
-        pushed = run_lines([near.push(f"pg_wal/{name}") for name in names], cwd=view, env=near.env)
+        pushed = push_all(bench, near, names, view)
         pushes = proxy.seen()
         proxy.clear()
         fetch_loop(bench, near, names, target)

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from walship_testing.proc import clean_environment, process_state
+from walship_testing.proc import clean_environment
 
 PR_SET_CHILD_SUBREAPER = 36
 TICK = os.sysconf("SC_CLK_TCK")
@@ -22,6 +22,10 @@ MIB = 1024 * 1024
 
 class Failed(Exception):
     """A measured command did not do its work."""
+
+
+class Hung(Failed):
+    """It did not end in time, and was ended."""
 
 
 @dataclass
@@ -72,12 +76,17 @@ def run_measured(command, *, env=None, cwd=None, timeout=600, n=1):
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
+                start_new_session=True,
             )
-            status, usage = wait_for(process, timeout)
+            try:
+                status, usage = wait_for(process, timeout)
+            except BaseException:
+                end_orphans(known, patience=1)
+                raise
             wall = time.monotonic() - began
         text = output.read_text(errors="replace")
         if status != 0:
-            raise Failed(f"{shlex.join(map(str, command))[:400]}: exit {status}: {text[-2000:]}")
+            raise Failed(f"exit {status}: {text[-2000:].strip()} ({named(command)})")
         peak = int(report.read_text()) / 1024
     later = end_orphans(known)
     figures = Figures(wall, cpu_of(usage) + later.cpu, max(peak, later.peak), n)
@@ -86,60 +95,90 @@ def run_measured(command, *, env=None, cwd=None, timeout=600, n=1):
 
 
 def wait_for(process, timeout):
-    """(exit status, resource usage)"""
-    killer = threading.Timer(timeout, process.kill)
+    """(exit status, resource usage); what does not end in time is killed, with its group."""
+    deadline = threading.Event()
+
+    def kill():
+        deadline.set()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    killer = threading.Timer(timeout, kill)
     killer.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    killer.cancel()
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        kill()
+        process.wait(10)
+        raise
+    finally:
+        killer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
+    if deadline.is_set():
+        raise Hung(f"did not end within {timeout:.0f} s ({named(process.args[6:])})")
     return process.returncode, usage
+
+
+def named(command, limit=200):
+    """Its beginning: a loop's script is long."""
+    words = shlex.join(map(str, command))
+    return words if len(words) <= limit else f"{words[:limit]}..."
 
 
 def cpu_of(usage):
     return usage.ru_utime + usage.ru_stime
 
 
-def run_lines(lines, *, before="", **options):
-    """Shell commands one after the other until one fails, each in a shell of its own as PostgreSQL calls them."""
-    script = f"set -e\n{before}\n" + "".join(f"sh -c {shlex.quote(line)}\n" for line in lines)
+def run_lines(lines, *, then=None, before="", **options):
+    """Shell commands one after the other until one fails, each in a shell of its own as PostgreSQL calls them.
+    "then": what follows each of them, as commands of this script."""
+    then = then or [":"] * len(lines)
+    script = f"set -e\n{before}\n" + "".join(f"sh -c {shlex.quote(line)}\n{after}\n" for line, after in zip(lines, then))
     return run_measured(["sh", "-c", script], n=len(lines), **options)
 
 
 # Processes in the background
 
 
-def children():
-    return [
-        int(pid)
-        for task in Path("/proc/self/task").iterdir()
-        for pid in read_text(task / "children").split()
-    ]
-
-
-def end_orphans(known, *, patience=10):
-    """Asks what has become our child since to end, and waits for it; returns its figures."""
-    found = Figures(0, 0)
-    for pid in set(children()) - set(known):
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            for sent in (None, signal.SIGTERM, signal.SIGKILL):
-                if sent:
-                    os.kill(pid, sent)
-                ended = wait_orphan(pid, patience if sent else 0.05)
-                if ended:
-                    found.cpu += cpu_of(ended)
-                    found.peak = max(found.peak, ended.ru_maxrss / 1024)
-                    break
+def children(pid="self"):
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in read_text(task / "children").split()]
     return found
 
 
-def wait_orphan(pid, patience):
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
+def end_orphans(known, *, patience=10):
+    """Asks what has become our child since to end, and what becomes it meanwhile, and waits; returns its figures."""
+    found = Figures(0, 0)
+    for sent, seconds in ((None, 0.05), (signal.SIGTERM, patience), (signal.SIGKILL, 10)):
+        deadline, asked = time.monotonic() + seconds, set()
+        while orphans := set(children()) - set(known):
+            for pid in orphans:
+                if sent and pid not in asked:
+                    os.kill(pid, sent)
+                    asked.add(pid)
+                reap(pid, found)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.005)
+    return found
+
+
+def reap(pid, found):
+    """Adds the figures of a child that has ended."""
+    with contextlib.suppress(ChildProcessError):
         ended, _, usage = os.wait4(pid, os.WNOHANG)
         if ended:
-            return usage
-        time.sleep(0.005)
-    return None
+            found.cpu += cpu_of(usage)
+            found.peak = max(found.peak, usage.ru_maxrss / 1024)
+
+
+def kill_below(pid):
+    """Everything that descends from it, but not itself: what an archiver still waits for."""
+    for each in descendants(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
 
 
 def children_cpu(pid):
@@ -158,8 +197,10 @@ def read_text(path):
 class TreeMemory:
     """Highest sum of the resident memory of processes of a name that descend from this one, by sampling."""
 
-    def __init__(self, names, interval=0.01):
+    def __init__(self, names, interval=0.02, *, without=()):
+        """"without": children of this one that have none of them, and whose hundreds of threads would take time."""
         self.names = names
+        self.without = without
         self.interval = interval
         self.peak = 0  # bytes
         self.stopping = threading.Event()
@@ -179,17 +220,20 @@ class TreeMemory:
 
     def sample(self):
         while not self.stopping.wait(self.interval):
-            self.peak = max(self.peak, sum(resident(pid) for pid in descendants(os.getpid()) if self.is_one(pid)))
+            self.peak = max(self.peak, sum(resident(pid) for pid in self.all() if self.is_one(pid)))
+
+    def all(self):
+        started = [pid for pid in children() if pid not in self.without]
+        return [*started, *(pid for each in started for pid in descendants(each))]
 
     def is_one(self, pid):
         return any(read_text(Path(f"/proc/{pid}/comm")).startswith(name) for name in self.names)
 
 
 def descendants(root):
-    parents = {int(each.name): process_state(int(each.name))[1] for each in Path("/proc").iterdir() if each.name.isdigit()}
-    found, wave = [], {root}
+    found, wave = [], [root]
     while wave:
-        wave = {pid for pid, parent in parents.items() if parent in wave}
+        wave = [child for pid in wave for child in children(pid)]
         found += wave
     return found
 

@@ -5,23 +5,26 @@ import subprocess
 import time
 from pathlib import Path
 
+from .measure import Failed
 
-def table(title, found, *, unit="segment", facts=(), only=(), reference="walship brotli"):
-    """{tool: figures}.  "facts": names of further columns, "only": of the only ones; the ratio is that of the time for
-    one piece of work."""
+
+def table(title, found, *, unit="segment", only=(), reference="walship brotli"):
+    """{tool: figures}.  "only": the facts that are the only columns.  The ratio is that of the time for one piece of work."""
     if only:
-        rows = [[tool.label, *(number(figures.facts[name]) for name in only)] for tool, figures in found.items()]
+        rows = [[tool.label, *(number(figures.facts.get(name)) for name in only)] for tool, figures in found.items()]
         return f"\n### {title}\n{markdown(['tool', *only], rows)}"
     n = max((figures.n for figures in found.values()), default=1)
     several = n > 1
     if several:
         title = f"{title}: {n} {unit}s"
-    heads = ["tool", "wall s", "from - to", *([f"{unit}s/s", f"ms/{unit}"] if several else []), "CPU s", "peak MiB", *facts, "time, walship = 1"]
+    rates = [f"{unit}s/s", f"ms/{unit}"] if several else []
+    facts = ["stored bytes"] if any("stored bytes" in figures.facts for figures in found.values()) else []
+    heads = ["tool", "wall s", "from - to", *rates, "CPU s", "peak MiB", *facts, "time, walship = 1"]
     base = next((figures for tool, figures in found.items() if tool.label == reference), None)
     rows = []
     for tool, figures in found.items():
         each = figures.wall / figures.n
-        row = [tool.label, f"{figures.wall:.3f}", spread(figures)]
+        row = [tool.label + (f" ({figures.n} only)" if figures.n < n else ""), f"{figures.wall:.3f}", spread(figures)]
         if several:
             row += [f"{figures.rate:.1f}", f"{1000 * each:.1f}"]
         row += [f"{figures.cpu:.2f}", f"{figures.peak:.0f}" if figures.peak else ""]
@@ -54,8 +57,33 @@ def bars(found):
 
 
 def tools(found):
-    rows = [[tool.label, tool.version(), tool.settings] for tool in found]
-    return "\n### Who took part\n" + markdown(["tool", "version", "settings"], rows)
+    rows = [[tool.label, version(tool), tool.program() or "", tool.settings] for tool in found]
+    return "\n### Who took part\n" + markdown(["tool", "version", "program", "settings"], rows)
+
+
+def version(tool):
+    try:
+        return tool.version()
+    except (Failed, AssertionError, OSError, IndexError):
+        return "does not say"
+
+
+def failures(found):
+    """Nothing, when nothing failed.  The first line of each reason; all of it was on stderr."""
+    if not found:
+        return ""
+    rows = [[each.case, each.who, cell(each.reason)] for each in found]
+    return "\n### What failed\n" + markdown(["case", "who", "why"], rows)
+
+
+def cell(text, limit=160):
+    line = " ".join(text.split()).replace("|", "\\|")
+    return line if len(line) <= limit else f"{line[:limit]}..."
+
+
+def missing(found):
+    """{peer: its program}; nothing, when all are here."""
+    return "".join(f"NOT MEASURED: {name}: {program} is not in PATH.\n" for name, program in found.items())
 
 
 def heading(rounds, root):

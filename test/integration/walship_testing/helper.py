@@ -1,14 +1,15 @@
-"""Programs of test/bench that stand between a client and a server; built beside the tests."""
+"""Programs of test/bench that stand between a client and a server; built beside the tests, or test/bench/run says where."""
 import json
 import os
 import subprocess
+from pathlib import Path
 
 from .proc import clean_environment
 from .walship import binary
 
 
 def helper_program(name):
-    program = binary().parent / "test" / name
+    program = Path(os.environ.get("WALSHIP_HELPERS", binary().parent / "test")) / name
     assert os.access(program, os.X_OK), f"{program} is not there: build the target {name}"
     return program
 
