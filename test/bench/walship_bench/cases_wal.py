@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from walship_testing.faultproxy import FaultProxy
-from walship_testing.proc import children_of, wait_until
+from walship_testing.proc import children_of, is_running, wait_until
 
 from .data import END
 from .measure import (
@@ -180,15 +180,22 @@ def drain(bench, server, bound, names):
             wait_archived(server, log_size, bench.patience.standstill)
             wall = time.monotonic() - began
             stored, late = wait_stored(bound, names)
-        except BaseException:
-            kill_below(archiver)
+        except BaseException as error:
+            stop_archiving(server)
+            # The archiver ends with a command that a signal ends, and the next tool is not to wait for its successor.
+            if kill_below(archiver) and isinstance(error, Exception):
+                wait_until(lambda: not is_running(archiver), "the archiver ends")
             raise
         finally:
-            server.configure(archive_command="")
-            server.reload()
+            stop_archiving(server)
             background = end_orphans(known)
     cpu = children_cpu(archiver) - before
     return Figures(wall + late, cpu + background.cpu, peak.mib, len(names), {"stored bytes": stored})
+
+
+def stop_archiving(server):
+    server.configure(archive_command="")
+    server.reload()
 
 
 def reset_wal_directory(pgdata, archived, ready):
@@ -230,6 +237,7 @@ def archiver_of(server):
     return wait_until(
         lambda: next((pid for pid in children_of(server.process.pid) if "archiver" in title_of(pid)), None),
         "the archiver runs",
+        timeout=60,
     )
 
 

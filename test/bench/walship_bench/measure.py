@@ -175,10 +175,12 @@ def reap(pid, found):
 
 
 def kill_below(pid):
-    """Everything that descends from it, but not itself: what an archiver still waits for."""
-    for each in descendants(pid):
+    """Everything that descends from it, but not itself: what an archiver still waits for.  Returns whether there was any."""
+    found = descendants(pid)
+    for each in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
+    return bool(found)
 
 
 def children_cpu(pid):
