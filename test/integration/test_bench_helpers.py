@@ -1,6 +1,7 @@
 """The network, the sink and the harness of test/bench do what they say, else its figures mean nothing."""
 import contextlib
 import ctypes
+import fcntl
 import hashlib
 import os
 import re
@@ -713,7 +714,7 @@ def start_bench(cache, directory):
             PATH=os.environ["PATH"], PYTHONPATH=f"{BENCH}:{Path(__file__).parent}", WALSHIP_BIN=str(binary()),
             PYTHONDONTWRITEBYTECODE="1",
         )  # fmt: skip
-        (directory / "bench").mkdir()
+        (directory / "bench").mkdir(exist_ok=True)
         command = ["/usr/bin/python3", "-c", DRIVER, str(cache), "--cache", str(directory / "bench"), "--quick", *arguments]
         with open(directory / "out", "w") as out, open(directory / "err", "w") as err:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -763,6 +764,17 @@ def test_a_signal_ends_everything_that_the_harness_started(s3, programs, directo
     assert process.wait(15) == 128 + signal.SIGTERM
     assert len(running) > 3 and not any(map(is_running, running)), (directory / "err").read_text()
     assert processes_of(directory / "bench") == [] and not list((directory / "bench").glob("work-*"))
+
+
+def test_two_runs_do_not_share_a_cache_and_a_killed_one_leaves_nothing_there(directory, start_bench):
+    left = directory / "bench/work-1"
+    left.mkdir(parents=True)
+    with open(directory / "bench/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert start_bench("--peers", "none", "push-directory").wait(20) == 1
+    assert "another run works in" in (directory / "err").read_text() and left.exists()
+    assert start_bench("--peers", "none", "push-directory").wait(50) == 0
+    assert not left.exists() and "| walship zstd |" in (directory / "out").read_text()
 
 
 def test_a_peer_that_does_not_exist_is_refused(directory, start_bench):

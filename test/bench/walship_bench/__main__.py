@@ -1,6 +1,7 @@
 """Measures walship beside its peers; test/bench/run calls it.  Prints Markdown, and says on stderr what it does."""
 import argparse
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -41,8 +42,15 @@ def main():
     adopt_orphans()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
-    work = options.cache / f"work-{os.getpid()}"
     with contextlib.ExitStack() as cleanup:  # in the reverse order, each of them whatever becomes of the others
+        lock = cleanup.enter_context(open(options.cache / "lock", "w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"test/bench/run: another run works in {options.cache}; WALSHIP_BENCH_CACHE names another place")
+        for left in options.cache.glob("work-*"):  # of a run that was killed
+            shutil.rmtree(left)
+        work = options.cache / f"work-{os.getpid()}"
         cleanup.callback(shutil.rmtree, work, ignore_errors=True)
         cleanup.callback(end_orphans, (), patience=2)
         work.mkdir(parents=True)
