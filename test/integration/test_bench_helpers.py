@@ -563,6 +563,19 @@ def test_nothing_that_one_run_leaves_in_pg_wal_is_there_for_the_next(directory):
     ]  # fmt: skip
 
 
+def test_a_fetch_that_fails_leaves_the_figure_of_the_push(programs, directory, monkeypatch):
+    programs("wal-g", """case $1 in wal-push) mkdir -p $WALG_FILE_PREFIX/wal_005 && cp "$2" $WALG_FILE_PREFIX/wal_005/;; *) exit 74;; esac""")
+    bench = make_bench(directory)
+    view = directory / "view"
+    (view / "pg_wal").mkdir(parents=True)
+    (view / "pg_wal" / NAMES[0]).write_bytes(b"wal")
+    monkeypatch.setattr(bench, "view", lambda *_, **__: view)
+    monkeypatch.setattr(bench, "at", lambda tool, *_, **more: tool.at(place_with(directory, []), directory / "work", pgdata=view))
+    pushed, fetched = cases_wal.push_and_fetch(bench, peers.WalG(), NAMES[:1], 0)
+    assert pushed.facts["stored bytes"] == 3 and fetched is None
+    assert "exit 74" in bench.failures[0].reason
+
+
 # Who is in which case, and what the tables say
 
 
