@@ -62,6 +62,11 @@ bool invocation_flag(const Invocation *invocation, const char *option);
 const char *invocation_value(const Invocation *invocation, const char *option); /* NULL when not given */
 size_t invocation_count(const Invocation *invocation, const char *option);      /* of an OPTION_MANY */
 const char *invocation_nth(const Invocation *invocation, const char *option, size_t n);
+
+/* Which of these was given, as an index, or -1; more than one of them is ERR_USAGE.  NULL among them is skipped. */
+Error *invocation_choice(const Invocation *invocation, const char *const *options, size_t n_options,
+                         int *ret_choice) MUST_CHECK;
+
 const char *invocation_argument(const Invocation *invocation, int n); /* NULL when not given */
 const char *invocation_program(const Invocation *invocation);         /* absolute path of this program */
 const Settings *invocation_settings(const Invocation *invocation);

@@ -23,40 +23,20 @@ static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
-static const struct
-{
-	const char *option;
-	SearchKind kind;
-} searches[] = {
-	{"drops", SEARCH_DROPS},
-	{"rewrites", SEARCH_REWRITES},
-	{"restore-points", SEARCH_RESTORE_POINTS},
-	{"commits", SEARCH_COMMITS},
+static const char *const searches[] = {
+	[SEARCH_DROPS] = "drops",
+	[SEARCH_REWRITES] = "rewrites",
+	[SEARCH_RESTORE_POINTS] = "restore-points",
+	[SEARCH_COMMITS] = "commits",
 };
-
-static Error *
-parse_kind(const Invocation *invocation, SearchKind *ret_kind)
-{
-	const char *said = NULL;
-
-	*ret_kind = SEARCH_DROPS;
-	for (size_t i = 0; i < lengthof(searches); i++)
-	{
-		if (!invocation_flag(invocation, searches[i].option))
-			continue;
-		if (said != NULL)
-			return error_new(ERR_USAGE, "options \"--%s\" and \"--%s\" exclude each other", said,
-			                 searches[i].option);
-		said = searches[i].option;
-		*ret_kind = searches[i].kind;
-	}
-	return NULL;
-}
 
 static Error *
 parse(const Invocation *invocation, SearchRequest *request)
 {
-	TRY(parse_kind(invocation, &request->kind));
+	int kind;
+
+	TRY(invocation_choice(invocation, searches, lengthof(searches), &kind));
+	request->kind = kind < 0 ? SEARCH_DROPS : (SearchKind) kind;
 	TRY(option_time(invocation, "since", &request->since));
 	TRY(option_time(invocation, "until", &request->until));
 	if (request->since != TIME_NONE && request->until != TIME_NONE && request->until < request->since)

@@ -7,9 +7,9 @@
 #include "report.h"
 #include "walship/base/json.h"
 #include "walship/base/mem.h"
+#include "walship/recovery/drop.h"
 
 #define FIND_FORMAT 1
-#define SHOWN_MAX   4 /* names in a sentence */
 #define LINE_MAX    (16 * 1024)
 
 static const char *const kinds[] = {
@@ -74,57 +74,6 @@ append_recover(const FindReport *report, const Finding *finding, Buf *into)
 }
 
 static void
-append_more(uint64_t count, size_t shown, Buf *into)
-{
-	if (count > shown)
-		buf_printf(into, " and %" PRIu64 " more", count - shown);
-}
-
-static void
-append_objects(const Loss *loss, Buf *into)
-{
-	size_t shown = loss->n_named_objects < SHOWN_MAX ? loss->n_named_objects : SHOWN_MAX;
-
-	if (shown == 0)
-		return;
-	buf_printf(into, "relation%s ", loss->objects == 1 ? "" : "s");
-	for (size_t i = 0; i < shown; i++)
-		buf_printf(into, "%s%" PRIu32, i == 0 ? "" : ", ", loss->named_objects[i]);
-	append_more(loss->objects, shown, into);
-	buf_putc(into, ' ');
-}
-
-static void
-append_files(const Loss *loss, Buf *into)
-{
-	size_t shown = loss->n_named_files < SHOWN_MAX ? loss->n_named_files : SHOWN_MAX;
-
-	buf_printf(into, "(file%s ", loss->files == 1 ? "" : "s");
-	for (size_t i = 0; i < shown; i++)
-		buf_printf(into, "%s%" PRIu64, i == 0 ? "" : ", ", loss->named_files[i].number);
-	append_more(loss->files, shown, into);
-	buf_putc(into, ')');
-}
-
-void
-find_describe_loss(const Loss *loss, Buf *into)
-{
-	if (loss->kind == LOSS_DATABASE)
-	{
-		buf_printf(into, "dropped database %" PRIu32 "%s", loss->database,
-		           loss->commit_lsn == InvalidXLogRecPtr ? ", whose commit is not in the WAL" : "");
-		return;
-	}
-	buf_puts(into, loss->kind == LOSS_DROP ? "dropped " : "rewritten or truncated ");
-	append_objects(loss, into);
-	if (loss->database != 0)
-		buf_printf(into, "in database %" PRIu32 " ", loss->database);
-	append_files(loss, into);
-	if (loss->cut)
-		buf_puts(into, "; the end of its commit record is not in the store");
-}
-
-static void
 print_losses(const FindReport *report, Buf *into)
 {
 	for (size_t i = 0; i < report->findings->count; i++)
@@ -137,7 +86,7 @@ print_losses(const FindReport *report, Buf *into)
 		           i == 0 ? "" : "\n", i + 1,
 		           finding->time == TIME_NONE ? "time not known" : time_format_postgres(finding->time, time),
 		           finding->xid, lsn_format(finding->lsn, lsn), finding->timeline);
-		find_describe_loss(&finding->loss, into);
+		drop_describe(&finding->loss, into);
 		buf_puts(into, "\n      ");
 		append_recover(report, finding, into);
 		buf_putc(into, '\n');

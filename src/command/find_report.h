@@ -14,6 +14,3 @@ typedef struct FindReport
 
 void find_report_text(const FindReport *report, Buf *into);
 void find_report_json(const FindReport *report, Buf *into);
-
-/* "dropped relations 16385, 16388 in database 5 (files 16385, 16390)": as it stands in a sentence. */
-void find_describe_loss(const Loss *loss, Buf *into);

@@ -215,6 +215,22 @@ invocation_value(const Invocation *invocation, const char *option)
 	return invocation_nth(invocation, option, 0);
 }
 
+Error *
+invocation_choice(const Invocation *invocation, const char *const *options, size_t n_options, int *ret_choice)
+{
+	*ret_choice = -1;
+	for (size_t i = 0; i < n_options; i++)
+	{
+		if (options[i] == NULL || !invocation_flag(invocation, options[i]))
+			continue;
+		if (*ret_choice >= 0)
+			return error_new(ERR_USAGE, "options \"--%s\" and \"--%s\" exclude each other",
+			                 options[*ret_choice], options[i]);
+		*ret_choice = (int) i;
+	}
+	return NULL;
+}
+
 const char *
 invocation_argument(const Invocation *invocation, int n)
 {

@@ -190,6 +190,19 @@ progress_clear(Progress *progress)
 	(void) pthread_mutex_unlock(&progress->mutex);
 }
 
+static void
+tell(void *progress, LogLevel level, const char *message, const char *hint)
+{
+	progress_clear(progress);
+	log_line(level, hint, "%s", message);
+}
+
+Notices
+progress_notices(Progress *progress)
+{
+	return (Notices){.tell = tell, .context = progress};
+}
+
 void
 progress_free(Progress *progress)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "walship/base/error.h"
+#include "walship/base/notice.h"
 
 typedef struct Progress Progress;
 
@@ -24,6 +25,9 @@ void progress_add(Progress *progress, uint64_t done);
 
 /* Clears the live line: before anything else is printed on stderr, and at the end. */
 void progress_clear(Progress *progress);
+
+/* What the folders below have to say meanwhile, as lines of the log beside which no live line is left. */
+Notices progress_notices(Progress *progress);
 
 void progress_free(Progress *progress); /* clears, too */
 AUTO_DEFINE(Progress, progress_free);

@@ -10,6 +10,8 @@
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
+#define XID_PREFIX "xid:"
+
 const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"target-time", OPTION_VALUE, "TIME", "up to this time, such as \"2026-11-20 14:01:58+01\""},
 	{"target-lsn", OPTION_VALUE, "LSN", "up to the record at this place in the WAL"},
@@ -42,49 +44,14 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"progress", OPTION_VALUE, "MODE", "how to show progress: auto (default), json or none"},
 };
 
-static const struct
-{
-	const char *option;
-	TargetKind kind;
-} targets[] = {
-	{"target-time", TARGET_TIME},   {"target-lsn", TARGET_LSN},
-	{"target-xid", TARGET_XID},     {"target-name", TARGET_NAME},
-	{"before-drop", TARGET_BEFORE}, {"immediate", TARGET_IMMEDIATE},
-	{"latest", TARGET_LATEST},      {"from-backup-only", TARGET_BACKUP_ONLY},
+static const char *const targets[] = {
+	[TARGET_TIME] = "target-time",   [TARGET_LSN] = "target-lsn",
+	[TARGET_XID] = "target-xid",     [TARGET_NAME] = "target-name",
+	[TARGET_BEFORE] = "before-drop", [TARGET_IMMEDIATE] = "immediate",
+	[TARGET_LATEST] = "latest",      [TARGET_BACKUP_ONLY] = "from-backup-only",
 };
-
-static const struct
-{
-	const char *option;
-	RecoveryPurpose purpose;
-	RecoveryAction action; /* by default */
-} purposes[] = {
-	{"copy", PURPOSE_COPY, ACTION_PAUSE},
-	{"rejoin", PURPOSE_REJOIN, ACTION_PROMOTE},
-	{"standby", PURPOSE_STANDBY, ACTION_PAUSE},
-};
-
-static Error *
-parse_purpose(const Invocation *invocation, RecoveryRequest *request, bool *ret_said)
-{
-	const char *said = NULL;
-
-	request->purpose = PURPOSE_COPY;
-	request->action = ACTION_PAUSE;
-	for (size_t i = 0; i < lengthof(purposes); i++)
-	{
-		if (!invocation_flag(invocation, purposes[i].option))
-			continue;
-		if (said != NULL)
-			return error_new(ERR_USAGE, "options \"--%s\" and \"--%s\" exclude each other", said,
-			                 purposes[i].option);
-		said = purposes[i].option;
-		request->purpose = purposes[i].purpose;
-		request->action = purposes[i].action;
-	}
-	*ret_said = said != NULL;
-	return NULL;
-}
+static const char *const purposes[] = {
+	[PURPOSE_COPY] = "copy", [PURPOSE_REJOIN] = "rejoin", [PURPOSE_STANDBY] = "standby"};
 
 static Error *
 parse_action(const Invocation *invocation, RecoveryRequest *request)
@@ -105,25 +72,6 @@ parse_action(const Invocation *invocation, RecoveryRequest *request)
 		}
 	return error_hint(error_new(ERR_USAGE, "action \"%s\" is not known", text),
 	                  "It is pause, promote or shutdown.");
-}
-
-static Error *
-find_target(const Invocation *invocation, const char **ret_option, TargetKind *ret_kind)
-{
-	const char *said = NULL;
-
-	for (size_t i = 0; i < lengthof(targets); i++)
-	{
-		if (!invocation_flag(invocation, targets[i].option))
-			continue;
-		if (said != NULL)
-			return error_new(ERR_USAGE, "options \"--%s\" and \"--%s\" exclude each other", said,
-			                 targets[i].option);
-		said = targets[i].option;
-		*ret_kind = targets[i].kind;
-	}
-	*ret_option = said;
-	return NULL;
 }
 
 static Error *
@@ -161,10 +109,12 @@ parse_target_value(const Invocation *invocation, const char *option, RecoveryTar
 static Error *
 parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *request)
 {
-	const char *option = NULL;
 	RecoveryTarget *target = &request->target;
+	const char *option;
+	int kind;
 
-	TRY(find_target(invocation, &option, &target->kind));
+	TRY(invocation_choice(invocation, targets, lengthof(targets), &kind));
+	option = kind < 0 ? NULL : targets[kind];
 	target->inclusive = !invocation_flag(invocation, "exclusive");
 	if (request->purpose == PURPOSE_STANDBY)
 	{
@@ -182,6 +132,7 @@ parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *r
 		                  "Give --target-time, --target-lsn, --target-xid, --target-name, --before-drop, "
 		                  "--immediate, "
 		                  "--from-backup-only, or --latest together with --copy or --rejoin.");
+	target->kind = (TargetKind) kind;
 	if (target->kind == TARGET_LATEST && !purpose_said)
 		return error_hint(
 			error_new(ERR_USAGE, "\"--latest\" needs to know what it is for"),
@@ -190,6 +141,32 @@ parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *r
 	    target->kind != TARGET_XID)
 		return error_new(ERR_USAGE, "\"--exclusive\" goes with a time, an LSN or a transaction id");
 	return parse_target_value(invocation, option, target);
+}
+
+static Error *
+parse_drop(const Invocation *invocation, DropRequest *drop)
+{
+	const char *text = invocation_value(invocation, "before-drop");
+
+	TRY(option_time(invocation, "since", &drop->since));
+	TRY(option_time(invocation, "until", &drop->until));
+	if (!invocation_flag(invocation, "before-drop"))
+	{
+		if (drop->since != TIME_NONE || drop->until != TIME_NONE)
+			return error_new(ERR_USAGE, "\"--since\" and \"--until\" go with \"--before-drop\"");
+		drop->choice = DROP_NOT_ASKED;
+	}
+	else if (text == NULL)
+		drop->choice = DROP_ONLY;
+	else if (str_starts_with(text, XID_PREFIX) && option_xid(text + strlen(XID_PREFIX), &drop->xid))
+		drop->choice = DROP_XID;
+	else if (str_to_uint64(text, &drop->number) && drop->number > 0)
+		drop->choice = DROP_NUMBER;
+	else
+		return error_hint(error_new(ERR_USAGE, "\"%s\" names no drop", text),
+		                  "It is a number that \"walship find\" shows, such as 1, or a transaction, such as "
+		                  "xid:745.");
+	return NULL;
 }
 
 static Error *
@@ -258,100 +235,75 @@ parse_mapping(const char *text, TablespaceMapping *ret_mapping)
 }
 
 static Error *
-parse_mappings(const Invocation *invocation, RecoverOptions *options)
+parse_mappings(const Invocation *invocation, Recovery *recovery)
 {
 	size_t count = invocation_count(invocation, "tablespace-map");
 
-	options->mappings = NEW_ARRAY(TablespaceMapping, count);
+	recovery->mappings = NEW_ARRAY(TablespaceMapping, count);
 	for (size_t i = 0; i < count; i++)
 	{
-		TRY(parse_mapping(invocation_nth(invocation, "tablespace-map", i), &options->mappings[i]));
-		options->n_mappings++;
+		TRY(parse_mapping(invocation_nth(invocation, "tablespace-map", i), &recovery->mappings[i]));
+		recovery->n_mappings++;
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(options->mappings[i].from, options->mappings[j].from) == 0)
-				return error_new(ERR_USAGE, "tablespace \"%s\" is mapped twice", options->mappings[i].from);
+			if (strcmp(recovery->mappings[i].from, recovery->mappings[j].from) == 0)
+				return error_new(ERR_USAGE, "tablespace \"%s\" is mapped twice", recovery->mappings[i].from);
 	}
 	return NULL;
 }
 
 static Error *
-parse_place(const Invocation *invocation, RecoverOptions *options)
+parse_place(const Invocation *invocation, Recovery *recovery)
 {
 	const char *given = invocation_value(invocation, "pgdata");
 	const char *pgdata = given != NULL ? given : getenv("PGDATA");
 
-	options->plan_only = invocation_flag(invocation, "plan");
-	options->config_only = invocation_flag(invocation, "config-only");
-	options->move_aside = invocation_flag(invocation, "move-aside");
-	options->json = invocation_flag(invocation, "json");
-	if (options->config_only && (options->move_aside || invocation_count(invocation, "tablespace-map") > 0))
+	recovery->config_only = invocation_flag(invocation, "config-only");
+	recovery->move_aside = invocation_flag(invocation, "move-aside");
+	if (recovery->config_only && (recovery->move_aside || invocation_count(invocation, "tablespace-map") > 0))
 		return error_new(ERR_USAGE,
 		                 "\"--config-only\" leaves the directories as they are: \"--move-aside\" and "
 		                 "\"--tablespace-map\" do not go with it");
 	if (pgdata != NULL && pgdata[0] != '\0')
 	{
-		options->pgdata = path_absolute(pgdata);
-		trim_slashes(options->pgdata);
+		recovery->pgdata = path_absolute(pgdata);
+		trim_slashes(recovery->pgdata);
 	}
-	else if (!options->plan_only)
+	else if (!invocation_flag(invocation, "plan"))
 		return error_hint(error_new(ERR_USAGE, "no data directory was given"), "Give --pgdata DIR.");
-	return parse_mappings(invocation, options);
+	return parse_mappings(invocation, recovery);
 }
 
 static Error *
-parse_standby(const Invocation *invocation, RecoverOptions *options)
+parse_standby(const Invocation *invocation, Recovery *recovery)
 {
 	const char *conninfo = invocation_value(invocation, "primary-conninfo");
 	const char *slot = invocation_value(invocation, "primary-slot-name");
 
-	if ((conninfo != NULL || slot != NULL) && options->request.purpose != PURPOSE_STANDBY)
+	if ((conninfo != NULL || slot != NULL) && recovery->request.purpose != PURPOSE_STANDBY)
 		return error_new(ERR_USAGE,
 		                 "\"--primary-conninfo\" and \"--primary-slot-name\" go with \"--standby\"");
-	options->primary_conninfo = conninfo != NULL ? conninfo : "";
-	options->primary_slot_name = slot != NULL ? slot : "";
-	return NULL;
-}
-
-static Error *
-parse_everything(const Invocation *invocation, RecoverOptions *options)
-{
-	bool purpose_said = false;
-
-	options->request.now = clock_now();
-	options->request.backup_id = invocation_value(invocation, "backup");
-	TRY(recover_drop_parse(invocation, &options->drop));
-	TRY(parse_purpose(invocation, &options->request, &purpose_said));
-	TRY(parse_action(invocation, &options->request));
-	TRY(parse_target(invocation, purpose_said, &options->request));
-	TRY(parse_stop_by(invocation, &options->request));
-	TRY(option_timeline(invocation, &options->request.timeline));
-	TRY(parse_standby(invocation, options));
-	TRY(parse_place(invocation, options));
-	options->request.every_index = !options->plan_only;
+	recovery->primary_conninfo = conninfo != NULL ? conninfo : "";
+	recovery->primary_slot_name = slot != NULL ? slot : "";
 	return NULL;
 }
 
 Error *
-recover_options_parse(const Invocation *invocation, RecoverOptions *ret_options)
+recover_options_parse(const Invocation *invocation, Recovery *recovery)
 {
-	RecoverOptions options = {0};
-	Error *error = parse_everything(invocation, &options);
+	RecoveryRequest *request = &recovery->request;
+	int purpose;
 
-	if (error != NULL)
-		recover_options_release(&options);
-	else
-		*ret_options = options;
-	return error;
-}
-
-void
-recover_options_release(RecoverOptions *options)
-{
-	for (size_t i = 0; i < options->n_mappings; i++)
-	{
-		free(options->mappings[i].from);
-		free(options->mappings[i].to);
-	}
-	free(options->mappings);
-	free(options->pgdata);
+	request->now = clock_now();
+	request->backup_id = invocation_value(invocation, "backup");
+	request->every_index = !invocation_flag(invocation, "plan");
+	TRY(parse_drop(invocation, &recovery->drop));
+	TRY(invocation_choice(invocation, purposes, lengthof(purposes), &purpose));
+	request->purpose = purpose < 0 ? PURPOSE_COPY : (RecoveryPurpose) purpose;
+	request->action = request->purpose == PURPOSE_REJOIN ? ACTION_PROMOTE : ACTION_PAUSE;
+	TRY(parse_action(invocation, request));
+	TRY(parse_target(invocation, purpose >= 0, request));
+	TRY(parse_stop_by(invocation, request));
+	TRY(option_timeline(invocation, &request->timeline));
+	TRY(parse_standby(invocation, recovery));
+	return parse_place(invocation, recovery);
 }

@@ -5,8 +5,7 @@
 
 #include "walship/base/buf.h"
 #include "walship/base/json.h"
-#include "walship/plan/recover.h"
-#include "walship/recovery/space.h"
+#include "walship/recovery/recover.h"
 
 typedef struct PlanReport
 {

@@ -1,37 +1,14 @@
 /* Does a restored backup fit on the file systems that it goes to? */
-#include "walship/recovery/space.h"
-
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "steps.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
-
-/* A directory to be made, and what goes into it. */
-typedef struct Place
-{
-	const char *path;
-	char *ancestor; /* the nearest one that is there: of the same file system */
-	uint64_t size;
-} Place;
-
-static char *
-existing_ancestor(const char *path)
-{
-	char *ancestor = mem_strdup(path);
-
-	while (!file_exists(ancestor) && strcmp(ancestor, "/") != 0)
-	{
-		char *parent = path_parent(ancestor);
-
-		free(ancestor);
-		ancestor = parent;
-	}
-	return ancestor;
-}
 
 static uint64_t
 size_of_set(const BackupRecord *record, const char *set)
@@ -44,67 +21,74 @@ size_of_set(const BackupRecord *record, const char *set)
 	return size;
 }
 
-static bool
-same_file_system(const char *a, const char *b)
-{
-	struct stat status_a;
-	struct stat status_b;
-
-	return stat(a, &status_a) == 0 && stat(b, &status_b) == 0 && status_a.st_dev == status_b.st_dev;
-}
-
+/* Of the file system on which the directory will be made: that of the nearest one above it that is there. */
 static Error *
-look_at(const Place *places, size_t n_places, const Place *place, DiskSpace *ret_space)
+look_at_file_system(const char *path, dev_t *ret_device, uint64_t *ret_available)
 {
-	struct statvfs status;
+	AUTO_STRLIST missing = {0};
+	AUTO_FREE char *ancestor = NULL;
+	struct stat status;
+	struct statvfs space;
 
-	if (statvfs(place->ancestor, &status) != 0)
-		return error_errno("could not ask for the free space of \"%s\"", place->ancestor);
-	*ret_space = (DiskSpace){.path = place->path, .available = (uint64_t) status.f_bavail * status.f_frsize};
-	for (size_t i = 0; i < n_places; i++)
-		if (same_file_system(places[i].ancestor, place->ancestor))
-			ret_space->needed += places[i].size;
+	directories_list_missing(path, &missing);
+	ancestor = missing.count == 0 ? mem_strdup(path) : path_parent(missing.items[0]);
+	if (stat(ancestor, &status) != 0 || statvfs(ancestor, &space) != 0)
+		return error_errno("could not ask for the free space of \"%s\"", ancestor);
+	*ret_device = status.st_dev;
+	*ret_available = (uint64_t) space.f_bavail * space.f_frsize;
 	return NULL;
 }
 
 Error *
-recover_space_look(const BackupRecord *record, const char *pgdata, bool with_wal,
-                   const RestoreTablespace *tablespaces, size_t n_tablespaces, DiskSpace *ret_spaces)
+space_look(Recovery *recovery)
 {
-	AUTO_FREE Place *places = NEW_ARRAY(Place, n_tablespaces + 1);
-	Error *error = NULL;
+	const BackupRecord *record = recovery->plan->backup;
+	size_t count = recovery->n_tablespaces + 1;
+	AUTO_FREE dev_t *devices = NEW_ARRAY(dev_t, count);
+	AUTO_FREE uint64_t *sizes = NEW_ARRAY(uint64_t, count);
 
-	places[0] = (Place){pgdata, existing_ancestor(pgdata), size_of_set(record, "base")};
-	if (with_wal)
-		places[0].size += size_of_set(record, "wal");
-	for (size_t i = 0; i < n_tablespaces; i++)
+	/* Where nothing is restored, nothing needs to fit. */
+	if (recovery->pgdata == NULL || recovery->config_only)
+		return NULL;
+	recovery->spaces = NEW_ARRAY(DiskSpace, count);
+	recovery->n_spaces = count;
+	for (size_t i = 0; i < count; i++)
 	{
-		AUTO_FREE char *set = mem_printf("%" PRIu32, tablespaces[i].oid);
-		const char *path = tablespaces[i].path;
+		DiskSpace *space = &recovery->spaces[i];
+		char set[16] = "base";
 
-		places[i + 1] = (Place){path, existing_ancestor(path), size_of_set(record, set)};
+		space->path = i == 0 ? recovery->pgdata : recovery->tablespaces[i - 1].path;
+		if (i > 0)
+			(void) snprintf(set, sizeof(set), "%" PRIu32, recovery->tablespaces[i - 1].oid);
+		sizes[i] = size_of_set(record, set);
+		if (i == 0 && recovery->plan->uses_backup_wal)
+			sizes[i] += size_of_set(record, "wal");
+		TRY(look_at_file_system(space->path, &devices[i], &space->available));
 	}
-	for (size_t i = 0; i <= n_tablespaces && error == NULL; i++)
-		error = look_at(places, n_tablespaces + 1, &places[i], &ret_spaces[i]);
-	for (size_t i = 0; i <= n_tablespaces; i++)
-		free(places[i].ancestor);
-	return error;
+
+	/* What is free counts once for all that goes to one file system. */
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < count; j++)
+			if (devices[i] == devices[j])
+				recovery->spaces[i].needed += sizes[j];
+	return NULL;
 }
 
 Error *
-recover_space_check(const DiskSpace *spaces, size_t count)
+space_check(const Recovery *recovery)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < recovery->n_spaces; i++)
 	{
+		const DiskSpace *space = &recovery->spaces[i];
 		char needed[SIZE_TEXT_SIZE];
 		char available[SIZE_TEXT_SIZE];
 
-		if (spaces[i].needed <= spaces[i].available)
-			continue;
-		return error_hint(error_new(ERR_SYSTEM, "not enough space for directory \"%s\": %s needed, %s free",
-		                            spaces[i].path, size_format(spaces[i].needed, needed),
-		                            size_format(spaces[i].available, available)),
-		                  "Make room, or recover elsewhere with --pgdata and --tablespace-map.");
+		if (space->needed > space->available)
+			return error_hint(error_new(ERR_SYSTEM,
+			                            "not enough space for directory \"%s\": %s needed, %s free",
+			                            space->path, size_format(space->needed, needed),
+			                            size_format(space->available, available)),
+			                  "Make room, or recover elsewhere with --pgdata and --tablespace-map.");
 	}
 	return NULL;
 }

@@ -20,7 +20,7 @@ typedef struct Line
 	char *words[WORDS_MAX];
 	int count;
 	Invocation invocation;
-	RecoverOptions options;
+	Recovery recovery;
 } Line;
 
 static Error *
@@ -40,13 +40,13 @@ parse(Line *line, const char *const words[WORDS_MAX])
 		.environment = environment, .flags = line->invocation.flags, .n_flags = line->invocation.n_flags};
 
 	TRY(settings_load(&sources, &line->invocation.settings));
-	return recover_options_parse(&line->invocation, &line->options);
+	return recover_options_parse(&line->invocation, &line->recovery);
 }
 
 static void
 release(Line *line)
 {
-	recover_options_release(&line->options);
+	recovery_release(&line->recovery);
 	invocation_release(&line->invocation);
 	for (int i = 0; i < line->count; i++)
 		free(line->words[i]);
@@ -79,8 +79,8 @@ every_target_goes_alone_and_with_a_purpose_but_with_no_other(void **state)
 
 		print_message("  %s\n", targets[i].word);
 		assert_ok(parse(&line, copy));
-		assert_int_equal(line.options.request.target.kind, targets[i].kind);
-		assert_true(line.options.request.target.inclusive);
+		assert_int_equal(line.recovery.request.target.kind, targets[i].kind);
+		assert_true(line.recovery.request.target.inclusive);
 		release(&line);
 		assert_error(parse(&line, standby), ERR_USAGE, "a standby has no target");
 		release(&line);
@@ -112,7 +112,7 @@ exclusive_goes_with_what_can_be_stopped_before(void **state)
 		else
 			assert_error(error, ERR_USAGE, "\"--exclusive\" goes with");
 		if (possible)
-			assert_false(line.options.request.target.inclusive);
+			assert_false(line.recovery.request.target.inclusive);
 		release(&line);
 	}
 }
@@ -209,12 +209,12 @@ a_purpose_has_its_action_unless_another_is_said(void **state)
 		Line line;
 
 		assert_ok(parse(&line, purposes[i].words));
-		assert_int_equal(line.options.request.purpose, purposes[i].purpose);
-		assert_int_equal(line.options.request.action, purposes[i].action);
-		assert_int_equal(line.options.request.target.kind, purposes[i].kind);
-		assert_string_equal(line.options.primary_conninfo,
+		assert_int_equal(line.recovery.request.purpose, purposes[i].purpose);
+		assert_int_equal(line.recovery.request.action, purposes[i].action);
+		assert_int_equal(line.recovery.request.target.kind, purposes[i].kind);
+		assert_string_equal(line.recovery.primary_conninfo,
 		                    purposes[i].purpose == PURPOSE_STANDBY ? "host=a" : "");
-		assert_string_equal(line.options.primary_slot_name, "");
+		assert_string_equal(line.recovery.primary_slot_name, "");
 		release(&line);
 	}
 }
@@ -241,10 +241,10 @@ mappings_are_taken_apart_at_the_sign_that_is_not_escaped(void **state)
 
 		print_message("  %s\n", rows[i].text);
 		assert_ok(parse(&line, words));
-		assert_int_equal(line.options.n_mappings, 2);
-		assert_string_equal(line.options.mappings[0].from, rows[i].from);
-		assert_string_equal(line.options.mappings[0].to, rows[i].to);
-		assert_string_equal(line.options.mappings[1].to, "/zz");
+		assert_int_equal(line.recovery.n_mappings, 2);
+		assert_string_equal(line.recovery.mappings[0].from, rows[i].from);
+		assert_string_equal(line.recovery.mappings[0].to, rows[i].to);
+		assert_string_equal(line.recovery.mappings[1].to, "/zz");
 		release(&line);
 	}
 }
@@ -282,7 +282,7 @@ the_data_directory_is_absolute_and_may_come_from_the_environment(void **state)
 		assert_int_equal(
 			rows[i].environment == NULL ? unsetenv("PGDATA") : setenv("PGDATA", rows[i].environment, 1), 0);
 		assert_ok(parse(&line, words));
-		assert_true(str_equal(line.options.pgdata, expected));
+		assert_true(str_equal(line.recovery.pgdata, expected));
 		release(&line);
 	}
 }
@@ -311,10 +311,10 @@ a_number_and_a_transaction_are_told_apart(void **state)
 		Line line;
 
 		assert_ok(parse(&line, drops[i].words));
-		assert_int_equal(line.options.drop.choice, drops[i].choice);
-		assert_int_equal(line.options.drop.number, drops[i].number);
-		assert_int_equal(line.options.drop.xid, drops[i].xid);
-		assert_true(line.options.plan_only);
+		assert_int_equal(line.recovery.drop.choice, drops[i].choice);
+		assert_int_equal(line.recovery.drop.number, drops[i].number);
+		assert_int_equal(line.recovery.drop.xid, drops[i].xid);
+		assert_false(line.recovery.request.every_index);
 		release(&line);
 	}
 }

@@ -1,6 +1,4 @@
 /* Directories of a recovery: what is refused, moved aside, brought back, cleared and left alone. */
-#include "walship/recovery/directories.h"
-
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -9,11 +7,10 @@
 #include <unistd.h>
 
 #include "scratch.h"
+#include "steps.h"
 
 #define MARKER "walship_recover_unfinished"
 #define SUFFIX ".before"
-
-static char suffix[] = SUFFIX;
 
 /* <scratch>/pg and tablespaces <scratch>/ts1, <scratch>/ts2 */
 typedef struct Fixture
@@ -21,7 +18,7 @@ typedef struct Fixture
 	char *scratch;
 	char *pgdata;
 	char *tablespaces[2];
-	RecoverDirectories run;
+	Recovery run;
 } Fixture;
 
 /* What another process does in the instant before this one asks for the lock; once. */
@@ -40,18 +37,26 @@ flock(int fd, int operation)
 	return (int) syscall(SYS_flock, fd, operation);
 }
 
+static Recovery
+new_run(const char *pgdata, const char *const *tablespaces, size_t n_tablespaces, bool move_aside)
+{
+	Recovery run = {.pgdata = mem_strdup(pgdata),
+	                .tablespaces = NEW_ARRAY(RestoreTablespace, n_tablespaces),
+	                .n_tablespaces = n_tablespaces,
+	                .move_aside = move_aside,
+	                .suffix = mem_strdup(SUFFIX)};
+
+	for (size_t i = 0; i < n_tablespaces; i++)
+		run.tablespaces[i].path = tablespaces[i];
+	return run;
+}
+
 static void
 begin_run(Fixture *fixture, size_t n_tablespaces, bool move_aside)
 {
-	recover_directories_release(&fixture->run);
-	fixture->run = (RecoverDirectories){
-		.pgdata = fixture->pgdata,
-		.tablespaces = (const char *const *) fixture->tablespaces,
-		.n_tablespaces = n_tablespaces,
-		.move_aside = move_aside,
-		.suffix = suffix,
-		.lock = -1,
-	};
+	recovery_release(&fixture->run);
+	fixture->run =
+		new_run(fixture->pgdata, (const char *const *) fixture->tablespaces, n_tablespaces, move_aside);
 }
 
 static int
@@ -63,7 +68,6 @@ set_up(void **state)
 	fixture->pgdata = path_join(fixture->scratch, "pg");
 	fixture->tablespaces[0] = path_join(fixture->scratch, "ts1");
 	fixture->tablespaces[1] = path_join(fixture->scratch, "ts2");
-	fixture->run.lock = -1;
 	begin_run(fixture, 2, false);
 	*state = fixture;
 	return 0;
@@ -74,7 +78,7 @@ tear_down(void **state)
 {
 	Fixture *fixture = *state;
 
-	recover_directories_release(&fixture->run);
+	recovery_release(&fixture->run);
 	scratch_remove(fixture->scratch);
 	free(fixture->pgdata);
 	free(fixture->tablespaces[0]);
@@ -117,13 +121,13 @@ missing_and_empty_directories_are_made_private_and_marked(void **state)
 	struct stat status;
 
 	assert_ok(dir_make(fixture->tablespaces[0], 0755));
-	assert_ok(recover_directories_check(&fixture->run));
+	assert_ok(directories_check(&fixture->run));
 	assert_false(file_exists(fixture->pgdata));
-	assert_ok(recover_directories_prepare(&fixture->run));
+	assert_ok(directories_prepare(&fixture->run));
 	assert_true(has(fixture->pgdata, MARKER));
 	assert_int_equal(stat(fixture->tablespaces[0], &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0700);
-	recover_directories_finish(&fixture->run);
+	directories_finish(&fixture->run);
 	assert_int_equal(count(fixture->pgdata), 0);
 }
 
@@ -136,9 +140,9 @@ what_is_not_empty_is_refused_and_left_alone(void **state)
 	for (size_t i = 0; i < lengthof(rows); i++)
 	{
 		put(rows[i], "precious", "x");
-		assert_error(recover_directories_check(&fixture->run), ERR_EXISTS, rows[i]);
-		assert_error(recover_directories_prepare(&fixture->run), ERR_EXISTS, "is not empty");
-		assert_ok(recover_directories_undo(&fixture->run));
+		assert_error(directories_check(&fixture->run), ERR_EXISTS, rows[i]);
+		assert_error(directories_prepare(&fixture->run), ERR_EXISTS, "is not empty");
+		assert_ok(directories_undo(&fixture->run));
 		assert_true(has(rows[i], "precious"));
 		assert_int_equal(count(fixture->scratch), 1);
 		assert_ok(dir_remove_tree(rows[i], false));
@@ -164,17 +168,15 @@ paths_that_hold_one_another_are_refused(void **state)
 		{"beside each other", "/n/pg", {"/n/pg2", "/n/p"}, true},
 		{"below the data directory", "/n/pg", {"/n/pg/ts", "/n/b"}, true},
 	};
-	Fixture *fixture = *state;
 
+	(void) state;
 	for (size_t i = 0; i < lengthof(rows); i++)
 	{
-		RecoverDirectories run = fixture->run;
+		AUTO_RECOVERY run = new_run(rows[i].pgdata, rows[i].tablespaces, 2, false);
 
-		run.pgdata = rows[i].pgdata;
-		run.tablespaces = rows[i].tablespaces;
 		print_message("  %s\n", rows[i].name);
 
-		Error *error = recover_directories_check(&run);
+		Error *error = directories_check(&run);
 
 		if (rows[i].allowed)
 			assert_ok(error);
@@ -209,12 +211,12 @@ a_server_keeps_its_directory(void **state)
 	{
 		put(fixture->pgdata, "postmaster.pid", rows[i].text);
 		begin_run(fixture, 0, false);
-		assert_error(recover_directories_check(&fixture->run), ERR_EXISTS, fixture->pgdata);
+		assert_error(directories_check(&fixture->run), ERR_EXISTS, fixture->pgdata);
 		begin_run(fixture, 0, true);
 		if (rows[i].kind == ERR_EXISTS)
-			assert_error(recover_directories_prepare(&fixture->run), ERR_EXISTS, "a server is running");
+			assert_error(directories_prepare(&fixture->run), ERR_EXISTS, "a server is running");
 		else
-			assert_ok(recover_directories_prepare(&fixture->run));
+			assert_ok(directories_prepare(&fixture->run));
 	}
 }
 
@@ -226,7 +228,7 @@ directories_are_moved_aside_and_come_back(void **state)
 	put(fixture->pgdata, "PG_VERSION", "15");
 	put(fixture->tablespaces[1], "precious", "x");
 	begin_run(fixture, 2, true);
-	assert_ok(recover_directories_prepare(&fixture->run));
+	assert_ok(directories_prepare(&fixture->run));
 	assert_true(has(fixture->scratch, "pg" SUFFIX "/PG_VERSION"));
 	assert_true(has(fixture->scratch, "ts2" SUFFIX "/precious"));
 	assert_false(has(fixture->scratch, "ts1" SUFFIX));
@@ -235,7 +237,7 @@ directories_are_moved_aside_and_come_back(void **state)
 	put(fixture->pgdata, "base/1/1249", "new");
 	put(fixture->tablespaces[0], "new", "new");
 	put(fixture->tablespaces[1], "new", "new");
-	assert_ok(recover_directories_undo(&fixture->run));
+	assert_ok(directories_undo(&fixture->run));
 	assert_true(has(fixture->pgdata, "PG_VERSION"));
 	assert_false(has(fixture->pgdata, "base"));
 	assert_true(has(fixture->tablespaces[1], "precious"));
@@ -251,8 +253,8 @@ moving_aside_never_replaces_what_was_moved_before(void **state)
 	put(fixture->scratch, "pg" SUFFIX "/older", "x");
 	put(fixture->pgdata, "old", "x");
 	begin_run(fixture, 0, true);
-	assert_error(recover_directories_prepare(&fixture->run), ERR_SYSTEM, "could not rename");
-	assert_ok(recover_directories_undo(&fixture->run));
+	assert_error(directories_prepare(&fixture->run), ERR_SYSTEM, "could not rename");
+	assert_ok(directories_undo(&fixture->run));
 	assert_true(has(fixture->scratch, "pg" SUFFIX "/older"));
 	assert_true(has(fixture->pgdata, "old"));
 }
@@ -262,7 +264,7 @@ static void
 leave_interrupted(Fixture *fixture, size_t n_tablespaces)
 {
 	begin_run(fixture, n_tablespaces, false);
-	assert_ok(recover_directories_prepare(&fixture->run));
+	assert_ok(directories_prepare(&fixture->run));
 	put(fixture->pgdata, "base/1/1249", "half");
 	put(fixture->pgdata, "global/pg_control.walship-restore", "half");
 	for (size_t i = 0; i < n_tablespaces; i++)
@@ -278,8 +280,8 @@ leftovers_of_an_interrupted_run_are_cleared(void **state)
 	put(fixture->tablespaces[0], "lost+found/x", "not ours");
 	put(fixture->pgdata, "lost+found/x", "not ours");
 	begin_run(fixture, 1, false);
-	assert_ok(recover_directories_check(&fixture->run));
-	assert_ok(recover_directories_prepare(&fixture->run));
+	assert_ok(directories_check(&fixture->run));
+	assert_ok(directories_prepare(&fixture->run));
 	assert_false(has(fixture->pgdata, "base"));
 	assert_true(has(fixture->pgdata, "lost+found/x"));
 	assert_true(has(fixture->pgdata, MARKER));
@@ -295,15 +297,15 @@ a_foreign_directory_is_never_cleared_beside_leftovers(void **state)
 	leave_interrupted(fixture, 1);
 	put(fixture->tablespaces[1], "precious", "x");
 	begin_run(fixture, 2, false);
-	assert_error(recover_directories_check(&fixture->run), ERR_EXISTS, fixture->tablespaces[1]);
-	assert_error(recover_directories_prepare(&fixture->run), ERR_EXISTS, "is not empty");
-	assert_ok(recover_directories_undo(&fixture->run));
+	assert_error(directories_check(&fixture->run), ERR_EXISTS, fixture->tablespaces[1]);
+	assert_error(directories_prepare(&fixture->run), ERR_EXISTS, "is not empty");
+	assert_ok(directories_undo(&fixture->run));
 	assert_true(has(fixture->tablespaces[1], "precious"));
 
 	begin_run(fixture, 2, true);
-	assert_ok(recover_directories_prepare(&fixture->run));
+	assert_ok(directories_prepare(&fixture->run));
 	assert_true(has(fixture->scratch, "ts2" SUFFIX "/precious"));
-	assert_ok(recover_directories_undo(&fixture->run));
+	assert_ok(directories_undo(&fixture->run));
 	assert_true(has(fixture->tablespaces[1], "precious"));
 }
 
@@ -318,7 +320,7 @@ links_in_leftovers_are_removed_and_not_followed(void **state)
 	leave_interrupted(fixture, 0);
 	assert_int_equal(symlink(foreign, link), 0);
 	begin_run(fixture, 0, false);
-	assert_ok(recover_directories_prepare(&fixture->run));
+	assert_ok(directories_prepare(&fixture->run));
 	assert_false(file_exists(link));
 	assert_true(has(foreign, "precious"));
 }
@@ -327,12 +329,11 @@ static void
 a_run_that_is_under_way_is_left_alone(void **state)
 {
 	Fixture *fixture = *state;
-	RecoverDirectories second = {.pgdata = fixture->pgdata, .suffix = suffix, .lock = -1};
+	AUTO_RECOVERY second = new_run(fixture->pgdata, NULL, 0, false);
 
 	leave_interrupted(fixture, 0); /* and its lock is still held */
-	assert_error(recover_directories_prepare(&second), ERR_EXISTS, "another recovery is running");
-	assert_ok(recover_directories_undo(&second));
-	recover_directories_release(&second);
+	assert_error(directories_prepare(&second), ERR_EXISTS, "another recovery is running");
+	assert_ok(directories_undo(&second));
 	assert_true(has(fixture->pgdata, "base/1/1249"));
 	assert_true(has(fixture->pgdata, MARKER));
 }
@@ -345,22 +346,20 @@ complete_and_die(Fixture *fixture)
 	AUTO_FREE char *control = path_join(fixture->pgdata, "global/pg_control");
 
 	assert_ok(file_rename_durably(waiting, control));
-	assert_int_equal(close(fixture->run.lock), 0);
-	fixture->run.lock = -1;
+	directories_unlock(&fixture->run);
 }
 
 static void
 a_directory_that_becomes_complete_before_the_lock_is_had_is_not_cleared(void **state)
 {
 	Fixture *fixture = *state;
-	RecoverDirectories second = {.pgdata = fixture->pgdata, .suffix = suffix, .lock = -1};
+	AUTO_RECOVERY second = new_run(fixture->pgdata, NULL, 0, false);
 
 	leave_interrupted(fixture, 0);
 	locked_fixture = fixture;
 	before_lock = complete_and_die;
-	assert_error(recover_directories_prepare(&second), ERR_EXISTS, "is not empty");
-	assert_ok(recover_directories_undo(&second));
-	recover_directories_release(&second);
+	assert_error(directories_prepare(&second), ERR_EXISTS, "is not empty");
+	assert_ok(directories_undo(&second));
 	assert_true(has(fixture->pgdata, "base/1/1249"));
 	assert_true(has(fixture->pgdata, "global/pg_control"));
 }
@@ -369,17 +368,15 @@ static void
 with_move_aside_it_is_kept_and_the_new_one_locked(void **state)
 {
 	Fixture *fixture = *state;
-	RecoverDirectories second = {.pgdata = fixture->pgdata, .move_aside = true, .suffix = suffix, .lock = -1};
-	RecoverDirectories third = {.pgdata = fixture->pgdata, .suffix = suffix, .lock = -1};
+	AUTO_RECOVERY second = new_run(fixture->pgdata, NULL, 0, true);
+	AUTO_RECOVERY third = new_run(fixture->pgdata, NULL, 0, false);
 
 	leave_interrupted(fixture, 0);
 	locked_fixture = fixture;
 	before_lock = complete_and_die;
-	assert_ok(recover_directories_prepare(&second));
+	assert_ok(directories_prepare(&second));
 	assert_true(has(fixture->scratch, "pg" SUFFIX "/base/1/1249"));
-	assert_error(recover_directories_prepare(&third), ERR_EXISTS, "another recovery is running");
-	recover_directories_release(&third);
-	recover_directories_release(&second);
+	assert_error(directories_prepare(&third), ERR_EXISTS, "another recovery is running");
 }
 
 /* Another run that moves the directory aside, makes a new one, and is at work in it. */
@@ -387,23 +384,23 @@ static void
 move_and_begin(Fixture *fixture)
 {
 	begin_run(fixture, 0, true);
-	assert_ok(recover_directories_prepare(&fixture->run));
+	assert_ok(directories_prepare(&fixture->run));
 	put(fixture->pgdata, "base/1/1249", "half");
 }
 
 static void
 a_directory_that_was_moved_before_the_lock_is_had_is_another_runs(void **state)
 {
-	static char later[] = ".later";
 	Fixture *fixture = *state;
-	RecoverDirectories second = {.pgdata = fixture->pgdata, .move_aside = true, .suffix = later, .lock = -1};
+	AUTO_RECOVERY second = new_run(fixture->pgdata, NULL, 0, true);
 
+	free(second.suffix);
+	second.suffix = mem_strdup(".later");
 	put(fixture->pgdata, "old", "x");
 	locked_fixture = fixture;
 	before_lock = move_and_begin;
-	assert_error(recover_directories_prepare(&second), ERR_EXISTS, "another recovery is running");
-	assert_ok(recover_directories_undo(&second));
-	recover_directories_release(&second);
+	assert_error(directories_prepare(&second), ERR_EXISTS, "another recovery is running");
+	assert_ok(directories_undo(&second));
 	assert_true(has(fixture->pgdata, "base/1/1249"));
 	assert_true(has(fixture->scratch, "pg" SUFFIX "/old"));
 }
@@ -415,10 +412,11 @@ undo_removes_what_was_made_and_keeps_what_was_there_empty(void **state)
 	AUTO_FREE char *deep = path_join(fixture->scratch, "a/b/pg");
 
 	assert_ok(dir_make(fixture->tablespaces[0], 0700));
-	fixture->run.pgdata = deep;
-	assert_ok(recover_directories_prepare(&fixture->run));
+	free(fixture->run.pgdata);
+	fixture->run.pgdata = mem_strdup(deep);
+	assert_ok(directories_prepare(&fixture->run));
 	put(deep, "base/1/1249", "half");
-	assert_ok(recover_directories_undo(&fixture->run));
+	assert_ok(directories_undo(&fixture->run));
 	assert_int_equal(count(fixture->scratch), 1);
 	assert_int_equal(count(fixture->tablespaces[0]), 0);
 }
@@ -431,7 +429,7 @@ a_marker_that_cannot_be_read_clears_nothing(void **state)
 	leave_interrupted(fixture, 1);
 	put(fixture->pgdata, MARKER, "{\"tablespaces\": [");
 	begin_run(fixture, 1, false);
-	assert_error(recover_directories_prepare(&fixture->run), ERR_CORRUPT, MARKER);
+	assert_error(directories_prepare(&fixture->run), ERR_CORRUPT, MARKER);
 	assert_true(has(fixture->pgdata, "base/1/1249"));
 }
 

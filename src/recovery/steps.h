@@ -1,0 +1,61 @@
+/* The steps of a recovery, each in a file of its own; recover.c has their order. */
+#pragma once
+
+#include "walship/recovery/recover.h"
+
+/* drop.c */
+
+typedef struct DropFound
+{
+	char *note;            /* a sentence about it; NULL: none was looked for; the caller's to free */
+	XLogRecPtr locked_lsn; /* as in Loss */
+} DropFound;
+
+/*
+ * Looks for recovery->drop, on the way to the request's timeline if that is set,
+ * and makes the place just before it the target; without a timeline that is the
+ * drop's own.  ERR_NOT_FOUND when there is none, or when there are several.
+ */
+Error *drop_find(Recovery *recovery, DropFound *ret_found) MUST_CHECK;
+
+/* Says in the plan what was found, and whether it will be locked where the plan ends. */
+void drop_explain(const DropFound *found, RecoveryPlan *plan);
+
+/* space.c */
+
+/* Sets recovery->spaces. */
+Error *space_look(Recovery *recovery) MUST_CHECK;
+Error *space_check(const Recovery *recovery) MUST_CHECK; /* ERR_SYSTEM when there is too little */
+
+/*
+ * directories.c: nothing is overwritten, and what an interrupted run left behind
+ * is known by its marker and cleared.
+ */
+
+/* Would prepare() refuse?  Touches nothing. */
+Error *directories_check(const Recovery *recovery) MUST_CHECK;
+
+/* Moves aside, clears leftovers of an interrupted run, makes the directories (0700) and the marker, and keeps a lock. */
+Error *directories_prepare(Recovery *recovery) MUST_CHECK;
+
+/* After a failure: everything as it was before, so far as that is possible. */
+Error *directories_undo(Recovery *recovery) MUST_CHECK;
+
+/* After restore_complete(): the marker means nothing any more and is removed. */
+void directories_finish(const Recovery *recovery);
+
+void directories_unlock(Recovery *recovery);
+
+/* Those of the path's directories that are not there, parents first. */
+void directories_list_missing(const char *path, StrList *missing);
+
+/* settings_file.c: what makes the server recover as planned */
+
+/* Which backup was restored into pgdata by other means?  By its backup_label; ERR_NOT_FOUND when it is none of the catalog's. */
+Error *settings_find_backup(Recovery *recovery) MUST_CHECK;
+
+/* Sets recovery->settings; ERR_USAGE when one is too long. */
+Error *settings_print(Recovery *recovery) MUST_CHECK;
+
+/* tablespace_map, postgresql.auto.conf and, as the last one, the signal file. */
+Error *settings_write(const Recovery *recovery) MUST_CHECK;
