@@ -17,7 +17,7 @@ backup_run_progress(void *context)
 
 /* BackupHandler.start */
 static Error *
-take_start(void *context, const BackupStart *start)
+start_copy(void *context, const BackupStart *start)
 {
 	BackupRun *run = context;
 	BackupRecord *record = run->record;
@@ -60,12 +60,12 @@ begin_archive(void *context, const char *set)
 	run->manifest_facts = manifest_new();
 	run->manifest_reader = pipe_new();
 	pipe_add(run->manifest_reader, manifest_sink_new(run->manifest_facts));
-	return stored_object_open(&run->target, run->record->manifest_name, &run->manifest);
+	return backup_target_open(&run->target, run->record->manifest_name, &run->manifest);
 }
 
 /* BackupHandler.data */
 static Error *
-take_data(void *context, const void *data, size_t size)
+receive(void *context, const void *data, size_t size)
 {
 	BackupRun *run = context;
 
@@ -84,7 +84,8 @@ end_manifest(BackupRun *run)
 	Digest stored;
 
 	TRY(pipe_finish(run->manifest_reader));
-	TRY(stored_object_finish(run->manifest, &record->manifest_raw_size, &stored));
+	TRY(stored_object_finish(run->manifest, &stored));
+	record->manifest_raw_size = stored_object_raw_size(run->manifest);
 	stored_object_free(MOVE(run->manifest));
 	record->manifest_stored_size = stored.size;
 	memcpy(record->manifest_sha256, stored.sha256, sizeof(record->manifest_sha256));
@@ -103,31 +104,6 @@ end_archive(void *context)
 		return end_manifest(run);
 	TRY(backup_tar_finish(run->tar));
 	backup_tar_free(MOVE(run->tar));
-	return NULL;
-}
-
-static Error *
-take_copy(BackupRun *run)
-{
-	const BackupHandler handler = {.start = take_start,
-	                               .begin = begin_archive,
-	                               .data = take_data,
-	                               .end = end_archive,
-	                               .tick = {.call = backup_run_progress, .context = run}};
-	BackupStreamOptions options = {.label = run->record->label,
-	                               .fast_checkpoint = run->options->fast_checkpoint,
-	                               .max_rate_kb = run->options->max_rate_kb};
-	BackupRecord *record = run->record;
-	BackupStop stop;
-
-	TRY(backup_stream_run(run->server, &options, &handler, run, &stop));
-	if (stop.timeline != record->timeline)
-		return error_hint(error_new(ERR_TRANSIENT,
-		                            "the server moved from timeline %u to %u during the backup",
-		                            record->timeline, stop.timeline),
-		                  "Take the backup again.");
-	record->stop_lsn = stop.lsn;
-	record->page_errors = stop.page_errors;
 	return NULL;
 }
 
@@ -163,6 +139,24 @@ check_facts(BackupRun *run)
 Error *
 backup_run_copy(BackupRun *run)
 {
-	TRY(take_copy(run));
+	const BackupHandler handler = {.start = start_copy,
+	                               .begin = begin_archive,
+	                               .data = receive,
+	                               .end = end_archive,
+	                               .tick = {.call = backup_run_progress, .context = run}};
+	BackupStreamOptions options = {.label = run->record->label,
+	                               .fast_checkpoint = run->options->fast_checkpoint,
+	                               .max_rate_kb = run->options->max_rate_kb};
+	BackupRecord *record = run->record;
+	BackupStop stop;
+
+	TRY(backup_stream_run(run->server, &options, &handler, run, &stop));
+	if (stop.timeline != record->timeline)
+		return error_hint(error_new(ERR_TRANSIENT,
+		                            "the server moved from timeline %u to %u during the backup",
+		                            record->timeline, stop.timeline),
+		                  "Take the backup again.");
+	record->stop_lsn = stop.lsn;
+	record->page_errors = stop.page_errors;
 	return check_facts(run);
 }

@@ -38,18 +38,6 @@ backup_tar_new(PartWriter *writer, BackupFacts *facts)
 	return tar;
 }
 
-static Capture
-capture_of(const BackupTar *tar, const TarEntry *entry)
-{
-	if (tar->facts == NULL || entry->type != TAR_FILE)
-		return CAPTURE_NOTHING;
-	if (strcmp(entry->name, "global/pg_control") == 0)
-		return CAPTURE_CONTROL;
-	if (strcmp(entry->name, "backup_label") == 0)
-		return CAPTURE_LABEL;
-	return CAPTURE_NOTHING;
-}
-
 static Error *
 read_captured(BackupTar *tar)
 {
@@ -96,7 +84,11 @@ begin_member(BackupTar *tar)
 	TRY(part_writer_write(tar->writer, tar->header, sizeof(tar->header)));
 	tar->contents = entry.size;
 	tar->padding = tar_padding(entry.size);
-	tar->capture = capture_of(tar, &entry);
+	tar->capture = CAPTURE_NOTHING;
+	if (tar->facts != NULL && entry.type == TAR_FILE && strcmp(entry.name, "global/pg_control") == 0)
+		tar->capture = CAPTURE_CONTROL;
+	if (tar->facts != NULL && entry.type == TAR_FILE && strcmp(entry.name, "backup_label") == 0)
+		tar->capture = CAPTURE_LABEL;
 	buf_clear(&tar->captured);
 	return tar->contents == 0 ? end_member(tar) : NULL;
 }
@@ -105,31 +97,6 @@ static size_t
 least(uint64_t a, size_t b)
 {
 	return a < b ? (size_t) a : b;
-}
-
-/* *ret_used: how much of the data it took. */
-static Error *
-take_header(BackupTar *tar, const void *data, size_t size, size_t *ret_used)
-{
-	*ret_used = least(sizeof(tar->header) - tar->header_size, size);
-	memcpy(tar->header + tar->header_size, data, *ret_used);
-	tar->header_size += *ret_used;
-	return tar->header_size == sizeof(tar->header) ? begin_member(tar) : NULL;
-}
-
-static Error *
-take_member(BackupTar *tar, const void *data, size_t size, size_t *ret_used)
-{
-	size_t contents = least(tar->contents, size);
-	size_t padding = least(tar->padding, size - contents);
-
-	*ret_used = contents + padding;
-	if (tar->capture != CAPTURE_NOTHING)
-		buf_append(&tar->captured, data, contents);
-	TRY(part_writer_write(tar->writer, data, *ret_used));
-	tar->contents -= contents;
-	tar->padding -= padding;
-	return tar->contents + tar->padding == 0 ? end_member(tar) : NULL;
 }
 
 Error *
@@ -142,9 +109,27 @@ backup_tar_write(BackupTar *tar, const void *data, size_t size)
 		size_t used;
 
 		if (tar->header_size < sizeof(tar->header))
-			TRY(take_header(tar, at, size, &used));
+		{
+			used = least(sizeof(tar->header) - tar->header_size, size);
+			memcpy(tar->header + tar->header_size, at, used);
+			tar->header_size += used;
+			if (tar->header_size == sizeof(tar->header))
+				TRY(begin_member(tar));
+		}
 		else
-			TRY(take_member(tar, at, size, &used));
+		{
+			size_t contents = least(tar->contents, size);
+			size_t padding = least(tar->padding, size - contents);
+
+			used = contents + padding;
+			if (tar->capture != CAPTURE_NOTHING)
+				buf_append(&tar->captured, at, contents);
+			TRY(part_writer_write(tar->writer, at, used));
+			tar->contents -= contents;
+			tar->padding -= padding;
+			if (tar->contents + tar->padding == 0)
+				TRY(end_member(tar));
+		}
 		at += used;
 		size -= used;
 	}

@@ -8,13 +8,6 @@
 #include "walship/base/ordered.h"
 #include "walship/pipe/tar.h"
 
-struct StoredObject
-{
-	Pipe *pipe;
-	uint64_t raw_size;
-	Digest stored; /* set when the pipe is finished */
-};
-
 struct PartWriter
 {
 	const BackupTarget *target;
@@ -35,45 +28,11 @@ typedef struct PartEnd
 } PartEnd;
 
 Error *
-stored_object_open(const BackupTarget *target, const char *name, StoredObject **ret_object)
+backup_target_open(const BackupTarget *target, const char *name, StoredObject **ret_object)
 {
-	AUTO(StoredObject) object = NEW(StoredObject);
 	AUTO_FREE char *key = mem_printf("%s%s", target->prefix, name);
-	Sink *writer = NULL;
 
-	TRY(store_writer(target->store, key, &writer));
-	object->pipe = pipe_new();
-	codec_add_encoder(object->pipe, &target->compression);
-	age_add_encoder(object->pipe, target->recipients);
-	pipe_add(object->pipe, digest_stage_new(&object->stored));
-	pipe_add(object->pipe, writer);
-	*ret_object = MOVE(object);
-	return NULL;
-}
-
-Error *
-stored_object_write(StoredObject *object, const void *data, size_t size)
-{
-	object->raw_size += size;
-	return pipe_write(object->pipe, data, size);
-}
-
-Error *
-stored_object_finish(StoredObject *object, uint64_t *ret_raw_size, Digest *ret_stored)
-{
-	TRY(pipe_finish(object->pipe));
-	*ret_raw_size = object->raw_size;
-	*ret_stored = object->stored;
-	return NULL;
-}
-
-void
-stored_object_free(StoredObject *object)
-{
-	if (object == NULL)
-		return;
-	pipe_free(object->pipe);
-	free(object);
+	return stored_object_open(target->store, key, &target->compression, target->recipients, ret_object);
 }
 
 static void
@@ -96,15 +55,14 @@ part_list_release(PartList *parts)
 static void
 warn_of_leftover(void *context, const char *key, const Error *error)
 {
-	AUTO_FREE char *warning = mem_printf("could not remove leftover \"%s\": %s", key, error_message(error));
-
-	strlist_add(context, warning);
+	notice(context, LOG_WARNING, NULL, "could not remove leftover \"%s\": %s", key, error_message(error));
 }
 
 void
-part_list_remove(const BackupTarget *target, PartList *parts, StrList *warnings)
+part_list_remove(const BackupTarget *target, const PartList *parts, const Notices *notices)
 {
 	AUTO_STRLIST keys = {0};
+	Notices told = *notices;
 
 	for (size_t i = 0; i < parts->names.count; i++)
 	{
@@ -115,7 +73,7 @@ part_list_remove(const BackupTarget *target, PartList *parts, StrList *warnings)
 
 	/* If it gave up, it has said so of every key. */
 	error_free(store_remove_many(target->store, (const char *const *) keys.items, keys.count,
-	                             warn_of_leftover, warnings));
+	                             warn_of_leftover, &told));
 }
 
 static void
@@ -136,7 +94,8 @@ finish_part(void *argument, const atomic_bool *stop)
 	Digest stored = {0};
 
 	(void) stop;
-	TRY(stored_object_finish(end->object, &end->part.raw_size, &stored));
+	TRY(stored_object_finish(end->object, &stored));
+	end->part.raw_size = stored_object_raw_size(end->object);
 	end->part.stored_size = stored.size;
 	memcpy(end->part.stored_sha256, stored.sha256, sizeof(end->part.stored_sha256));
 	return NULL;
@@ -157,21 +116,19 @@ part_writer_new(const BackupTarget *target, const char *set, PartList *parts)
 	return writer;
 }
 
-static Error *
-open_part(PartWriter *writer)
-{
-	free(writer->name);
-	writer->name = layout_part_name(writer->set, ++writer->number, writer->target->compression.codec,
-	                                writer->target->recipients != NULL);
-	strlist_add(&writer->parts->names, writer->name);
-	return stored_object_open(writer->target, writer->name, &writer->object);
-}
-
 Error *
 part_writer_write(PartWriter *writer, const void *data, size_t size)
 {
+	const BackupTarget *target = writer->target;
+
 	if (writer->object == NULL)
-		TRY(open_part(writer));
+	{
+		free(writer->name);
+		writer->name = layout_part_name(writer->set, ++writer->number, target->compression.codec,
+		                                target->recipients != NULL);
+		strlist_add(&writer->parts->names, writer->name);
+		TRY(backup_target_open(target, writer->name, &writer->object));
+	}
 	return stored_object_write(writer->object, data, size);
 }
 
@@ -214,7 +171,7 @@ close_part(PartWriter *writer)
 Error *
 part_writer_end_member(PartWriter *writer)
 {
-	if (writer->object != NULL && writer->object->raw_size >= writer->target->part_size)
+	if (writer->object != NULL && stored_object_raw_size(writer->object) >= writer->target->part_size)
 		return close_part(writer);
 	return NULL;
 }

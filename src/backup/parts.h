@@ -1,4 +1,4 @@
-/* The objects of one backup: raw bytes in; compressed, digested and named on their way to the store. */
+/* The objects of one backup, and what becomes parts. */
 #pragma once
 
 #include <stddef.h>
@@ -6,10 +6,11 @@
 
 #include "walship/age/age.h"
 #include "walship/archive/backup_record.h"
+#include "walship/backup/stored_object.h"
 #include "walship/base/error.h"
+#include "walship/base/notice.h"
 #include "walship/base/strs.h"
 #include "walship/pipe/codec.h"
-#include "walship/pipe/stages.h"
 #include "walship/store/store.h"
 #include "walship/wal/control.h"
 #include "walship/wal/label.h"
@@ -23,14 +24,7 @@ typedef struct BackupTarget
 	uint64_t part_size;              /* raw bytes */
 } BackupTarget;
 
-/* One object; freed before it is finished, it does not come to be. */
-typedef struct StoredObject StoredObject;
-
-Error *stored_object_open(const BackupTarget *target, const char *name, StoredObject **ret_object) MUST_CHECK;
-Error *stored_object_write(StoredObject *object, const void *data, size_t size) MUST_CHECK;
-Error *stored_object_finish(StoredObject *object, uint64_t *ret_raw_size, Digest *ret_stored) MUST_CHECK;
-void stored_object_free(StoredObject *object);
-AUTO_DEFINE(StoredObject, stored_object_free);
+Error *backup_target_open(const BackupTarget *target, const char *name, StoredObject **ret_object) MUST_CHECK;
 
 /* Parts that were written, and the names under which anything may lie in the store. */
 typedef struct PartList
@@ -43,8 +37,8 @@ typedef struct PartList
 
 void part_list_release(PartList *parts);
 
-/* As far as it goes: what could not be removed is told in "warnings". */
-void part_list_remove(const BackupTarget *target, PartList *parts, StrList *warnings);
+/* As far as it goes: what could not be removed is told. */
+void part_list_remove(const BackupTarget *target, const PartList *parts, const Notices *notices);
 
 /*
  * Cuts a stream of tar members into parts, each of them a complete tar archive.

@@ -1,4 +1,4 @@
-/* One backup under way: what backup_take.c and backup_copy.c share. */
+/* One backup under way: what take.c and copy.c share. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +13,6 @@
 typedef struct BackupRun
 {
 	const BackupOptions *options;
-	StrList *warnings;
 	int64_t began_ms;
 
 	Server *server;
@@ -26,7 +25,7 @@ typedef struct BackupRun
 	BackupRecord *record;
 	bool record_tried; /* it may be in the store */
 
-	/* What is being received: backup_copy.c. */
+	/* What is being received: copy.c. */
 	BackupTar *tar;         /* the open archive */
 	StoredObject *manifest; /* the open manifest */
 	Pipe *manifest_reader;

@@ -1,6 +1,6 @@
 /*
- * The course of a backup.  One connection copies, another brings the WAL along
- * (backup_wal.c); the first one never waits for the second before the copy ends.
+ * The order of a backup.  One connection copies, another brings the WAL along
+ * (wal.c); the first one never waits for the second before the copy ends.
  */
 #include "walship/backup/take.h"
 
@@ -33,25 +33,12 @@ backup_run_release(BackupRun *run)
 
 #define AUTO_RUN __attribute__((cleanup(backup_run_release))) BackupRun
 
-/*
- * A stream that confirms what it took counts as a synchronous standby when the
- * server's setting names it, and commits would wait for, and rely on, a backup.
- */
-static Error *
-check_synchronous(BackupRun *run)
-{
-	AUTO_FREE char *names = NULL;
-
-	TRY(server_show(run->server, "synchronous_standby_names", &names));
-	run->slot_allowed = strchr(names, '*') == NULL && strcasestr(names, "walship") == NULL;
-	return NULL;
-}
-
 static Error *
 identify(BackupRun *run)
 {
 	const BackupOptions *options = run->options;
 	BackupRecord *record = run->record;
+	AUTO_FREE char *synchronous = NULL;
 
 	TRY(server_connect(&run->server));
 	TRY(server_identify(run->server, &run->identity));
@@ -63,7 +50,15 @@ identify(BackupRun *run)
 		                  "Look at PGHOST, PGPORT and PGSERVICE: this is another database system.");
 	TRY(server_in_recovery(run->server, &run->standby));
 	TRY(server_segment_size(run->server, &record->segment_size));
-	TRY(check_synchronous(run));
+
+	/*
+	 * A stream that confirms what it took counts as a synchronous standby when
+	 * the server's setting names it, and commits would wait for, and rely on, a
+	 * backup.
+	 */
+	TRY(server_show(run->server, "synchronous_standby_names", &synchronous));
+	run->slot_allowed = strchr(synchronous, '*') == NULL && strcasestr(synchronous, "walship") == NULL;
+
 	TRY(wal_stream_clock(run->server, &record->start_time));
 	record->system_identifier = run->identity.system_identifier;
 	record->server_version = server_version(run->server);
@@ -95,19 +90,6 @@ name_backup(BackupRun *run)
 	                             .part_size = options->part_size};
 }
 
-static Error *
-begin_wal(BackupRun *run)
-{
-	BackupWalOptions options = {.target = &run->target,
-	                            .system_identifier = run->identity.system_identifier,
-	                            .timeline = run->identity.timeline,
-	                            .segment_size = run->record->segment_size,
-	                            .from = run->standby ? InvalidXLogRecPtr : run->identity.position,
-	                            .confirm = run->slot_allowed};
-
-	return backup_wal_new(&options, &run->wal);
-}
-
 /*
  * The time must not be earlier than that of the stop position, or a recovery to
  * a moment inside the backup would choose it.  Our own clock may be wrong, but
@@ -123,10 +105,8 @@ read_stop_time(BackupRun *run)
 		return MOVE(error);
 	if (error != NULL)
 	{
-		AUTO_FREE char *warning =
-			mem_printf("the backup's stop time is by this machine's clock: %s", error_message(error));
-
-		strlist_add(run->warnings, warning);
+		notice(&run->options->notices, LOG_WARNING, NULL,
+		       "the backup's stop time is by this machine's clock: %s", error_message(error));
 		record->stop_time = clock_now();
 	}
 	if (record->stop_time < record->start_time)
@@ -143,33 +123,26 @@ move_parts(BackupRecord *record, PartList *from)
 	from->count = 0;
 }
 
-/* Without its WAL inside it is a backup all the same, one that needs the archive. */
-static void
-warn_of_missing_wal(BackupRun *run, const Error *failure)
-{
-	char start[LSN_TEXT_SIZE];
-	char stop[LSN_TEXT_SIZE];
-	AUTO_FREE char *warning =
-		mem_printf("the backup's own WAL is not inside it, so it needs the archive from %s to %s: %s",
-	               lsn_format(run->record->start_lsn, start), lsn_format(run->record->stop_lsn, stop),
-	               error_message(failure));
-
-	strlist_add(run->warnings, warning);
-}
-
 static Error *
 take_wal(BackupRun *run)
 {
+	BackupRecord *record = run->record;
 	AUTO(Error) failure = NULL;
+	char start[LSN_TEXT_SIZE];
+	char stop[LSN_TEXT_SIZE];
 
 	run->phase = BACKUP_WAL;
 	backup_run_progress(run);
-	TRY(backup_wal_finish(run->wal, run->record->stop_lsn, &failure));
-	run->record->wal_inside = failure == NULL;
+	TRY(backup_wal_finish(run->wal, record->stop_lsn, &failure));
+	record->wal_inside = failure == NULL;
 	if (failure == NULL)
 		return NULL;
-	warn_of_missing_wal(run, failure);
-	part_list_remove(&run->target, backup_wal_parts(run->wal), run->warnings);
+
+	/* Without its WAL inside it is a backup all the same, one that needs the archive. */
+	notice(&run->options->notices, LOG_WARNING, NULL,
+	       "the backup's own WAL is not inside it, so it needs the archive from %s to %s: %s",
+	       lsn_format(record->start_lsn, start), lsn_format(record->stop_lsn, stop), error_message(failure));
+	part_list_remove(&run->target, backup_wal_parts(run->wal), &run->options->notices);
 	return NULL;
 }
 
@@ -202,7 +175,15 @@ run_backup(BackupRun *run)
 {
 	TRY(identify(run));
 	name_backup(run);
-	TRY(begin_wal(run));
+
+	BackupWalOptions wal = {.target = &run->target,
+	                        .system_identifier = run->identity.system_identifier,
+	                        .timeline = run->identity.timeline,
+	                        .segment_size = run->record->segment_size,
+	                        .from = run->standby ? InvalidXLogRecPtr : run->identity.position,
+	                        .confirm = run->slot_allowed};
+
+	TRY(backup_wal_new(&wal, &run->wal));
 	TRY(backup_run_copy(run));
 	TRY(read_stop_time(run));
 	TRY(take_wal(run));
@@ -216,6 +197,8 @@ run_backup(BackupRun *run)
 static void
 remove_everything(BackupRun *run)
 {
+	const Notices *notices = &run->options->notices;
+
 	if (run->target.prefix == NULL)
 		return;
 	if (run->record_tried)
@@ -225,46 +208,30 @@ remove_everything(BackupRun *run)
 
 		if (error != NULL)
 		{
-			AUTO_FREE char *warning = mem_printf("could not remove \"%s\": %s; its parts were left alone",
-			                                     key, error_message(error));
-
-			strlist_add(run->warnings, warning);
+			notice(notices, LOG_WARNING, NULL, "could not remove \"%s\": %s; its parts were left alone", key,
+			       error_message(error));
 			return;
 		}
 	}
 	backup_tar_free(MOVE(run->tar));
 	stored_object_free(MOVE(run->manifest));
-	part_list_remove(&run->target, &run->parts, run->warnings);
+	part_list_remove(&run->target, &run->parts, notices);
 	if (run->wal != NULL)
 	{
 		backup_wal_abandon(run->wal);
-		part_list_remove(&run->target, backup_wal_parts(run->wal), run->warnings);
-	}
-}
-
-static void
-pass_notices_on(BackupRun *run)
-{
-	const StrList *notices = run->server != NULL ? server_notices(run->server) : NULL;
-
-	for (size_t i = 0; notices != NULL && i < notices->count; i++)
-	{
-		AUTO_FREE char *warning = mem_printf("server says: %s", notices->items[i]);
-
-		strlist_add(run->warnings, warning);
+		part_list_remove(&run->target, backup_wal_parts(run->wal), notices);
 	}
 }
 
 Error *
-backup_take(const BackupOptions *options, StrList *warnings, BackupRecord **ret_record)
+backup_take(const BackupOptions *options, BackupRecord **ret_record)
 {
-	AUTO_RUN run = {.options = options,
-	                .warnings = warnings,
-	                .began_ms = clock_monotonic_ms(),
-	                .record = backup_record_new()};
+	AUTO_RUN run = {.options = options, .began_ms = clock_monotonic_ms(), .record = backup_record_new()};
 	Error *error = run_backup(&run);
+	const StrList *said = run.server != NULL ? server_notices(run.server) : NULL;
 
-	pass_notices_on(&run);
+	for (size_t i = 0; said != NULL && i < said->count; i++)
+		notice(&options->notices, LOG_WARNING, NULL, "server says: %s", said->items[i]);
 	if (error != NULL)
 	{
 		/* First of all the server gets rid of us: a spread checkpoint or a copy must not go on for nobody. */

@@ -92,15 +92,6 @@ store_result(BackupWal *wal, Error *error)
 	return error;
 }
 
-/* The server that will replay this WAL needs to know the way to its timeline. */
-static Error *
-read_history(const BackupWal *wal, Server *server, char **ret_text, size_t *ret_size)
-{
-	if (wal->options.timeline == 1)
-		return NULL;
-	return server_timeline_history(server, wal->options.timeline, ret_text, ret_size);
-}
-
 static Error *
 begin_tar(BackupWal *wal, Server *server, XLogRecPtr keep_from)
 {
@@ -108,7 +99,9 @@ begin_tar(BackupWal *wal, Server *server, XLogRecPtr keep_from)
 	AUTO_FREE char *history = NULL;
 	size_t history_size = 0;
 
-	TRY(read_history(wal, server, &history, &history_size));
+	/* The server that will replay this WAL needs to know the way to its timeline. */
+	if (options->timeline != 1)
+		TRY(server_timeline_history(server, options->timeline, &history, &history_size));
 	wal->keep_from = keep_from;
 	wal->tar = wal_tar_new(part_writer_new(options->target, "wal", &wal->parts), options->timeline, keep_from,
 	                       options->segment_size);
@@ -140,13 +133,12 @@ static Error *
 begin_at_start(BackupWal *wal, Server *server)
 {
 	uint32_t segment_size = wal->options.segment_size;
-	AUTO_STRLIST warnings = {0};
 	XLogRecPtr start_lsn;
 
 	TRY(wait_for_start(wal, &start_lsn));
 	wal->position = segment_start(lsn_segment(start_lsn, segment_size), segment_size);
 	wal_tar_free(MOVE(wal->tar));
-	part_list_remove(wal->options.target, &wal->parts, &warnings);
+	part_list_remove(wal->options.target, &wal->parts, &(Notices){0});
 	part_list_release(&wal->parts);
 	return begin_tar(wal, server, wal->position);
 }
@@ -254,36 +246,25 @@ receive_to_stop(BackupWal *wal, Server *server)
 	return NULL;
 }
 
-static WalSlot
-slot_of_attempt(const BackupWal *wal, int attempt)
-{
-	if (attempt > 0 || !wal->options.confirm)
-		return WAL_SLOT_NONE;
-	return wal->options.from == InvalidXLogRecPtr ? WAL_SLOT_RESERVED : WAL_SLOT_PLAIN;
-}
-
-/* PGHOST may name several servers. */
-static Error *
-check_server(const BackupWal *wal, Server *server)
-{
-	ServerIdentity identity;
-
-	TRY(server_identify(server, &identity));
-	if (identity.system_identifier != wal->options.system_identifier)
-		return error_new(ERR_TRANSIENT, "the second connection led to another database system");
-	return NULL;
-}
-
 static Error *
 stream_once(BackupWal *wal, int attempt)
 {
+	const BackupWalOptions *options = &wal->options;
 	AUTO(Server) server = NULL;
+	ServerIdentity identity;
+	WalSlot slot = WAL_SLOT_NONE;
 
+	/* PGHOST may name several servers. */
 	TRY(server_connect(&server));
-	TRY(check_server(wal, server));
-	TRY(wal_stream_create_slot(server, slot_of_attempt(wal, attempt)));
+	TRY(server_identify(server, &identity));
+	if (identity.system_identifier != options->system_identifier)
+		return error_new(ERR_TRANSIENT, "the second connection led to another database system");
+
+	if (attempt == 0 && options->confirm)
+		slot = options->from == InvalidXLogRecPtr ? WAL_SLOT_RESERVED : WAL_SLOT_PLAIN;
+	TRY(wal_stream_create_slot(server, slot));
 	TRY(begin(wal, server, attempt));
-	TRY(wal_stream_start(server, wal->position, wal->options.timeline));
+	TRY(wal_stream_start(server, wal->position, options->timeline));
 	TRY(confirm(wal, server));
 	set_ready(wal);
 	return receive_to_stop(wal, server);

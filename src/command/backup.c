@@ -1,6 +1,6 @@
 /*
  * walship backup: a base backup of a live server over the replication protocol.
- * How it is taken: walship/archive/backup_take.h.
+ * How it is taken: walship/backup/take.h.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -166,7 +166,6 @@ run(Invocation *invocation)
 	AUTO(Store) store = NULL;
 	AUTO(Progress) progress = NULL;
 	AUTO(BackupRecord) record = NULL;
-	AUTO_STRLIST warnings = {0};
 	BackupOptions backup = {.progress = show_progress};
 
 	TRY(read_options(invocation, &backup));
@@ -178,15 +177,14 @@ run(Invocation *invocation)
 	backup.recipients = recipients;
 	backup.compression.cpu = cpu;
 	backup.context = progress;
+	backup.notices = progress_notices(progress);
 
-	Error *error = backup_take(&backup, &warnings, &record);
+	Error *error = backup_take(&backup, &record);
 
 	progress_clear(progress);
-	for (size_t i = 0; i < warnings.count; i++)
-		log_warning("%s", warnings.items[i]);
-	if (error == NULL)
-		report(invocation, record);
-	return error;
+	TRY(error);
+	report(invocation, record);
+	return NULL;
 }
 
 extern const Command command_backup;

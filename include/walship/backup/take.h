@@ -10,7 +10,7 @@
 #include "walship/age/age.h"
 #include "walship/archive/backup_record.h"
 #include "walship/base/error.h"
-#include "walship/base/strs.h"
+#include "walship/base/notice.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
 
@@ -34,6 +34,8 @@ typedef struct BackupOptions
 	uint32_t max_rate_kb; /* per second; 0: no limit */
 	const char *walship_version;
 
+	Notices notices;
+
 	/* Called in the caller's thread, at least once a second; "total" is the server's estimate, 0 when unknown. */
 	void (*progress)(void *context, BackupPhase phase, uint64_t done, uint64_t total);
 	void *context;
@@ -41,8 +43,7 @@ typedef struct BackupOptions
 
 /*
  * On failure nothing is left in the store, as far as it can be removed; what
- * could not is told in "warnings", like everything else that the user should
- * know about a backup that succeeded: WAL that is not inside, what the server
- * warned of.
+ * could not is told, like everything else that the user should know about a
+ * backup that succeeded: WAL that is not inside, what the server warned of.
  */
-Error *backup_take(const BackupOptions *options, StrList *warnings, BackupRecord **ret_record) MUST_CHECK;
+Error *backup_take(const BackupOptions *options, BackupRecord **ret_record) MUST_CHECK;
