@@ -1,4 +1,4 @@
-/* Brings a base backup back; see walship/archive/restore.h. */
+/* Brings a base backup back; see walship/backup/restore.h. */
 #include "walship/backup/restore.h"
 
 #include <errno.h>
@@ -139,7 +139,9 @@ read_manifest(const Restore *restore, Manifest *manifest)
 static Error *
 open_root(RestoreRoot *root, const char *set, const char *path, char *manifest_prefix)
 {
-	*root = (RestoreRoot){.set = set, .path = path, .manifest_prefix = manifest_prefix};
+	*root = (RestoreRoot){.set = set, .path = path, .fd = -1, .manifest_prefix = manifest_prefix};
+	if (path == NULL)
+		return NULL;
 	root->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root->fd < 0)
 		return error_errno("could not open directory \"%s\"", path);
@@ -191,15 +193,6 @@ close_roots(Restore *restore)
 	free(restore->roots);
 }
 
-static const RestoreRoot *
-root_of(const Restore *restore, const char *set)
-{
-	for (size_t i = 0; i < restore->n_roots; i++)
-		if (strcmp(restore->roots[i].set, set) == 0)
-			return &restore->roots[i];
-	return NULL;
-}
-
 static int
 compare_larger_first(const void *a, const void *b)
 {
@@ -222,10 +215,13 @@ submit_parts(Restore *restore)
 	for (size_t i = 0; i < record->n_parts && error == NULL; i++)
 	{
 		const BackupPart *part = &record->parts[i];
-		const RestoreRoot *root = root_of(restore, part->set);
+		const RestoreRoot *root = NULL;
 
 		if (strcmp(part->set, SET_WAL) == 0 && !restore->options->with_wal)
 			continue;
+		for (size_t j = 0; j < restore->n_roots && root == NULL; j++)
+			if (strcmp(restore->roots[j].set, part->set) == 0)
+				root = &restore->roots[j];
 		if (root == NULL)
 		{
 			error = error_new(ERR_CORRUPT, "part \"%s\" belongs to no tablespace of the record", part->name);
@@ -273,7 +269,7 @@ static Error *
 sync_roots(const Restore *restore)
 {
 	for (size_t i = 0; i < restore->n_roots; i++)
-		if (syncfs(restore->roots[i].fd) != 0)
+		if (restore->roots[i].fd >= 0 && syncfs(restore->roots[i].fd) != 0)
 			return error_errno("could not sync the file system of \"%s\"", restore->roots[i].path);
 	return NULL;
 }
@@ -282,7 +278,7 @@ static Error *
 restore_everything(Restore *restore)
 {
 	const RestoreOptions *options = restore->options;
-	AUTO_FREE char *wal_directory = path_join(options->pgdata, "pg_wal");
+	AUTO_FREE char *wal_directory = options->pgdata == NULL ? NULL : path_join(options->pgdata, "pg_wal");
 	AUTO_FREE atomic_bool *seen = NULL;
 	AUTO(Manifest) manifest = manifest_new();
 
@@ -295,7 +291,8 @@ restore_everything(Restore *restore)
 	seen = NEW_ARRAY(atomic_bool, manifest_count(manifest));
 	restore->shared = (RestoreShared){manifest, seen, options};
 
-	TRY(dir_make(wal_directory, 0700));
+	if (wal_directory != NULL)
+		TRY(dir_make(wal_directory, 0700));
 	TRY(open_roots(restore, wal_directory));
 	restore->workers = workers_new(options->jobs);
 

@@ -61,6 +61,9 @@ static Error *
 create_file(const RestoreRoot *root, const char *name, int *ret_fd)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	if (root->path == NULL)
+		return NULL;
+
 	int fd = openat(root->fd, name, flags, FILE_MODE);
 
 	if (fd < 0 && errno == ENOENT)
@@ -128,13 +131,13 @@ files_begin(void *context, const TarEntry *entry)
 	RestoreFiles *files = context;
 	const char *name = entry->name;
 
+	free(files->path);
+	files->path = NULL;
 	if (entry->type == TAR_SYMLINK)
 		return error_new(ERR_CORRUPT, "symbolic link \"%s\" has no place in a backup", name);
 	if (entry->type == TAR_DIRECTORY)
-		return make_directories(files->root, name, true);
+		return files->root->path == NULL ? NULL : make_directories(files->root, name, true);
 
-	free(files->path);
-	files->path = NULL;
 	files->crc32c = 0;
 	files->size = files->written_back = 0;
 	return files->root->manifest_prefix == NULL ? begin_wal_file(files, name) : begin_data_file(files, name);
@@ -142,18 +145,6 @@ files_begin(void *context, const TarEntry *entry)
 
 /* The disk works while the rest is decoded, and the sync at the end has little left to wait for. */
 #define WRITE_BACK_STEP (8u * 1024 * 1024)
-
-static void
-start_write_back(RestoreFiles *files)
-{
-	uint64_t waiting = files->size - files->written_back;
-
-	if (waiting < WRITE_BACK_STEP)
-		return;
-	/* Only sooner than by itself: whether it succeeds is the sync's to say. */
-	(void) sync_file_range(files->fd, (off_t) files->written_back, (off_t) waiting, SYNC_FILE_RANGE_WRITE);
-	files->written_back = files->size;
-}
 
 static Error *
 files_data(void *context, const void *data, size_t size)
@@ -164,21 +155,19 @@ files_data(void *context, const void *data, size_t size)
 	files->size += size;
 	if (files->shared->options->on_bytes != NULL)
 		files->shared->options->on_bytes(files->shared->options->on_bytes_context, size);
+	if (files->fd < 0)
+		return NULL;
 	TRY(file_write(files->fd, files->path, data, size));
-	start_write_back(files);
-	return NULL;
-}
 
-static Error *
-check_against_manifest(const RestoreFiles *files)
-{
-	ManifestFile expected = manifest_nth(files->shared->manifest, files->number);
+	/* Only sooner than by itself: whether it succeeds is the sync's to say. */
+	uint64_t waiting = files->size - files->written_back;
 
-	if (files->size != expected.size)
-		return error_new(ERR_CORRUPT, "file \"%s\" has %" PRIu64 " bytes instead of %" PRIu64, files->path,
-		                 files->size, expected.size);
-	if (files->crc32c != expected.crc32c)
-		return error_new(ERR_CORRUPT, "file \"%s\" fails its checksum", files->path);
+	if (waiting >= WRITE_BACK_STEP)
+	{
+		(void) sync_file_range(files->fd, (off_t) files->written_back, (off_t) waiting,
+		                       SYNC_FILE_RANGE_WRITE);
+		files->written_back = files->size;
+	}
 	return NULL;
 }
 
@@ -187,11 +176,19 @@ files_end(void *context)
 {
 	RestoreFiles *files = context;
 
-	if (files->fd < 0)
+	if (files->path == NULL)
 		return NULL;
 	if (files->number != SIZE_MAX)
-		TRY(check_against_manifest(files));
-	return file_close(&files->fd, files->path);
+	{
+		ManifestFile expected = manifest_nth(files->shared->manifest, files->number);
+
+		if (files->size != expected.size)
+			return error_new(ERR_CORRUPT, "file \"%s\" has %" PRIu64 " bytes instead of %" PRIu64,
+			                 files->path, files->size, expected.size);
+		if (files->crc32c != expected.crc32c)
+			return error_new(ERR_CORRUPT, "file \"%s\" fails its checksum", files->path);
+	}
+	return files->fd < 0 ? NULL : file_close(&files->fd, files->path);
 }
 
 const TarHandler restore_files_handler = {.begin = files_begin, .data = files_data, .end = files_end};

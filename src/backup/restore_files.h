@@ -11,8 +11,8 @@
 typedef struct RestoreRoot
 {
 	const char *set;       /* "base", "wal" or a tablespace's OID, as in the record */
-	const char *path;      /* for messages */
-	int fd;                /* of the directory, open while files are restored */
+	const char *path;      /* for messages; NULL: into nothing */
+	int fd;                /* of the directory, open while files are restored; -1: into nothing */
 	char *manifest_prefix; /* "" or "pg_tblspc/<oid>/"; NULL: not in the manifest (WAL) */
 } RestoreRoot;
 
@@ -30,7 +30,7 @@ typedef struct RestoreFiles
 	RestoreShared *shared;
 	const RestoreRoot *root;
 	int fd;        /* of the file that is being written, else -1 */
-	char *path;    /* as in the manifest, for messages and look-up */
+	char *path;    /* of the open member, as in the manifest, for messages and look-up; NULL between files */
 	size_t number; /* in the manifest */
 	uint32_t crc32c;
 	uint64_t size;

@@ -216,6 +216,31 @@ restore(const World *world, bool with_wal, int jobs)
 }
 
 static void
+count_bytes(void *total, uint64_t bytes)
+{
+	*(uint64_t *) total += bytes;
+}
+
+static Error *
+restore_into_nothing(const World *world, uint64_t *ret_bytes)
+{
+	const RestoreTablespace nowhere = {.oid = world->tablespace.oid};
+	RestoreOptions options = {
+		.store = world->place->store,
+		.record = world->record,
+		.tablespaces = &nowhere,
+		.n_tablespaces = 1,
+		.with_wal = true,
+		.jobs = 1,
+		.on_bytes = count_bytes,
+		.on_bytes_context = ret_bytes,
+	};
+
+	*ret_bytes = 0;
+	return restore_backup(&options);
+}
+
+static void
 assert_holds(const char *directory, const char *name, const char *contents)
 {
 	AUTO_FREE char *path = path_join(directory, name);
@@ -329,13 +354,35 @@ what_the_manifest_does_not_say_is_corrupt_and_nothing_lands_elsewhere(void **sta
 	for (size_t i = 0; i < lengthof(bad); i++)
 	{
 		World world = world_make(*state, &bad[i].changes);
+		uint64_t bytes;
 
 		print_message("  %s\n", bad[i].name);
 		assert_error(restore(&world, true, 3), ERR_CORRUPT, bad[i].message);
+		assert_error(restore_into_nothing(&world, &bytes), ERR_CORRUPT, bad[i].message);
 		assert_nothing_elsewhere(&world);
 		assert_false(has("/tmp", "walship-outside"));
 		world_destroy(&world);
 	}
+}
+
+static void
+a_restore_into_nothing_reads_every_file_and_writes_none(void **state)
+{
+	static const Changes none = {0};
+	World world = world_make(*state, &none);
+	uint64_t expected = strlen("segment") + strlen("1\t3/0\t\n");
+	uint64_t bytes;
+	AUTO_STRLIST names = {0};
+
+	for (size_t i = 0; i < lengthof(listed); i++)
+		expected += strlen(listed[i].contents);
+	assert_ok(restore_into_nothing(&world, &bytes));
+	assert_int_equal(bytes, expected);
+	assert_ok(dir_list(world.pgdata, &names));
+	assert_ok(dir_list(world.tablespace_path, &names));
+	assert_int_equal(names.count, 0);
+	assert_nothing_elsewhere(&world);
+	world_destroy(&world);
 }
 
 static void
@@ -454,10 +501,12 @@ damaged_objects_are_named(void **state)
 	for (size_t i = 0; i < lengthof(rows); i++)
 	{
 		World world = world_make(*state, &none);
+		uint64_t bytes;
 
 		print_message("  %s\n", rows[i].name);
 		do_harm(&world, rows[i].harm);
 		assert_error(restore(&world, true, 2), ERR_CORRUPT, rows[i].message);
+		assert_error(restore_into_nothing(&world, &bytes), ERR_CORRUPT, rows[i].message);
 		assert_nothing_elsewhere(&world);
 		world_destroy(&world);
 	}
@@ -479,6 +528,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(every_file_comes_back_and_pg_control_last),
 		PLACE_TEST(what_the_manifest_does_not_say_is_corrupt_and_nothing_lands_elsewhere),
+		PLACE_TEST(a_restore_into_nothing_reads_every_file_and_writes_none),
 		PLACE_TEST(a_segment_twice_is_not_written_over),
 		PLACE_TEST(what_is_there_already_is_not_written_over),
 		PLACE_TEST(damaged_objects_are_named),

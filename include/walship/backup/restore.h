@@ -18,7 +18,7 @@
  */
 #define RESTORE_CONTROL_WAITING "global/pg_control.walship-restore"
 
-/* Where a tablespace goes; "path" is not owned. */
+/* Where a tablespace goes; "path" is not owned, and NULL in a restore into nothing. */
 typedef struct RestoreTablespace
 {
 	uint32_t oid;
@@ -30,19 +30,23 @@ typedef struct RestoreOptions
 	Store *store;
 	const BackupRecord *record;
 	const AgeIdentities *identities;      /* what can be decrypted; may be NULL */
-	const char *pgdata;                   /* exists and is empty, or nearly so */
+	const char *pgdata;                   /* exists and is empty, or nearly so; NULL: into nothing */
 	const RestoreTablespace *tablespaces; /* one for each in the record */
 	size_t n_tablespaces;
 	bool with_wal;                                   /* also the backup's own WAL, into pg_wal */
 	int jobs;                                        /* parts at a time */
-	void (*on_bytes)(void *context, uint64_t bytes); /* written; from several threads; may be NULL */
+	void (*on_bytes)(void *context, uint64_t bytes); /* of files; from several threads; may be NULL */
 	void *on_bytes_context;
 } RestoreOptions;
 
 /* ERR_DENIED, naming the fingerprints, when the backup is encrypted and no key at hand opens it. */
 Error *restore_check_keys(const BackupRecord *record, const AgeIdentities *identities) MUST_CHECK;
 
-/* Everything but the last rename of pg_control, durably.  On error the directories hold an unusable part. */
+/*
+ * Everything but the last rename of pg_control, durably.  On error the
+ * directories hold an unusable part.  Into nothing: every object is read and
+ * every file checked as otherwise, but none is written.
+ */
 Error *restore_backup(const RestoreOptions *options) MUST_CHECK;
 
 /* Makes the directory startable: the last step of all. */
