@@ -1,25 +1,26 @@
-/* A connection that waits for its request; see http_early.h. */
-#include "walship/http/early.h"
-
-#include <pthread.h>
+/* A connection that waits for its request: a thread of its own makes it, and stands at the gate. */
 #include <string.h>
 
 #include "private.h"
 #include "walship/base/mem.h"
-#include "walship/base/workers.h"
 
 /* S3 closes what is idle for five seconds, and others what sends no request. */
 #define WAITS_MOST_MS 4000
 
-/* Longer than any connection may take. */
+/* Longer than any connection may take, which has a limit of its own. */
 #define CONNECTING_MOST_MS 600000
+
+/* A connection that the server had closed while it waited shows that within a round trip. */
+#define FAILS_WITHIN_MS 1000
 
 struct HttpEarly
 {
 	HttpClient *client; /* not owned */
 	char *url;
+	int64_t connect_ms;
 	int64_t begun_ms;
-	Workers *thread;
+	pthread_t thread;
+	bool joined;
 
 	/* The thread's until it has ended. */
 	HttpResponse response;
@@ -46,59 +47,91 @@ wait_for_request(void *context)
 	return request;
 }
 
-static Error *
-carry_out(void *argument)
+static void *
+connect_and_send(void *argument)
 {
 	HttpEarly *early = argument;
-	const StrList no_headers = {0};
 	const HttpGate gate = {.wait = wait_for_request, .context = early};
-
-	/* What is known of it: enough to connect, which has a limit of its own. */
 	const HttpRequest request = {.method = "PUT",
 	                             .url = early->url,
-	                             .headers = &no_headers,
 	                             .has_body = true,
-	                             .stop = &early->given_up,
-	                             .stall_ms = CONNECTING_MOST_MS};
+	                             .gate = &gate,
+	                             .patience = {.connect_ms = early->connect_ms,
+	                                          .stall_ms = CONNECTING_MOST_MS,
+	                                          .stop = &early->given_up}};
 
-	early->error = http_perform_gated(early->client, &request, &gate, &early->response);
+	early->error = http_perform(early->client, &request, &early->response);
 	return NULL;
 }
 
-HttpEarly *
-http_early_begin(HttpClient *client, const char *url)
+void
+http_expect_put(HttpClient *client, const char *url, int64_t connect_ms)
 {
 	HttpEarly *early = NEW(HttpEarly);
 
 	early->client = client;
 	early->url = mem_strdup(url);
+	early->connect_ms = connect_ms;
 	early->begun_ms = clock_monotonic_ms();
 	(void) pthread_mutex_init(&early->mutex, NULL);
 	(void) pthread_cond_init(&early->changed, NULL);
-	early->thread = workers_new(1);
-	workers_submit(early->thread, carry_out, early, NULL);
+	(void) pthread_mutex_lock(&client->mutex);
+	early->joined =
+		client->early != NULL || pthread_create(&early->thread, NULL, connect_and_send, early) != 0;
+	if (!early->joined)
+		client->early = MOVE(early);
+	(void) pthread_mutex_unlock(&client->mutex);
+	http_early_free(early);
+}
+
+HttpEarly *
+http_early_take(HttpClient *client, const HttpRequest *request)
+{
+	HttpEarly *early = NULL;
+
+	(void) pthread_mutex_lock(&client->mutex);
+	if (client->early != NULL && request->gate == NULL && !request->fresh && request->has_body &&
+	    strcmp(request->method, "PUT") == 0 && strcmp(request->url, client->early->url) == 0 &&
+	    clock_monotonic_ms() - client->early->begun_ms < WAITS_MOST_MS)
+		early = MOVE(client->early);
+	(void) pthread_mutex_unlock(&client->mutex);
 	return early;
 }
 
-bool
-http_early_is_for(const HttpEarly *early, const char *url)
-{
-	return strcmp(early->url, url) == 0 && clock_monotonic_ms() - early->begun_ms < WAITS_MOST_MS;
-}
-
 Error *
-http_early_perform(HttpEarly *early, const HttpRequest *request, HttpResponse *ret_response)
+http_early_perform(HttpEarly *early, const HttpRequest *request, HttpResponse *response)
 {
+	HttpClient *client = early->client;
+	HttpRequest anew = *request;
+	int64_t began_ms = clock_monotonic_ms();
+	bool ambiguous;
+	Error *error;
+
 	(void) pthread_mutex_lock(&early->mutex);
 	early->request = request;
 	(void) pthread_cond_broadcast(&early->changed);
 	(void) pthread_mutex_unlock(&early->mutex);
-	TRY(workers_wait(early->thread));
-
-	http_response_release(ret_response);
-	*ret_response = early->response;
+	(void) pthread_join(early->thread, NULL);
+	early->joined = true;
+	http_response_release(response);
+	*response = early->response;
 	early->response = (HttpResponse){0};
-	return MOVE(early->error);
+	error = MOVE(early->error);
+	http_early_free(early);
+	if (!error_is(error, ERR_TRANSIENT) || response->callers_error ||
+	    clock_monotonic_ms() - began_ms >= FAILS_WITHIN_MS)
+		return error;
+
+	/*
+	 * What befell the connection while it waited, or the attempt to make it, is
+	 * nothing that this request has met: it gets a new one, at once.
+	 */
+	error_free(error);
+	ambiguous = response->ambiguous;
+	anew.fresh = true;
+	error = http_perform(client, &anew, response);
+	response->ambiguous |= ambiguous;
+	return error;
 }
 
 void
@@ -110,7 +143,8 @@ http_early_free(HttpEarly *early)
 	atomic_store(&early->given_up, true);
 	(void) pthread_cond_broadcast(&early->changed);
 	(void) pthread_mutex_unlock(&early->mutex);
-	workers_free(early->thread);
+	if (!early->joined)
+		(void) pthread_join(early->thread, NULL);
 	error_free(early->error);
 	http_response_release(&early->response);
 	(void) pthread_cond_destroy(&early->changed);

@@ -1,6 +1,6 @@
 /*
  * HTTP clients: certificates, and connections that are kept and used again.  With
- * http_transfer.c the door to libcurl.
+ * transfer.c the door to libcurl.
  */
 #include <curl/curl.h>
 #include <dirent.h>
@@ -15,7 +15,8 @@ static void
 connection_free(Connection *connection)
 {
 	curl_easy_cleanup(connection->easy);
-	(void) curl_multi_cleanup(connection->multi);
+	if (connection->multi != NULL)
+		(void) curl_multi_cleanup(connection->multi);
 	free(connection);
 }
 
@@ -52,8 +53,8 @@ http_client_new(const HttpOptions *options)
 
 	(void) pthread_mutex_init(&client->mutex, NULL);
 	client->ca_file = mem_strdup(options->ca_file);
+	client->ca_setting = mem_strdup(options->ca_setting);
 	client->user_agent = mem_strdup(options->user_agent);
-	client->connect_ms = options->connect_ms;
 	return client;
 }
 
@@ -81,6 +82,7 @@ http_client_free(HttpClient *client)
 {
 	if (client == NULL)
 		return;
+	http_early_free(client->early);
 	while (client->idle != NULL)
 	{
 		Connection *connection = client->idle;
@@ -91,6 +93,7 @@ http_client_free(HttpClient *client)
 	(void) pthread_mutex_destroy(&client->mutex);
 	free(client->ca_file);
 	free(client->ca_directory);
+	free(client->ca_setting);
 	free(client->user_agent);
 	free(client);
 }
@@ -102,8 +105,8 @@ http_response_release(HttpResponse *response)
 	buf_release(&response->body);
 }
 
-static Connection *
-connection_take(HttpClient *client)
+static Error *
+connection_take(HttpClient *client, Connection **ret_connection)
 {
 	Connection *connection;
 
@@ -112,57 +115,47 @@ connection_take(HttpClient *client)
 	if (connection != NULL)
 		client->idle = connection->next;
 	(void) pthread_mutex_unlock(&client->mutex);
-	if (connection != NULL)
-		return connection;
-
-	connection = NEW(Connection);
-	connection->multi = curl_multi_init();
-	connection->easy = curl_easy_init();
-	if (connection->multi == NULL || connection->easy == NULL)
-		abort(); /* out of memory */
-	return connection;
-}
-
-static void
-connection_give_back(HttpClient *client, Connection *connection)
-{
-	(void) pthread_mutex_lock(&client->mutex);
-	connection->next = client->idle;
-	client->idle = connection;
-	(void) pthread_mutex_unlock(&client->mutex);
-}
-
-static Error *
-perform(HttpClient *client, const HttpRequest *request, const HttpGate *gate, HttpResponse *response)
-{
-	Connection *connection = connection_take(client);
-	bool connected;
-	Error *error = http_transfer(client, connection, request, gate, response, &connected);
-
-	if (error == NULL)
-		connection_give_back(client, connection);
-	else
+	if (connection == NULL)
 	{
-		response->ambiguous |= connected;
-		connection_free(connection);
+		connection = NEW(Connection);
+		connection->multi = curl_multi_init();
+		connection->easy = curl_easy_init();
 	}
-	return error;
-}
-
-Error *
-http_perform_gated(HttpClient *client, const HttpRequest *request, const HttpGate *gate,
-                   HttpResponse *response)
-{
-	http_response_release(response);
-	*response = (HttpResponse){.body.cap = HTTP_BODY_MAX};
-	TRY(client_make_ready(client));
-	return perform(client, request, gate, response);
+	if (connection->multi == NULL || connection->easy == NULL)
+	{
+		connection_free(connection);
+		return error_new(ERR_SYSTEM, "could not set up libcurl: out of memory");
+	}
+	*ret_connection = connection;
+	return NULL;
 }
 
 Error *
 http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *response)
 {
-	return http_perform_gated(client, request, NULL, response);
+	HttpEarly *early = http_early_take(client, request);
+	Connection *connection = NULL;
+	bool connected = false;
+	Error *error;
+
+	if (early != NULL)
+		return http_early_perform(early, request, response);
+	http_response_release(response);
+	*response = (HttpResponse){.body.cap = HTTP_BODY_MAX};
+	TRY(client_make_ready(client));
+	TRY(connection_take(client, &connection));
+	error = http_transfer(client, connection, request, response, &connected);
+	if (error != NULL)
+	{
+		response->ambiguous |= connected;
+		connection_free(connection);
+		return error;
+	}
+	(void) pthread_mutex_lock(&client->mutex);
+	connection->next = client->idle;
+	client->idle = connection;
+	(void) pthread_mutex_unlock(&client->mutex);
+	return NULL;
 }
 
 const char *

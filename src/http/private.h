@@ -16,15 +16,19 @@ typedef struct Connection
 	void *easy;
 } Connection;
 
+typedef struct HttpEarly HttpEarly;
+
 struct HttpClient
 {
-	pthread_mutex_t mutex;
-	bool ready;       /* libcurl is loaded, and the certificates are chosen */
-	Connection *idle; /* last used first */
-	char *ca_file;    /* the one given, then the one chosen */
+	pthread_mutex_t mutex; /* guards what follows */
+	bool ready;            /* libcurl is loaded, and the certificates are chosen */
+	Connection *idle;      /* last used first */
+	HttpEarly *early;      /* NULL: none is expected */
+	char *ca_file;         /* the one given, then the one chosen */
 	char *ca_directory;
+
+	char *ca_setting;
 	char *user_agent;
-	int64_t connect_ms;
 };
 
 /* Where a request is waited for on a connection that is made: the whole request, or NULL to give it up. */
@@ -35,13 +39,18 @@ typedef struct HttpGate
 } HttpGate;
 
 /*
- * One request by one connection, from its options to its answer.  With a "gate"
- * (may be NULL) the first request has method and URL, and says whether there is a
- * body; the rest comes from the gate.  *ret_connected: it may have been sent.
+ * One request by one connection, from its options to its answer.  With a gate the
+ * request has method and URL, and says whether there is a body; the rest comes
+ * from the gate.  *ret_connected: it may have been sent.
  */
 Error *http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
-                     const HttpGate *gate, HttpResponse *response, bool *ret_connected) MUST_CHECK;
+                     HttpResponse *response, bool *ret_connected) MUST_CHECK;
 
-/* http_perform() with such a request. */
-Error *http_perform_gated(HttpClient *client, const HttpRequest *request, const HttpGate *gate,
-                          HttpResponse *ret_response) MUST_CHECK;
+/* The connection that waits for this request, out of the client's hands; NULL: none does. */
+HttpEarly *http_early_take(HttpClient *client, const HttpRequest *request);
+
+/* http_perform() on that connection.  Frees it. */
+Error *http_early_perform(HttpEarly *early, const HttpRequest *request, HttpResponse *response) MUST_CHECK;
+
+/* When it was not performed, the connection is given up. */
+void http_early_free(HttpEarly *early);

@@ -14,7 +14,7 @@
 #define TRANSFER_BUFFER (512L * 1024)
 #define SIZE_UNKNOWN    ((curl_off_t) -1)
 
-/* Bytes moved, looked at FLOW_SLOTS times per stall_ms: what counts is any span of that length. */
+/* Bytes moved, looked at FLOW_SLOTS times in a span of stall_ms. */
 #define FLOW_SLOTS 8
 
 typedef struct Flow
@@ -167,64 +167,44 @@ on_write(char *data, size_t unit, size_t count, void *context)
 static void
 add_headers(Transfer *transfer, const StrList *headers)
 {
-	for (size_t i = 0; i < headers->count; i++)
+	for (size_t i = 0; headers != NULL && i < headers->count; i++)
 		transfer->headers = curl_slist_append(transfer->headers, headers->items[i]);
 }
 
 /*
- * libcurl asks for the size of a body before it connects.  Where that is not known
- * yet, the header that says it is ours, and the one for a body of unknown size is
- * taken away.  libcurl then learns only after the last byte that it was the last: a
- * refusal that comes in between costs the connection.
+ * Of an early connection, which is made now: the request is waited for.  The
+ * headers are read from the list when the request is written, which is after this.
  */
-static void
-begin_headers(Transfer *transfer)
+static int
+on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
 {
-	transfer->headers = curl_slist_append(NULL, "Expect:");
-	if (transfer->gate != NULL)
-		transfer->headers = curl_slist_append(transfer->headers, "Transfer-Encoding:");
-	add_headers(transfer, transfer->request->headers);
-}
-
-static void
-add_body_size(Transfer *transfer)
-{
-	AUTO_FREE char *line = mem_printf("Content-Length: %" PRIu64, body_size(transfer->request));
-
-	transfer->headers = curl_slist_append(transfer->headers, line);
-}
-
-/* The headers are read from the list when the request is written, which is after this. */
-static bool
-pass_gate(Transfer *transfer)
-{
+	Transfer *transfer = context;
 	const HttpGate *gate = transfer->gate;
-	const HttpRequest *request = gate->wait(gate->context);
+	const HttpRequest *request;
 
+	(void) remote;
+	(void) local;
+	(void) remote_port;
+	(void) local_port;
+	if (gate == NULL)
+		return CURL_PREREQFUNC_OK;
+	request = gate->wait(gate->context);
 	if (request == NULL)
 	{
 		transfer->error = error_new(ERR_CANCELLED, "request was given up");
-		return false;
+		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->gate = NULL;
 	transfer->request = request;
 	transfer->flow = (Flow){0};
 	add_headers(transfer, request->headers);
 	if (request->has_body)
-		add_body_size(transfer);
-	return true;
-}
+	{
+		AUTO_FREE char *line = mem_printf("Content-Length: %" PRIu64, body_size(request));
 
-static int
-on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
-{
-	Transfer *transfer = context;
-
-	(void) remote;
-	(void) local;
-	(void) remote_port;
-	(void) local_port;
-	return transfer->gate == NULL || pass_gate(transfer) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+		transfer->headers = curl_slist_append(transfer->headers, line);
+	}
+	return CURL_PREREQFUNC_OK;
 }
 
 /* libcurl's setters fail only for options that it does not know, and we ask for none of those. */
@@ -237,7 +217,7 @@ set_connection_options(Transfer *transfer, const HttpClient *client)
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) client->connect_ms);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) transfer->request->patience.connect_ms);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, 30L);
 	SET(CURLOPT_TCP_KEEPINTVL, 10L);
@@ -304,53 +284,33 @@ bytes_moved(CURL *easy)
 	return (uint64_t) up + (uint64_t) down;
 }
 
+/* Has it stood still?  What counts is any span of stall_ms, not the average since the beginning. */
 static Error *
-check_flow(const HttpRequest *request, uint64_t moved, int64_t now_ms, Flow *flow)
+check_flow(const HttpRequest *request, uint64_t moved, Flow *flow)
 {
+	int64_t stall_ms = request->patience.stall_ms;
+	int64_t now_ms = clock_monotonic_ms();
 	uint64_t *oldest = &flow->samples[flow->taken % FLOW_SLOTS];
-	uint64_t least = (uint64_t) (request->stall_ms * HTTP_LEAST_RATE / 1000);
 
-	if (now_ms < flow->next_ms)
+	if (stall_ms == 0 || now_ms < flow->next_ms)
 		return NULL;
-	flow->next_ms = now_ms + request->stall_ms / FLOW_SLOTS;
-	if (flow->taken >= FLOW_SLOTS && moved - *oldest < least)
+	flow->next_ms = now_ms + stall_ms / FLOW_SLOTS;
+	if (flow->taken >= FLOW_SLOTS && moved - *oldest < (uint64_t) (stall_ms * PATIENCE_LEAST_RATE / 1000))
 		return error_new(ERR_TRANSIENT, "connection stalled: %llu bytes in %lld s",
-		                 (unsigned long long) (moved - *oldest), (long long) request->stall_ms / 1000);
+		                 (unsigned long long) (moved - *oldest), (long long) stall_ms / 1000);
 	*oldest = moved;
 	flow->taken++;
 	return NULL;
 }
 
 static Error *
-check_patience(Transfer *transfer)
-{
-	const HttpRequest *request = transfer->request;
-	int64_t now_ms = clock_monotonic_ms();
-
-	if (!request->even_when_cancelled)
-		TRY(cancel_check());
-	if (request->stop != NULL && atomic_load(request->stop))
-		return error_new(ERR_CANCELLED, "request was given up");
-	if (request->limit_ms != 0 && now_ms >= request->limit_ms)
-		return error_new(ERR_TRANSIENT, "no complete answer in time");
-	return check_flow(request, bytes_moved(transfer->easy), now_ms, &transfer->flow);
-}
-
-static CURLcode
-result_of(CURLM *multi)
-{
-	int left;
-	const CURLMsg *message = curl_multi_info_read(multi, &left);
-
-	return message == NULL ? CURLE_RECV_ERROR : message->data.result;
-}
-
-static Error *
-drive(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
+wait_for_answer(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 {
 	struct curl_waitfd signal = {.fd = cancel_fd(), .events = CURL_WAIT_POLLIN};
-	bool heeds_signal = signal.fd >= 0 && !transfer->request->even_when_cancelled;
+	bool heeds_signal = signal.fd >= 0 && !transfer->request->patience.even_when_cancelled;
+	const CURLMsg *message;
 	int running = 1;
+	int left;
 
 	for (;;)
 	{
@@ -358,11 +318,13 @@ drive(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 			return error_new(ERR_TRANSIENT, "libcurl failed");
 		if (running == 0)
 			break;
-		TRY(check_patience(transfer));
+		TRY(patience_check(&transfer->request->patience));
+		TRY(check_flow(transfer->request, bytes_moved(transfer->easy), &transfer->flow));
 		if (curl_multi_poll(multi, &signal, heeds_signal ? 1 : 0, WAIT_MOST_MS, NULL) != CURLM_OK)
 			return error_new(ERR_TRANSIENT, "libcurl could not wait");
 	}
-	*ret_result = result_of(multi);
+	message = curl_multi_info_read(multi, &left);
+	*ret_result = message == NULL ? CURLE_RECV_ERROR : message->data.result;
 	return NULL;
 }
 
@@ -370,6 +332,7 @@ static Error *
 error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 {
 	const char *reason = transfer->reason[0] != '\0' ? transfer->reason : curl_easy_strerror(result);
+	Error *error;
 
 	if (transfer->response->body.overflowed)
 		return error_new(ERR_TRANSIENT, "answer is longer than %u bytes", HTTP_BODY_MAX);
@@ -379,15 +342,19 @@ error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 			return NULL;
 		case CURLE_SSL_CACERT_BADFILE:
 			return error_hint(error_new(ERR_USAGE, "could not read certificates: %s", reason),
-			                  "Correct \"s3_ca_file\".");
+			                  "Correct \"%s\".", client->ca_setting);
 		case CURLE_PEER_FAILED_VERIFICATION:
 		case CURLE_SSL_ISSUER_ERROR:
-			return error_hint(
-				error_new(ERR_DENIED, "the server is not trusted: %s", reason),
-				client->ca_directory != NULL
-					? "Where the certificate is from an authority of your own, name its "
-					  "certificate with \"s3_ca_file\"."
-					: "Look whether \"s3_ca_file\" is that of the right authority, and whether the server's certificate names this host.");
+			error = error_new(ERR_DENIED, "the server is not trusted: %s", reason);
+			if (client->ca_directory != NULL)
+				return error_hint(error,
+				                  "Where the certificate is from an authority of your own, name its "
+				                  "certificate with \"%s\".",
+				                  client->ca_setting);
+			return error_hint(error,
+			                  "Look whether \"%s\" is that of the right authority, and whether the server's "
+			                  "certificate names this host.",
+			                  client->ca_setting);
 		case CURLE_URL_MALFORMAT:
 		case CURLE_UNSUPPORTED_PROTOCOL:
 			return error_new(ERR_USAGE, "%s", reason);
@@ -396,31 +363,37 @@ error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 	}
 }
 
-static Error *
-finish_transfer(Transfer *transfer, const HttpClient *client, CURLcode result)
-{
-	read_status(transfer);
-	if (transfer->error != NULL)
-		return MOVE(transfer->error);
-	TRY(error_of_result(transfer, client, result));
-	return goes_into_sink(transfer) ? accept_once(transfer) : NULL;
-}
-
 Error *
 http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
-              const HttpGate *gate, HttpResponse *response, bool *ret_connected)
+              HttpResponse *response, bool *ret_connected)
 {
-	Transfer transfer = {.request = request, .response = response, .easy = connection->easy, .gate = gate};
+	Transfer transfer = {
+		.request = request, .response = response, .easy = connection->easy, .gate = request->gate};
 	CURLcode result = CURLE_OK;
 	Error *error;
 
-	begin_headers(&transfer);
+	/*
+	 * libcurl asks for the size of a body before it connects.  Where that is not
+	 * known yet, the header that says it is ours, and the one for a body of unknown
+	 * size is taken away.  libcurl then learns only after the last byte that it was
+	 * the last: a refusal that comes in between costs the connection.
+	 */
+	transfer.headers = curl_slist_append(NULL, "Expect:");
+	if (transfer.gate != NULL)
+		transfer.headers = curl_slist_append(transfer.headers, "Transfer-Encoding:");
+	add_headers(&transfer, request->headers);
 	set_connection_options(&transfer, client);
 	set_request_options(&transfer);
+
 	(void) curl_multi_add_handle(connection->multi, connection->easy);
-	error = drive(&transfer, connection->multi, &result);
+	error = wait_for_answer(&transfer, connection->multi, &result);
 	if (error == NULL)
-		error = finish_transfer(&transfer, client, result);
+	{
+		read_status(&transfer);
+		error = transfer.error != NULL ? MOVE(transfer.error) : error_of_result(&transfer, client, result);
+	}
+	if (error == NULL && goes_into_sink(&transfer))
+		error = accept_once(&transfer);
 	error_free(transfer.error);
 	(void) curl_multi_remove_handle(connection->multi, connection->easy);
 	curl_easy_reset(connection->easy); /* it must not remember this frame */

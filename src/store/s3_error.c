@@ -1,7 +1,11 @@
-/* The table of meanings. */
+/* The table of what answers mean, and the errors that say so. */
 #include "s3_error.h"
 
 #include <string.h>
+
+#include "walship/base/buf.h"
+
+#define REASON_MAX 300
 
 #define HINT_KEYS "Look at the access key, its secret, and s3_endpoint: a key is good for one provider only."
 #define HINT_POLICY \
@@ -11,7 +15,7 @@
 #define HINT_CLOCK  "Set this machine's clock; S3 takes no request that is more than 15 minutes off."
 #define HINT_TOKEN  "Get new temporary credentials."
 
-static const S3Meaning by_code[] = {
+static const S3ErrorRule by_code[] = {
 	{"NoSuchKey", 0, S3_ABSENT, NULL},
 	{"NoSuchBucket", 0, S3_REFUSED, HINT_BUCKET},
 	{"InvalidBucketName", 0, S3_REFUSED, HINT_BUCKET},
@@ -29,15 +33,15 @@ static const S3Meaning by_code[] = {
 	{"RequestRateLimitExceeded", 0, S3_THROTTLED, NULL}, /* Wasabi, with 400 */
 	{"TooManyRequests", 0, S3_THROTTLED, NULL},          /* R2 */
 
-	{"InternalError", 0, S3_AGAIN, NULL},
-	{"InternalErrors", 0, S3_AGAIN, NULL},
-	{"RequestTimeout", 0, S3_AGAIN, NULL}, /* 400: the body did not arrive */
-	{"IncompleteBody", 0, S3_AGAIN, NULL},
-	{"ClientDisconnect", 0, S3_AGAIN, NULL},   /* R2 */
-	{"ClientDisconnected", 0, S3_AGAIN, NULL}, /* MinIO, 499 */
-	{"PriorRequestNotComplete", 0, S3_AGAIN, NULL},
-	{"ConditionalRequestConflict", 0, S3_AGAIN, NULL}, /* 409: another writer of this key is under way */
-	{"OperationAborted", 0, S3_AGAIN, NULL},
+	{"InternalError", 0, S3_TRANSIENT, NULL},
+	{"InternalErrors", 0, S3_TRANSIENT, NULL},
+	{"RequestTimeout", 0, S3_TRANSIENT, NULL}, /* 400: the body did not arrive */
+	{"IncompleteBody", 0, S3_TRANSIENT, NULL},
+	{"ClientDisconnect", 0, S3_TRANSIENT, NULL},   /* R2 */
+	{"ClientDisconnected", 0, S3_TRANSIENT, NULL}, /* MinIO, 499 */
+	{"PriorRequestNotComplete", 0, S3_TRANSIENT, NULL},
+	{"ConditionalRequestConflict", 0, S3_TRANSIENT, NULL}, /* 409: another writer of this key is under way */
+	{"OperationAborted", 0, S3_TRANSIENT, NULL},
 	{"BadDigest", 0, S3_DAMAGED, NULL},
 	{"XAmzContentSHA256Mismatch", 0, S3_DAMAGED, NULL},
 	{"XAmzContentChecksumMismatch", 0, S3_DAMAGED, NULL},
@@ -70,33 +74,33 @@ static const S3Meaning by_code[] = {
 };
 
 /* For answers without a code that we know.  A bare 404 proves nothing: it may be a proxy's. */
-static const S3Meaning by_status[] = {
+static const S3ErrorRule by_status[] = {
 	{NULL, 301, S3_REGION, HINT_REGION},
 	{NULL, 307, S3_REGION, HINT_REGION},
 	{NULL, 308, S3_REGION, HINT_REGION},
 	{NULL, 401, S3_DENIED, HINT_KEYS},
 	{NULL, 403, S3_DENIED, HINT_POLICY},
-	{NULL, 404, S3_AGAIN, "Is \"s3_endpoint\" the address of an S3 service?"},
+	{NULL, 404, S3_TRANSIENT, "Is \"s3_endpoint\" the address of an S3 service?"},
 	{NULL, 407, S3_DENIED, "Look at the proxy's credentials in https_proxy."},
-	{NULL, 408, S3_AGAIN, NULL},
+	{NULL, 408, S3_TRANSIENT, NULL},
 	{NULL, 412, S3_TAKEN, NULL},
 	{NULL, 416, S3_BEYOND, NULL},
 	{NULL, 429, S3_THROTTLED, NULL},
-	{NULL, 499, S3_AGAIN, NULL},
-	{NULL, 500, S3_AGAIN, NULL},
+	{NULL, 499, S3_TRANSIENT, NULL},
+	{NULL, 500, S3_TRANSIENT, NULL},
 	{NULL, 501, S3_UNSUPPORTED, NULL},
-	{NULL, 502, S3_AGAIN, NULL},
+	{NULL, 502, S3_TRANSIENT, NULL},
 	{NULL, 503, S3_THROTTLED, NULL},
-	{NULL, 504, S3_AGAIN, NULL},
+	{NULL, 504, S3_TRANSIENT, NULL},
 	{NULL, 509, S3_THROTTLED, NULL},
 };
 
-static const S3Meaning success = {NULL, 200, S3_DONE, NULL};
-static const S3Meaning server_error = {NULL, 500, S3_AGAIN, NULL};
-static const S3Meaning anything_else = {NULL, 400, S3_REFUSED, NULL};
+static const S3ErrorRule success = {NULL, 200, S3_DONE, NULL};
+static const S3ErrorRule server_error = {NULL, 500, S3_TRANSIENT, NULL};
+static const S3ErrorRule anything_else = {NULL, 400, S3_REFUSED, NULL};
 
-const S3Meaning *
-s3_meaning(const char *code, int status)
+const S3ErrorRule *
+s3_error_rule(const char *code, int status)
 {
 	for (size_t i = 0; code != NULL && i < lengthof(by_code); i++)
 	{
@@ -114,13 +118,13 @@ s3_meaning(const char *code, int status)
 }
 
 bool
-s3_class_is_passing(S3Class class)
+s3_error_is_transient(S3ErrorClass class)
 {
-	return class == S3_NO_ANSWER || class == S3_AGAIN || class == S3_THROTTLED || class == S3_DAMAGED;
+	return class == S3_NO_ANSWER || class == S3_TRANSIENT || class == S3_THROTTLED || class == S3_DAMAGED;
 }
 
 ErrorKind
-s3_class_kind(S3Class class)
+s3_error_kind(S3ErrorClass class)
 {
 	switch (class)
 	{
@@ -135,7 +139,7 @@ s3_class_kind(S3Class class)
 			return ERR_USAGE;
 		case S3_DONE:
 		case S3_NO_ANSWER:
-		case S3_AGAIN:
+		case S3_TRANSIENT:
 		case S3_THROTTLED:
 		case S3_DAMAGED:
 		case S3_NO_UPLOAD:
@@ -146,4 +150,49 @@ s3_class_kind(S3Class class)
 			break;
 	}
 	return ERR_TRANSIENT;
+}
+
+/* Text from the network: one line, not too long, nothing that a terminal would act on. */
+static void
+append_clean(Buf *into, const char *text)
+{
+	size_t length = strnlen(text, REASON_MAX);
+
+	for (size_t i = 0; i < length; i++)
+		buf_putc(into, (unsigned char) text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i]);
+}
+
+Error *
+s3_error_of(const S3ErrorRule *rule, const char *code, const char *message, const HttpResponse *response)
+{
+	/* What a provider's support asks for. */
+	static const struct
+	{
+		const char *header;
+		const char *label;
+	} ids[] = {{"x-amz-request-id", "request id"}, {"x-amz-id-2", "host id"}, {"cf-ray", "ray"}};
+	AUTO_BUF(reason, 8 * REASON_MAX);
+	Error *error;
+
+	append_clean(&reason, message != NULL && message[0] != '\0' ? message : "the server refused");
+	buf_puts(&reason, " (");
+	if (code != NULL)
+	{
+		append_clean(&reason, code);
+		buf_puts(&reason, ", ");
+	}
+	buf_printf(&reason, "HTTP %d", response->status);
+	for (size_t i = 0; i < lengthof(ids); i++)
+	{
+		const char *id = http_header(response, ids[i].header);
+
+		if (id != NULL)
+		{
+			buf_printf(&reason, ", %s ", ids[i].label);
+			append_clean(&reason, id);
+		}
+	}
+	buf_putc(&reason, ')');
+	error = error_new(s3_error_kind(rule->class), "%s", reason.data);
+	return rule->hint == NULL ? error : error_hint(error, "%s", rule->hint);
 }

@@ -4,12 +4,13 @@
 #include <stdbool.h>
 
 #include "walship/base/error.h"
+#include "walship/http/http.h"
 
-typedef enum S3Class
+typedef enum S3ErrorClass
 {
 	S3_DONE,
 	S3_NO_ANSWER,   /* the request failed before there was one */
-	S3_AGAIN,       /* try again */
+	S3_TRANSIENT,   /* try again */
 	S3_THROTTLED,   /* try again, more slowly */
 	S3_DAMAGED,     /* what arrived there is not what was sent: try again, but only once */
 	S3_ABSENT,      /* certainly no such object */
@@ -22,18 +23,22 @@ typedef enum S3Class
 	S3_DENIED,
 	S3_WRONG,   /* a setting that this provider does not take */
 	S3_REFUSED, /* does not work now, and not better when asked again at once; like a disk not mounted */
-} S3Class;
+} S3ErrorClass;
 
-typedef struct S3Meaning
+typedef struct S3ErrorRule
 {
 	const char *code; /* NULL: of any answer with the status */
 	int status;       /* 0: any */
-	S3Class class;
+	S3ErrorClass class;
 	const char *hint; /* NULL: none */
-} S3Meaning;
+} S3ErrorRule;
 
 /* "code" may be NULL: there was none.  Never NULL. */
-const S3Meaning *s3_meaning(const char *code, int status);
+const S3ErrorRule *s3_error_rule(const char *code, int status);
 
-bool s3_class_is_passing(S3Class class); /* worth trying again */
-ErrorKind s3_class_kind(S3Class class);
+bool s3_error_is_transient(S3ErrorClass class); /* worth trying again */
+ErrorKind s3_error_kind(S3ErrorClass class);
+
+/* "Please reduce your request rate (SlowDown, HTTP 503, request id 1B3...)"; code and message may be NULL. */
+Error *s3_error_of(const S3ErrorRule *rule, const char *code, const char *message,
+                   const HttpResponse *response) MUST_CHECK;

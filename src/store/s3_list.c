@@ -12,35 +12,36 @@
 
 #define PAGES_MOST INT64_C(100000000)
 
-typedef struct Item
+typedef struct ListItem
 {
 	char *key; /* whole, with the store's prefix */
 	char *upload_id;
 	uint64_t size;
 	TimeUs modified;
 	bool is_prefix;
-} Item;
+} ListItem;
 
+/* An answer, and what must hold for it. */
 typedef struct Page
 {
-	const char *root;  /* the document's name */
-	const char *items; /* the path of an item */
-	Item *list;
+	const char *root;   /* the document's name */
+	const char *items;  /* the path of an item */
+	const char *prefix; /* every key begins so, or the answer is to another question; NULL: some may not */
+	ListItem *list;
 	size_t count;
 	size_t capacity;
-	Item open; /* that is being read */
-	bool seen_root;
+	ListItem open; /* that is being read */
 	bool truncated;
 	char *next;        /* continuation token, or key marker */
 	char *next_upload; /* the second half of the marker */
 } Page;
 
 static void
-item_release(Item *item)
+item_release(ListItem *item)
 {
 	free(item->key);
 	free(item->upload_id);
-	*item = (Item){.modified = TIME_NONE};
+	*item = (ListItem){.modified = TIME_NONE};
 }
 
 static void
@@ -52,7 +53,8 @@ page_release(Page *page)
 	item_release(&page->open);
 	free(page->next);
 	free(page->next_upload);
-	*page = (Page){.root = page->root, .items = page->items, .open.modified = TIME_NONE};
+	*page =
+		(Page){.root = page->root, .items = page->items, .prefix = page->prefix, .open.modified = TIME_NONE};
 }
 
 #define AUTO_PAGE __attribute__((cleanup(page_release))) Page
@@ -65,34 +67,42 @@ replace_text(char **into, const char *text)
 }
 
 static Error *
-take_item(Page *page, bool is_prefix)
+end_item(Page *page, bool is_prefix)
 {
-	if (page->open.key == NULL)
+	ListItem *item = &page->open;
+
+	if (item->key == NULL)
 		return error_new(ERR_CORRUPT, "an entry of the listing has no key");
-	page->open.is_prefix = is_prefix;
+	if (page->prefix != NULL && !str_starts_with(item->key, page->prefix))
+	{
+		AUTO_FREE char *key = str_printable(item->key);
+
+		return error_new(ERR_CORRUPT, "it names \"%.200s\", which is not below \"%s\"", key, page->prefix);
+	}
+	item->is_prefix = is_prefix;
 	GROW(page->list, page->count, page->capacity);
-	page->list[page->count++] = page->open;
-	page->open = (Item){.modified = TIME_NONE};
+	page->list[page->count++] = *item;
+	*item = (ListItem){.modified = TIME_NONE};
 	return NULL;
 }
 
 static Error *
-take_leaf(Page *page, const char *name, const char *text)
+take_item_field(ListItem *item, const char *name, const char *text)
 {
 	if (strcmp(name, "Key") == 0)
-		replace_text(&page->open.key, text);
+		replace_text(&item->key, text);
 	else if (strcmp(name, "UploadId") == 0)
-		replace_text(&page->open.upload_id, text);
+		replace_text(&item->upload_id, text);
 	else if (strcmp(name, "LastModified") == 0 || strcmp(name, "Initiated") == 0)
-		return time_parse_iso(text, &page->open.modified)
+		return time_parse_iso(text, &item->modified)
 		           ? NULL
-		           : error_new(ERR_CORRUPT, "an entry of the listing has an invalid time \"%s\"", text);
-	else if (strcmp(name, "Size") == 0 && !str_to_uint64(text, &page->open.size))
+		           : error_new(ERR_CORRUPT, "an entry of the listing has no time");
+	else if (strcmp(name, "Size") == 0 && !str_to_uint64(text, &item->size))
 		return error_new(ERR_CORRUPT, "an entry of the listing has no size");
 	return NULL;
 }
 
-static Error *
+static void
 take_page_field(Page *page, const char *name, const char *text)
 {
 	if (strcmp(name, "IsTruncated") == 0)
@@ -103,7 +113,6 @@ take_page_field(Page *page, const char *name, const char *text)
 		replace_text(&page->next_upload, text);
 	else if (strcmp(name, "CommonPrefixes/Prefix") == 0)
 		replace_text(&page->open.key, text);
-	return NULL;
 }
 
 static Error *
@@ -116,21 +125,22 @@ take_element(void *context, const char *path, const char *text)
 
 	if (strncmp(path, page->root, root) != 0 || (path[root] != '/' && path[root] != '\0'))
 		return error_new(ERR_CORRUPT, "the answer is no %s", page->root);
-	page->seen_root = true;
 	if (path[root] == '\0')
 		return NULL;
 	if (strcmp(name, page->items) == 0)
-		return take_item(page, false);
+		return end_item(page, false);
 	if (strcmp(name, "CommonPrefixes") == 0)
-		return take_item(page, true);
+		return end_item(page, true);
 	if (text != NULL && strncmp(name, page->items, item) == 0 && name[item] == '/')
-		return take_leaf(page, name + item + 1, text);
-	return text != NULL ? take_page_field(page, name, text) : NULL;
+		return take_item_field(&page->open, name + item + 1, text);
+	if (text != NULL)
+		take_page_field(page, name, text);
+	return NULL;
 }
 
 /* A page that cannot be read whole must not look like a shorter or an empty one: it is asked for again. */
 static Error *
-judge_page(void *context, const HttpResponse *response)
+check_page(void *context, const HttpResponse *response)
 {
 	Page *page = context;
 	AUTO(Error) error = NULL;
@@ -147,69 +157,17 @@ judge_page(void *context, const HttpResponse *response)
 static int
 compare_items(const void *a, const void *b)
 {
-	return strcmp(((const Item *) a)->key, ((const Item *) b)->key);
+	return strcmp(((const ListItem *) a)->key, ((const ListItem *) b)->key);
 }
-
-typedef struct Listing
-{
-	S3Store *store;
-	const char *start_after; /* "": none */
-	StoreListCallback callback;
-	void *context;
-} Listing;
 
 /* What other programs have put there under names of theirs is not ours to list. */
 static bool
 is_ours(const char *key, bool is_prefix)
 {
-	AUTO_FREE char *bare = is_prefix ? mem_strndup(key, strlen(key) - 1) : mem_strdup(key);
+	AUTO_FREE char *bare = mem_strndup(key, strlen(key) - (is_prefix && key[0] != '\0' ? 1 : 0));
 	AUTO(Error) error = store_check_key(bare);
 
 	return error == NULL;
-}
-
-static Error *
-give_item(const Listing *listing, const Item *item)
-{
-	const char *prefix = listing->store->place.prefix;
-	const char *key = item->key + strlen(prefix);
-	StoreEntry entry = {
-		.key = key, .size = item->size, .modified = item->modified, .is_prefix = item->is_prefix};
-
-	if (!str_starts_with(item->key, prefix) || key[0] == '\0' || !is_ours(key, item->is_prefix) ||
-	    strcmp(key, listing->start_after) <= 0)
-		return NULL;
-	return listing->callback(listing->context, &entry);
-}
-
-/* Objects and common prefixes come in two lists, each in order. */
-static Error *
-give_page(const Listing *listing, Page *page)
-{
-	if (page->count > 0)
-		qsort(page->list, page->count, sizeof(Item), compare_items);
-	for (size_t i = 0; i < page->count; i++)
-		TRY(give_item(listing, &page->list[i]));
-	return NULL;
-}
-
-static void
-set_list_query(S3Call *call, const S3Store *store, const char *prefix, ListDepth depth,
-               const char *start_after)
-{
-	AUTO_FREE char *whole = mem_printf("%s%s", store->place.prefix, prefix);
-
-	s3_call_query(call, "list-type", "2");
-	s3_call_query(call, "max-keys", "1000");
-	s3_call_query(call, "prefix", whole);
-	if (depth == LIST_LEVEL)
-		s3_call_query(call, "delimiter", "/");
-	if (start_after[0] != '\0')
-	{
-		AUTO_FREE char *after = mem_printf("%s%s", store->place.prefix, start_after);
-
-		s3_call_query(call, "start-after", after);
-	}
 }
 
 Error *
@@ -217,36 +175,60 @@ s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_afte
         void *context)
 {
 	S3Store *store = (S3Store *) base;
-	Listing listing = {.store = store,
-	                   .start_after = start_after == NULL ? "" : start_after,
-	                   .callback = callback,
-	                   .context = context};
-	AUTO_PAGE page = {.root = "ListBucketResult", .items = "Contents"};
-	AUTO_CALL call = {.action = "list", .method = "GET", .judge = judge_page, .context = &page};
+	size_t own = strlen(store->address.prefix); /* every key of the answer is at least so long */
+	AUTO_FREE char *whole = mem_printf("%s%s", store->address.prefix, prefix);
+	AUTO_PAGE page = {.root = "ListBucketResult", .items = "Contents", .prefix = whole};
+	AUTO_CALL call = {.action = "list", .method = "GET", .check_answer = check_page, .context = &page};
 	AUTO_ANSWER answer = {0};
 
-	set_list_query(&call, store, prefix, depth, listing.start_after);
+	if (start_after == NULL)
+		start_after = "";
+	s3_pairs_set(&call.query, "list-type", "2");
+	s3_pairs_set(&call.query, "max-keys", "1000");
+	s3_pairs_set(&call.query, "prefix", whole);
+	if (depth == LIST_LEVEL)
+		s3_pairs_set(&call.query, "delimiter", "/");
+	if (start_after[0] != '\0')
+	{
+		AUTO_FREE char *after = mem_printf("%s%s", store->address.prefix, start_after);
+
+		s3_pairs_set(&call.query, "start-after", after);
+	}
 	for (int64_t i = 0; i < PAGES_MOST; i++)
 	{
 		TRY(s3_call(store, &call, &answer));
-		TRY(give_page(&listing, &page));
+
+		/* Objects and common prefixes come in two lists, each in order. */
+		if (page.count > 0)
+			qsort(page.list, page.count, sizeof(ListItem), compare_items);
+		for (size_t j = 0; j < page.count; j++)
+		{
+			const ListItem *item = &page.list[j];
+			StoreEntry entry = {.key = item->key + own,
+			                    .size = item->size,
+			                    .modified = item->modified,
+			                    .is_prefix = item->is_prefix};
+
+			if (is_ours(entry.key, entry.is_prefix) && strcmp(entry.key, start_after) > 0)
+				TRY(callback(context, &entry));
+		}
 		if (!page.truncated)
 			return NULL;
-		s3_call_query(&call, "continuation-token", page.next);
+		s3_pairs_set(&call.query, "continuation-token", page.next);
 	}
 	return error_new(ERR_TRANSIENT, "could not list \"%s\": the listing does not end", base->url);
 }
 
 static Error *
-abort_upload(S3Store *store, const Item *upload)
+abort_upload(S3Store *store, const ListItem *upload)
 {
 	AUTO_ANSWER answer = {0};
 	AUTO_CALL call = {.action = "abort the unfinished upload of",
 	                  .method = "DELETE",
-	                  .key = upload->key + strlen(store->place.prefix)};
+	                  .key = upload->key + strlen(store->address.prefix)};
 	Error *error;
 
-	s3_call_query(&call, "uploadId", upload->upload_id);
+	s3_pairs_set(&call.query, "uploadId", upload->upload_id);
 	error = s3_call(store, &call, &answer);
 	if (error == NULL || (answer.class != S3_NO_UPLOAD && answer.class != S3_ABSENT))
 		return error;
@@ -254,56 +236,41 @@ abort_upload(S3Store *store, const Item *upload)
 	return NULL;
 }
 
-/* Which of the unfinished uploads are to go. */
-typedef struct Stale
-{
-	const char *prefix;  /* below the store's */
-	const char *keep_id; /* all others of this very key; NULL: all that began before */
-	TimeUs before;
-} Stale;
-
-static bool
-is_stale(const S3Store *store, const Item *upload, const Stale *stale)
-{
-	if (upload->upload_id == NULL || !str_starts_with(upload->key, store->place.prefix))
-		return false;
-	if (stale->keep_id == NULL)
-		return upload->modified != TIME_NONE && upload->modified < stale->before;
-	return strcmp(upload->key + strlen(store->place.prefix), stale->prefix) == 0 &&
-	       strcmp(upload->upload_id, stale->keep_id) != 0;
-}
-
+/*
+ * Of the unfinished uploads below the prefix: with a "keep_id" all others of this
+ * very key, else those that began before.
+ */
 static Error *
-abort_page(S3Store *store, const Page *page, const Stale *stale)
+abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs before)
 {
-	for (size_t i = 0; i < page->count; i++)
-	{
-		if (is_stale(store, &page->list[i], stale))
-			TRY(abort_upload(store, &page->list[i]));
-	}
-	return NULL;
-}
-
-static Error *
-abort_stale(S3Store *store, const Stale *stale)
-{
-	AUTO_FREE char *whole = mem_printf("%s%s", store->place.prefix, stale->prefix);
+	AUTO_FREE char *whole = mem_printf("%s%s", store->address.prefix, prefix);
 	AUTO_PAGE page = {.root = "ListMultipartUploadsResult", .items = "Upload"};
-	AUTO_CALL call = {
-		.action = "list the unfinished uploads of", .method = "GET", .judge = judge_page, .context = &page};
+	AUTO_CALL call = {.action = "list the unfinished uploads of",
+	                  .method = "GET",
+	                  .check_answer = check_page,
+	                  .context = &page};
 	AUTO_ANSWER answer = {0};
 
-	s3_call_query(&call, "uploads", "");
-	s3_call_query(&call, "prefix", whole);
+	s3_pairs_set(&call.query, "uploads", "");
+	s3_pairs_set(&call.query, "prefix", whole);
 	for (int64_t i = 0; i < PAGES_MOST; i++)
 	{
 		TRY(s3_call(store, &call, &answer));
-		TRY(abort_page(store, &page, stale));
+		for (size_t j = 0; j < page.count; j++)
+		{
+			const ListItem *upload = &page.list[j];
+			bool stale = keep_id != NULL
+			                 ? strcmp(upload->key, whole) == 0 && !str_equal(upload->upload_id, keep_id)
+			                 : upload->modified != TIME_NONE && upload->modified < before;
+
+			if (stale && upload->upload_id != NULL && str_starts_with(upload->key, store->address.prefix))
+				TRY(abort_upload(store, upload));
+		}
 		if (!page.truncated)
 			return NULL;
-		s3_call_query(&call, "key-marker", page.next);
+		s3_pairs_set(&call.query, "key-marker", page.next);
 		if (page.next_upload != NULL)
-			s3_call_query(&call, "upload-id-marker", page.next_upload);
+			s3_pairs_set(&call.query, "upload-id-marker", page.next_upload);
 	}
 	return NULL;
 }
@@ -311,11 +278,11 @@ abort_stale(S3Store *store, const Stale *stale)
 Error *
 s3_tidy(Store *base, const char *prefix, TimeUs before)
 {
-	return abort_stale((S3Store *) base, &(Stale){.prefix = prefix, .before = before});
+	return abort_uploads((S3Store *) base, prefix, NULL, before);
 }
 
 Error *
 s3_abort_other_uploads(S3Store *store, const char *key, const char *keep_id)
 {
-	return abort_stale(store, &(Stale){.prefix = key, .keep_id = keep_id});
+	return abort_uploads(store, key, keep_id, TIME_NONE);
 }

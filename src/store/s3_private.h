@@ -4,60 +4,52 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "s3_address.h"
 #include "s3_creds.h"
 #include "s3_error.h"
-#include "s3_place.h"
 #include "s3_sign.h"
 #include "walship/base/base64.h"
-#include "walship/http/early.h"
-#include "walship/http/http.h"
+#include "walship/http/call.h"
 #include "walship/store/s3_store.h"
 
-/* Found out on the way, and the same for all threads. */
-typedef struct S3Learned
+/* What was found out about the provider on the way; the same for all threads.  Zeroed but for the mutex. */
+typedef struct S3State
 {
 	pthread_mutex_t mutex; /* guards what follows */
-	bool loaded;           /* from the state directory; "state_path" is set with it */
-	char *region;
+	bool loaded;           /* from the note in the state directory; with the first use */
+	char *region;          /* where the bucket is; at first the one that was asked for */
 	S3Conditional conditional;
 	int64_t clock_offset_us; /* to be added to this machine's clock */
 	S3SigningKey key;
-} S3Learned;
-
-/* The request that is expected, if any. */
-typedef struct S3Expected
-{
-	pthread_mutex_t mutex;
-	HttpEarly *early;
-} S3Expected;
+} S3State;
 
 /* The parts of uploads that are in memory, of all writers together: what bounds it. */
-typedef struct S3Turns
+typedef struct S3UploadSlots
 {
 	pthread_mutex_t mutex; /* guards "taken" */
 	pthread_cond_t changed;
 	int taken;
-} S3Turns;
+} S3UploadSlots;
 
 typedef struct S3Store
 {
 	Store store;
-	S3Place place;
+	S3Options options; /* its texts are the caller's; "region" is never NULL */
+	S3Address address;
 	S3Credentials credentials;
 	HttpClient *http;
-	S3Options options; /* texts that are NULL here were only needed to open */
-	char *asked_region;
-	char *state_dir;  /* NULL: nothing is kept */
-	char *state_path; /* in it; NULL before the first use */
-	char *storage_class;
-	char *sse;
-	char *sse_kms_key_id;
-	S3Learned learned;
-	S3Turns upload_turns;
-	S3Expected expected;
-	atomic_bool removes_singly; /* learned, too: the provider has no request that removes many */
+	S3State state;
+	S3UploadSlots upload_slots;
+	atomic_bool removes_singly; /* found out, too: the provider has no request that removes many */
 	atomic_bool told_of_md5;
 } S3Store;
+
+void s3_notice(const S3Store *store, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* "s3://bucket/prefix/key", for messages; the caller frees. */
+char *s3_object_url(const S3Store *store, const char *key);
+
+/* s3.c: one request, signed and repeated until it is done */
 
 /* A body with the checksums that S3 wants. */
 typedef struct S3Payload
@@ -83,17 +75,13 @@ struct S3Call
 	S3Pairs query;
 	S3Pairs headers;
 	const S3Payload *payload; /* NULL: no body */
+	const Patience *patience; /* NULL: the store's */
 
-	Sink *into; /* of HttpRequest, like "accept" and "context" */
+	Sink *into; /* of HttpRequest, like "accept" */
 	Error *(*accept)(void *context, const HttpResponse *response);
-	void (*again)(S3Call *call); /* before every attempt but the first; may be NULL */
-	Error *(*judge)(void *context, const HttpResponse *response); /* of a 2xx answer; may be NULL */
+	void (*prepare)(S3Call *call); /* before every attempt; may be NULL */
+	Error *(*check_answer)(void *context, const HttpResponse *response); /* of a 2xx answer; may be NULL */
 	void *context;
-
-	int attempts_most; /* 0: until the deadlines */
-	int64_t stall_ms;  /* 0: the store's */
-	bool parting;      /* tidies up: also when cancelled, once, briefly */
-	const atomic_bool *stop;
 };
 
 void s3_call_release(S3Call *call);
@@ -101,65 +89,68 @@ void s3_call_release(S3Call *call);
 
 typedef struct S3Answer
 {
-	HttpResponse http; /* of the last attempt */
-	S3Class class;
-	char *code;     /* NULL: none */
-	bool ambiguous; /* an attempt that failed may have taken effect */
+	HttpResponse http;  /* of http_call() */
+	S3ErrorClass class; /* of the last attempt, like "code" */
+	char *code;         /* NULL: none */
 } S3Answer;
 
 void s3_answer_release(S3Answer *answer);
 #define AUTO_ANSWER __attribute__((cleanup(s3_answer_release))) S3Answer
 
-/* Signs, sends, tries again, corrects clock and region; success is a 2xx answer that "judge" accepts. */
+/* Success is a 2xx answer that "check_answer" accepts; clock and region are corrected on the way. */
 Error *s3_call(S3Store *store, S3Call *call, S3Answer *answer) MUST_CHECK;
 
-void s3_expect_put(Store *base, const char *key); /* the store's verb */
+/* For tidying up: once, briefly, and also when cancelled. */
+Patience s3_cleanup_patience(const S3Store *store);
 
-/* http_perform(), on the connection that was made for this very request when there is one. */
-Error *s3_expected_perform(S3Store *store, const HttpRequest *request, HttpResponse *response) MUST_CHECK;
+/* Where requests for this key go. */
+void s3_object_address(S3Store *store, const char *key, Buf *url);
 
-/* One attempt of a call, with a signature of its own; "fresh": by a new connection. */
-Error *s3_request_send(S3Store *store, const S3Call *call, bool fresh, HttpResponse *response) MUST_CHECK;
+/* s3_state.c */
+S3Conditional s3_state_conditional(S3Store *store);
+void s3_state_set_conditional(S3Store *store, S3Conditional conditional);
+char *s3_state_region(S3Store *store); /* the caller frees */
+TimeUs s3_state_time(S3Store *store);  /* now, by the server's clock */
+void s3_state_signing_key(S3Store *store, const char *date, const char *region, S3SigningKey *ret_key);
 
-/* Where requests for this key go (NULL: for the bucket). */
-void s3_request_url(const S3Store *store, const char *region, const char *key, const S3Pairs *pairs,
-                    Buf *url);
+/* From an answer that finds fault with them; false when it does not say what would be right.  "asked": the region that was. */
+bool s3_state_correct_clock(S3Store *store, const HttpResponse *response);
+bool s3_state_correct_region(S3Store *store, const char *asked, const HttpResponse *response);
 
-/* "Please reduce your request rate (SlowDown, HTTP 503, request id 1B3...)"; code and message may be NULL. */
-Error *s3_error_of(const S3Meaning *meaning, const char *code, const char *message,
-                   const HttpResponse *response) MUST_CHECK;
-
-/* Appends the query's "&name=value". */
-void s3_call_query(S3Call *call, const char *name, const char *value);
-void s3_call_header(S3Call *call, const char *name, const char *value);
-
-/* "s3://bucket/prefix/key", for messages; the caller frees. */
-char *s3_object_url(const S3Store *store, const char *key);
-
-void s3_notice(const S3Store *store, const char *format, ...) PRINTF_LIKE(2, 3);
-
-/* What was learned, from and to the state directory. */
-S3Conditional s3_learned_conditional(S3Store *store);
-void s3_learn_conditional(S3Store *store, S3Conditional conditional);
-char *s3_learned_region(S3Store *store); /* the caller frees */
-void s3_learn_region(S3Store *store, const char *region);
+/* s3_object.c */
 
 /* Storage class and encryption, for what makes an object. */
 void s3_add_object_headers(const S3Store *store, S3Call *call);
 
-/* Sends a whole object in one request; "payload" is of its slices. */
-Error *s3_put_payload(S3Store *store, const char *key, const S3Payload *payload, PutMode mode) MUST_CHECK;
+void s3_expect_put(Store *base, const char *key);
+Error *s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode mode) MUST_CHECK;
+Error *s3_probe(Store *base, const char *key, const Slice *contents, Buf *report) MUST_CHECK;
+Error *s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into) MUST_CHECK;
+Error *s3_stat(Store *base, const char *key, StoreEntry *ret_entry) MUST_CHECK;
+
+/* s3_list.c */
+Error *s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_after,
+               StoreListCallback callback, void *context) MUST_CHECK;
+Error *s3_tidy(Store *base, const char *prefix, TimeUs before) MUST_CHECK;
 
 /* Unfinished uploads of this key, which nobody else uses, but for one. */
 Error *s3_abort_other_uploads(S3Store *store, const char *key, const char *keep_id) MUST_CHECK;
 
-/* The verbs that have files of their own. */
-Error *s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into) MUST_CHECK;
-Error *s3_stat(Store *base, const char *key, StoreEntry *ret_entry) MUST_CHECK;
-Error *s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_after,
-               StoreListCallback callback, void *context) MUST_CHECK;
+/* s3_remove.c */
 Error *s3_remove(Store *base, const char *key) MUST_CHECK;
 Error *s3_remove_many(Store *base, const char *const *keys, size_t count, StoreNotRemoved callback,
                       void *context) MUST_CHECK;
+
+#define S3_REMOVE_MOST 1000 /* keys in one request */
+
+/* The text of DeleteObjects; its answer names only what could not be removed.  Of every key, "prefix" is the beginning. */
+void s3_remove_request(const char *prefix, const char *const *keys, size_t count, Buf *into);
+
+/* What the answer does not say is NULL.  The key is whole, with the prefix. */
+typedef Error *(*S3RemoveCallback)(void *context, const char *key, const char *code, const char *message);
+
+/* Calls for every key that was not removed.  ERR_CORRUPT when it is not one whole answer. */
+Error *s3_remove_answer(const char *text, size_t size, S3RemoveCallback callback, void *context) MUST_CHECK;
+
+/* s3_upload.c */
 Error *s3_writer(Store *base, const char *key, Sink **ret_sink) MUST_CHECK;
-Error *s3_tidy(Store *base, const char *prefix, TimeUs before) MUST_CHECK;

@@ -1,26 +1,101 @@
 /*
- * Removing objects: by thousands where the provider can, else one by one.  All
- * of it may be sent again, for what is gone already is success.
+ * Removing objects: by thousands where the provider can (DeleteObjects), else one
+ * by one.  All of it may be sent again, for what is gone already is success.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "s3_delete.h"
 #include "s3_private.h"
+#include "s3_xml.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 
-#define REQUEST_MAX     (16u * 1024 * 1024) /* the most keys, the longest, all of it escaped */
-#define BATCH_STALL_MS  60000               /* nothing comes before the last one is gone */
-#define PARTING_MOST    100                 /* keys in a request that has little time */
-#define PARTING_ALL_MS  30000
-#define NAMELESS_STATUS 400 /* of an entry whose code is unknown: not to be asked for again */
+#define REQUEST_MAX       (16u * 1024 * 1024) /* the most keys, the longest, all of it escaped */
+#define BATCH_STALL_MS    60000               /* nothing comes before the last one is gone */
+#define CLEANUP_KEYS_MOST 100                 /* in a request that has little time */
+#define CLEANUP_ALL_MS    30000
+#define NAMELESS_STATUS   400 /* of an entry whose code is unknown: not to be asked for again */
+
+#define ROOT  "DeleteResult"
+#define ENTRY ROOT "/Error"
+
+void
+s3_remove_request(const char *prefix, const char *const *keys, size_t count, Buf *into)
+{
+	buf_puts(into, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
+	for (size_t i = 0; i < count; i++)
+	{
+		buf_puts(into, "<Object><Key>");
+		s3_xml_escape(prefix, into);
+		s3_xml_escape(keys[i], into);
+		buf_puts(into, "</Key></Object>");
+	}
+	buf_puts(into, "</Delete>");
+}
+
+/* The entry that is being read. */
+typedef struct RemoveEntry
+{
+	S3RemoveCallback callback;
+	void *context;
+	char *key;
+	char *code;
+	char *message;
+} RemoveEntry;
+
+static void
+entry_release(RemoveEntry *entry)
+{
+	free(entry->key);
+	free(entry->code);
+	free(entry->message);
+	*entry = (RemoveEntry){.callback = entry->callback, .context = entry->context};
+}
+
+#define AUTO_ENTRY __attribute__((cleanup(entry_release))) RemoveEntry
 
 static Error *
-remove_one(S3Store *store, const char *key, bool parting, S3Class *ret_class)
+take_element(void *context, const char *path, const char *text)
 {
+	RemoveEntry *entry = context;
+	char **into = NULL;
+
+	if (strcmp(path, ROOT) != 0 && !str_starts_with(path, ROOT "/"))
+		return error_new(ERR_CORRUPT, "the answer is no " ROOT);
+	if (strcmp(path, ENTRY) == 0)
+	{
+		TRY(entry->callback(entry->context, entry->key, entry->code, entry->message));
+		entry_release(entry);
+	}
+	else if (strcmp(path, ENTRY "/Key") == 0)
+		into = &entry->key;
+	else if (strcmp(path, ENTRY "/Code") == 0)
+		into = &entry->code;
+	else if (strcmp(path, ENTRY "/Message") == 0)
+		into = &entry->message;
+	if (into != NULL && text != NULL)
+	{
+		free(*into);
+		*into = mem_strdup(text);
+	}
+	return NULL;
+}
+
+Error *
+s3_remove_answer(const char *text, size_t size, S3RemoveCallback callback, void *context)
+{
+	AUTO_ENTRY entry = {.callback = callback, .context = context};
+
+	return s3_xml_parse(text, size, take_element, &entry);
+}
+
+static Error *
+remove_one(S3Store *store, const char *key, bool cleanup, S3ErrorClass *ret_class)
+{
+	Patience brief = s3_cleanup_patience(store);
 	AUTO_ANSWER answer = {0};
-	AUTO_CALL call = {.action = "remove object", .method = "DELETE", .key = key, .parting = parting};
+	AUTO_CALL call = {
+		.action = "remove object", .method = "DELETE", .key = key, .patience = cleanup ? &brief : NULL};
 	Error *error = s3_call(store, &call, &answer);
 
 	*ret_class = answer.class;
@@ -33,7 +108,7 @@ remove_one(S3Store *store, const char *key, bool parting, S3Class *ret_class)
 Error *
 s3_remove(Store *base, const char *key)
 {
-	S3Class class;
+	S3ErrorClass class;
 
 	return remove_one((S3Store *) base, key, cancel_requested(), &class);
 }
@@ -43,8 +118,8 @@ typedef struct Removal
 	S3Store *store;
 	StoreNotRemoved callback;
 	void *context;
-	bool parting; /* cancelled before it began: this is the tidying up */
-	int64_t until_ms;
+	bool cleanup; /* cancelled before it began: this is the tidying up */
+	int64_t cleanup_until_ms;
 	bool denied;  /* a request for many was */
 	bool allowed; /* one for a single object was not */
 } Removal;
@@ -52,9 +127,9 @@ typedef struct Removal
 static Error *
 check_time(const Removal *removal)
 {
-	if (!removal->parting)
+	if (!removal->cleanup)
 		return cancel_check();
-	if (clock_monotonic_ms() >= removal->until_ms)
+	if (clock_monotonic_ms() >= removal->cleanup_until_ms)
 		return error_new(ERR_CANCELLED, "no time was left to remove it after the cancellation");
 	return NULL;
 }
@@ -67,30 +142,25 @@ give_up(const Removal *removal, const char *const *keys, size_t count, Error *er
 	return error;
 }
 
-/* The next object would fare no better. */
-static bool
-concerns_all(const Removal *removal, const Error *error, S3Class class)
-{
-	return error_is(error, ERR_CANCELLED) || s3_class_is_passing(class) || class == S3_CLOCK ||
-	       class == S3_REGION || (class == S3_DENIED && removal->denied && !removal->allowed);
-}
-
 static Error *
 remove_singly(Removal *removal, const char *const *keys, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 	{
-		S3Class class = S3_DONE;
+		S3ErrorClass class = S3_DONE;
 		AUTO(Error) error = check_time(removal);
 
 		if (error == NULL)
-			error = remove_one(removal->store, keys[i], removal->parting, &class);
+			error = remove_one(removal->store, keys[i], removal->cleanup, &class);
 		if (error == NULL)
 		{
 			removal->allowed = true;
 			continue;
 		}
-		if (concerns_all(removal, error, class))
+
+		/* Would the next object fare any better? */
+		if (error_is(error, ERR_CANCELLED) || s3_error_is_transient(class) || class == S3_CLOCK ||
+		    class == S3_REGION || (class == S3_DENIED && removal->denied && !removal->allowed))
 			return give_up(removal, keys + i, count - i, MOVE(error));
 		removal->callback(removal->context, keys[i], error);
 	}
@@ -103,10 +173,10 @@ typedef struct Batch
 	S3Store *store;
 	const char *const *keys;
 	size_t count;
-	Error **errors; /* one for each key; NULL: it is gone, if "judged" */
-	size_t passing; /* how many of them may be better next time */
+	Error **errors;   /* one for each key; NULL: it is gone, if "checked" */
+	size_t transient; /* how many of them may be better next time */
 	const HttpResponse *response;
-	bool judged;  /* the errors are those of an answer, the last one that could be read */
+	bool checked; /* the errors are those of an answer, the last one that could be read */
 	bool strange; /* the last answer says nothing about our keys */
 } Batch;
 
@@ -118,7 +188,7 @@ forget_errors(Batch *batch)
 		error_free(batch->errors[i]);
 		batch->errors[i] = NULL;
 	}
-	batch->passing = 0;
+	batch->transient = 0;
 }
 
 static void
@@ -130,60 +200,46 @@ batch_release(Batch *batch)
 
 #define AUTO_BATCH __attribute__((cleanup(batch_release))) Batch
 
-static bool
-find_key(const Batch *batch, const char *whole, size_t *ret_index)
-{
-	const char *prefix = batch->store->place.prefix;
-
-	if (whole == NULL || !str_starts_with(whole, prefix))
-		return false;
-	for (size_t i = 0; i < batch->count; i++)
-	{
-		if (strcmp(batch->keys[i], whole + strlen(prefix)) == 0)
-		{
-			*ret_index = i;
-			return true;
-		}
-	}
-	return false;
-}
-
 static Error *
 take_failure(void *context, const char *whole, const char *code, const char *message)
 {
 	Batch *batch = context;
-	const S3Meaning *meaning = s3_meaning(code, NAMELESS_STATUS);
+	const char *prefix = batch->store->address.prefix;
+	const char *key = whole != NULL && str_starts_with(whole, prefix) ? whole + strlen(prefix) : NULL;
+	const S3ErrorRule *rule = s3_error_rule(code, NAMELESS_STATUS);
 	AUTO_FREE char *url = NULL;
-	size_t i;
+	size_t i = 0;
 
-	if (meaning->class == S3_ABSENT)
+	if (rule->class == S3_ABSENT)
 		return NULL;
-	if (!find_key(batch, whole, &i))
+	while (i < batch->count && !str_equal(batch->keys[i], key))
+		i++;
+	if (i == batch->count)
 		return error_new(ERR_CORRUPT, "the answer names an object that was not to be removed");
 	if (batch->errors[i] != NULL)
 		return NULL;
 	url = s3_object_url(batch->store, batch->keys[i]);
-	batch->errors[i] = error_context(s3_error_of(meaning, code, message, batch->response),
+	batch->errors[i] = error_context(s3_error_of(rule, code, message, batch->response),
 	                                 "could not remove object \"%s\"", url);
-	if (s3_class_is_passing(meaning->class))
-		batch->passing++;
+	if (s3_error_is_transient(rule->class))
+		batch->transient++;
 	return NULL;
 }
 
 /* An answer that cannot be understood is not asked for again: single requests leave no doubt. */
 static Error *
-judge_batch(void *context, const HttpResponse *response)
+check_batch(void *context, const HttpResponse *response)
 {
 	Batch *batch = context;
 	AUTO(Error) error = NULL;
 
 	forget_errors(batch);
 	batch->response = response;
-	error = s3_delete_answer(response->body.data, response->body.size, take_failure, batch);
+	error = s3_remove_answer(response->body.data, response->body.size, take_failure, batch);
 	batch->strange = error != NULL;
-	batch->judged = error == NULL;
-	if (batch->judged && batch->passing > 0)
-		return error_new(ERR_TRANSIENT, "%zu of %zu objects could not be removed", batch->passing,
+	batch->checked = error == NULL;
+	if (batch->checked && batch->transient > 0)
+		return error_new(ERR_TRANSIENT, "%zu of %zu objects could not be removed", batch->transient,
 		                 batch->count);
 	return NULL;
 }
@@ -192,55 +248,24 @@ static Error *
 send_batch(const Removal *removal, Batch *batch, S3Answer *answer)
 {
 	AUTO_BUF(text, REQUEST_MAX);
+	Patience patience = removal->cleanup ? s3_cleanup_patience(batch->store) : batch->store->options.patience;
 	S3Payload payload;
 	AUTO_CALL call = {.action = "remove objects of",
 	                  .method = "POST",
 	                  .payload = &payload,
-	                  .judge = judge_batch,
-	                  .context = batch,
-	                  .stall_ms = BATCH_STALL_MS,
-	                  .parting = removal->parting};
+	                  .patience = &patience,
+	                  .check_answer = check_batch,
+	                  .context = batch};
 
-	s3_delete_request(batch->store->place.prefix, batch->keys, batch->count, &text);
+	s3_remove_request(batch->store->address.prefix, batch->keys, batch->count, &text);
 
 	Slice slice = slice_of_memory(text.data, text.size);
 
 	TRY(s3_payload(&slice, 1, &payload));
-	s3_call_query(&call, "delete", "");
-	s3_call_header(&call, "content-type", "application/xml"); /* libcurl's own is refused */
+	patience.stall_ms = BATCH_STALL_MS;
+	s3_pairs_set(&call.query, "delete", "");
+	s3_pairs_set(&call.headers, "content-type", "application/xml"); /* libcurl's own is refused */
 	return s3_call(batch->store, &call, answer);
-}
-
-static bool
-lacks_batches(const S3Answer *answer)
-{
-	return answer->class == S3_UNSUPPORTED || answer->http.status == 405 ||
-	       str_equal(answer->code, "MethodNotAllowed");
-}
-
-/*
- * Not only where the provider cannot: some take offence at such a request, or
- * ask for a right to the bucket where one to the objects would do.
- */
-static bool
-is_better_singly(const Batch *batch, const Error *error, const S3Answer *answer)
-{
-	if (error == NULL)
-		return batch->strange;
-	if (error_is(error, ERR_CANCELLED))
-		return false;
-	return lacks_batches(answer) || (answer->class == S3_DENIED && answer->http.status / 100 == 4) ||
-	       (answer->class == S3_REFUSED && answer->http.status == 400);
-}
-
-static void
-tell_errors(const Removal *removal, const Batch *batch)
-{
-	for (size_t i = 0; i < batch->count; i++)
-	{
-		if (batch->errors[i] != NULL)
-			removal->callback(removal->context, batch->keys[i], batch->errors[i]);
-	}
 }
 
 static Error *
@@ -250,51 +275,59 @@ remove_batch(Removal *removal, const char *const *keys, size_t count)
 		.store = removal->store, .keys = keys, .count = count, .errors = NEW_ARRAY(Error *, count)};
 	AUTO_ANSWER answer = {0};
 	AUTO(Error) error = send_batch(removal, &batch, &answer);
+	int status = answer.http.status;
+	bool unknown =
+		answer.class == S3_UNSUPPORTED || status == 405 || str_equal(answer.code, "MethodNotAllowed");
 
-	if (is_better_singly(&batch, error, &answer))
+	/*
+	 * One by one, then, not only where the provider has no such request: some take
+	 * offence at it, or ask for a right to the bucket where one to the objects would do.
+	 */
+	if ((error == NULL && batch.strange) || (error != NULL && !error_is(error, ERR_CANCELLED) &&
+	                                         (unknown || (answer.class == S3_DENIED && status / 100 == 4) ||
+	                                          (answer.class == S3_REFUSED && status == 400))))
 	{
-		if (error != NULL && lacks_batches(&answer))
+		if (error != NULL && unknown)
 			atomic_store(&removal->store->removes_singly, true);
 		removal->denied |= error != NULL && answer.class == S3_DENIED;
 		return remove_singly(removal, keys, count);
 	}
-	if (error != NULL && !batch.judged)
+	if (error != NULL && !batch.checked)
 		return give_up(removal, keys, count, MOVE(error));
-	tell_errors(removal, &batch);
+	for (size_t i = 0; i < count; i++)
+	{
+		if (batch.errors[i] != NULL)
+			removal->callback(removal->context, keys[i], batch.errors[i]);
+	}
 
 	/* Objects that the server had trouble with to the end do not stand for those of the next request. */
-	if (error_is(error, ERR_CANCELLED) || answer.http.status / 100 != 2)
+	if (error_is(error, ERR_CANCELLED) || status / 100 != 2)
 		return MOVE(error);
 	return NULL;
-}
-
-static Error *
-remove_some(Removal *removal, const char *const *keys, size_t count)
-{
-	Error *error = check_time(removal);
-
-	if (error != NULL)
-		return give_up(removal, keys, count, error);
-	if (count == 1 || removal->denied || atomic_load(&removal->store->removes_singly))
-		return remove_singly(removal, keys, count);
-	return remove_batch(removal, keys, count);
 }
 
 Error *
 s3_remove_many(Store *base, const char *const *keys, size_t count, StoreNotRemoved callback, void *context)
 {
-	Removal removal = {.store = (S3Store *) base,
+	S3Store *store = (S3Store *) base;
+	Removal removal = {.store = store,
 	                   .callback = callback,
 	                   .context = context,
-	                   .parting = cancel_requested(),
-	                   .until_ms = clock_monotonic_ms() + PARTING_ALL_MS};
-	size_t most = removal.parting ? PARTING_MOST : S3_DELETE_MOST;
+	                   .cleanup = cancel_requested(),
+	                   .cleanup_until_ms = clock_monotonic_ms() + CLEANUP_ALL_MS};
+	size_t most = removal.cleanup ? CLEANUP_KEYS_MOST : S3_REMOVE_MOST;
 
 	while (count > 0)
 	{
 		size_t some = count < most ? count : most;
-		Error *error = remove_some(&removal, keys, some);
+		Error *error = check_time(&removal);
 
+		if (error != NULL)
+			return give_up(&removal, keys, count, error);
+		if (some == 1 || removal.denied || atomic_load(&store->removes_singly))
+			error = remove_singly(&removal, keys, some);
+		else
+			error = remove_batch(&removal, keys, some);
 		keys += some;
 		count -= some;
 		if (error != NULL)

@@ -15,6 +15,40 @@
 #define ALGORITHM "AWS4-HMAC-SHA256"
 #define SERVICE   "s3"
 
+void
+s3_pairs_add(S3Pairs *pairs, const char *name, const char *value)
+{
+	GROW(pairs->items, pairs->count, pairs->capacity);
+	pairs->items[pairs->count++] = (S3Pair){mem_strdup(name), mem_strdup(value)};
+}
+
+void
+s3_pairs_set(S3Pairs *pairs, const char *name, const char *value)
+{
+	for (size_t i = 0; i < pairs->count; i++)
+	{
+		if (strcmp(pairs->items[i].name, name) == 0)
+		{
+			free(pairs->items[i].value);
+			pairs->items[i].value = mem_strdup(value);
+			return;
+		}
+	}
+	s3_pairs_add(pairs, name, value);
+}
+
+void
+s3_pairs_release(S3Pairs *pairs)
+{
+	for (size_t i = 0; i < pairs->count; i++)
+	{
+		free(pairs->items[i].name);
+		free(pairs->items[i].value);
+	}
+	free(pairs->items);
+	*pairs = (S3Pairs){0};
+}
+
 static bool
 is_unreserved(unsigned char c)
 {

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "s3_pairs.h"
 #include "walship/base/buf.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
@@ -16,6 +15,27 @@
 #define S3_SIGN_TEXT_MAX  (64u * 1024)
 #define S3_EMPTY_SHA256   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define S3_SIGNED_REGIONS 64 /* longest name of a region, with its end */
+
+/* A name and a value: of a query, of headers. */
+typedef struct S3Pair
+{
+	char *name;
+	char *value;
+} S3Pair;
+
+typedef struct S3Pairs
+{
+	S3Pair *items; /* owned, like their texts */
+	size_t count;
+	size_t capacity;
+} S3Pairs;
+
+void s3_pairs_add(S3Pairs *pairs, const char *name, const char *value); /* copies */
+void s3_pairs_set(S3Pairs *pairs, const char *name,
+                  const char *value); /* in the place of one that is there */
+void s3_pairs_release(S3Pairs *pairs);
+
+#define AUTO_PAIRS __attribute__((cleanup(s3_pairs_release))) S3Pairs
 
 typedef struct S3SignRequest
 {

@@ -46,7 +46,7 @@ typedef struct PartJob
 } PartJob;
 
 static Error *
-judge_begin(void *context, const HttpResponse *response)
+check_begin(void *context, const HttpResponse *response)
 {
 	char **id = context;
 
@@ -67,18 +67,18 @@ begin_upload(Upload *upload)
 	                  .method = "POST",
 	                  .key = upload->key,
 	                  .payload = &nothing,
-	                  .judge = judge_begin,
+	                  .check_answer = check_begin,
 	                  .context = &id};
 
 	TRY(s3_payload(NULL, 0, &nothing));
 	s3_add_object_headers(upload->store, &call);
-	s3_call_query(&call, "uploads", "");
-	s3_call_header(&call, "content-type", "application/octet-stream");
+	s3_pairs_set(&call.query, "uploads", "");
+	s3_pairs_set(&call.headers, "content-type", "application/octet-stream");
 	TRY(s3_call(upload->store, &call, &answer));
 	upload->id = MOVE(id);
 
 	/* An answer that got lost may have begun another one; if it cannot be found now, a later backup will. */
-	if (answer.ambiguous)
+	if (answer.http.ambiguous)
 		error_free(s3_abort_other_uploads(upload->store, upload->key, upload->id));
 	upload->etags = NEW_ARRAY(char *, PARTS_MOST);
 	upload->workers = workers_new(upload->jobs);
@@ -86,7 +86,7 @@ begin_upload(Upload *upload)
 }
 
 static Error *
-judge_part(void *context, const HttpResponse *response)
+check_part(void *context, const HttpResponse *response)
 {
 	char **etag = context;
 	const char *text = http_header(response, "etag");
@@ -106,46 +106,47 @@ send_part(void *argument)
 	AUTO_ANSWER answer = {0};
 	Slice slice = slice_of_memory(job->data, job->size);
 	AUTO_FREE char *number = mem_printf("%d", job->number);
+	Patience patience = upload->store->options.patience;
 	S3Payload payload;
 	AUTO_CALL call = {.action = "upload a part of object",
 	                  .method = "PUT",
 	                  .key = upload->key,
 	                  .payload = &payload,
-	                  .judge = judge_part,
-	                  .context = &upload->etags[job->number - 1],
-	                  .stop = &upload->stop};
+	                  .patience = &patience,
+	                  .check_answer = check_part,
+	                  .context = &upload->etags[job->number - 1]};
 
+	patience.stop = &upload->stop;
 	TRY(s3_payload(&slice, 1, &payload));
-	s3_call_query(&call, "partNumber", number);
-	s3_call_query(&call, "uploadId", upload->id);
+	s3_pairs_set(&call.query, "partNumber", number);
+	s3_pairs_set(&call.query, "uploadId", upload->id);
 	return s3_call(upload->store, &call, &answer);
-}
-
-static void
-part_job_free(void *argument)
-{
-	PartJob *job = argument;
-	S3Turns *turns = &job->upload->store->upload_turns;
-
-	free(job->data);
-	free(job);
-	(void) pthread_mutex_lock(&turns->mutex);
-	turns->taken--;
-	(void) pthread_cond_broadcast(&turns->changed);
-	(void) pthread_mutex_unlock(&turns->mutex);
 }
 
 /* Bounds the memory.  Requests end by themselves, also when cancelled, so nobody waits here for good. */
 static void
-wait_for_turn(Upload *upload)
+take_slot(S3UploadSlots *slots, int most)
 {
-	S3Turns *turns = &upload->store->upload_turns;
+	(void) pthread_mutex_lock(&slots->mutex);
+	while (slots->taken >= most)
+		(void) pthread_cond_wait(&slots->changed, &slots->mutex);
+	slots->taken++;
+	(void) pthread_mutex_unlock(&slots->mutex);
+}
 
-	(void) pthread_mutex_lock(&turns->mutex);
-	while (turns->taken >= upload->jobs)
-		(void) pthread_cond_wait(&turns->changed, &turns->mutex);
-	turns->taken++;
-	(void) pthread_mutex_unlock(&turns->mutex);
+/* With the job goes its slot. */
+static void
+part_job_free(void *argument)
+{
+	PartJob *job = argument;
+	S3UploadSlots *slots = &job->upload->store->upload_slots;
+
+	free(job->data);
+	free(job);
+	(void) pthread_mutex_lock(&slots->mutex);
+	slots->taken--;
+	(void) pthread_cond_broadcast(&slots->changed);
+	(void) pthread_mutex_unlock(&slots->mutex);
 }
 
 static Error *
@@ -165,7 +166,7 @@ submit_part(Upload *upload)
 		return error_hint(error_new(ERR_USAGE, "object \"%s\" is too large for %d parts of %u MiB",
 		                            upload->key, PARTS_MOST, PART_SIZE / (1024 * 1024)),
 		                  "Make \"part_size\" smaller.");
-	wait_for_turn(upload);
+	take_slot(&upload->store->upload_slots, upload->jobs);
 	job = NEW(PartJob);
 	job->upload = upload;
 	job->number = ++upload->n_parts;
@@ -203,7 +204,7 @@ upload_write(Sink *sink, const void *data, size_t size)
 
 /* A 200 may come before the verdict, which then is an <Error>; only this element says that it is done. */
 static Error *
-judge_complete(void *context, const HttpResponse *response)
+check_complete(void *context, const HttpResponse *response)
 {
 	AUTO_FREE char *etag =
 		s3_xml_find(response->body.data, response->body.size, "CompleteMultipartUploadResult/ETag");
@@ -227,70 +228,26 @@ list_of_parts(const Upload *upload)
 }
 
 static Error *
-complete_once(const Upload *upload, const S3Payload *parts, bool conditional, S3Class *ret_class)
+complete_once(const Upload *upload, const S3Payload *parts, bool conditional, S3ErrorClass *ret_class)
 {
+	Patience patience = upload->store->options.patience;
 	AUTO_ANSWER answer = {0};
 	AUTO_CALL call = {.action = "complete the upload of object",
 	                  .method = "POST",
 	                  .key = upload->key,
 	                  .payload = parts,
-	                  .judge = judge_complete,
-	                  .attempts_most = 1,
-	                  .stall_ms = COMPLETE_STALL_MS};
+	                  .patience = &patience,
+	                  .check_answer = check_complete};
+	Error *error;
 
-	s3_call_query(&call, "uploadId", upload->id);
-	s3_call_header(&call, "content-type", "application/xml"); /* libcurl's own is refused */
+	patience.attempts = 1;
+	patience.stall_ms = COMPLETE_STALL_MS;
+	s3_pairs_set(&call.query, "uploadId", upload->id);
+	s3_pairs_set(&call.headers, "content-type", "application/xml"); /* libcurl's own is refused */
 	if (conditional)
-		s3_call_header(&call, "if-none-match", "*");
-
-	Error *error = s3_call(upload->store, &call, &answer);
-
+		s3_pairs_set(&call.headers, "if-none-match", "*");
+	error = s3_call(upload->store, &call, &answer);
 	*ret_class = answer.class;
-	return error;
-}
-
-typedef enum Outcome
-{
-	OUTCOME_DONE,
-	OUTCOME_OPEN,    /* there is no such object */
-	OUTCOME_UNKNOWN, /* it could not be looked at */
-} Outcome;
-
-/* The key is ours alone: when there is an object of the right size, it was completed and the answer lost. */
-static Outcome
-look_at_outcome(const Upload *upload)
-{
-	StoreEntry entry;
-	AUTO(Error) error = s3_stat(&upload->store->store, upload->key, &entry);
-
-	if (error == NULL)
-		return entry.size == upload->size ? OUTCOME_DONE : OUTCOME_OPEN;
-	return error_is(error, ERR_NOT_FOUND) ? OUTCOME_OPEN : OUTCOME_UNKNOWN;
-}
-
-/* May it be better without the condition?  Not every provider that knows it for PUT knows it here. */
-static bool
-blames_condition(S3Class class)
-{
-	return class == S3_UNSUPPORTED || class == S3_REFUSED || class == S3_WRONG;
-}
-
-/* After a failure: is the object there all the same, or may another attempt make it? */
-static Error *
-settle_complete(const Upload *upload, int attempt, S3Class class, Error *error, bool *ret_again)
-{
-	Outcome outcome = OUTCOME_OPEN;
-
-	*ret_again = false;
-	if (s3_class_is_passing(class) || class == S3_NO_UPLOAD || (class == S3_TAKEN && attempt > 0))
-		outcome = look_at_outcome(upload);
-	if (outcome == OUTCOME_DONE)
-	{
-		error_free(error);
-		return NULL;
-	}
-	*ret_again = attempt + 1 < COMPLETE_ATTEMPTS &&
-	             (s3_class_is_passing(class) || (class == S3_NO_UPLOAD && outcome == OUTCOME_UNKNOWN));
 	return error;
 }
 
@@ -304,27 +261,47 @@ complete_upload(const Upload *upload)
 	static const RetryPolicy policy = {.first_ms = 500, .most_ms = 10000};
 	AUTO_FREE char *list = list_of_parts(upload);
 	Slice slice = slice_of_memory(list, strlen(list));
-	bool conditional = s3_learned_conditional(upload->store) == S3_CONDITIONAL_HONOURED;
+	bool conditional = s3_state_conditional(upload->store) == S3_CONDITIONAL_HONOURED;
 	S3Payload parts;
 
 	TRY(s3_payload(&slice, 1, &parts));
 	for (int attempt = 0;; attempt++)
 	{
-		S3Class class;
-		bool again;
+		S3ErrorClass class;
+		bool transient;
+		bool unknown = false; /* whether it is complete */
 		uint64_t random;
 		Error *error = complete_once(upload, &parts, conditional, &class);
 
 		if (error == NULL || error_is(error, ERR_CANCELLED))
 			return error;
-		if (conditional && blames_condition(class))
+
+		/* Not every provider that knows the condition for PUT knows it here. */
+		if (conditional && (class == S3_UNSUPPORTED || class == S3_REFUSED || class == S3_WRONG))
 		{
 			error_free(error);
 			conditional = false;
 			continue;
 		}
-		error = settle_complete(upload, attempt, class, error, &again);
-		if (!again)
+
+		/*
+		 * The answer may have been lost, or that of an attempt before: the key is ours
+		 * alone, so an object of the right size is this one.
+		 */
+		transient = s3_error_is_transient(class);
+		if (transient || class == S3_NO_UPLOAD || (class == S3_TAKEN && attempt > 0))
+		{
+			StoreEntry entry;
+			AUTO(Error) missing = s3_stat(&upload->store->store, upload->key, &entry);
+
+			if (missing == NULL && entry.size == upload->size)
+			{
+				error_free(error);
+				return NULL;
+			}
+			unknown = missing != NULL && !error_is(missing, ERR_NOT_FOUND);
+		}
+		if (attempt + 1 >= COMPLETE_ATTEMPTS || !(transient || (class == S3_NO_UPLOAD && unknown)))
 			return error;
 		error_free(error);
 		random_bytes(&random, sizeof(random));
@@ -336,14 +313,11 @@ static Error *
 upload_finish(Sink *sink)
 {
 	Upload *upload = (Upload *) sink;
-	S3Payload payload;
 	Slice slice = slice_of_memory(upload->part, upload->filled);
 
 	if (upload->id == NULL)
-	{
-		TRY(s3_payload(&slice, upload->part == NULL ? 0 : 1, &payload));
-		return s3_put_payload(upload->store, upload->key, &payload, PUT_IF_ABSENT);
-	}
+		return s3_put(&upload->store->store, upload->key, &slice, upload->part == NULL ? 0 : 1,
+		              PUT_IF_ABSENT);
 	if (upload->filled > 0)
 		TRY(submit_part(upload));
 	TRY(workers_wait(upload->workers));
@@ -357,11 +331,12 @@ upload_finish(Sink *sink)
 static void
 abort_upload(const Upload *upload)
 {
+	Patience brief = s3_cleanup_patience(upload->store);
 	AUTO_ANSWER answer = {0};
 	AUTO_CALL call = {
-		.action = "abort the upload of object", .method = "DELETE", .key = upload->key, .parting = true};
+		.action = "abort the upload of object", .method = "DELETE", .key = upload->key, .patience = &brief};
 
-	s3_call_query(&call, "uploadId", upload->id);
+	s3_pairs_set(&call.query, "uploadId", upload->id);
 	error_free(s3_call(upload->store, &call, &answer));
 }
 

@@ -59,13 +59,13 @@ s3_make(Store **ret_store)
 	                     .patience = {.connect_ms = 3000, .stall_ms = 10000, .retry_ms = 20000}};
 
 	assert_ok(s3_store_open(&options, ret_store));
-	return NULL;
+	return MOVE(url);
 }
 
 static void
 s3_destroy(void *place)
 {
-	assert_null(place); /* what lies in the bucket goes with the bucket */
+	free(place); /* the URL; what lies in the bucket goes with the bucket */
 }
 
 static const StoreRow stores[] = {

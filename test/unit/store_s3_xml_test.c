@@ -106,31 +106,31 @@ typedef struct MeaningCase
 {
 	const char *code;
 	int status;
-	S3Class class;
+	S3ErrorClass class;
 	ErrorKind kind;
 	bool passing;
 } MeaningCase;
 
 static const MeaningCase meaning_cases[] = {
 	{"NoSuchKey", 404, S3_ABSENT, ERR_NOT_FOUND, false},
-	{NULL, 404, S3_AGAIN, ERR_TRANSIENT, true},
-	{"SomethingElse", 404, S3_AGAIN, ERR_TRANSIENT, true},
+	{NULL, 404, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{"SomethingElse", 404, S3_TRANSIENT, ERR_TRANSIENT, true},
 	{"NoSuchBucket", 404, S3_REFUSED, ERR_TRANSIENT, false},
 	{"NoSuchUpload", 404, S3_NO_UPLOAD, ERR_TRANSIENT, false},
 	{"SlowDown", 503, S3_THROTTLED, ERR_TRANSIENT, true},
 	{"RequestRateLimitExceeded", 400, S3_THROTTLED, ERR_TRANSIENT, true},
 	{NULL, 503, S3_THROTTLED, ERR_TRANSIENT, true},
 	{NULL, 429, S3_THROTTLED, ERR_TRANSIENT, true},
-	{"InternalError", 500, S3_AGAIN, ERR_TRANSIENT, true},
-	{"InternalError", 200, S3_AGAIN, ERR_TRANSIENT, true},
-	{"SomethingNew", 500, S3_AGAIN, ERR_TRANSIENT, true},
-	{NULL, 599, S3_AGAIN, ERR_TRANSIENT, true},
-	{NULL, 302, S3_AGAIN, ERR_TRANSIENT, true},
-	{NULL, 408, S3_AGAIN, ERR_TRANSIENT, true},
-	{"RequestTimeout", 400, S3_AGAIN, ERR_TRANSIENT, true},
-	{"IncompleteBody", 400, S3_AGAIN, ERR_TRANSIENT, true},
+	{"InternalError", 500, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{"InternalError", 200, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{"SomethingNew", 500, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{NULL, 599, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{NULL, 302, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{NULL, 408, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{"RequestTimeout", 400, S3_TRANSIENT, ERR_TRANSIENT, true},
+	{"IncompleteBody", 400, S3_TRANSIENT, ERR_TRANSIENT, true},
 	{"BadDigest", 400, S3_DAMAGED, ERR_TRANSIENT, true},
-	{"ConditionalRequestConflict", 409, S3_AGAIN, ERR_TRANSIENT, true},
+	{"ConditionalRequestConflict", 409, S3_TRANSIENT, ERR_TRANSIENT, true},
 	{"PreconditionFailed", 412, S3_TAKEN, ERR_EXISTS, false},
 	{NULL, 412, S3_TAKEN, ERR_EXISTS, false},
 	{"NotImplemented", 501, S3_UNSUPPORTED, ERR_USAGE, false},
@@ -157,10 +157,10 @@ answers_mean_what_their_code_says_and_else_their_status(void **state)
 	for (size_t i = 0; i < lengthof(meaning_cases); i++)
 	{
 		const MeaningCase *row = &meaning_cases[i];
-		const S3Meaning *meaning = s3_meaning(row->code, row->status);
+		const S3ErrorRule *meaning = s3_error_rule(row->code, row->status);
 
-		if (meaning->class != row->class || s3_class_is_passing(meaning->class) != row->passing ||
-		    (row->class != S3_DONE && s3_class_kind(meaning->class) != row->kind))
+		if (meaning->class != row->class || s3_error_is_transient(meaning->class) != row->passing ||
+		    (row->class != S3_DONE && s3_error_kind(meaning->class) != row->kind))
 			fail_msg("%s, %d: class %d", row->code == NULL ? "-" : row->code, row->status,
 			         (int) meaning->class);
 	}

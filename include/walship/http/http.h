@@ -1,17 +1,17 @@
 /*
- * HTTP requests: one attempt each, no retries, no redirects.  Only http.c and
- * http_transfer.c know libcurl, and curl_library.c loads it.  Connections are kept
- * alive and used again, the one used last first.
+ * HTTP requests: one attempt each, no retries (see call.h), no redirects.  Only
+ * http.c and transfer.c know libcurl, and curl_library.c loads it.  Connections
+ * are kept alive and used again, the one used last first.
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "walship/base/buf.h"
 #include "walship/base/clock.h"
 #include "walship/base/error.h"
+#include "walship/base/patience.h"
 #include "walship/base/spool.h"
 #include "walship/base/strs.h"
 #include "walship/pipe/sink.h"
@@ -20,9 +20,9 @@ typedef struct HttpClient HttpClient; /* may be used by all threads at the same 
 
 typedef struct HttpOptions
 {
-	const char *ca_file; /* NULL: the system's certificates */
+	const char *ca_file;    /* NULL: the system's certificates */
+	const char *ca_setting; /* the setting that says "ca_file", for hints */
 	const char *user_agent;
-	int64_t connect_ms; /* name, connection and TLS together */
 } HttpOptions;
 
 /* Loads nothing yet: libcurl comes with the first request. */
@@ -49,7 +49,7 @@ typedef struct HttpRequest
 {
 	const char *method;
 	const char *url;
-	const StrList *headers; /* "name: value" */
+	const StrList *headers; /* "name: value"; NULL: none */
 	const Slice *body;      /* read from its beginning whenever it must be sent */
 	int n_body;
 	bool has_body; /* false: none at all, also no length of 0 */
@@ -60,13 +60,9 @@ typedef struct HttpRequest
 	void *context;
 
 	bool fresh; /* by a new connection and a new look at the name: the old ones failed */
-	bool even_when_cancelled;
-	const atomic_bool *stop; /* ends like a cancellation; may be NULL */
-	int64_t stall_ms;        /* fails when not even HTTP_LEAST_RATE came or went for so long */
-	int64_t limit_ms;        /* monotonic time at which it fails in any case; 0: never */
+	Patience patience;
+	const struct HttpGate *gate; /* of early.c; NULL */
 } HttpRequest;
-
-#define HTTP_LEAST_RATE (16 * 1024) /* bytes per second */
 
 /*
  * Success is a complete answer, of whatever status.  No or half an answer is
@@ -74,6 +70,15 @@ typedef struct HttpRequest
  * sink and of "accept" come through.
  */
 Error *http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *ret_response) MUST_CHECK;
+
+/*
+ * A PUT with a body to this URL is to come: looking up the name, connecting and
+ * TLS's handshake take two or three round trips, which go by while the body is
+ * still being made.  Returns at once.  Nothing of the request is sent before it
+ * is known; the next http_perform() that fits takes the connection, and what goes
+ * wrong with it is no error of anybody.  One at a time: a second one is ignored.
+ */
+void http_expect_put(HttpClient *client, const char *url, int64_t connect_ms);
 
 /* The value of the last header of that name (lower case), or NULL. */
 const char *http_header(const HttpResponse *response, const char *name);

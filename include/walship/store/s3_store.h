@@ -19,7 +19,7 @@ typedef enum S3PathStyle
 	S3_PATH_STYLE_OFF,
 } S3PathStyle;
 
-/* Texts may be NULL where nothing else is said, and are copied. */
+/* Texts may be NULL where nothing else is said.  They stay the caller's, and must outlive the store. */
 typedef struct S3Options
 {
 	const char *url;      /* s3://bucket/prefix; required */

@@ -1,18 +1,18 @@
 /* Where requests go, and as whom. */
 #include "scratch.h"
 
+#include "s3_address.h"
 #include "s3_creds.h"
-#include "s3_place.h"
 
-typedef struct PlaceCase
+typedef struct AddressCase
 {
 	const char *url;
 	const char *endpoint;
 	S3PathStyle style;
 	const char *expected; /* scheme, host and path of key "a/b.c"; NULL: refused */
-} PlaceCase;
+} AddressCase;
 
-static const PlaceCase place_cases[] = {
+static const AddressCase address_cases[] = {
 	{"s3://bucket", NULL, S3_PATH_STYLE_AUTO, "https://bucket.s3.eu-west-1.amazonaws.com/a/b.c"},
 	{"s3://bucket/", NULL, S3_PATH_STYLE_AUTO, "https://bucket.s3.eu-west-1.amazonaws.com/a/b.c"},
 	{"s3://bucket/p/q", NULL, S3_PATH_STYLE_AUTO, "https://bucket.s3.eu-west-1.amazonaws.com/p/q/a/b.c"},
@@ -48,12 +48,12 @@ static void
 urls_and_endpoints_become_addresses(void **state)
 {
 	(void) state;
-	for (size_t i = 0; i < lengthof(place_cases); i++)
+	for (size_t i = 0; i < lengthof(address_cases); i++)
 	{
-		const PlaceCase *row = &place_cases[i];
-		S3Place place = {0};
+		const AddressCase *row = &address_cases[i];
+		S3Address address = {0};
 		AUTO_BUF(got, 1000);
-		AUTO(Error) error = s3_place_parse(row->url, row->endpoint, row->style, &place);
+		AUTO(Error) error = s3_address_parse(row->url, row->endpoint, row->style, &address);
 
 		if (row->expected == NULL)
 		{
@@ -63,11 +63,11 @@ urls_and_endpoints_become_addresses(void **state)
 		}
 		if (error != NULL)
 			fail_msg("%s: %s", row->url, error_message(error));
-		buf_printf(&got, "%s://", place.scheme);
-		s3_place_host(&place, "eu-west-1", &got);
-		s3_place_path(&place, "a/b.c", &got);
+		buf_printf(&got, "%s://", address.scheme);
+		s3_address_host(&address, "eu-west-1", &got);
+		s3_address_path(&address, "a/b.c", &got);
 		assert_string_equal(got.data, row->expected);
-		s3_place_release(&place);
+		s3_address_release(&address);
 	}
 }
 
@@ -89,11 +89,11 @@ some_providers_are_known(void **state)
 	(void) state;
 	for (size_t i = 0; i < lengthof(cases); i++)
 	{
-		S3Place place;
+		S3Address address;
 
-		assert_ok(s3_place_parse("s3://bucket", cases[i].endpoint, S3_PATH_STYLE_AUTO, &place));
-		assert_int_equal(s3_place_preset(&place), cases[i].expected);
-		s3_place_release(&place);
+		assert_ok(s3_address_parse("s3://bucket", cases[i].endpoint, S3_PATH_STYLE_AUTO, &address));
+		assert_int_equal(s3_address_preset(&address), cases[i].expected);
+		s3_address_release(&address);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* Addresses of buckets and objects. */
-#include "s3_place.h"
+#include "s3_address.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ is_bucket_name(const char *name, size_t length)
 }
 
 static Error *
-parse_url(const char *url, S3Place *place)
+parse_url(const char *url, S3Address *address)
 {
 	const char *bucket = url + strlen(URL_SCHEME);
 	size_t length = strcspn(bucket, "/");
@@ -37,18 +37,18 @@ parse_url(const char *url, S3Place *place)
 	if (!str_starts_with(url, URL_SCHEME) || !is_bucket_name(bucket, length))
 		return error_hint(error_new(ERR_USAGE, "store \"%s\" names no bucket", url),
 		                  "Write s3://bucket or s3://bucket/prefix.");
-	place->bucket = mem_strndup(bucket, length);
-	place->prefix = mem_printf("%s/", bucket[length] == '/' ? bucket + length + 1 : "");
-	prefix_length = strlen(place->prefix);
-	if (prefix_length > 1 && place->prefix[prefix_length - 2] == '/')
-		place->prefix[--prefix_length] = '\0';
+	address->bucket = mem_strndup(bucket, length);
+	address->prefix = mem_printf("%s/", bucket[length] == '/' ? bucket + length + 1 : "");
+	prefix_length = strlen(address->prefix);
+	if (prefix_length > 1 && address->prefix[prefix_length - 2] == '/')
+		address->prefix[--prefix_length] = '\0';
 	if (prefix_length == 1)
 	{
-		place->prefix[0] = '\0';
+		address->prefix[0] = '\0';
 		return NULL;
 	}
 
-	AUTO_FREE char *key = mem_strndup(place->prefix, prefix_length - 1);
+	AUTO_FREE char *key = mem_strndup(address->prefix, prefix_length - 1);
 	AUTO(Error) error = store_check_key(key);
 
 	if (error != NULL)
@@ -80,20 +80,20 @@ without_own_port(const char *scheme, const char *authority, size_t length)
 }
 
 static Error *
-parse_endpoint(const char *endpoint, S3Place *place)
+parse_endpoint(const char *endpoint, S3Address *address)
 {
 	const char *separator = strstr(endpoint, "://");
 	const char *authority = separator == NULL ? endpoint : separator + 3;
 	size_t length = strcspn(authority, "/");
 
-	place->scheme =
+	address->scheme =
 		separator == NULL ? mem_strdup("https") : mem_strndup(endpoint, (size_t) (separator - endpoint));
-	if (strcmp(place->scheme, "https") != 0 && strcmp(place->scheme, "http") != 0)
+	if (strcmp(address->scheme, "https") != 0 && strcmp(address->scheme, "http") != 0)
 		return invalid_endpoint(endpoint);
 	if (length == 0 || strcspn(authority, "@?#\\% \t") < length ||
 	    (authority[length] == '/' && authority[length + 1] != '\0'))
 		return invalid_endpoint(endpoint);
-	place->host = without_own_port(place->scheme, authority, length);
+	address->host = without_own_port(address->scheme, authority, length);
 	return NULL;
 }
 
@@ -105,87 +105,87 @@ is_aws(const char *host)
 
 /* A certificate *.s3.region.amazonaws.com does not cover a bucket with dots. */
 static bool
-choose_path_style(const S3Place *place, S3PathStyle style)
+choose_path_style(const S3Address *address, S3PathStyle style)
 {
 	if (style != S3_PATH_STYLE_AUTO)
 		return style == S3_PATH_STYLE_ON;
-	return !is_aws(place->host) || strchr(place->bucket, '.') != NULL;
+	return !is_aws(address->host) || strchr(address->bucket, '.') != NULL;
 }
 
 Error *
-s3_place_parse(const char *url, const char *endpoint, S3PathStyle style, S3Place *ret_place)
+s3_address_parse(const char *url, const char *endpoint, S3PathStyle style, S3Address *ret_address)
 {
-	S3Place place = {0};
-	Error *error = parse_url(url, &place);
+	S3Address address = {0};
+	Error *error = parse_url(url, &address);
 
 	if (error == NULL && endpoint != NULL)
-		error = parse_endpoint(endpoint, &place);
+		error = parse_endpoint(endpoint, &address);
 	else if (error == NULL)
-		place.scheme = mem_strdup("https");
+		address.scheme = mem_strdup("https");
 	if (error != NULL)
 	{
-		s3_place_release(&place);
+		s3_address_release(&address);
 		return error;
 	}
-	place.path_style = choose_path_style(&place, style);
-	*ret_place = place;
+	address.path_style = choose_path_style(&address, style);
+	*ret_address = address;
 	return NULL;
 }
 
 void
-s3_place_release(S3Place *place)
+s3_address_release(S3Address *address)
 {
-	free(place->scheme);
-	free(place->host);
-	free(place->bucket);
-	free(place->prefix);
-	*place = (S3Place){0};
+	free(address->scheme);
+	free(address->host);
+	free(address->bucket);
+	free(address->prefix);
+	*address = (S3Address){0};
 }
 
 void
-s3_place_host(const S3Place *place, const char *region, Buf *into)
+s3_address_host(const S3Address *address, const char *region, Buf *into)
 {
-	if (!place->path_style)
-		buf_printf(into, "%s.", place->bucket);
-	if (place->host != NULL)
-		buf_puts(into, place->host);
+	if (!address->path_style)
+		buf_printf(into, "%s.", address->bucket);
+	if (address->host != NULL)
+		buf_puts(into, address->host);
 	else
 		buf_printf(into, "s3.%s.amazonaws.com%s", region, str_starts_with(region, "cn-") ? ".cn" : "");
 }
 
 void
-s3_place_path(const S3Place *place, const char *key, Buf *into)
+s3_address_path(const S3Address *address, const char *key, Buf *into)
 {
 	buf_putc(into, '/');
-	if (place->path_style)
-		buf_printf(into, "%s%s", place->bucket, key == NULL ? "" : "/");
+	if (address->path_style)
+		buf_printf(into, "%s%s", address->bucket, key == NULL ? "" : "/");
 	if (key != NULL)
 	{
-		s3_encode(place->prefix, true, into);
+		s3_encode(address->prefix, true, into);
 		s3_encode(key, true, into);
 	}
 }
 
 static bool
-host_is(const S3Place *place, const char *domain)
+host_is(const S3Address *address, const char *domain)
 {
 	AUTO_FREE char *host = NULL;
 	AUTO_FREE char *below = mem_printf(".%s", domain);
 
-	if (place->host == NULL)
+	if (address->host == NULL)
 		return false;
-	host = mem_strndup(place->host, strcspn(place->host, ":"));
+	host = mem_strndup(address->host, strcspn(address->host, ":"));
 	return strcmp(host, domain) == 0 || str_ends_with(host, below);
 }
 
 S3Conditional
-s3_place_preset(const S3Place *place)
+s3_address_preset(const S3Address *address)
 {
-	if (is_aws(place->host))
+	if (is_aws(address->host))
 		return S3_CONDITIONAL_HONOURED;
-	if (host_is(place, "backblazeb2.com"))
+	if (host_is(address, "backblazeb2.com"))
 		return S3_CONDITIONAL_REFUSED;
-	if (host_is(place, "storage.googleapis.com"))
+	if (host_is(address, "storage.googleapis.com"))
 		return S3_CONDITIONAL_IGNORED;
 	return S3_CONDITIONAL_UNKNOWN;
 }

@@ -1,7 +1,7 @@
 /* The texts of DeleteObjects. */
 #include "scratch.h"
 
-#include "s3_delete.h"
+#include "s3_private.h"
 #include "s3_xml.h"
 
 static void
@@ -11,7 +11,7 @@ a_request_names_all_keys_with_the_prefix(void **state)
 	AUTO_BUF(got, 10000);
 
 	(void) state;
-	s3_delete_request("pre/fix/", keys, lengthof(keys), &got);
+	s3_remove_request("pre/fix/", keys, lengthof(keys), &got);
 	assert_string_equal(got.data,
 	                    "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>"
 	                    "<Object><Key>pre/fix/7/wal/1.tar</Key></Object>"
@@ -39,7 +39,7 @@ awkward_keys_arrive_as_they_are(void **state)
 	AUTO_STRLIST read = {0};
 
 	(void) state;
-	s3_delete_request("", awkward_keys, lengthof(awkward_keys), &got);
+	s3_remove_request("", awkward_keys, lengthof(awkward_keys), &got);
 	assert_ok(s3_xml_parse(got.data, got.size, collect_key, &read));
 	assert_int_equal(read.count, lengthof(awkward_keys));
 	for (size_t i = 0; i < read.count; i++)
@@ -122,7 +122,7 @@ an_answer_names_what_was_not_removed(void **state)
 	{
 		const AnswerCase *row = &answer_cases[i];
 		AUTO_BUF(got, 10000);
-		AUTO(Error) error = s3_delete_answer(row->input, strlen(row->input), write_down, &got);
+		AUTO(Error) error = s3_remove_answer(row->input, strlen(row->input), write_down, &got);
 
 		if (row->expected == NULL && !error_is(error, ERR_CORRUPT))
 			fail_msg("%s: taken", row->name);
@@ -147,7 +147,7 @@ an_error_of_the_callback_ends_the_reading(void **state)
 	static const char text[] = "<DeleteResult><Error><Key>a</Key><Code>X</Code></Error></DeleteResult>";
 
 	(void) state;
-	assert_error(s3_delete_answer(text, strlen(text), refuse, NULL), ERR_EXISTS, "a was seen");
+	assert_error(s3_remove_answer(text, strlen(text), refuse, NULL), ERR_EXISTS, "a was seen");
 }
 
 int

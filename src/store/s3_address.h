@@ -7,23 +7,23 @@
 #include "walship/base/error.h"
 #include "walship/store/s3_store.h"
 
-typedef struct S3Place
+typedef struct S3Address
 {
 	char *scheme;
 	char *host; /* with ":port" when that is not the scheme's own; NULL: AWS, by region */
 	char *bucket;
 	char *prefix; /* "" or with a final '/' */
 	bool path_style;
-} S3Place;
+} S3Address;
 
 /* "endpoint" may be NULL: AWS. */
-Error *s3_place_parse(const char *url, const char *endpoint, S3PathStyle style, S3Place *ret_place)
+Error *s3_address_parse(const char *url, const char *endpoint, S3PathStyle style, S3Address *ret_address)
 	MUST_CHECK;
-void s3_place_release(S3Place *place);
+void s3_address_release(S3Address *address);
 
 /* The value of the header "host", and the encoded path.  "key" is below the prefix; NULL: the bucket. */
-void s3_place_host(const S3Place *place, const char *region, Buf *into);
-void s3_place_path(const S3Place *place, const char *key, Buf *into);
+void s3_address_host(const S3Address *address, const char *region, Buf *into);
+void s3_address_path(const S3Address *address, const char *key, Buf *into);
 
 /* What is known of this endpoint without asking it. */
 typedef enum S3Conditional
@@ -34,4 +34,4 @@ typedef enum S3Conditional
 	S3_CONDITIONAL_IGNORED,  /* overwrites all the same */
 } S3Conditional;
 
-S3Conditional s3_place_preset(const S3Place *place);
+S3Conditional s3_address_preset(const S3Address *address);

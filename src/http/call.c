@@ -1,0 +1,102 @@
+/* Repeating a request: back-off, what the server asks for, deadlines. */
+#include "walship/http/call.h"
+
+#include <string.h>
+
+#include "walship/base/crypto.h"
+#include "walship/base/retry.h"
+
+#define RETRY_AFTER_MOST_S 300
+
+/* Without a meaning of the caller's. */
+static Error *
+check_status(const HttpResponse *response, HttpVerdict *ret_verdict)
+{
+	int status = response->status;
+
+	if (status / 100 == 2)
+		return NULL;
+	if (status == 429 || status == 503)
+		*ret_verdict = HTTP_AGAIN_SLOWLY;
+	else if (status == 408 || status / 100 == 5)
+		*ret_verdict = HTTP_AGAIN;
+	return error_new(status == 401 || status == 403 ? ERR_DENIED : ERR_TRANSIENT,
+	                 "the server refused (HTTP %d)", status);
+}
+
+/* Full jitter; but what the server asks for, and little more. */
+static int64_t
+pause_before_next(int made, HttpVerdict verdict, const char *asked)
+{
+	static const RetryPolicy ordinary = {.first_ms = 200, .most_ms = 20000};
+	static const RetryPolicy slowly = {.first_ms = 1000, .most_ms = 20000};
+	uint64_t asked_s = 0;
+	uint64_t random;
+	int64_t pause_ms;
+
+	random_bytes(&random, sizeof(random));
+	pause_ms = retry_delay_ms(verdict == HTTP_AGAIN_SLOWLY ? &slowly : &ordinary, made - 1, random);
+	if (asked != NULL && str_to_uint64(asked, &asked_s) && asked_s > 0)
+		pause_ms =
+			(int64_t) (asked_s < RETRY_AFTER_MOST_S ? asked_s : RETRY_AFTER_MOST_S) * 1000 + pause_ms % 1000;
+	return pause_ms;
+}
+
+Error *
+http_call(HttpClient *client, const HttpCall *call, HttpResponse *response)
+{
+	HttpRequest request = call->request;
+	int64_t began_at_ms = clock_monotonic_ms();
+	bool ambiguous = false;
+	bool told = false;
+	int made = 0; /* attempts since the last progress */
+
+	for (;;)
+	{
+		HttpVerdict verdict = HTTP_FAILED;
+		bool answered;
+		int64_t pause_ms;
+		Error *error;
+
+		if (call->prepare != NULL)
+			TRY(call->prepare(call->context, &request));
+		error = http_perform(client, &request, response);
+		answered = error == NULL;
+		if (!answered && error_is(error, ERR_TRANSIENT) && !response->callers_error)
+			verdict = HTTP_AGAIN;
+		else if (answered)
+			error = call->check_answer == NULL ? check_status(response, &verdict)
+			                                   : call->check_answer(call->context, response, &verdict);
+		ambiguous |= response->ambiguous;
+		response->ambiguous = ambiguous;
+		if (error == NULL)
+			return NULL;
+		if (verdict == HTTP_CORRECTED)
+		{
+			error_free(error);
+			continue;
+		}
+
+		made++;
+		if (response->received > 0)
+		{
+			if (call->prepare == NULL)
+				return error;
+			made = 1;
+			began_at_ms = clock_monotonic_ms();
+		}
+		pause_ms = pause_before_next(made, verdict, answered ? http_header(response, "retry-after") : NULL);
+		if (verdict == HTTP_FAILED ||
+		    !patience_allows_retry(&request.patience, made, began_at_ms, clock_monotonic_ms() + pause_ms))
+			return error;
+		if (!told && call->retrying != NULL)
+			call->retrying(call->context, error);
+		told = true;
+		error_free(error);
+
+		/* A server that failed may have done its work before. */
+		ambiguous |= answered;
+		TRY(patience_sleep_ms(&request.patience, pause_ms));
+		request.fresh = true;
+	}
+}

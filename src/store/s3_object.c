@@ -1,0 +1,373 @@
+/*
+ * One object: writing it once, reading it, looking at it.  A read that breaks goes
+ * on where it stopped, if the object is still the same one.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "s3_private.h"
+#include "walship/base/mem.h"
+
+/* Larger than any object of any provider, and far from any overflow. */
+#define OBJECT_SIZE_MAX (UINT64_C(1) << 60)
+
+void
+s3_add_object_headers(const S3Store *store, S3Call *call)
+{
+	const S3Options *options = &store->options;
+
+	if (options->storage_class != NULL)
+		s3_pairs_set(&call->headers, "x-amz-storage-class", options->storage_class);
+	if (options->sse != NULL)
+		s3_pairs_set(&call->headers, "x-amz-server-side-encryption", options->sse);
+	if (options->sse_kms_key_id != NULL)
+		s3_pairs_set(&call->headers, "x-amz-server-side-encryption-aws-kms-key-id", options->sse_kms_key_id);
+}
+
+/* Every S3 names what it stored by an ETag: a 200 without one is from something else. */
+static Error *
+check_put(void *context, const HttpResponse *response)
+{
+	(void) context;
+	if (http_header(response, "etag") == NULL)
+		return error_new(ERR_TRANSIENT, "the answer has no ETag: it is not that of an S3 service");
+	return NULL;
+}
+
+static Error *
+put_object(S3Store *store, const char *key, const S3Payload *payload, bool conditional, S3Answer *answer)
+{
+	AUTO_CALL call = {
+		.action = "write object", .method = "PUT", .key = key, .payload = payload, .check_answer = check_put};
+
+	s3_add_object_headers(store, &call);
+	if (conditional)
+		s3_pairs_set(&call.headers, "if-none-match", "*");
+	return s3_call(store, &call, answer);
+}
+
+/* Does the provider itself refuse to overwrite?  As far as it is known. */
+static bool
+has_conditions(S3Store *store)
+{
+	S3Conditional conditional = s3_state_conditional(store);
+
+	return conditional != S3_CONDITIONAL_IGNORED && conditional != S3_CONDITIONAL_REFUSED;
+}
+
+/* Where it does not, HEAD comes first, by a connection that is kept for the PUT. */
+void
+s3_expect_put(Store *base, const char *key)
+{
+	S3Store *store = (S3Store *) base;
+	AUTO_BUF(url, S3_SIGN_TEXT_MAX);
+
+	if (!has_conditions(store))
+		return;
+	s3_object_address(store, key, &url);
+	http_expect_put(store->http, url.data, store->options.patience.connect_ms);
+}
+
+static Error *
+error_taken(const S3Store *store, const char *key)
+{
+	AUTO_FREE char *url = s3_object_url(store, key);
+
+	return error_new(ERR_EXISTS, "object \"%s\" exists already", url);
+}
+
+typedef struct HashingSink
+{
+	Sink sink;
+	Sha256 *sha;
+} HashingSink;
+
+static Error *
+hashing_write(Sink *sink, const void *data, size_t size)
+{
+	sha256_update(((HashingSink *) sink)->sha, data, size);
+	return NULL;
+}
+
+/*
+ * The key is taken, but an answer of ours got lost before: was it taken by us?
+ * Only the contents tell, at every provider.
+ */
+static Error *
+compare_with_stored(S3Store *store, const char *key, const S3Payload *payload)
+{
+	static const SinkOps hashing_ops = {.write = hashing_write};
+	AUTO(Sha256) sha = sha256_new();
+	HashingSink sink = {.sink.ops = &hashing_ops, .sha = sha};
+	uint8_t digest[SHA256_SIZE];
+	char hex[SHA256_TEXT_SIZE];
+
+	TRY(s3_get(&store->store, key, 0, STORE_TO_END, &sink.sink));
+	sha256_final(sha, digest);
+	hex_encode(digest, sizeof(digest), hex);
+	return strcmp(hex, payload->sha256) == 0 ? NULL : error_taken(store, key);
+}
+
+Error *
+s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode mode)
+{
+	S3Store *store = (S3Store *) base;
+	AUTO_ANSWER answer = {0};
+	S3Payload payload;
+	StoreEntry entry;
+	Error *error;
+
+	TRY(s3_payload(slices, n_slices, &payload));
+	if (mode == PUT_REPLACE)
+		return put_object(store, key, &payload, false, &answer);
+
+	if (has_conditions(store))
+	{
+		error = put_object(store, key, &payload, true, &answer);
+		if (error == NULL || (answer.class != S3_TAKEN && answer.class != S3_UNSUPPORTED))
+			return error;
+		error_free(error);
+		s3_state_set_conditional(store,
+		                         answer.class == S3_TAKEN ? S3_CONDITIONAL_HONOURED : S3_CONDITIONAL_REFUSED);
+		if (answer.class == S3_TAKEN)
+			return answer.http.ambiguous ? compare_with_stored(store, key, &payload)
+			                             : error_taken(store, key);
+	}
+
+	/* No conditions here, so a look before.  PostgreSQL runs one archiver at a time. */
+	error = s3_stat(base, key, &entry);
+	if (error == NULL)
+		return error_taken(store, key);
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return put_object(store, key, &payload, false, &answer);
+}
+
+/* The object is there, and is put again with the same contents under the condition that it is not there. */
+Error *
+s3_probe(Store *base, const char *key, const Slice *contents, Buf *report)
+{
+	S3Store *store = (S3Store *) base;
+	AUTO_ANSWER answer = {0};
+	AUTO_FREE char *region = NULL;
+	S3Payload payload;
+	S3Conditional conditional = S3_CONDITIONAL_IGNORED;
+	Error *error;
+
+	TRY(s3_payload(contents, 1, &payload));
+	error = put_object(store, key, &payload, true, &answer);
+	if (error != NULL && answer.class == S3_TAKEN)
+		conditional = S3_CONDITIONAL_HONOURED;
+	else if (error != NULL && answer.class == S3_UNSUPPORTED)
+		conditional = S3_CONDITIONAL_REFUSED;
+	else if (error != NULL)
+		return error;
+	error_free(error);
+	s3_state_set_conditional(store, conditional);
+
+	region = s3_state_region(store);
+	buf_printf(report, "region %s, %s, ", region, store->address.path_style ? "path style" : "host style");
+	if (strcmp(store->address.scheme, "http") == 0)
+		buf_puts(report, "NOT encrypted on the way, ");
+	if (conditional == S3_CONDITIONAL_HONOURED)
+		buf_puts(report, "the provider itself refuses to overwrite (If-None-Match)");
+	else
+		buf_printf(report, "If-None-Match is %s: walship looks before it writes, with one more request",
+		           conditional == S3_CONDITIONAL_REFUSED ? "not implemented" : "ignored");
+	return NULL;
+}
+
+/* What is being read.  Its sink counts what has gone through, for going on behind it. */
+typedef struct Get
+{
+	Sink sink;
+	Sink *into;
+	uint64_t offset; /* of the first byte that is wanted */
+	uint64_t size;   /* at most; STORE_TO_END */
+	uint64_t got;
+	uint64_t expected; /* "got" at the end; known once there was an answer */
+	bool answered;
+	char *etag; /* of the last answer; NULL: none */
+} Get;
+
+static Error *
+get_write(Sink *sink, const void *data, size_t size)
+{
+	Get *get = (Get *) sink;
+
+	if (size > get->expected - get->got)
+		return error_new(ERR_CORRUPT, "more bytes than were asked for");
+	TRY(sink_write(get->into, data, size));
+	get->got += size;
+	return NULL;
+}
+
+static bool
+is_ranged(const Get *get)
+{
+	return get->offset > 0 || get->size != STORE_TO_END || get->got > 0;
+}
+
+/* "bytes 0-9/100"; sizes that are not told ("*") are not taken. */
+static bool
+parse_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last, uint64_t *ret_total)
+{
+	return text != NULL &&
+	       sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, ret_first, ret_last, ret_total) == 3 &&
+	       *ret_first <= *ret_last && *ret_last < *ret_total;
+}
+
+/* "length" is the answer's own; *ret_expected is that of all that is wanted. */
+static Error *
+check_range(const Get *get, const HttpResponse *response, uint64_t length, uint64_t *ret_expected)
+{
+	const char *text = http_header(response, "content-range");
+	uint64_t first = 0;
+	uint64_t last = 0;
+	uint64_t total = 0;
+	uint64_t wanted;
+
+	if (response->status != 206 || !parse_content_range(text, &first, &last, &total))
+		return error_new(ERR_TRANSIENT, "the server did not answer with the range that was asked for");
+	wanted = get->offset >= total ? 0 : total - get->offset;
+	wanted = get->size < wanted ? get->size : wanted;
+	if (first != get->offset + get->got || last + 1 != get->offset + wanted || length != last - first + 1)
+		return error_new(ERR_TRANSIENT, "the server answered with another range (%s)", text);
+	*ret_expected = wanted;
+	return NULL;
+}
+
+/* Before the first byte.  Without a length, the end of the connection would pass for the object's. */
+static Error *
+get_accept(void *context, const HttpResponse *response)
+{
+	Get *get = context;
+	const char *text = http_header(response, "content-length");
+	const char *etag = http_header(response, "etag");
+	uint64_t expected = 0;
+
+	if (text == NULL || !str_to_uint64(text, &expected))
+		return error_new(ERR_TRANSIENT, "the server did not tell the object's length");
+	if (is_ranged(get))
+		TRY(check_range(get, response, expected, &expected));
+	else if (response->status != 200)
+		return error_new(ERR_TRANSIENT, "the server answered with a range that nobody asked for");
+
+	/* The rest of another object does not fit behind the beginning of this one. */
+	if (get->answered && get->got > 0 &&
+	    (expected != get->expected || (get->etag != NULL && !str_equal(etag, get->etag))))
+		return error_new(ERR_CORRUPT, "the object changed while it was read");
+	free(get->etag);
+	get->etag = mem_strdup(etag);
+	get->expected = expected;
+	get->answered = true;
+	return NULL;
+}
+
+/* Asks for what is left. */
+static void
+set_range(S3Call *call)
+{
+	const Get *get = call->context;
+	uint64_t first = get->offset + get->got;
+	AUTO_FREE char *range = NULL;
+
+	if (!is_ranged(get))
+		return;
+	if (get->size == STORE_TO_END || get->size > OBJECT_SIZE_MAX)
+		range = mem_printf("bytes=%" PRIu64 "-", first);
+	else
+		range = mem_printf("bytes=%" PRIu64 "-%" PRIu64, first, get->offset + get->size - 1);
+	s3_pairs_set(&call->headers, "range", range);
+	if (get->got > 0 && get->etag != NULL)
+		s3_pairs_set(&call->headers, "if-match", get->etag);
+}
+
+Error *
+s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into)
+{
+	static const SinkOps ops = {.write = get_write};
+	Get get = {.sink.ops = &ops, .into = into, .offset = offset, .size = size};
+	AUTO_ANSWER answer = {0};
+	AUTO_CALL call = {.action = "read object",
+	                  .method = "GET",
+	                  .key = key,
+	                  .into = &get.sink,
+	                  .accept = get_accept,
+	                  .prepare = set_range,
+	                  .context = &get};
+	StoreEntry entry;
+	Error *error;
+
+	/* Not even whether it is there can be asked with an empty range. */
+	if (size == 0 || offset > OBJECT_SIZE_MAX)
+		return s3_stat(base, key, &entry);
+	error = s3_call((S3Store *) base, &call, &answer);
+	free(get.etag);
+	if (error == NULL && get.got != get.expected)
+		return error_new(ERR_TRANSIENT, "could not read object \"%s\": it ended too early", key);
+	if (get.got > 0 && answer.class == S3_TAKEN)
+	{
+		error_free(error);
+		return error_new(ERR_CORRUPT, "object \"%s\" changed while it was read", key);
+	}
+
+	/* The range begins behind the end, or the object is empty: there is nothing to read, and no error. */
+	if (error != NULL && answer.class == S3_BEYOND && get.got == 0)
+	{
+		error_free(error);
+		return NULL;
+	}
+	return error;
+}
+
+static Error *
+head(S3Store *store, const char *key, StoreEntry *ret_entry, S3Answer *answer)
+{
+	AUTO_CALL call = {.action = "look at object", .method = "HEAD", .key = key};
+	const char *length;
+	StoreEntry entry = {.key = key};
+
+	TRY(s3_call(store, &call, answer));
+	length = http_header(&answer->http, "content-length");
+	entry.modified = http_time(http_header(&answer->http, "last-modified"));
+	if (length == NULL || !str_to_uint64(length, &entry.size))
+		return error_new(ERR_TRANSIENT, "could not look at object \"%s\": the server did not tell its length",
+		                 key);
+	*ret_entry = entry;
+	return NULL;
+}
+
+static Error *
+discard(Sink *sink, const void *data, size_t size)
+{
+	(void) sink;
+	(void) data;
+	(void) size;
+	return NULL;
+}
+
+Error *
+s3_stat(Store *base, const char *key, StoreEntry *ret_entry)
+{
+	static const SinkOps discard_ops = {.write = discard};
+	Sink nowhere = {.ops = &discard_ops};
+	AUTO_ANSWER answer = {0};
+	Error *error = head((S3Store *) base, key, ret_entry, &answer);
+
+	if (error == NULL || answer.class != S3_WRONG)
+		return error;
+
+	/*
+	 * A HEAD answer has no body, so 404 may mean that the bucket is missing, 403
+	 * that this key is, and 301 or 400 that the region is another one.  A GET of one
+	 * byte says which.
+	 */
+	error_free(error);
+	TRY(s3_get(base, key, 0, 1, &nowhere));
+
+	/* It is there after all: the region was corrected on the way, or it was made in between. */
+	return head((S3Store *) base, key, ret_entry, &answer);
+}
