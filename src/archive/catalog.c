@@ -7,6 +7,7 @@
 #include "walship/archive/layout.h"
 #include "walship/archive/seal.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 #include "walship/pipe/stages.h"
 
 static Error *
@@ -44,79 +45,94 @@ add_backup_id(void *context, const StoreEntry *entry)
 	return NULL;
 }
 
+/* One backup's record, and what came of reading it. */
+typedef struct RecordJob
+{
+	Store *store;
+	uint64_t system_identifier;
+	const char *id;
+	BackupRecord *record; /* NULL: there is none, or it cannot be read */
+	char *damage;         /* why it cannot; NULL: it can, or there is none */
+} RecordJob;
+
 static Error *
-parse_record(const Catalog *catalog, const char *id, const Buf *text, BackupRecord **ret_record)
+parse_record(RecordJob *job, const Buf *text)
 {
 	AUTO(BackupRecord) record = NULL;
 
 	TRY(seal_check(text->data == NULL ? "" : text->data, text->size, "backup.json"));
 	TRY(backup_record_parse(text->data, text->size, "backup.json", &record));
-	if (!str_equal(record->id, id))
+	if (!str_equal(record->id, job->id))
 		return error_new(ERR_CORRUPT, "record is of backup \"%s\"", record->id);
-	if (record->system_identifier != catalog->system_identifier)
+	if (record->system_identifier != job->system_identifier)
 		return error_new(ERR_CORRUPT, "record is of another database system");
 	if (!wal_segment_size_is_valid(record->segment_size))
 		return error_new(ERR_CORRUPT, "record has an invalid segment size");
-	*ret_record = MOVE(record);
+	job->record = MOVE(record);
 	return NULL;
 }
 
 static Error *
-read_record(Store *store, Catalog *catalog, const char *id)
+read_record(void *argument)
 {
-	AUTO_FREE char *key = layout_backup_record_key(catalog->system_identifier, id);
+	RecordJob *job = argument;
+	AUTO_FREE char *key = layout_backup_record_key(job->system_identifier, job->id);
 	AUTO_BUF(text, BACKUP_RECORD_MAX);
-	AUTO(Sink) sink = NULL;
-	BackupRecord *record = NULL;
-
-	sink = buf_sink_new(&text);
-
-	Error *error = store_get(store, key, 0, STORE_TO_END, sink);
+	AUTO(Sink) sink = buf_sink_new(&text);
+	AUTO(Error) error = store_get(job->store, key, 0, STORE_TO_END, sink);
 
 	if (error_is(error, ERR_NOT_FOUND))
-	{
-		error_free(error);
-		strlist_add(&catalog->unfinished, id);
 		return NULL;
-	}
 	if (error == NULL)
-		error = parse_record(catalog, id, &text, &record);
-	if (error_is(error, ERR_CORRUPT))
-	{
-		AUTO_FREE char *why = mem_printf("%s: %s", id, error_message(error));
-
-		error_free(error);
-		strlist_add(&catalog->damaged, why);
-		return NULL;
-	}
-	TRY(error);
-	catalog->backups[catalog->n_backups++] = record;
+		error = parse_record(job, &text);
+	if (!error_is(error, ERR_CORRUPT))
+		return MOVE(error);
+	job->damage = mem_printf("%s: %s", job->id, error_message(error));
 	return NULL;
 }
 
+/* All of them at the same time, as far as "threads" go: a year of backups must not be 365 round trips. */
 static Error *
-read_backups(Store *store, Catalog *catalog)
+read_backups(Store *store, int threads, Catalog *catalog)
 {
 	AUTO_FREE char *prefix = layout_base_prefix(catalog->system_identifier);
 	AUTO_STRLIST ids = {0};
+	AUTO_FREE RecordJob *jobs = NULL;
+	AUTO(Workers) workers = workers_new(threads);
+	Error *error;
 
 	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_backup_id, &ids));
 	strlist_sort(&ids);
 	catalog->backups = NEW_ARRAY(BackupRecord *, ids.count);
+	jobs = NEW_ARRAY(RecordJob, ids.count);
 	for (size_t i = 0; i < ids.count; i++)
-		TRY(read_record(store, catalog, ids.items[i]));
+	{
+		jobs[i] =
+			(RecordJob){.store = store, .system_identifier = catalog->system_identifier, .id = ids.items[i]};
+		workers_submit(workers, read_record, &jobs[i], NULL);
+	}
+	error = workers_wait(workers);
+	for (size_t i = 0; i < ids.count; i++)
+	{
+		if (jobs[i].record != NULL)
+			catalog->backups[catalog->n_backups++] = jobs[i].record;
+		else
+			strlist_add(jobs[i].damage != NULL ? &catalog->damaged : &catalog->unfinished,
+			            jobs[i].damage != NULL ? jobs[i].damage : jobs[i].id);
+		free(jobs[i].damage);
+	}
 	if (catalog->n_backups > 0)
 		catalog->segment_size = catalog->backups[0]->segment_size;
-	return NULL;
+	return error;
 }
 
 Error *
-catalog_read(Store *store, uint64_t system_identifier, Catalog **ret_catalog)
+catalog_read(Store *store, uint64_t system_identifier, int threads, Catalog **ret_catalog)
 {
 	AUTO(Catalog) catalog = NEW(Catalog);
 
 	catalog->system_identifier = system_identifier;
-	TRY(read_backups(store, catalog));
+	TRY(read_backups(store, threads, catalog));
 	TRY(catalog_read_wal(store, catalog));
 	for (size_t i = 0; i < catalog->n_backups; i++)
 		(void) catalog_add_timeline(catalog, catalog->backups[i]->timeline);

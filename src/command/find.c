@@ -55,7 +55,7 @@ search(const Settings *settings, const SearchRequest *request, Catalog **ret_cat
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
-	TRY(catalog_read(store, system, ret_catalog));
+	TRY(catalog_read(store, system, (int) settings_integer(settings, SETTING_jobs), ret_catalog));
 	return search_run(store, *ret_catalog, identities, request, findings);
 }
 

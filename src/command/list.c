@@ -71,7 +71,7 @@ read_listing(const Settings *settings, Listing *listing)
 	read_keys(settings, listing);
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
-	TRY(catalog_read(store, system, &listing->catalog));
+	TRY(catalog_read(store, system, (int) settings_integer(settings, SETTING_jobs), &listing->catalog));
 	TRY(planning_windows(store, (int) settings_integer(settings, SETTING_jobs), listing->catalog,
 	                     &listing->windows));
 	return measure_leftovers(store, listing);

@@ -101,7 +101,7 @@ run(Invocation *invocation)
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
-	TRY(catalog_read(store, system, &catalog));
+	TRY(catalog_read(store, system, (int) settings_integer(settings, SETTING_jobs), &catalog));
 
 	/* What overflows is longer than a setting of the server may be, and is refused as that. */
 	buf_puts(&flags, "");

@@ -87,7 +87,7 @@ read_catalog(const Place *place)
 {
 	Catalog *catalog;
 
-	assert_ok(catalog_read(place->store, BUILDER_SYSTEM, &catalog));
+	assert_ok(catalog_read(place->store, BUILDER_SYSTEM, 3, &catalog));
 	return catalog;
 }
 
@@ -274,7 +274,7 @@ a_size_that_nobody_tells_is_an_error(void **state)
 	Catalog *catalog;
 
 	put(place, SYSTEM "/wal/00000001/000000010000000200000002.tar", "damaged");
-	assert_error(catalog_read(place->store, BUILDER_SYSTEM, &catalog), ERR_CORRUPT,
+	assert_error(catalog_read(place->store, BUILDER_SYSTEM, 3, &catalog), ERR_CORRUPT,
 	             "could not find out the WAL segment size");
 }
 

@@ -59,7 +59,8 @@ typedef struct Catalog
 /* Database systems that have anything in this store, as decimal text. */
 Error *catalog_systems(Store *store, StrList *ret_systems) MUST_CHECK;
 
-Error *catalog_read(Store *store, uint64_t system_identifier, Catalog **ret_catalog) MUST_CHECK;
+/* As many records at the same time as there are threads. */
+Error *catalog_read(Store *store, uint64_t system_identifier, int threads, Catalog **ret_catalog) MUST_CHECK;
 void catalog_free(Catalog *catalog);
 AUTO_DEFINE(Catalog, catalog_free);
 
