@@ -14,7 +14,6 @@
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
-#include "walship/store/file_store.h"
 
 #define STATUS_CHECKS_FAILED 8
 #define REPORT_FORMAT        1
@@ -117,14 +116,14 @@ read_probe(Store *store, Buf *into)
 
 /* Writes, reads back, and proves that nothing is overwritten. */
 static Error *
-try_store(Store *store, PutMode first, Buf *report)
+try_store(Store *store, Buf *report)
 {
 	static const char text[] =
 		"{\"format\": 1, \"purpose\": \"walship check writes this once and keeps it\"}\n";
 	Slice slice = slice_of_memory(text, sizeof(text) - 1);
 	AUTO_BUF(got, 64 * 1024);
 
-	Error *error = store_put(store, PROBE_KEY, &slice, 1, first);
+	Error *error = store_put(store, PROBE_KEY, &slice, 1, PUT_IF_ABSENT);
 
 	if (error != NULL && !error_is(error, ERR_EXISTS))
 		return error;
@@ -152,30 +151,15 @@ check_store(const Settings *settings, Report *report)
 	AUTO_BUF(learned, REPORT_MAX);
 	int64_t began_ms = clock_monotonic_ms();
 	Patience patience = {.retry_until_ms = began_ms + STORE_PATIENCE_MS};
-
-	/* A bucket's policy may forbid to overwrite, and looks at that first; a directory must be written to. */
-	PutMode first = context_store_is_s3(settings) ? PUT_IF_ABSENT : PUT_REPLACE;
 	Error *error = context_open_store_within(settings, &patience, &store);
 
 	if (error == NULL)
-		error = try_store(store, first, &learned);
+		error = try_store(store, &learned);
 	if (error == NULL)
 		url = mem_printf("%s: written, read back, not overwritten, in %" PRId64 " ms%s%s", store_url(store),
 		                 clock_monotonic_ms() - began_ms, learned.size > 0 ? "; " : "",
 		                 learned.size > 0 ? learned.data : "");
 	note(report, "store", error, url);
-}
-
-static Error *
-create_store(const Settings *settings)
-{
-	const char *directory;
-
-	/* A bucket is made at the provider, and needs no marker: it cannot be unmounted. */
-	if (context_store_is_s3(settings))
-		return NULL;
-	TRY(context_store_directory(settings, &directory));
-	return file_store_create(directory);
 }
 
 static void
@@ -215,7 +199,7 @@ run(Invocation *invocation)
 	json_add_int(root, "format", REPORT_FORMAT);
 	report.items = json_add_array(root, "checks");
 	if (invocation_flag(invocation, "create"))
-		TRY(create_store(settings));
+		TRY(context_create_store(settings));
 	check_settings(settings, &report);
 	check_keys(settings, &report);
 	check_data_directory(settings, directory, &report);

@@ -37,26 +37,31 @@ store_setting(const Settings *settings, const char **ret_url)
 		"file, or give --store or WALSHIP_STORE.");
 }
 
-bool
-context_store_is_s3(const Settings *settings)
-{
-	const char *url = settings_text(settings, SETTING_store);
-
-	return url != NULL && str_starts_with(url, S3_SCHEME);
-}
-
-Error *
-context_store_directory(const Settings *settings, const char **ret_directory)
+/* "/backup" of "file:///backup"; NULL for a bucket. */
+static Error *
+store_directory(const Settings *settings, const char **ret_directory)
 {
 	const char *url;
 
 	TRY(store_setting(settings, &url));
+	*ret_directory = NULL;
+	if (str_starts_with(url, S3_SCHEME))
+		return NULL;
 	if (!str_starts_with(url, FILE_SCHEME "/"))
 		return error_hint(error_new(ERR_USAGE, "store \"%s\" is of no known kind", url),
 		                  "A bucket is written s3://bucket/prefix, a directory file:///directory, with three "
 		                  "slashes.");
 	*ret_directory = url + strlen(FILE_SCHEME);
 	return NULL;
+}
+
+Error *
+context_create_store(const Settings *settings)
+{
+	const char *directory;
+
+	TRY(store_directory(settings, &directory));
+	return directory == NULL ? NULL : file_store_create(directory);
 }
 
 static S3PathStyle
@@ -92,6 +97,10 @@ open_s3(const Settings *settings, const Patience *patience, Store **ret_store)
 		.notices = log_notices(),
 	};
 
+	if (options.patience.connect_ms == 0)
+		options.patience.connect_ms = CONNECT_HURRIED_MS;
+	if (options.patience.stall_ms == 0)
+		options.patience.stall_ms = settings_ms(settings, SETTING_request_timeout);
 	return s3_store_open(&options, ret_store);
 }
 
@@ -107,21 +116,11 @@ context_open_store(const Settings *settings, Store **ret_store)
 Error *
 context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
 {
-	const char *url;
 	const char *directory;
 
-	TRY(store_setting(settings, &url));
-	if (context_store_is_s3(settings))
-	{
-		Patience filled = *patience;
-
-		if (filled.connect_ms == 0)
-			filled.connect_ms = CONNECT_HURRIED_MS;
-		if (filled.stall_ms == 0)
-			filled.stall_ms = settings_ms(settings, SETTING_request_timeout);
-		return open_s3(settings, &filled, ret_store);
-	}
-	TRY(context_store_directory(settings, &directory));
+	TRY(store_directory(settings, &directory));
+	if (directory == NULL)
+		return open_s3(settings, patience, ret_store);
 	return file_store_open(directory, ret_store);
 }
 

@@ -24,11 +24,8 @@ Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHEC
 Error *context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
 	MUST_CHECK;
 
-/* Is the store a bucket? */
-bool context_store_is_s3(const Settings *settings);
-
-/* "/backup" of "file:///backup"; ERR_USAGE for another kind of store. */
-Error *context_store_directory(const Settings *settings, const char **ret_directory) MUST_CHECK;
+/* Makes the directory and its marker.  A bucket is made at the provider, and needs none: it cannot be unmounted. */
+Error *context_create_store(const Settings *settings) MUST_CHECK;
 
 /* Codec and level, without a pool; a level that the codec does not have is ERR_USAGE. */
 Error *context_compression(const Settings *settings, CompressFor purpose, Compression *ret_compression)

@@ -154,7 +154,7 @@ Error *
 store_probe(Store *store, const char *key, const Slice *contents, Buf *report)
 {
 	TRY(store_check_key(key));
-	return store->ops->probe == NULL ? NULL : store->ops->probe(store, key, contents, report);
+	return store->ops->probe(store, key, contents, report);
 }
 
 Error *

@@ -1,7 +1,9 @@
 """What networks and servers do to requests: push, fetch, backup and recover either succeed, or fail as they should.
 
 Every fault happens between walship and a real server, and afterwards the store is looked at, past the fault."""
+import json
 import os
+import re
 import signal
 import time
 
@@ -313,6 +315,23 @@ def test_a_backup_that_fails_for_good_leaves_no_upload_behind(quick, store, prox
     result = Backup(quick, store, source).run()
     assert result.rc == 5, str(result)
     assert store.uploads() == [] and store.keys() == []
+
+
+# listings
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "for ever"])
+@pytest.mark.parametrize("name", ["x", "x" * 60], ids=["a short one", "a long one"])
+def test_a_listing_of_other_names_than_were_asked_for_is_no_answer(quick, proxy, datadir, name, times):
+    """Were they left out, the archive would look empty."""
+    quick.configure(store_deadline="2s")
+    datadir.push(quick, datadir.segment(1, 5))
+    renamed = fault.change_body(lambda body: re.sub(rb"<(Key|Prefix)>[^<]+<", rf"<\1>{name}<".encode(), body))
+    proxy.add(renamed, method="GET", target="list-type=2", times=times)
+    result = quick.run("list", "--json")
+    assert f'"{name}", which is not below' in result.err
+    assert result.rc == (0 if times else 4), str(result)
+    assert not times or json.loads(result.out)["timelines"][0]["segments"] == 1
 
 
 # recover

@@ -702,6 +702,20 @@ a_writer_of_nothing_makes_an_empty_object(void **state)
 }
 
 static void
+a_probe_leaves_everything_as_it_was(void **state)
+{
+	Store *store = store_of(state);
+	Slice contents = slice_of_memory("probe", 5);
+	AUTO_BUF(report, 10000);
+
+	assert_ok(put_text(store, "probe", "probe", PUT_IF_ABSENT));
+	assert_ok(store_probe(store, "probe", &contents, &report));
+	assert_object(store, "probe", "probe", 5);
+	assert_listing(store, "", LIST_ALL, NULL, "probe");
+	assert_error(put_text(store, "probe", "other", PUT_IF_ABSENT), ERR_EXISTS, "probe");
+}
+
+static void
 keys_that_are_no_keys_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -757,6 +771,7 @@ run_on(const StoreRow *row)
 		ON_ROW(a_large_writer_that_is_not_finished_leaves_nothing),
 		ON_ROW(a_writer_that_is_not_finished_leaves_nothing),
 		ON_ROW(a_writer_of_nothing_makes_an_empty_object),
+		ON_ROW(a_probe_leaves_everything_as_it_was),
 		ON_ROW(keys_that_are_no_keys_are_refused),
 	};
 

@@ -3,9 +3,10 @@
  * Store is immutable and shared by all threads.
  *
  * A key is '/'-separated, relative, made of [A-Za-z0-9._-] components of which
- * none begins with '.'; at most STORE_KEY_MAX bytes, STORE_KEY_PART_MAX each.  Objects appear whole or not at all, and what has been
- * acknowledged is durable.  "Not there" (ERR_NOT_FOUND) is said only when that
- * is certain; an unmounted directory is ERR_TRANSIENT.
+ * none begins with '.'; at most STORE_KEY_MAX bytes, STORE_KEY_PART_MAX each.
+ * Objects appear whole or not at all, and what has been acknowledged is durable.
+ * "Not there" (ERR_NOT_FOUND) is said only when that is certain; an unmounted
+ * directory is ERR_TRANSIENT.
  */
 #pragma once
 
@@ -53,8 +54,9 @@ typedef enum ListDepth
 typedef void (*StoreNotRemoved)(void *context, const char *key, const Error *error);
 
 /*
- * For implementations.  Required: all but "probe", "tidy", "remove_many" and "expect_put".
- * Keys and prefixes arrive checked; store_free() frees url and identity.
+ * For implementations.  Keys and prefixes arrive checked; store_free() frees url
+ * and identity.  The last three may be NULL: a store that leaves nothing behind,
+ * that has no request for many objects, that has no use for a hint.
  */
 typedef struct StoreOps
 {
@@ -124,9 +126,10 @@ Error *store_remove_many(Store *store, const char *const *keys, size_t count, St
 Error *store_writer(Store *store, const char *key, Sink **ret_sink) MUST_CHECK;
 
 /*
- * Finds out what the store can do, remembers it, and appends it to "report" in
- * words (nothing, where there is nothing to find out).  The object "key" must be
- * there and have these contents.
+ * Proves that the store can be written to, as far as that can be done without
+ * changing anything, finds out what it can do, remembers that, and appends it to
+ * "report" in words (nothing, where there is nothing to find out).  The object
+ * "key" must be there and have these contents.
  */
 Error *store_probe(Store *store, const char *key, const Slice *contents, Buf *report) MUST_CHECK;
 
