@@ -22,37 +22,11 @@ _Static_assert(AGE_FINGERPRINTS_SIZE <= WAL_INDEX_RECIPIENTS_SIZE, "an index has
 /* History and backup files are some hundred bytes; a history file grows by a line per timeline. */
 #define TEXT_FILE_MAX (1024 * 1024)
 
-/* Shows the walker what passes; as the last stage it keeps nothing. */
-typedef struct WalkStage
-{
-	Sink sink;
-	WalWalker *walker; /* not owned */
-} WalkStage;
-
 static Error *
-walk_stage_write(Sink *sink, const void *data, size_t size)
+feed_walker(void *walker, const void *data, size_t size)
 {
-	WalkStage *stage = (WalkStage *) sink;
-
-	wal_walker_feed(stage->walker, data, size);
-	return sink->next == NULL ? NULL : sink_write(sink->next, data, size);
-}
-
-static void
-walk_stage_free(Sink *sink)
-{
-	free(sink);
-}
-
-static Sink *
-walk_stage_new(WalWalker *walker)
-{
-	static const SinkOps ops = {.write = walk_stage_write, .free = walk_stage_free};
-	WalkStage *stage = NEW(WalkStage);
-
-	stage->sink.ops = &ops;
-	stage->walker = walker;
-	return &stage->sink;
+	wal_walker_feed(walker, data, size);
+	return NULL;
 }
 
 static Error *
@@ -140,7 +114,7 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	if (name->kind == WAL_SEGMENT)
 	{
 		walker = wal_walker_new(&header, wal_index_add_event, index);
-		pipe_add(pipe, walk_stage_new(walker));
+		pipe_add(pipe, callback_stage_new(feed_walker, walker));
 	}
 	pipe_add(pipe, digest_stage_new(&plain));
 	codec_add_encoder(pipe, &archive->compression);
@@ -302,7 +276,7 @@ wal_object_inspect(const WalArchive *archive, const char *path, const WalName *n
 	TRY(read_header(archive, fd, path, name, (uint64_t) status.st_size, &header));
 	describe_segment(name, &header, &index);
 	walker = wal_walker_new(&header, wal_index_add_event, &index);
-	pipe_add(pipe, walk_stage_new(walker));
+	pipe_add(pipe, callback_stage_new(feed_walker, walker));
 	TRY(pump(archive, fd, path, header.segment_size, pipe));
 	wal_walker_finish(walker, &index.walk);
 	index.walked = true;

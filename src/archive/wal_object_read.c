@@ -84,17 +84,10 @@ segment_sink_finish(Sink *sink)
 	                 segment->reader->index.segment_size);
 }
 
-static void
-segment_sink_free(Sink *sink)
-{
-	free(sink);
-}
-
 static Sink *
 segment_sink_new(const Reader *reader)
 {
-	static const SinkOps ops = {
-		.write = segment_sink_write, .finish = segment_sink_finish, .free = segment_sink_free};
+	static const SinkOps ops = {.write = segment_sink_write, .finish = segment_sink_finish};
 	SegmentSink *segment = NEW(SegmentSink);
 
 	segment->sink.ops = &ops;

@@ -4,19 +4,18 @@
 #include "walship/archive/layout.h"
 #include "walship/base/mem.h"
 
-/* Hands the segment to a walker; its first piece holds the whole page header. */
-typedef struct WalkSink
+typedef struct Walk
 {
-	Sink sink;
 	WalEventCallback callback;
 	void *context;
 	WalWalker *walker; /* NULL before the first bytes */
-} WalkSink;
+} Walk;
 
+/* Hands the segment to a walker; its first piece holds the whole page header. */
 static Error *
-walk_sink_write(Sink *sink, const void *data, size_t size)
+feed_walker(void *context, const void *data, size_t size)
 {
-	WalkSink *walk = (WalkSink *) sink;
+	Walk *walk = context;
 
 	if (walk->walker == NULL)
 	{
@@ -27,14 +26,6 @@ walk_sink_write(Sink *sink, const void *data, size_t size)
 	}
 	wal_walker_feed(walk->walker, data, size);
 	return NULL;
-}
-
-static WalkSink
-walk_sink(WalEventCallback callback, void *context)
-{
-	static const SinkOps ops = {.write = walk_sink_write};
-
-	return (WalkSink){.sink.ops = &ops, .callback = callback, .context = context};
 }
 
 static void
@@ -48,9 +39,10 @@ ignore_event(void *context, const WalEvent *event)
 static Error *
 read_head(const WalArchive *archive, const WalName *name, WalEdge *ret_head)
 {
-	WalkSink walk = walk_sink(ignore_event, NULL);
+	Walk walk = {.callback = ignore_event};
+	CallbackSink sink = callback_sink(feed_walker, &walk);
 	WalWalkResult result;
-	Error *error = wal_object_get(archive, name, &walk.sink, NULL);
+	Error *error = wal_object_get(archive, name, &sink.sink, NULL);
 
 	if (error == NULL)
 	{
@@ -97,11 +89,12 @@ continue_walk(const WalArchive *archive, const WalName *name, const WalIndex *in
 }
 
 static Error *
-walk_object(const WalArchive *archive, const WalName *name, WalkSink *walk, WalWalkResult *ret_result)
+walk_object(const WalArchive *archive, const WalName *name, Walk *walk, WalWalkResult *ret_result)
 {
+	CallbackSink sink = callback_sink(feed_walker, walk);
 	WalIndex index;
 
-	TRY(wal_object_get(archive, name, &walk->sink, &index));
+	TRY(wal_object_get(archive, name, &sink.sink, &index));
 	TRY(continue_walk(archive, name, &index, walk->walker));
 	wal_walker_finish(walk->walker, ret_result);
 	return NULL;
@@ -111,7 +104,7 @@ Error *
 wal_object_walk(const WalArchive *archive, const WalName *name, WalEventCallback callback, void *context,
                 WalWalkResult *ret_result)
 {
-	WalkSink walk = walk_sink(callback, context);
+	Walk walk = {.callback = callback, .context = context};
 	Error *error = walk_object(archive, name, &walk, ret_result);
 
 	wal_walker_free(walk.walker);

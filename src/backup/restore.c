@@ -38,38 +38,13 @@ typedef struct PartJob
 } PartJob;
 
 /* Stops a part that is under way when another one has failed: what it would write is of no use. */
-typedef struct GuardStage
-{
-	Sink sink;
-	Workers *workers;
-} GuardStage;
-
 static Error *
-guard_write(Sink *sink, const void *data, size_t size)
+stop_with_the_others(void *workers, const void *data, size_t size)
 {
-	GuardStage *guard = (GuardStage *) sink;
-
+	(void) data;
+	(void) size;
 	TRY(cancel_check());
-	if (workers_failed(guard->workers))
-		return error_new(ERR_CANCELLED, "another part failed");
-	return sink_write(sink->next, data, size);
-}
-
-static void
-guard_free(Sink *sink)
-{
-	free(sink);
-}
-
-static Sink *
-guard_stage_new(Workers *workers)
-{
-	static const SinkOps ops = {.write = guard_write, .free = guard_free};
-	GuardStage *guard = NEW(GuardStage);
-
-	guard->sink.ops = &ops;
-	guard->workers = workers;
-	return &guard->sink;
+	return workers_failed(workers) ? error_new(ERR_CANCELLED, "another part failed") : NULL;
 }
 
 static Error *
@@ -111,7 +86,7 @@ restore_part(void *argument)
 
 	memcpy(stored.sha256, part->stored_sha256, SHA256_SIZE);
 	restore_files_init(&files, &restore->shared, job->root);
-	pipe_add(pipe, guard_stage_new(restore->workers));
+	pipe_add(pipe, callback_stage_new(stop_with_the_others, restore->workers));
 	pipe_add(pipe, verify_stage_new(&stored, part->name));
 	add_decoders(restore, pipe, part->raw_size, part->name);
 	pipe_add(pipe, tar_reader_new(&restore_files_handler, &files, true, part->name));

@@ -1,10 +1,11 @@
-/* The chain that stages are hung into. */
+/* The chain that stages are hung into, and the stages that are no more than a function. */
 #include "walship/pipe/sink.h"
 
 #include <assert.h>
 #include <stdbool.h>
 
 #include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
 
 struct Pipe
 {
@@ -24,8 +25,67 @@ sink_write(Sink *sink, const void *data, size_t size)
 void
 sink_free(Sink *sink)
 {
-	if (sink != NULL)
+	if (sink == NULL)
+		return;
+	if (sink->ops->free != NULL)
 		sink->ops->free(sink);
+	else
+		free(sink);
+}
+
+static Error *
+callback_write(Sink *sink, const void *data, size_t size)
+{
+	CallbackSink *self = (CallbackSink *) sink;
+
+	TRY(self->callback(self->context, data, size));
+	return sink->next == NULL ? NULL : sink_write(sink->next, data, size);
+}
+
+CallbackSink
+callback_sink(SinkCallback callback, void *context)
+{
+	static const SinkOps ops = {.write = callback_write};
+
+	return (CallbackSink){.sink.ops = &ops, .callback = callback, .context = context};
+}
+
+Sink *
+callback_stage_new(SinkCallback callback, void *context)
+{
+	CallbackSink *self = NEW(CallbackSink);
+
+	*self = callback_sink(callback, context);
+	return &self->sink;
+}
+
+static Error *
+append_to_buf(void *context, const void *data, size_t size)
+{
+	Buf *buf = context;
+
+	buf_append(buf, data, size);
+	if (buf->overflowed)
+		return error_new(ERR_CORRUPT, "contents are longer than %zu bytes", buf->cap);
+	return NULL;
+}
+
+Sink *
+buf_sink_new(Buf *buf)
+{
+	return callback_stage_new(append_to_buf, buf);
+}
+
+static Error *
+append_to_spool(void *context, const void *data, size_t size)
+{
+	return spool_write(context, data, size);
+}
+
+Sink *
+spool_sink_new(Spool *spool)
+{
+	return callback_stage_new(append_to_spool, spool);
 }
 
 Pipe *

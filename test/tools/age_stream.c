@@ -13,32 +13,11 @@
 #define STEP_MAX     (256 * 1024)
 #define KEY_FILE_MAX (1024 * 1024)
 
-typedef struct Out
-{
-	Sink sink;
-} Out;
-
 static Error *
-out_write(Sink *sink, const void *data, size_t size)
+write_out(void *context, const void *data, size_t size)
 {
-	(void) sink;
+	(void) context;
 	return file_write(STDOUT_FILENO, "standard output", data, size);
-}
-
-static void
-out_free(Sink *sink)
-{
-	free(sink);
-}
-
-static Sink *
-out_new(void)
-{
-	static const SinkOps ops = {.write = out_write, .free = out_free};
-	Out *out = NEW(Out);
-
-	out->sink.ops = &ops;
-	return &out->sink;
 }
 
 static Error *
@@ -83,7 +62,7 @@ run(int argc, char **argv)
 		age_add_encoder(pipe, recipients);
 	else
 		pipe_add(pipe, age_decoder_new(identities, "standard input"));
-	pipe_add(pipe, out_new());
+	pipe_add(pipe, callback_stage_new(write_out, NULL));
 	while ((size = fread(bytes, 1, step, stdin)) > 0)
 		TRY(pipe_write(pipe, bytes, size));
 	return pipe_finish(pipe);

@@ -16,16 +16,10 @@
 #define STEP (1024 * 1024)
 
 static Error *
-write_out(Sink *sink, const void *data, size_t size)
+write_out(void *context, const void *data, size_t size)
 {
-	(void) sink;
+	(void) context;
 	return file_write(STDOUT_FILENO, "standard output", data, size);
-}
-
-static void
-keep(Sink *sink)
-{
-	(void) sink;
 }
 
 static Error *
@@ -42,8 +36,6 @@ pump(Pipe *pipe)
 int
 main(int argc, char **argv)
 {
-	static const SinkOps ops = {.write = write_out, .free = keep};
-	Sink out = {.ops = &ops};
 	Compression compression = {.codec = CODEC_NONE};
 	AUTO(Workers) cpu = NULL;
 	AUTO(Pipe) pipe = pipe_new();
@@ -60,7 +52,7 @@ main(int argc, char **argv)
 	if (threads > 0)
 		compression.cpu = cpu = workers_new((int) threads);
 	codec_add_encoder(pipe, &compression);
-	pipe_add(pipe, &out);
+	pipe_add(pipe, callback_stage_new(write_out, NULL));
 	error = pump(pipe);
 	if (error != NULL)
 		(void) fprintf(stderr, "%s\n", error_message(error));

@@ -72,6 +72,32 @@ a_pipe_finishes_first_to_last_and_frees_last_to_first(void **state)
 	assert_string_equal(notes.data, "a:x b:x a. b. b! a! ");
 }
 
+static Error *
+note_bytes(void *context, const void *data, size_t size)
+{
+	Buf *notes = context;
+
+	buf_printf(notes, "(%.*s) ", (int) size, (const char *) data);
+	return size > 3 ? error_new(ERR_SYSTEM, "refused") : NULL;
+}
+
+static void
+a_function_sees_the_bytes_before_the_next_stage(void **state)
+{
+	AUTO_BUF(notes, 1024);
+	AUTO(Pipe) pipe = pipe_new();
+	CallbackSink last = callback_sink(note_bytes, &notes);
+
+	(void) state;
+	pipe_add(pipe, callback_stage_new(note_bytes, &notes));
+	pipe_add(pipe, witness_new(&notes, 'A', false));
+	assert_ok(pipe_write(pipe, "ab", 2));
+	assert_error(pipe_write(pipe, "abcd", 4), ERR_SYSTEM, "refused");
+	assert_ok(pipe_finish(pipe));
+	assert_ok(sink_write(&last.sink, "x", 1));
+	assert_string_equal(notes.data, "(ab) A:ab (abcd) A. (x) ");
+}
+
 static void
 after_a_failed_finish_the_later_stages_are_not_finished(void **state)
 {
@@ -328,6 +354,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipe_finishes_first_to_last_and_frees_last_to_first),
+		cmocka_unit_test(a_function_sees_the_bytes_before_the_next_stage),
 		cmocka_unit_test(after_a_failed_finish_the_later_stages_are_not_finished),
 		cmocka_unit_test(a_pipe_can_be_the_last_stage_of_another),
 		cmocka_unit_test(digest_tells_size_and_sha256),

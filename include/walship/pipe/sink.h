@@ -23,7 +23,7 @@ typedef struct SinkOps
 	/* Flushes what is held back into sink->next; the pipe itself finishes the next one.  May be NULL. */
 	Error *(*finish)(Sink *sink);
 
-	/* Also without finish, also after an error.  Frees the sink itself. */
+	/* Also without finish, also after an error.  Frees the sink itself; NULL: by free(), there is nothing else. */
 	void (*free)(Sink *sink);
 } SinkOps;
 
@@ -37,6 +37,22 @@ struct Sink
 Error *sink_write(Sink *sink, const void *data, size_t size) MUST_CHECK;
 void sink_free(Sink *sink); /* this one only, not those after it */
 AUTO_DEFINE(Sink, sink_free);
+
+/*
+ * A function as a sink: it sees the bytes, then they go on to the next sink, if there is one.  callback_stage_new()
+ * makes a stage of a pipe; callback_sink() a sink of the caller's own, which is not freed.
+ */
+typedef Error *(*SinkCallback)(void *context, const void *data, size_t size);
+
+typedef struct CallbackSink
+{
+	Sink sink;
+	SinkCallback callback;
+	void *context; /* not owned */
+} CallbackSink;
+
+CallbackSink callback_sink(SinkCallback callback, void *context);
+Sink *callback_stage_new(SinkCallback callback, void *context);
 
 typedef struct Pipe Pipe;
 
