@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command.h"
+#include "commands.h"
 #include "context.h"
 #include "keys.h"
 #include "progress.h"
@@ -187,7 +187,6 @@ run(Invocation *invocation)
 	return NULL;
 }
 
-extern const Command command_backup;
 const Command command_backup = {
 	.name = "backup",
 	.summary = "takes a base backup of a running server",

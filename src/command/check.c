@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "check_encryption.h"
-#include "command.h"
+#include "commands.h"
 #include "context.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
@@ -223,7 +223,6 @@ static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print the results as JSON"},
 };
 
-extern const Command command_check;
 const Command command_check = {
 	.name = "check",
 	.summary = "looks whether settings, data directory and store are as they must be",

@@ -3,17 +3,6 @@
 
 #include <string.h>
 
-extern const Command command_push;
-extern const Command command_fetch;
-extern const Command command_backup;
-extern const Command command_list;
-extern const Command command_find;
-extern const Command command_recover;
-extern const Command command_check;
-extern const Command command_key;
-extern const Command command_config;
-extern const Command command_prefetcher;
-
 /* clang-format off */
 const Command *const commands[] = {
 	&command_push,

@@ -3,6 +3,18 @@
 
 #include "command.h"
 
+/* Each in the file of its name. */
+extern const Command command_push;
+extern const Command command_fetch;
+extern const Command command_backup;
+extern const Command command_list;
+extern const Command command_find;
+extern const Command command_recover;
+extern const Command command_check;
+extern const Command command_key;
+extern const Command command_config;
+extern const Command command_prefetcher;
+
 extern const Command *const commands[];
 extern const size_t n_commands;
 

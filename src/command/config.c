@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "command.h"
+#include "commands.h"
 
 #define CONFIG_TEXT_MAX (1024 * 1024)
 

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "command.h"
+#include "commands.h"
 #include "context.h"
 #include "fetch_ahead.h"
 #include "keys.h"
@@ -305,7 +305,6 @@ static const CommandOption options[] = {
 	{"plan-end", OPTION_VALUE, "SEGMENT", "segments after this one are absent, without asking the store"},
 };
 
-extern const Command command_fetch;
 const Command command_fetch = {
 	.name = "fetch",
 	.summary = "brings one WAL file back: restore_command = 'walship fetch %f %p'",

@@ -1,7 +1,7 @@
 /* walship find: what happened in the archived WAL, and how to get back to just before it. */
 #include <stdio.h>
 
-#include "command.h"
+#include "commands.h"
 #include "context.h"
 #include "find_report.h"
 #include "keys.h"
@@ -97,7 +97,6 @@ run(Invocation *invocation)
 	return error;
 }
 
-extern const Command command_find;
 const Command command_find = {
 	.name = "find",
 	.summary = "finds drops, restore points and commits in the archived WAL",

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "commands.h"
 #include "keys.h"
 #include "walship/base/cipher.h"
 #include "walship/base/clock.h"
@@ -211,7 +211,6 @@ static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "of show: print one JSON object"},
 };
 
-extern const Command command_key;
 const Command command_key = {
 	.name = "key",
 	.summary = "makes a key pair for encryption, or shows what the keys are good for",

@@ -1,7 +1,7 @@
 /* walship list: backups, timelines, gaps, and what can be recovered. */
 #include <stdio.h>
 
-#include "command.h"
+#include "commands.h"
 #include "context.h"
 #include "keys.h"
 #include "listing.h"

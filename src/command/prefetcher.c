@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "context.h"
 #include "detach.h"
 #include "fetch_ahead.h"
@@ -308,7 +309,6 @@ error_status(const Invocation *invocation, const Error *error)
 	return error_is(error, ERR_CANCELLED) ? 0 : 1;
 }
 
-extern const Command command_prefetcher;
 const Command command_prefetcher = {
 	.name = "prefetcher",
 	.summary = "gets segments ahead of a recovery; started by fetch",

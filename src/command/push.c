@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "command.h"
+#include "commands.h"
 #include "context.h"
 #include "keys.h"
 #include "push_ahead.h"
@@ -237,7 +237,6 @@ error_status(const Invocation *invocation, const Error *error)
 	return error_is(error, ERR_CANCELLED) ? 4 : -1;
 }
 
-extern const Command command_push;
 const Command command_push = {
 	.name = "push",
 	.summary = "stores one WAL file: archive_command = 'walship push %p'",

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "command.h"
+#include "commands.h"
 #include "context.h"
 #include "keys.h"
 #include "progress.h"
@@ -126,7 +126,6 @@ run(Invocation *invocation)
 	return NULL;
 }
 
-extern const Command command_recover;
 const Command command_recover = {
 	.name = "recover",
 	.summary = "plans a recovery, restores a backup and writes the settings that lead to the target",
