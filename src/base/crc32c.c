@@ -1,10 +1,10 @@
 /*
- * CRC-32C.  x86-64 has an instruction for it since SSE 4.2; elsewhere eight
- * tables are used ("slicing by 8").
+ * CRC-32C.  x86-64 has an instruction for it since SSE 4.2, ARM since version 8
+ * (optional until 8.1); elsewhere eight tables are used ("slicing by 8").
  */
 #include "walship/base/crc32c.h"
 
-#include "crc32c_ways.h"
+#include "crc32c_impl.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -77,6 +77,34 @@ crc32c_by_instruction(uint32_t crc, const uint8_t *data, size_t size)
 	crc = (uint32_t) wide;
 	for (; size > 0; data++, size--)
 		crc = _mm_crc32_u8(crc, *data);
+	return crc;
+}
+
+#elif defined(__aarch64__) && defined(__linux__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+#include <sys/auxv.h>
+
+#define HWCAP_BIT_CRC32 (1UL << 7) /* Linux: arch/arm64/include/uapi/asm/hwcap.h */
+
+bool
+crc32c_has_instruction(void)
+{
+	return (getauxval(AT_HWCAP) & HWCAP_BIT_CRC32) != 0;
+}
+
+/* By the assembler: gcc and clang differ in how a function gets the instructions of arm_acle.h. */
+uint32_t
+crc32c_by_instruction(uint32_t crc, const uint8_t *data, size_t size)
+{
+	for (; size >= 8; data += 8, size -= 8)
+	{
+		uint64_t word;
+
+		memcpy(&word, data, 8);
+		__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(word));
+	}
+	for (; size > 0; data++, size--)
+		__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"((uint32_t) *data));
 	return crc;
 }
 

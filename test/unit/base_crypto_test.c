@@ -1,7 +1,7 @@
 /* Digests and CRC-32C by published vectors, and both ways of computing the CRC. */
 #include "walship/base/crypto.h"
 
-#include "crc32c_ways.h"
+#include "crc32c_impl.h"
 #include "scratch.h"
 #include "walship/base/crc32c.h"
 #include "walship/base/strs.h"

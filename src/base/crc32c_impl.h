@@ -1,4 +1,4 @@
-/* The two ways to compute a CRC-32C, each by itself: for crc32c.c and for the test that compares them. */
+/* The implementations of CRC-32C, each by itself: for crc32c.c and for the test that compares them. */
 #pragma once
 
 #include <stdbool.h>
