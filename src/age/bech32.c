@@ -1,9 +1,9 @@
 /* Bech32: five bits to a character, and a checksum that finds every error of up to four characters. */
-#include "bech32.h"
+#include "format.h"
 
 #include <string.h>
 
-#include "walship/base/cipher.h"
+#include "walship/base/crypto.h"
 #include "walship/base/mem.h"
 
 #define CHECKSUM_LENGTH 6

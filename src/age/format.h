@@ -7,7 +7,6 @@
 
 #include "walship/age/age.h"
 #include "walship/base/buf.h"
-#include "walship/base/cipher.h"
 #include "walship/base/crypto.h"
 #include "walship/base/error.h"
 
@@ -87,6 +86,27 @@ Error *age_wrap(const AgeRecipients *recipients, const AgeFileKey *key, AgeHeade
 
 /* ERR_DENIED: no identity fits.  ERR_CORRUPT: a share is of low order. */
 Error *age_unwrap(const AgeIdentities *identities, const AgeHeader *header, AgeFileKey *ret_key) MUST_CHECK;
+
+/* Base64 without padding; there is room for BASE64_TEXT_SIZE(size). */
+void age_base64_encode(const void *bytes, size_t size, char *ret_text);
+
+/*
+ * The bytes that "length" characters stand for; there is room for length * 3 / 4.  False for other characters,
+ * padding, an impossible length, and a text that is not the one that age_base64_encode() makes of the bytes.
+ */
+bool age_base64_decode(const char *text, size_t length, uint8_t *ret_bytes, size_t *ret_size);
+
+/*
+ * Bech32 (BIP 173) without its limit on the length: the text for a prefix ("age") and bytes, lower case; the prefix
+ * is lower case, too.  The caller frees.
+ */
+char *bech32_encode(const char *prefix, const void *bytes, size_t size);
+
+/*
+ * Exactly "size" bytes of a text with this prefix (given in lower case), all lower or all upper case.  False for
+ * another prefix, length or alphabet, a wrong checksum, and padding that is not zero.
+ */
+bool bech32_decode(const char *text, const char *prefix, void *ret_bytes, size_t size);
 
 /* The cipher of the payload. */
 Aead *age_payload_cipher(const AgeFileKey *key, const uint8_t nonce[AGE_NONCE_SIZE]);

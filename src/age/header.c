@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "format.h"
-#include "walship/base/base64.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
@@ -46,18 +45,18 @@ age_header_is_authentic(const AgeHeader *header, const char *text, const AgeFile
 static void
 print_stanza(const AgeStanza *stanza, Buf *into)
 {
-	char text[BASE64_RAW_TEXT_SIZE(X25519_SIZE)];
-	char body[BASE64_RAW_TEXT_SIZE(AGE_BODY_SIZE)];
+	char text[BASE64_TEXT_SIZE(X25519_SIZE)];
+	char body[BASE64_TEXT_SIZE(AGE_BODY_SIZE)];
 
-	base64_raw_encode(stanza->body, sizeof(stanza->body), body);
+	age_base64_encode(stanza->body, sizeof(stanza->body), body);
 	if (stanza->kind == AGE_STANZA_X25519)
 	{
-		base64_raw_encode(stanza->share, sizeof(stanza->share), text);
+		age_base64_encode(stanza->share, sizeof(stanza->share), text);
 		buf_printf(into, STANZA_BEGIN " X25519 %s\n%s\n", text, body);
 	}
 	else
 	{
-		base64_raw_encode(stanza->salt, sizeof(stanza->salt), text);
+		age_base64_encode(stanza->salt, sizeof(stanza->salt), text);
 		buf_printf(into, STANZA_BEGIN " scrypt %s %d\n%s\n", text, stanza->work_factor, body);
 	}
 }
@@ -66,14 +65,14 @@ void
 age_header_print(const AgeHeader *header, const AgeFileKey *key, Buf *into)
 {
 	uint8_t mac[SHA256_SIZE];
-	char text[BASE64_RAW_TEXT_SIZE(SHA256_SIZE)];
+	char text[BASE64_TEXT_SIZE(SHA256_SIZE)];
 
 	buf_puts(into, VERSION_LINE "\n");
 	for (size_t i = 0; i < header->n_stanzas; i++)
 		print_stanza(&header->stanzas[i], into);
 	buf_puts(into, MAC_BEGIN);
 	compute_mac(key, into->data, into->size, mac);
-	base64_raw_encode(mac, sizeof(mac), text);
+	age_base64_encode(mac, sizeof(mac), text);
 	buf_printf(into, " %s\n", text);
 }
 
@@ -183,7 +182,7 @@ parse_body(Parser *parser, size_t number, uint8_t ret_body[AGE_BODY_SIZE], size_
 		if (line.size > BODY_COLUMNS)
 			return error_new(ERR_CORRUPT, "the body of stanza %zu has a line of more than %d columns", number,
 			                 BODY_COLUMNS);
-		if (!base64_raw_decode(line.text, line.size, bytes, &size))
+		if (!age_base64_decode(line.text, line.size, bytes, &size))
 			return error_new(ERR_CORRUPT, "the body of stanza %zu is not canonical base64", number);
 		if (total == 0)
 			memcpy(ret_body, bytes, size < AGE_BODY_SIZE ? size : AGE_BODY_SIZE);
@@ -199,8 +198,8 @@ decode_argument(Span argument, uint8_t *ret_bytes, size_t wanted)
 	uint8_t bytes[X25519_SIZE + 2];
 	size_t size;
 
-	if (argument.size >= BASE64_RAW_TEXT_SIZE(X25519_SIZE) ||
-	    !base64_raw_decode(argument.text, argument.size, bytes, &size) || size != wanted)
+	if (argument.size >= BASE64_TEXT_SIZE(X25519_SIZE) ||
+	    !age_base64_decode(argument.text, argument.size, bytes, &size) || size != wanted)
 		return false;
 	memcpy(ret_bytes, bytes, wanted);
 	return true;

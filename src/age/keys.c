@@ -2,7 +2,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "bech32.h"
 #include "format.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"

@@ -127,6 +127,12 @@ secret_free(char *secret)
 }
 
 void
+base64_encode(const void *bytes, size_t size, char *ret_text)
+{
+	(void) EVP_EncodeBlock((unsigned char *) ret_text, bytes, (int) size);
+}
+
+void
 random_bytes(void *ret_bytes, size_t size)
 {
 	uint8_t *next = ret_bytes;

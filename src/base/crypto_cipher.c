@@ -9,7 +9,7 @@
 #include <openssl/params.h>
 #include <string.h>
 
-#include "walship/base/cipher.h"
+#include "walship/base/crypto.h"
 #include "walship/base/mem.h"
 
 /* As for MD5 in crypto.c: the ordinary provider's, also where FIPS is the default. */

@@ -7,7 +7,6 @@
 
 #include "commands.h"
 #include "keys.h"
-#include "walship/base/cipher.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/file.h"

@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "walship/base/cipher.h"
 #include "walship/base/crypto.h"
 #include "walship/base/strs.h"
 #include "walship/config/secret_file.h"

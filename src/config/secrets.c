@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "private.h"
-#include "walship/base/cipher.h"
+#include "walship/base/crypto.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "private.h"
-#include "walship/base/cipher.h"
+#include "walship/base/crypto.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/config/secret_file.h"

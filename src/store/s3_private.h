@@ -8,7 +8,7 @@
 #include "s3_creds.h"
 #include "s3_error.h"
 #include "s3_sign.h"
-#include "walship/base/base64.h"
+#include "walship/base/crypto.h"
 #include "walship/http/call.h"
 #include "walship/store/s3_store.h"
 

@@ -1,5 +1,5 @@
 /* Bech32 by the vectors of BIP 173 and the examples of the age specification. */
-#include "bech32.h"
+#include "format.h"
 
 #include "scratch.h"
 #include "walship/base/strs.h"

@@ -4,7 +4,6 @@
  */
 #include "walship/age/age.h"
 
-#include "bech32.h"
 #include "format.h"
 #include "scratch.h"
 #include "walship/pipe/stages.h"

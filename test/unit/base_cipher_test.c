@@ -1,5 +1,5 @@
 /* Key agreement, key derivation and authenticated encryption by the vectors of their RFCs. */
-#include "walship/base/cipher.h"
+#include "walship/base/crypto.h"
 
 #include "scratch.h"
 #include "walship/base/strs.h"
