@@ -1,8 +1,4 @@
-/*
- * Loads libcurl when the first request is about to be made.  What is defined
- * here bears libcurl's own names and goes on to the functions that were loaded,
- * so its users are written, and their types are checked, as if it were linked.
- */
+/* Loads libcurl when the first request is about to be made (walship/base/library.h). */
 #include "curl_library.h"
 
 #include <curl/curl.h>
@@ -16,7 +12,6 @@
 LIBRARY_NOTE(WALSHIP_CURL_SONAME, "s3", "stores in buckets of S3");
 
 /* clang-format off */
-/* VALUE(type, name, parameters, arguments); NOTHING returns none */
 #define FUNCTIONS(VALUE, NOTHING) \
 	VALUE(CURLcode, curl_global_init, (long flags), (flags)) \
 	VALUE(curl_version_info_data *, curl_version_info, (CURLversion age), (age)) \
@@ -37,31 +32,21 @@ LIBRARY_NOTE(WALSHIP_CURL_SONAME, "s3", "stores in buckets of S3");
 	      (multi, fds, n_fds, timeout_ms, ready)) \
 	VALUE(CURLMsg *, curl_multi_info_read, (CURLM *multi, int *left), (multi, left))
 
-/* Names in parentheses, for curl.h has macros of the same name. */
-#define POINTER_VALUE(type, name, parameters, arguments) __typeof__(&(name)) name;
-#define POINTER_NOTHING(name, parameters, arguments)     __typeof__(&(name)) name;
-
-#define SYMBOL_VALUE(type, name, parameters, arguments) {#name, &loaded.name},
-#define SYMBOL_NOTHING(name, parameters, arguments)     {#name, &loaded.name},
-
-#define DEFINE_VALUE(type, name, parameters, arguments) type (name) parameters { return loaded.name arguments; }
-#define DEFINE_NOTHING(name, parameters, arguments)     void (name) parameters { loaded.name arguments; }
-
 /* Filled before any of the functions is called: there is no connection without curl_library_load(). */
 static struct
 {
-	FUNCTIONS(POINTER_VALUE, POINTER_NOTHING)
+	FUNCTIONS(LIBRARY_POINTER_VALUE, LIBRARY_POINTER_NOTHING)
 	__typeof__(&(curl_easy_setopt)) setopt;
 	__typeof__(&(curl_easy_getinfo)) getinfo;
 } loaded;
 
 static const LibrarySymbol symbols[] = {
-	FUNCTIONS(SYMBOL_VALUE, SYMBOL_NOTHING)
+	FUNCTIONS(LIBRARY_SYMBOL_VALUE, LIBRARY_SYMBOL_NOTHING)
 	{"curl_easy_setopt", &loaded.setopt},
 	{"curl_easy_getinfo", &loaded.getinfo},
 };
 
-FUNCTIONS(DEFINE_VALUE, DEFINE_NOTHING)
+FUNCTIONS(LIBRARY_DEFINE_VALUE, LIBRARY_DEFINE_NOTHING)
 /* clang-format on */
 
 static const LibraryTable table = {

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "connection.h"
-#include "pq_library.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"

@@ -1,4 +1,4 @@
-/* What the files of this folder share: the libpq connection and how to wait on it. */
+/* What the files of this folder share: libpq, the connection and how to wait on it. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -8,6 +8,9 @@
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
 #include "walship/pg/server.h"
+
+/* Loads libpq, the first time; any thread.  Before, none of its functions may be called. */
+Error *pq_library_load(void) MUST_CHECK;
 
 struct Server
 {

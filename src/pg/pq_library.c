@@ -1,14 +1,10 @@
 /*
- * Loads libpq when the first connection is about to be made: only a backup and a
- * look at the server need it.  What is defined here bears libpq's own names and
- * goes on to the functions that were loaded, so this folder is written, and its
- * types are checked, as if libpq were linked.
+ * Loads libpq when the first connection is about to be made (walship/base/library.h): only a backup and a look at the
+ * server need it.
  */
-#include "pq_library.h"
+#include "connection.h"
 
-#include <libpq-fe.h>
 #include <pthread.h>
-#include <stdbool.h>
 
 #include "walship/base/attributes.h"
 #include "walship/base/library.h"
@@ -16,7 +12,6 @@
 LIBRARY_NOTE(WALSHIP_PQ_SONAME, "backup", "base backups and questions to a running server");
 
 /* clang-format off */
-/* VALUE(type, name, parameters, arguments); NOTHING returns none */
 #define FUNCTIONS(VALUE, NOTHING) \
 	VALUE(PGconn *, PQconnectStartParams, (const char *const *names, const char *const *values, int expand), \
 	      (names, values, expand)) \
@@ -56,21 +51,12 @@ LIBRARY_NOTE(WALSHIP_PQ_SONAME, "backup", "base backups and questions to a runni
 	NOTHING(PQclear, (PGresult *result), (result)) \
 	NOTHING(PQfreemem, (void *memory), (memory))
 
-#define POINTER_VALUE(type, name, parameters, arguments) __typeof__(&name) name;
-#define POINTER_NOTHING(name, parameters, arguments)     __typeof__(&name) name;
-
-#define SYMBOL_VALUE(type, name, parameters, arguments) {#name, &loaded.name},
-#define SYMBOL_NOTHING(name, parameters, arguments)     {#name, &loaded.name},
-
-#define DEFINE_VALUE(type, name, parameters, arguments) type name parameters { return loaded.name arguments; }
-#define DEFINE_NOTHING(name, parameters, arguments)     void name parameters { loaded.name arguments; }
-
 /* Filled before any of the functions is called: there is no connection without pq_library_load(). */
-static struct { FUNCTIONS(POINTER_VALUE, POINTER_NOTHING) } loaded;
+static struct { FUNCTIONS(LIBRARY_POINTER_VALUE, LIBRARY_POINTER_NOTHING) } loaded;
 
-static const LibrarySymbol symbols[] = { FUNCTIONS(SYMBOL_VALUE, SYMBOL_NOTHING) };
+static const LibrarySymbol symbols[] = { FUNCTIONS(LIBRARY_SYMBOL_VALUE, LIBRARY_SYMBOL_NOTHING) };
 
-FUNCTIONS(DEFINE_VALUE, DEFINE_NOTHING)
+FUNCTIONS(LIBRARY_DEFINE_VALUE, LIBRARY_DEFINE_NOTHING)
 /* clang-format on */
 
 static const LibraryTable table = {

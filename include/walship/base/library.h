@@ -45,3 +45,23 @@ Error *library_load(const LibraryTable *table) MUST_CHECK;
 #define LIBRARY_NOTE_TEXT(soname, feature, description)                                        \
 	"[{\"soname\":[\"" soname "\"],\"feature\":\"" feature "\",\"description\":\"" description \
 	"\",\"priority\":\"recommended\"}]"
+
+/*
+ * What a door writes once per function of its library, in a list FUNCTIONS(VALUE, NOTHING) with rows
+ *
+ *   VALUE(type, name, (parameters), (arguments))	NOTHING(name, (parameters), (arguments)): returns none
+ *
+ * from which these make the members of a struct "loaded" that holds the addresses, the rows of its LibrarySymbols,
+ * and functions of the library's own names that go on to them.  So users are written, and their types are checked,
+ * as if the library were linked.  Names are in parentheses where a library may have macros of the same name.
+ */
+#define LIBRARY_POINTER_VALUE(type, name, parameters, arguments) __typeof__(&(name)) name;
+#define LIBRARY_POINTER_NOTHING(name, parameters, arguments)     __typeof__(&(name)) name;
+
+#define LIBRARY_SYMBOL_VALUE(type, name, parameters, arguments) {#name, &loaded.name},
+#define LIBRARY_SYMBOL_NOTHING(name, parameters, arguments)     {#name, &loaded.name},
+
+/* clang-format off */
+#define LIBRARY_DEFINE_VALUE(type, name, parameters, arguments) type (name) parameters { return loaded.name arguments; }
+#define LIBRARY_DEFINE_NOTHING(name, parameters, arguments)     void (name) parameters { loaded.name arguments; }
+/* clang-format on */
