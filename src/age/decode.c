@@ -46,13 +46,6 @@ read_header(AgeDecoder *self)
 	return NULL;
 }
 
-/* The line that has just ended: is it the header's last one? */
-static bool
-is_last_line(const AgeDecoder *self)
-{
-	return strncmp(self->header.data + self->line_start, "---", 3) == 0;
-}
-
 /* Takes bytes up to the end of the line, or all there are. */
 static Error *
 take_header(AgeDecoder *self, const uint8_t **next, size_t *size)
@@ -74,7 +67,7 @@ take_header(AgeDecoder *self, const uint8_t **next, size_t *size)
 		TRY(malformed(self, age_header_check_version(self->header.data, self->header.size)));
 	if (length > AGE_LINE_MAX)
 		return malformed(self, error_new(ERR_CORRUPT, "it has a line of more than %u bytes", AGE_LINE_MAX));
-	if (is_last_line(self))
+	if (strncmp(self->header.data + self->line_start, "---", 3) == 0) /* begins the header's last line */
 		return read_header(self);
 	self->line_start = self->header.size;
 	return NULL;
@@ -90,17 +83,6 @@ take_sealed(AgeDecoder *self, const uint8_t **next, size_t *size, size_t wanted)
 	self->used += part;
 	*next += part;
 	*size -= part;
-}
-
-static void
-take_nonce(AgeDecoder *self, const uint8_t **next, size_t *size)
-{
-	take_sealed(self, next, size, AGE_NONCE_SIZE);
-	if (self->used < AGE_NONCE_SIZE)
-		return;
-	self->aead = age_payload_cipher(&self->key, self->sealed);
-	secret_clear(&self->key, sizeof(self->key));
-	self->used = 0;
 }
 
 static bool
@@ -143,16 +125,6 @@ open_chunk(AgeDecoder *self, bool last)
 	return sink_write(self->sink.next, self->plain, size);
 }
 
-/* A full chunk waits for what follows: it may be the last one. */
-static Error *
-take_chunk(AgeDecoder *self, const uint8_t **next, size_t *size)
-{
-	if (self->used == SEALED_CHUNK_SIZE)
-		TRY(open_chunk(self, false));
-	take_sealed(self, next, size, SEALED_CHUNK_SIZE);
-	return NULL;
-}
-
 static Error *
 decoder_write(Sink *sink, const void *data, size_t size)
 {
@@ -164,9 +136,21 @@ decoder_write(Sink *sink, const void *data, size_t size)
 		if (!self->has_key)
 			TRY(take_header(self, &next, &size));
 		else if (self->aead == NULL)
-			take_nonce(self, &next, &size);
+		{
+			take_sealed(self, &next, &size, AGE_NONCE_SIZE);
+			if (self->used < AGE_NONCE_SIZE)
+				continue;
+			self->aead = age_payload_cipher(&self->key, self->sealed);
+			secret_clear(&self->key, sizeof(self->key));
+			self->used = 0;
+		}
 		else
-			TRY(take_chunk(self, &next, &size));
+		{
+			/* A full chunk waits for what follows: it may be the last one. */
+			if (self->used == SEALED_CHUNK_SIZE)
+				TRY(open_chunk(self, false));
+			take_sealed(self, &next, &size, SEALED_CHUNK_SIZE);
+		}
 	}
 	return NULL;
 }

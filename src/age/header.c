@@ -42,34 +42,30 @@ age_header_is_authentic(const AgeHeader *header, const char *text, const AgeFile
 	return secret_equal(mac, header->mac, sizeof(mac));
 }
 
-static void
-print_stanza(const AgeStanza *stanza, Buf *into)
-{
-	char text[BASE64_TEXT_SIZE(X25519_SIZE)];
-	char body[BASE64_TEXT_SIZE(AGE_BODY_SIZE)];
-
-	age_base64_encode(stanza->body, sizeof(stanza->body), body);
-	if (stanza->kind == AGE_STANZA_X25519)
-	{
-		age_base64_encode(stanza->share, sizeof(stanza->share), text);
-		buf_printf(into, STANZA_BEGIN " X25519 %s\n%s\n", text, body);
-	}
-	else
-	{
-		age_base64_encode(stanza->salt, sizeof(stanza->salt), text);
-		buf_printf(into, STANZA_BEGIN " scrypt %s %d\n%s\n", text, stanza->work_factor, body);
-	}
-}
-
 void
 age_header_print(const AgeHeader *header, const AgeFileKey *key, Buf *into)
 {
 	uint8_t mac[SHA256_SIZE];
-	char text[BASE64_TEXT_SIZE(SHA256_SIZE)];
+	char text[BASE64_TEXT_SIZE(SHA256_SIZE)]; /* also of a share, which is as long, and of a salt */
+	char body[BASE64_TEXT_SIZE(AGE_BODY_SIZE)];
 
 	buf_puts(into, VERSION_LINE "\n");
 	for (size_t i = 0; i < header->n_stanzas; i++)
-		print_stanza(&header->stanzas[i], into);
+	{
+		const AgeStanza *stanza = &header->stanzas[i];
+
+		age_base64_encode(stanza->body, sizeof(stanza->body), body);
+		if (stanza->kind == AGE_STANZA_X25519)
+		{
+			age_base64_encode(stanza->share, sizeof(stanza->share), text);
+			buf_printf(into, STANZA_BEGIN " X25519 %s\n%s\n", text, body);
+		}
+		else
+		{
+			age_base64_encode(stanza->salt, sizeof(stanza->salt), text);
+			buf_printf(into, STANZA_BEGIN " scrypt %s %d\n%s\n", text, stanza->work_factor, body);
+		}
+	}
 	buf_puts(into, MAC_BEGIN);
 	compute_mac(key, into->data, into->size, mac);
 	age_base64_encode(mac, sizeof(mac), text);
@@ -225,17 +221,6 @@ parse_work_factor(Span argument, int *ret_factor)
 }
 
 static Error *
-check_x25519(AgeStanza *stanza, size_t number, const Span *arguments, size_t count)
-{
-	if (count != 2)
-		return error_new(ERR_CORRUPT, "stanza %zu (X25519) has %zu arguments instead of 2", number, count);
-	if (!decode_argument(arguments[1], stanza->share, sizeof(stanza->share)))
-		return error_new(ERR_CORRUPT, "the share of stanza %zu (X25519) is not canonical base64 of %d bytes",
-		                 number, X25519_SIZE);
-	return NULL;
-}
-
-static Error *
 check_scrypt(AgeStanza *stanza, size_t number, const Span *arguments, size_t count)
 {
 	if (count != 3)
@@ -266,7 +251,13 @@ parse_stanza(Parser *parser, Span line, size_t number)
 	if (span_is(arguments[0], "X25519"))
 	{
 		stanza.kind = AGE_STANZA_X25519;
-		TRY(check_x25519(&stanza, number, arguments, count));
+		if (count != 2)
+			return error_new(ERR_CORRUPT, "stanza %zu (X25519) has %zu arguments instead of 2", number,
+			                 count);
+		if (!decode_argument(arguments[1], stanza.share, sizeof(stanza.share)))
+			return error_new(ERR_CORRUPT,
+			                 "the share of stanza %zu (X25519) is not canonical base64 of %d bytes", number,
+			                 X25519_SIZE);
 	}
 	else if (span_is(arguments[0], "scrypt"))
 	{
@@ -281,59 +272,38 @@ parse_stanza(Parser *parser, Span line, size_t number)
 	return NULL;
 }
 
-/* "--- " and the MAC. */
-static Error *
-parse_mac(Parser *parser, const char *text, Span line)
-{
-	size_t begin = strlen(MAC_BEGIN " ");
-	uint8_t *mac = parser->header->mac;
-
-	if (!span_starts_with(line, MAC_BEGIN " ") ||
-	    !decode_argument((Span){line.text + begin, line.size - begin}, mac, SHA256_SIZE))
-		return error_new(ERR_CORRUPT, "its last line is not \"--- \" and canonical base64 of %d bytes",
-		                 SHA256_SIZE);
-	parser->header->authenticated = (size_t) (line.text - text) + strlen(MAC_BEGIN);
-	return NULL;
-}
-
-/* A passphrase says who wrote the file, which is true only when nobody else could have (c2sp.org/age). */
-static Error *
-check_scrypt_is_alone(const AgeHeader *header)
-{
-	for (size_t i = 0; header->n_stanzas > 1 && i < header->n_stanzas; i++)
-		if (header->stanzas[i].kind == AGE_STANZA_SCRYPT)
-			return error_new(ERR_CORRUPT, "a stanza of a passphrase (scrypt) is not alone");
-	return NULL;
-}
-
-static Error *
-parse_header(Parser *parser, const char *text)
-{
-	Span line = {0};
-
-	(void) next_line(parser, &line);
-	TRY(check_version(line));
-	while (next_line(parser, &line) && !span_starts_with(line, MAC_BEGIN))
-	{
-		if (!span_starts_with(line, STANZA_BEGIN))
-			return error_new(ERR_CORRUPT, "a line is neither a stanza nor the last one");
-		if (parser->header->n_stanzas == AGE_STANZAS_MAX)
-			return error_new(ERR_CORRUPT, "it has more than %d stanzas", AGE_STANZAS_MAX);
-		TRY(parse_stanza(parser, line, parser->header->n_stanzas + 1));
-	}
-	if (parser->header->n_stanzas == 0)
-		return error_new(ERR_CORRUPT, "it names no recipient");
-	TRY(check_scrypt_is_alone(parser->header));
-	return parse_mac(parser, text, line);
-}
-
 Error *
 age_header_parse(const char *text, size_t size, AgeHeader *ret_header)
 {
 	AUTO_AGE_HEADER header = {0};
 	Parser parser = {text, text + size, &header};
+	size_t mac_begin = strlen(MAC_BEGIN " ");
+	Span line = {0};
 
-	TRY(parse_header(&parser, text));
+	(void) next_line(&parser, &line);
+	TRY(check_version(line));
+	while (next_line(&parser, &line) && !span_starts_with(line, MAC_BEGIN))
+	{
+		if (!span_starts_with(line, STANZA_BEGIN))
+			return error_new(ERR_CORRUPT, "a line is neither a stanza nor the last one");
+		if (header.n_stanzas == AGE_STANZAS_MAX)
+			return error_new(ERR_CORRUPT, "it has more than %d stanzas", AGE_STANZAS_MAX);
+		TRY(parse_stanza(&parser, line, header.n_stanzas + 1));
+	}
+	if (header.n_stanzas == 0)
+		return error_new(ERR_CORRUPT, "it names no recipient");
+
+	/* A passphrase says who wrote the file, which is true only when nobody else could have (c2sp.org/age). */
+	for (size_t i = 0; header.n_stanzas > 1 && i < header.n_stanzas; i++)
+		if (header.stanzas[i].kind == AGE_STANZA_SCRYPT)
+			return error_new(ERR_CORRUPT, "a stanza of a passphrase (scrypt) is not alone");
+
+	if (!span_starts_with(line, MAC_BEGIN " ") ||
+	    !decode_argument((Span){line.text + mac_begin, line.size - mac_begin}, header.mac, SHA256_SIZE))
+		return error_new(ERR_CORRUPT, "its last line is not \"--- \" and canonical base64 of %d bytes",
+		                 SHA256_SIZE);
+	header.authenticated = (size_t) (line.text - text) + strlen(MAC_BEGIN);
+
 	*ret_header = header;
 	header = (AgeHeader){0};
 	return NULL;

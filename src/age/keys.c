@@ -91,15 +91,6 @@ is_low_order(const uint8_t point[X25519_SIZE])
 	return !x25519_shared(&any, point, &shared);
 }
 
-static bool
-has_key(const AgeRecipients *recipients, const uint8_t point[X25519_SIZE])
-{
-	for (size_t i = 0; i < recipients->count; i++)
-		if (memcmp(recipients->keys[i], point, X25519_SIZE) == 0)
-			return true;
-	return false;
-}
-
 static Error *
 add_recipient(AgeRecipients *recipients, const char *text, const char *where)
 {
@@ -110,8 +101,9 @@ add_recipient(AgeRecipients *recipients, const char *text, const char *where)
 		return not_a_recipient(text, where);
 	if (is_low_order(point))
 		return error_new(ERR_USAGE, "%s: \"%s\" is no key: it would encrypt for everybody", where, text);
-	if (has_key(recipients, point))
-		return NULL;
+	for (size_t i = 0; i < recipients->count; i++)
+		if (memcmp(recipients->keys[i], point, X25519_SIZE) == 0)
+			return NULL;
 	if (recipients->count == AGE_RECIPIENTS_MAX)
 		return error_new(ERR_USAGE, "%s: there are more than %d recipients", where, AGE_RECIPIENTS_MAX);
 	memcpy(recipients->keys[recipients->count++], point, X25519_SIZE);

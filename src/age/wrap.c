@@ -112,27 +112,6 @@ try_x25519(const AgeIdentity *identity, const AgeStanza *stanza, AgeFileKey *key
 }
 
 static Error *
-try_scrypt(const char *passphrase, const AgeStanza *stanza, AgeFileKey *key, bool *ret_opened)
-{
-	AUTO_SECRET_KEY wrap_key;
-
-	TRY(scrypt_wrap_key(passphrase, stanza->salt, stanza->work_factor, &wrap_key));
-	*ret_opened = open_file_key(&wrap_key, stanza->body, key);
-	return NULL;
-}
-
-static Error *
-try_stanza(const AgeIdentities *identities, const AgeStanza *stanza, AgeFileKey *key, bool *ret_opened)
-{
-	*ret_opened = false;
-	if (stanza->kind == AGE_STANZA_SCRYPT && identities->passphrase != NULL)
-		return try_scrypt(identities->passphrase, stanza, key, ret_opened);
-	for (size_t i = 0; stanza->kind == AGE_STANZA_X25519 && i < identities->count && !*ret_opened; i++)
-		TRY(try_x25519(identities->keys[i], stanza, key, ret_opened));
-	return NULL;
-}
-
-static Error *
 no_identity_fits(const AgeIdentities *identities, const AgeHeader *header)
 {
 	bool by_passphrase = header->stanzas[0].kind == AGE_STANZA_SCRYPT;
@@ -153,9 +132,18 @@ age_unwrap(const AgeIdentities *identities, const AgeHeader *header, AgeFileKey 
 {
 	for (size_t i = 0; i < header->n_stanzas; i++)
 	{
-		bool opened;
+		const AgeStanza *stanza = &header->stanzas[i];
+		bool opened = false;
 
-		TRY(try_stanza(identities, &header->stanzas[i], ret_key, &opened));
+		if (stanza->kind == AGE_STANZA_SCRYPT && identities->passphrase != NULL)
+		{
+			AUTO_SECRET_KEY wrap_key;
+
+			TRY(scrypt_wrap_key(identities->passphrase, stanza->salt, stanza->work_factor, &wrap_key));
+			opened = open_file_key(&wrap_key, stanza->body, ret_key);
+		}
+		for (size_t k = 0; stanza->kind == AGE_STANZA_X25519 && k < identities->count && !opened; k++)
+			TRY(try_x25519(identities->keys[k], stanza, ret_key, &opened));
 		if (opened)
 			return NULL;
 	}
