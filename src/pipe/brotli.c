@@ -23,6 +23,8 @@ library_free(void *opaque, void *pointer)
 	free(pointer);
 }
 
+AUTO_DEFINE(BrotliEncoderState, BrotliEncoderDestroyInstance);
+
 typedef struct BrotliEncoder
 {
 	Sink sink;
@@ -35,22 +37,13 @@ typedef struct BrotliEncoder
 static Error *
 encoder_state_new(int level, BrotliEncoderState **ret_state)
 {
-	BrotliEncoderState *state = BrotliEncoderCreateInstance(library_alloc, library_free, NULL);
+	AUTO(BrotliEncoderState) state = BrotliEncoderCreateInstance(library_alloc, library_free, NULL);
 
 	if (state == NULL || !BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t) level) ||
 	    !BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, BROTLI_WINDOW_BITS))
-	{
-		BrotliEncoderDestroyInstance(state);
 		return error_new(ERR_SYSTEM, "could not compress: brotli refuses level %d", level);
-	}
-	*ret_state = state;
+	*ret_state = MOVE(state);
 	return NULL;
-}
-
-static Error *
-brotli_encoder_start(BrotliEncoder *self)
-{
-	return self->state == NULL ? encoder_state_new(self->level, &self->state) : NULL;
 }
 
 static Error *
@@ -66,7 +59,8 @@ brotli_encoder_flush(BrotliEncoder *self)
 static Error *
 brotli_encode(BrotliEncoder *self, BrotliEncoderOperation operation, const uint8_t *in, size_t in_left)
 {
-	TRY(brotli_encoder_start(self));
+	if (self->state == NULL)
+		TRY(encoder_state_new(self->level, &self->state));
 	do
 	{
 		uint8_t *out = self->buffer + self->used;
@@ -130,23 +124,19 @@ brotli_encoder_new(int level)
  */
 #define STREAM_OFFSET_MAX (1u << 30)
 
-static Error *
-set_offset(BrotliEncoderState *state, uint64_t position)
+Error *
+brotli_encode_chunk(Chunk *chunk)
 {
-	uint32_t offset = position < STREAM_OFFSET_MAX ? (uint32_t) position : STREAM_OFFSET_MAX;
-
-	if (offset > 0 && !BrotliEncoderSetParameter(state, BROTLI_PARAM_STREAM_OFFSET, offset))
-		return error_new(ERR_SYSTEM, "could not compress: brotli refuses the offset %u", offset);
-	return NULL;
-}
-
-/* FLUSH ends a chunk at a whole byte; only the last one ends the stream. */
-static Error *
-encode_whole(BrotliEncoderState *state, Chunk *chunk)
-{
+	/* FLUSH ends a chunk at a whole byte; only the last one ends the stream. */
 	BrotliEncoderOperation operation = chunk->last ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_FLUSH;
+	uint32_t offset = chunk->position < STREAM_OFFSET_MAX ? (uint32_t) chunk->position : STREAM_OFFSET_MAX;
+	AUTO(BrotliEncoderState) state = NULL;
 	const uint8_t *in = chunk->in;
 	size_t in_left = chunk->in_size;
+
+	TRY(encoder_state_new(chunk->level, &state));
+	if (offset > 0 && !BrotliEncoderSetParameter(state, BROTLI_PARAM_STREAM_OFFSET, offset))
+		return error_new(ERR_SYSTEM, "could not compress: brotli refuses the offset %u", offset);
 
 	chunk->out_size = 0;
 	do
@@ -164,20 +154,6 @@ encode_whole(BrotliEncoderState *state, Chunk *chunk)
 	return NULL;
 }
 
-Error *
-brotli_encode_chunk(Chunk *chunk)
-{
-	BrotliEncoderState *state = NULL;
-	Error *error = encoder_state_new(chunk->level, &state);
-
-	if (error == NULL)
-		error = set_offset(state, chunk->position);
-	if (error == NULL)
-		error = encode_whole(state, chunk);
-	BrotliEncoderDestroyInstance(state);
-	return error;
-}
-
 typedef struct BrotliDecoder
 {
 	Sink sink;
@@ -187,17 +163,6 @@ typedef struct BrotliDecoder
 	uint64_t total; /* decoded so far */
 	char *what;
 } BrotliDecoder;
-
-static Error *
-brotli_decoder_start(BrotliDecoder *self)
-{
-	if (self->state != NULL)
-		return NULL;
-	self->state = BrotliDecoderCreateInstance(library_alloc, library_free, NULL);
-	if (self->state == NULL)
-		return error_new(ERR_SYSTEM, "could not decompress %s: brotli does not start", self->what);
-	return NULL;
-}
 
 /* From the library's own window, which is as good as a copy of it until it is called again. */
 static Error *
@@ -223,7 +188,10 @@ brotli_decoder_write(Sink *sink, const void *data, size_t size)
 	const uint8_t *in = data;
 	size_t in_left = size;
 
-	TRY(brotli_decoder_start(self));
+	if (self->state == NULL)
+		self->state = BrotliDecoderCreateInstance(library_alloc, library_free, NULL);
+	if (self->state == NULL)
+		return error_new(ERR_SYSTEM, "could not decompress %s: brotli does not start", self->what);
 	do
 	{
 		size_t no_room = 0;

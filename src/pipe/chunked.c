@@ -53,17 +53,6 @@ chunk_job_free(void *argument)
 	free(job);
 }
 
-static ChunkJob *
-chunk_job_new(const ChunkedEncoder *self)
-{
-	ChunkJob *job = NEW(ChunkJob);
-
-	job->encode = self->encode;
-	job->chunk.level = self->compression.level;
-	job->chunk.in = mem_alloc(self->compression.chunk_size);
-	return job;
-}
-
 static Error *
 encode_job(void *argument, const atomic_bool *stop)
 {
@@ -110,7 +99,12 @@ begin_chunk(ChunkedEncoder *self)
 	if (self->ring != NULL && ordered_is_full(self->ring))
 		TRY(emit_oldest(self, &self->filling));
 	else
-		self->filling = chunk_job_new(self);
+	{
+		self->filling = NEW(ChunkJob);
+		self->filling->encode = self->encode;
+		self->filling->chunk.level = self->compression.level;
+		self->filling->chunk.in = mem_alloc(self->compression.chunk_size);
+	}
 	self->filling->chunk.position = self->position;
 	self->filling->chunk.in_size = 0;
 	self->filling->chunk.last = false;
@@ -144,15 +138,6 @@ chunked_encoder_write(Sink *sink, const void *data, size_t size)
 }
 
 static Error *
-finish_inline(ChunkedEncoder *self)
-{
-	Chunk *chunk = &self->filling->chunk;
-
-	TRY(self->encode(chunk));
-	return sink_write(self->sink.next, chunk->out, chunk->out_size);
-}
-
-static Error *
 chunked_encoder_finish(Sink *sink)
 {
 	ChunkedEncoder *self = (ChunkedEncoder *) sink;
@@ -161,7 +146,12 @@ chunked_encoder_finish(Sink *sink)
 		TRY(begin_chunk(self));
 	self->filling->chunk.last = true;
 	if (self->ring == NULL)
-		return finish_inline(self);
+	{
+		Chunk *chunk = &self->filling->chunk;
+
+		TRY(self->encode(chunk));
+		return sink_write(self->sink.next, chunk->out, chunk->out_size);
+	}
 	TRY(hand_over(self));
 	while (!ordered_is_empty(self->ring))
 	{

@@ -14,23 +14,6 @@ typedef struct FileSink
 	TemporaryFile file;
 } FileSink;
 
-/* Renaming over it would replace a link or fail at the very end on a directory. */
-static Error *
-destination_check(const char *path)
-{
-	struct stat status;
-
-	if (lstat(path, &status) != 0)
-	{
-		if (errno == ENOENT)
-			return NULL;
-		return error_errno("could not look at \"%s\"", path);
-	}
-	if (!S_ISREG(status.st_mode))
-		return error_new(ERR_USAGE, "\"%s\" exists and is not a regular file", path);
-	return NULL;
-}
-
 static Error *
 file_sink_write(Sink *sink, const void *data, size_t size)
 {
@@ -67,9 +50,18 @@ file_sink_new(const char *path, mode_t mode, Sink **ret_sink)
 {
 	FileSink *self = NEW(FileSink);
 	AUTO(Sink) owner = &self->sink;
+	struct stat status;
 
 	self->sink.ops = &file_sink_ops;
-	TRY(destination_check(path));
+
+	/* Renaming over it would replace a link, or fail at the very end on a directory. */
+	if (lstat(path, &status) != 0)
+	{
+		if (errno != ENOENT)
+			return error_errno("could not look at \"%s\"", path);
+	}
+	else if (!S_ISREG(status.st_mode))
+		return error_new(ERR_USAGE, "\"%s\" exists and is not a regular file", path);
 	TRY(temporary_file_open(path, mode, &self->file));
 	*ret_sink = MOVE(owner);
 	return NULL;

@@ -71,12 +71,6 @@ block_checksum(const uint8_t *block)
 	return sum;
 }
 
-static char
-flag_of_type(TarType type)
-{
-	return type == TAR_DIRECTORY ? '5' : type == TAR_SYMLINK ? '2' : '0';
-}
-
 Error *
 tar_header_format(const TarEntry *entry, uint8_t ret_block[TAR_BLOCK_SIZE])
 {
@@ -97,7 +91,7 @@ tar_header_format(const TarEntry *entry, uint8_t ret_block[TAR_BLOCK_SIZE])
 	field_put_number(block, field_gid, 0);
 	field_put_number(block, field_size, entry->type == TAR_FILE ? entry->size : 0);
 	field_put_number(block, field_mtime, entry->mtime < 0 ? 0 : (uint64_t) entry->mtime);
-	block[field_type.offset] = (uint8_t) flag_of_type(entry->type);
+	block[field_type.offset] = entry->type == TAR_DIRECTORY ? '5' : entry->type == TAR_SYMLINK ? '2' : '0';
 	if (entry->type == TAR_SYMLINK)
 		field_put_text(block, field_link, entry->link_target);
 	memcpy(block + field_magic.offset, ustar_magic, field_magic.size);
@@ -158,19 +152,6 @@ field_get_number(const uint8_t *block, TarField field, int64_t *ret_value)
 	return true;
 }
 
-static void
-block_get_name(const uint8_t *block, char ret_name[TAR_NAME_MAX + 1])
-{
-	char prefix[155 + 1] = "";
-	char name[100 + 1];
-
-	/* GNU's own format has other things there, and another magic: "ustar  ". */
-	if (memcmp(block + field_magic.offset, ustar_magic, sizeof("ustar")) == 0)
-		field_get_text(block, field_prefix, prefix);
-	field_get_text(block, field_name, name);
-	(void) snprintf(ret_name, TAR_NAME_MAX + 1, "%s%s%s", prefix, prefix[0] == '\0' ? "" : "/", name);
-}
-
 Error *
 tar_block_decode(const uint8_t block[TAR_BLOCK_SIZE], TarBlock *ret_block)
 {
@@ -178,12 +159,21 @@ tar_block_decode(const uint8_t block[TAR_BLOCK_SIZE], TarBlock *ret_block)
 	int64_t checksum;
 	int64_t size;
 	int64_t mode;
+	char prefix[155 + 1] = "";
+	char name[100 + 1];
 
 	if (memcmp(block + field_magic.offset, ustar_magic, strlen("ustar")) != 0)
 		return error_new(ERR_CORRUPT, "a block that is no tar header");
 	if (!field_get_number(block, field_checksum, &checksum) || checksum != block_checksum(block))
 		return error_new(ERR_CORRUPT, "a tar header whose checksum is wrong");
-	block_get_name(block, decoded.entry.name);
+
+	/* GNU's own format has other things in the place of the prefix, and another magic: "ustar  ". */
+	if (memcmp(block + field_magic.offset, ustar_magic, sizeof("ustar")) == 0)
+		field_get_text(block, field_prefix, prefix);
+	field_get_text(block, field_name, name);
+	(void) snprintf(decoded.entry.name, sizeof(decoded.entry.name), "%s%s%s", prefix,
+	                prefix[0] == '\0' ? "" : "/", name);
+
 	if (!field_get_number(block, field_size, &size) || size < 0 ||
 	    !field_get_number(block, field_mode, &mode) ||
 	    !field_get_number(block, field_mtime, &decoded.entry.mtime))

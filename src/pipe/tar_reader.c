@@ -133,13 +133,6 @@ extension_apply(TarReader *self)
 	}
 }
 
-static bool
-is_extension(char flag)
-{
-	return flag == TAR_FLAG_PAX || flag == TAR_FLAG_PAX_GLOBAL || flag == TAR_FLAG_GNU_NAME ||
-	       flag == TAR_FLAG_GNU_LINK;
-}
-
 /* After the contents of an entry or extension, of which there may be none. */
 static Error *
 contents_end(TarReader *self)
@@ -157,16 +150,6 @@ contents_begin(TarReader *self, ReaderState state, uint64_t size)
 	self->left = size;
 	self->padding = tar_padding(size);
 	return size == 0 ? contents_end(self) : NULL;
-}
-
-static Error *
-extension_begin(TarReader *self, char flag, uint64_t size)
-{
-	if (size > EXTENSION_MAX)
-		return error_new(ERR_CORRUPT, "an extended header of %" PRIu64 " bytes", size);
-	self->flag = flag;
-	buf_clear(&self->extension);
-	return contents_begin(self, READING_EXTENSION, size);
 }
 
 static Error *
@@ -201,64 +184,55 @@ block_take(TarReader *self)
 	if (self->zero_blocks > 0)
 		return error_new(ERR_CORRUPT, "bytes after its end");
 	TRY(tar_block_decode(self->block, &header));
-	if (is_extension(header.flag))
-		return extension_begin(self, header.flag, header.entry.size);
-	return entry_begin(self, &header);
+	switch (header.flag)
+	{
+		case TAR_FLAG_PAX:
+		case TAR_FLAG_PAX_GLOBAL:
+		case TAR_FLAG_GNU_NAME:
+		case TAR_FLAG_GNU_LINK:
+			if (header.entry.size > EXTENSION_MAX)
+				return error_new(ERR_CORRUPT, "an extended header of %" PRIu64 " bytes", header.entry.size);
+			self->flag = header.flag;
+			buf_clear(&self->extension);
+			return contents_begin(self, READING_EXTENSION, header.entry.size);
+		default:
+			return entry_begin(self, &header);
+	}
 }
 
-/* Each takes some bytes in its state and says how many. */
-static Error *
-header_take(TarReader *self, const uint8_t *data, size_t size, size_t *ret_taken)
-{
-	size_t room = TAR_BLOCK_SIZE - self->block_used;
-
-	*ret_taken = size < room ? size : room;
-	memcpy(self->block + self->block_used, data, *ret_taken);
-	self->block_used += *ret_taken;
-	if (self->block_used < TAR_BLOCK_SIZE)
-		return NULL;
-	self->block_used = 0;
-	return block_take(self);
-}
-
-static Error *
-contents_take(TarReader *self, const uint8_t *data, size_t size, size_t *ret_taken)
-{
-	*ret_taken = size < self->left ? size : (size_t) self->left;
-	self->left -= *ret_taken;
-	if (self->state == READING_EXTENSION)
-		buf_append(&self->extension, data, *ret_taken);
-	else
-		TRY(self->handler.data(self->context, data, *ret_taken));
-	return self->left == 0 ? contents_end(self) : NULL;
-}
-
-static size_t
-padding_take(TarReader *self, size_t size)
-{
-	size_t taken = size < self->padding ? size : (size_t) self->padding;
-
-	self->padding -= taken;
-	if (self->padding == 0)
-		self->state = READING_HEADER;
-	return taken;
-}
-
+/* Takes as many of the bytes as belong to what is being read, and says how many. */
 static Error *
 reader_take(TarReader *self, const uint8_t *data, size_t size, size_t *ret_taken)
 {
+	uint64_t wanted = self->state == READING_HEADER    ? TAR_BLOCK_SIZE - self->block_used
+	                  : self->state == READING_PADDING ? self->padding
+	                                                   : self->left;
+	size_t taken = size < wanted ? size : (size_t) wanted;
+
+	*ret_taken = taken;
 	switch (self->state)
 	{
 		case READING_HEADER:
-			return header_take(self, data, size, ret_taken);
-		case READING_EXTENSION:
-		case READING_CONTENTS:
-			return contents_take(self, data, size, ret_taken);
+			memcpy(self->block + self->block_used, data, taken);
+			self->block_used += taken;
+			if (self->block_used < TAR_BLOCK_SIZE)
+				return NULL;
+			self->block_used = 0;
+			return block_take(self);
 		case READING_PADDING:
+			self->padding -= taken;
+			if (self->padding == 0)
+				self->state = READING_HEADER;
+			return NULL;
+		case READING_EXTENSION:
+			buf_append(&self->extension, data, taken);
+			break;
+		case READING_CONTENTS:
+			TRY(self->handler.data(self->context, data, taken));
 			break;
 	}
-	*ret_taken = padding_take(self, size);
-	return NULL;
+	self->left -= taken;
+	return self->left == 0 ? contents_end(self) : NULL;
 }
 
 static Error *

@@ -14,6 +14,8 @@
 #define FRAME_LEAST ((size_t) 1024 * 1024)
 #define FRAME_MOST  (4 * FRAME_LEAST)
 
+AUTO_DEFINE(ZSTD_CCtx, ZSTD_freeCCtx);
+
 typedef struct ZstdEncoder
 {
 	Sink sink;
@@ -62,37 +64,24 @@ static const Tuning tunings[] = {
 };
 
 static Error *
-context_tune(ZSTD_CCtx *context, const Tuning *tuning)
-{
-	TRY(context_set(context, ZSTD_c_minMatch, tuning->min_match));
-	TRY(context_set(context, ZSTD_c_hashLog, tuning->hash_log));
-	return context_set(context, ZSTD_c_chainLog, tuning->chain_log);
-}
-
-static Error *
-context_set_level(ZSTD_CCtx *context, int level)
-{
-	TRY(context_set(context, ZSTD_c_compressionLevel, level));
-	for (size_t i = 0; i < lengthof(tunings); i++)
-		if (tunings[i].level == level)
-			TRY(context_tune(context, &tunings[i]));
-	return context_set(context, ZSTD_c_checksumFlag, 1);
-}
-
-static Error *
 context_new(int level, ZSTD_CCtx **ret_context)
 {
-	ZSTD_CCtx *context = ZSTD_createCCtx();
-	Error *error;
+	AUTO(ZSTD_CCtx) context = ZSTD_createCCtx();
 
 	if (context == NULL)
 		return error_new(ERR_SYSTEM, "could not compress with zstd: out of memory");
-	error = context_set_level(context, level);
-	if (error != NULL)
-		(void) ZSTD_freeCCtx(context);
-	else
-		*ret_context = context;
-	return error;
+	TRY(context_set(context, ZSTD_c_compressionLevel, level));
+	for (size_t i = 0; i < lengthof(tunings); i++)
+	{
+		if (tunings[i].level != level)
+			continue;
+		TRY(context_set(context, ZSTD_c_minMatch, tunings[i].min_match));
+		TRY(context_set(context, ZSTD_c_hashLog, tunings[i].hash_log));
+		TRY(context_set(context, ZSTD_c_chainLog, tunings[i].chain_log));
+	}
+	TRY(context_set(context, ZSTD_c_checksumFlag, 1));
+	*ret_context = MOVE(context);
+	return NULL;
 }
 
 static Error *
@@ -212,16 +201,13 @@ zstd_encoder_new(int level)
 Error *
 zstd_encode_chunk(Chunk *chunk)
 {
-	ZSTD_CCtx *context = NULL;
-	Error *error;
+	AUTO(ZSTD_CCtx) context = NULL;
 
 	while (chunk->out_capacity < ZSTD_compressBound(chunk->in_size))
 		chunk_grow(chunk);
 	TRY(context_new(chunk->level, &context));
-	error =
-		encode_at_once(context, chunk->out, chunk->out_capacity, chunk->in, chunk->in_size, &chunk->out_size);
-	(void) ZSTD_freeCCtx(context);
-	return error;
+	return encode_at_once(context, chunk->out, chunk->out_capacity, chunk->in, chunk->in_size,
+	                      &chunk->out_size);
 }
 
 typedef struct ZstdDecoder
