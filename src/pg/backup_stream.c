@@ -59,19 +59,6 @@ check_label(const char *label)
 	return NULL;
 }
 
-static void
-append_literal(Buf *sql, const char *text)
-{
-	buf_putc(sql, '\'');
-	for (; *text != '\0'; text++)
-	{
-		if (*text == '\'')
-			buf_putc(sql, '\'');
-		buf_putc(sql, *text);
-	}
-	buf_putc(sql, '\'');
-}
-
 /*
  * Never the WAL option, and never waiting for the archiver: WAL is fetched over
  * a connection of its own (docs/architecture.md).  Manifest checksums are
@@ -83,7 +70,14 @@ format_command(Buf *sql, int major, const BackupStreamOptions *options)
 	bool old = major < 15;
 
 	buf_puts(sql, old ? "BASE_BACKUP LABEL " : "BASE_BACKUP (LABEL ");
-	append_literal(sql, options->label);
+	buf_putc(sql, '\'');
+	for (const char *c = options->label; *c != '\0'; c++)
+	{
+		if (*c == '\'')
+			buf_putc(sql, '\'');
+		buf_putc(sql, *c);
+	}
+	buf_putc(sql, '\'');
 	if (old)
 		buf_printf(sql, " PROGRESS%s NOWAIT", options->fast_checkpoint ? " FAST" : "");
 	else
@@ -246,19 +240,6 @@ take_copy(BackupStream *stream)
 }
 
 static Error *
-take_failure(BackupStream *stream, const PGresult *result)
-{
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-
-	if (stream->row_results == 3 && str_equal(sqlstate, SQLSTATE_BAD_PAGE))
-	{
-		stream->stop.page_errors = true;
-		return NULL;
-	}
-	return server_error(stream->server, result);
-}
-
-static Error *
 take_results(BackupStream *stream)
 {
 	for (;;)
@@ -279,7 +260,11 @@ take_results(BackupStream *stream)
 			case PGRES_COMMAND_OK:
 				break;
 			default:
-				TRY(take_failure(stream, result));
+				/* Checksum errors of pages are told when all is over: the backup is complete, but damaged. */
+				if (stream->row_results != 3 ||
+				    !str_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), SQLSTATE_BAD_PAGE))
+					return server_error(stream->server, result);
+				stream->stop.page_errors = true;
 				break;
 		}
 		if (PQstatus(stream->server->conn) == CONNECTION_BAD)

@@ -83,27 +83,22 @@ keep_notice(void *argument, const PGresult *result)
 		strlist_add(&server->notices, message);
 }
 
-/* What libpq itself does only in its blocking call. */
-static int64_t
-connect_timeout_ms(PGconn *conn)
+static Error *
+wait_connected(PGconn *conn)
 {
 	PQconninfoOption *options = PQconninfo(conn);
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	int64_t deadline = clock_monotonic_ms();
 	uint64_t seconds = 0;
 
+	/* connect_timeout: what libpq itself heeds only in its blocking call */
 	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
 	{
 		if (strcmp(option->keyword, "connect_timeout") == 0 && option->val != NULL)
 			(void) str_to_uint64(option->val, &seconds);
 	}
 	PQconninfoFree(options);
-	return seconds > 0 && seconds < 86400 ? (int64_t) seconds * 1000 : CONNECT_TIMEOUT_MS;
-}
-
-static Error *
-wait_connected(PGconn *conn)
-{
-	int64_t deadline = clock_monotonic_ms() + connect_timeout_ms(conn);
-	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	deadline += seconds > 0 && seconds < 86400 ? (int64_t) seconds * 1000 : CONNECT_TIMEOUT_MS;
 
 	while (state != PGRES_POLLING_OK)
 	{

@@ -36,13 +36,6 @@ server_error_kind(const char *sqlstate)
 	return ERR_TRANSIENT;
 }
 
-/* Up to the first line's end, without what libpq puts in front of the server's words. */
-static int
-first_line_length(const char *text)
-{
-	return (int) strcspn(text, "\r\n");
-}
-
 Error *
 server_error(Server *server, const PGresult *result)
 {
@@ -63,7 +56,7 @@ server_error(Server *server, const PGresult *result)
 	message = PQerrorMessage(server->conn);
 	if (*message == '\0')
 		message = "connection lost";
-	return error_new(ERR_TRANSIENT, "%.*s", first_line_length(message), message);
+	return error_new(ERR_TRANSIENT, "%.*s", (int) strcspn(message, "\r\n"), message);
 }
 
 Error *

@@ -105,19 +105,6 @@ parse_message(const char *bytes, size_t size, WalMessage *ret_message)
 	return error_new(ERR_TRANSIENT, "unknown message in the WAL stream");
 }
 
-/* The server ended the copy: with an error, or in order. */
-static Error *
-take_end(Server *server, WalMessage *ret_message)
-{
-	AUTO_RESULT *result = NULL;
-
-	TRY(server_next_result(server, SERVER_REPLY_TIMEOUT_MS, NULL, &result));
-	if (result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR)
-		return server_error(server, result);
-	*ret_message = (WalMessage){.ended = true, .server_time = TIME_NONE};
-	return NULL;
-}
-
 Error *
 wal_stream_next(Server *server, int64_t timeout_ms, WalMessage *ret_message)
 {
@@ -139,8 +126,16 @@ wal_stream_next(Server *server, int64_t timeout_ms, WalMessage *ret_message)
 	}
 	if (size == -2)
 		return server_error(server, NULL);
-	if (size < 0)
-		return take_end(server, ret_message);
+	if (size < 0) /* the server ended the copy: with an error, or in order */
+	{
+		AUTO_RESULT *result = NULL;
+
+		TRY(server_next_result(server, SERVER_REPLY_TIMEOUT_MS, NULL, &result));
+		if (result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR)
+			return server_error(server, result);
+		*ret_message = (WalMessage){.ended = true, .server_time = TIME_NONE};
+		return NULL;
+	}
 	return parse_message(server->message, (size_t) size, ret_message);
 }
 
