@@ -121,24 +121,18 @@ layout_is_backup_id(const char *text)
 	return true;
 }
 
-static bool
-is_digest_suffix(const char *text)
-{
-	uint8_t digest[PARTIAL_DIGEST_BYTES];
-
-	return hex_decode(text, digest, sizeof(digest));
-}
-
 /* Cuts ".tar" and "-<digest>" off; *ret_digest says whether there was one.  False when that is malformed. */
 static bool
 strip_object_suffix(char *leaf, bool *ret_digest)
 {
+	uint8_t digest[PARTIAL_DIGEST_BYTES];
+
 	leaf[strlen(leaf) - strlen(".tar")] = '\0';
 
 	char *dash = strchr(leaf, '-');
 
 	*ret_digest = dash != NULL;
-	if (dash != NULL && !is_digest_suffix(dash + 1))
+	if (dash != NULL && !hex_decode(dash + 1, digest, sizeof(digest)))
 		return false;
 	if (dash != NULL)
 		*dash = '\0';

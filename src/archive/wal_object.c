@@ -5,19 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "wal_object_tar.h"
+#include "walship/age/age.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/seal.h"
 #include "walship/archive/time_run.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
+#include "walship/pipe/tar.h"
 #include "walship/wal/history.h"
 
 _Static_assert(AGE_FINGERPRINTS_SIZE <= WAL_INDEX_RECIPIENTS_SIZE, "an index has room for all recipients");
 
-#define READ_STEP (1024 * 1024)
+#define READ_STEP   (1024 * 1024)
+#define MEMBER_MODE 0640
 
 /* History and backup files are some hundred bytes; a history file grows by a line per timeline. */
 #define TEXT_FILE_MAX (1024 * 1024)
@@ -29,22 +32,7 @@ feed_walker(void *walker, const void *data, size_t size)
 	return NULL;
 }
 
-static Error *
-check_header(const WalArchive *archive, const WalPageHeader *header, const WalName *name, uint64_t file_size)
-{
-	TRY(wal_page_header_matches(header, name));
-	if (header->system_identifier != archive->system_identifier)
-		return error_hint(error_new(ERR_CORRUPT,
-		                            "WAL belongs to database system %" PRIu64 ", not to %" PRIu64,
-		                            header->system_identifier, archive->system_identifier),
-		                  "The file comes from another cluster, or the setting \"system\" is wrong.");
-	if (file_size != header->segment_size)
-		return error_hint(error_new(ERR_CORRUPT, "file has %" PRIu64 " bytes, but its header says %" PRIu32,
-		                            file_size, header->segment_size),
-		                  "The file was cut or is still being written.");
-	return NULL;
-}
-
+/* Reads the page header at the file's start, and checks it against the name, the size and whose WAL is expected. */
 static Error *
 read_header(const WalArchive *archive, int fd, const char *path, const WalName *name, uint64_t file_size,
             WalPageHeader *ret_header)
@@ -54,7 +42,17 @@ read_header(const WalArchive *archive, int fd, const char *path, const WalName *
 
 	TRY(file_read_at(fd, path, 0, bytes, sizeof(bytes), &size));
 	TRY(wal_page_header_parse(bytes, size, ret_header));
-	return check_header(archive, ret_header, name, file_size);
+	TRY(wal_page_header_matches(ret_header, name));
+	if (ret_header->system_identifier != archive->system_identifier)
+		return error_hint(error_new(ERR_CORRUPT,
+		                            "WAL belongs to database system %" PRIu64 ", not to %" PRIu64,
+		                            ret_header->system_identifier, archive->system_identifier),
+		                  "The file comes from another cluster, or the setting \"system\" is wrong.");
+	if (file_size != ret_header->segment_size)
+		return error_hint(error_new(ERR_CORRUPT, "file has %" PRIu64 " bytes, but its header says %" PRIu32,
+		                            file_size, ret_header->segment_size),
+		                  "The file was cut or is still being written.");
+	return NULL;
 }
 
 static Error *
@@ -210,19 +208,54 @@ wal_object_expect(const WalArchive *archive, const WalName *name)
 }
 
 static Error *
+append_tar_header(Buf *head, const char *name, uint64_t size, const WalIndex *index)
+{
+	/* The time of the last commit in the segment: the archive's dates then say when its contents happened. */
+	TarEntry entry = {.type = TAR_FILE,
+	                  .size = size,
+	                  .mode = MEMBER_MODE,
+	                  .mtime = index->last_time == TIME_NONE ? 0 : index->last_time / 1000000};
+	uint8_t block[TAR_BLOCK_SIZE];
+
+	(void) snprintf(entry.name, sizeof(entry.name), "%s", name);
+	TRY(tar_header_format(&entry, block));
+	buf_append(head, block, sizeof(block));
+	return NULL;
+}
+
+/* All before the payload: the member "<SEGMENT>.json", which is the index, and the header of "<SEGMENT>.br" or so. */
+static Error *
+format_head(WalIndex *index, Codec codec, Buf *head)
+{
+	static const uint8_t zeros[TAR_BLOCK_SIZE];
+	char index_name[WAL_NAME_SIZE + 16];
+	AUTO_BUF(text, WAL_OBJECT_INDEX_MAX);
+
+	(void) snprintf(index_name, sizeof(index_name), "%s.json", index->segment);
+	(void) snprintf(index->member, sizeof(index->member), "%s.%s%s", index->segment, codec_suffix(codec),
+	                index->recipients[0] != '\0' ? AGE_SUFFIX : "");
+	(void) snprintf(index->codec, sizeof(index->codec), "%s", codec_name(codec));
+
+	wal_index_print(index, &text);
+	seal_append(&text);
+	TRY(append_tar_header(head, index_name, text.size, index));
+	buf_append(head, text.data, text.size);
+	buf_append(head, zeros, tar_padding(text.size));
+	return append_tar_header(head, index->member, index->stored_size, index);
+}
+
+static Error *
 put_object(const WalArchive *archive, const WalName *name, const Spool *spool, WalIndex *index,
            PutResult *ret_result)
 {
 	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, index->sha256);
-	AUTO_BUF(head, WAL_OBJECT_HEAD_MAX);
-	Buf tail;
-	uint8_t tail_bytes[WAL_OBJECT_TAIL_MAX];
+	AUTO_BUF(head, WAL_OBJECT_INDEX_MAX + 3 * TAR_BLOCK_SIZE);
+	static const uint8_t tail[TAR_BLOCK_SIZE + TAR_END_SIZE]; /* zeros: padding and the end of the archive */
 
-	TRY(wal_object_tar_head(index, archive->compression.codec, &head));
-	tail = wal_object_tar_tail(index->stored_size, tail_bytes);
+	TRY(format_head(index, archive->compression.codec, &head));
 
 	Slice slices[] = {slice_of_memory(head.data, head.size), spool_slice(spool),
-	                  slice_of_memory(tail.data, tail.size)};
+	                  slice_of_memory(tail, tar_padding(index->stored_size) + TAR_END_SIZE)};
 	Error *error = store_put(archive->store, key, slices, lengthof(slices), PUT_IF_ABSENT);
 
 	if (error == NULL)
@@ -301,19 +334,6 @@ compare_text(const WalArchive *archive, const char *key, const Buf *text)
 		"its own and take a new backup of it.");
 }
 
-/* Nothing stored is ever overwritten, so what is no history must not take the place of one. */
-static Error *
-check_history(const WalName *name, const Buf *text)
-{
-	AUTO(TimelineHistory) history = NULL;
-
-	TRY(timeline_history_parse(name->timeline, text->data, text->size, "contents", &history));
-	if (history->n_ancestors == 0)
-		return error_new(ERR_CORRUPT, "history of timeline %" PRIu32 " names no timeline before it",
-		                 name->timeline);
-	return NULL;
-}
-
 static Error *
 put_text(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result)
 {
@@ -323,8 +343,17 @@ put_text(const WalArchive *archive, const char *path, const WalName *name, PutRe
 	TRY(file_read_all(path, &text));
 	if (text.size == 0)
 		return error_new(ERR_CORRUPT, "file is empty");
+
+	/* Nothing stored is ever overwritten, so what is no history must not take the place of one. */
 	if (name->kind == WAL_HISTORY)
-		TRY(check_history(name, &text));
+	{
+		AUTO(TimelineHistory) history = NULL;
+
+		TRY(timeline_history_parse(name->timeline, text.data, text.size, "contents", &history));
+		if (history->n_ancestors == 0)
+			return error_new(ERR_CORRUPT, "history of timeline %" PRIu32 " names no timeline before it",
+			                 name->timeline);
+	}
 
 	Slice slice = slice_of_memory(text.data, text.size);
 	Error *error = store_put(archive->store, key, &slice, 1, PUT_IF_ABSENT);

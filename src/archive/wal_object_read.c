@@ -2,12 +2,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "wal_object_tar.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/seal.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
+#include "walship/pipe/tar.h"
 
 /* What a reader knows while the archive passes. */
 typedef struct Reader
@@ -33,31 +33,19 @@ typedef struct SegmentSink
 	uint64_t size;
 } SegmentSink;
 
-static Error *
-check_page_header(const SegmentSink *segment)
-{
-	const Reader *reader = segment->reader;
-	WalPageHeader header;
-
-	TRY(wal_page_header_parse(segment->head, segment->head_size, &header));
-	TRY(wal_page_header_matches(&header, reader->name));
-	if (header.system_identifier != reader->index.system_identifier ||
-	    header.segment_size != reader->index.segment_size)
-		return error_new(ERR_CORRUPT, "page header and index disagree");
-	return NULL;
-}
-
 /* Nothing is handed on before the header was seen whole and is right. */
 static Error *
 segment_sink_write(Sink *sink, const void *data, size_t size)
 {
 	SegmentSink *segment = (SegmentSink *) sink;
+	const Reader *reader = segment->reader;
 	const uint8_t *next = data;
 
 	segment->size += size;
 	if (segment->head_size < sizeof(segment->head))
 	{
 		size_t part = sizeof(segment->head) - segment->head_size;
+		WalPageHeader header;
 
 		if (part > size)
 			part = size;
@@ -67,10 +55,15 @@ segment_sink_write(Sink *sink, const void *data, size_t size)
 		size -= part;
 		if (segment->head_size < sizeof(segment->head))
 			return NULL;
-		TRY(check_page_header(segment));
-		TRY(sink_write(segment->reader->into, segment->head, sizeof(segment->head)));
+
+		TRY(wal_page_header_parse(segment->head, segment->head_size, &header));
+		TRY(wal_page_header_matches(&header, reader->name));
+		if (header.system_identifier != reader->index.system_identifier ||
+		    header.segment_size != reader->index.segment_size)
+			return error_new(ERR_CORRUPT, "page header and index disagree");
+		TRY(sink_write(reader->into, segment->head, sizeof(segment->head)));
 	}
-	return sink_write(segment->reader->into, next, size);
+	return sink_write(reader->into, next, size);
 }
 
 static Error *
@@ -84,17 +77,6 @@ segment_sink_finish(Sink *sink)
 	                 segment->reader->index.segment_size);
 }
 
-static Sink *
-segment_sink_new(const Reader *reader)
-{
-	static const SinkOps ops = {.write = segment_sink_write, .finish = segment_sink_finish};
-	SegmentSink *segment = NEW(SegmentSink);
-
-	segment->sink.ops = &ops;
-	segment->reader = reader;
-	return &segment->sink;
-}
-
 static Error *
 parse_index(const char *text, size_t size, WalIndex *ret_index)
 {
@@ -102,24 +84,12 @@ parse_index(const char *text, size_t size, WalIndex *ret_index)
 	return wal_index_parse(text, size, "index", ret_index);
 }
 
-/* Does the index speak of the file that was asked for? */
-static Error *
-check_index(const Reader *reader)
-{
-	char text[WAL_NAME_SIZE];
-
-	if (strcmp(reader->index.segment, wal_name_format(reader->name, text)) != 0)
-		return error_new(ERR_CORRUPT, "object holds \"%s\"", reader->index.segment);
-	if (reader->index.system_identifier != reader->archive->system_identifier)
-		return error_new(ERR_CORRUPT, "object belongs to database system %" PRIu64,
-		                 reader->index.system_identifier);
-	return NULL;
-}
-
 static Error *
 begin_payload(Reader *reader, const TarEntry *entry)
 {
+	static const SinkOps segment_ops = {.write = segment_sink_write, .finish = segment_sink_finish};
 	const WalIndex *index = &reader->index;
+	SegmentSink *segment;
 	Digest stored = {.size = index->stored_size};
 	Codec codec;
 
@@ -135,7 +105,10 @@ begin_payload(Reader *reader, const TarEntry *entry)
 	if (index->recipients[0] != '\0')
 		pipe_add(reader->payload, age_decoder_new(reader->archive->identities, index->member));
 	codec_add_decoder(reader->payload, codec, index->segment_size, reader->index.member);
-	pipe_add(reader->payload, segment_sink_new(reader));
+	segment = NEW(SegmentSink);
+	segment->sink.ops = &segment_ops;
+	segment->reader = reader;
+	pipe_add(reader->payload, &segment->sink);
 	return NULL;
 }
 
@@ -166,6 +139,7 @@ static Error *
 member_end(void *context)
 {
 	Reader *reader = context;
+	char name[WAL_NAME_SIZE];
 
 	if (reader->payload != NULL)
 	{
@@ -174,7 +148,14 @@ member_end(void *context)
 		return NULL;
 	}
 	TRY(parse_index(reader->index_text.data, reader->index_text.size, &reader->index));
-	return check_index(reader);
+
+	/* Does the index speak of the file that was asked for? */
+	if (strcmp(reader->index.segment, wal_name_format(reader->name, name)) != 0)
+		return error_new(ERR_CORRUPT, "object holds \"%s\"", reader->index.segment);
+	if (reader->index.system_identifier != reader->archive->system_identifier)
+		return error_new(ERR_CORRUPT, "object belongs to database system %" PRIu64,
+		                 reader->index.system_identifier);
+	return NULL;
 }
 
 static Error *

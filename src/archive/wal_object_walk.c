@@ -53,38 +53,32 @@ read_head(const WalArchive *archive, const WalName *name, WalEdge *ret_head)
 	return error;
 }
 
-/* What the next segment has of the record that is open; nothing when there is no such segment. */
+/*
+ * A record that goes on in the next segment is told as far as that one's beginning is kept; not at all when there is
+ * no such segment.
+ */
 static Error *
-next_head(const WalArchive *archive, const WalName *name, WalEdge *ret_head)
+continue_walk(const WalArchive *archive, const WalName *name, const WalIndex *index, WalWalker *walker)
 {
-	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, NULL);
-	WalIndex index;
-	Error *error = wal_object_index(archive->store, key, &index);
+	XLogSegNo segno = lsn_segment(index->end_lsn, index->segment_size);
+	WalName next_name = wal_name_of_segment(name->timeline, segno, index->segment_size);
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, &next_name, NULL);
+	WalIndex next;
+	Error *error;
 
+	if (!wal_walker_is_open(walker))
+		return NULL;
+	error = wal_object_index(archive->store, key, &next);
 	if (error_is(error, ERR_NOT_FOUND))
 	{
 		error_free(error);
 		return NULL;
 	}
 	TRY(error);
-	*ret_head = index.walk.head;
-	return index.recipients[0] != '\0' && index.walk.head.length > 0 ? read_head(archive, name, ret_head)
-	                                                                 : NULL;
-}
-
-/* A record that goes on in the next segment is told as far as that one's beginning is kept. */
-static Error *
-continue_walk(const WalArchive *archive, const WalName *name, const WalIndex *index, WalWalker *walker)
-{
-	XLogSegNo segno = lsn_segment(index->end_lsn, index->segment_size);
-	WalName next_name = wal_name_of_segment(name->timeline, segno, index->segment_size);
-	WalEdge head = {0};
-
-	if (!wal_walker_is_open(walker))
-		return NULL;
-	TRY(next_head(archive, &next_name, &head));
-	if (head.size > 0)
-		wal_walker_continue(walker, &head);
+	if (next.recipients[0] != '\0' && next.walk.head.length > 0)
+		TRY(read_head(archive, &next_name, &next.walk.head));
+	if (next.walk.head.size > 0)
+		wal_walker_continue(walker, &next.walk.head);
 	return NULL;
 }
 

@@ -16,6 +16,8 @@
 #include "walship/wal/index.h"
 #include "walship/wal/name.h"
 
+#define WAL_OBJECT_INDEX_MAX (1024 * 1024) /* of JSON: what a reader accepts; writers stay far below */
+
 typedef struct WalArchive
 {
 	Store *store; /* not owned */
