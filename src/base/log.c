@@ -45,27 +45,6 @@ level_name(LogLevel level)
 	return names[level];
 }
 
-static void
-format_text(Buf *line, LogLevel level, const char *message, const char *hint)
-{
-	buf_printf(line, "walship: %s:  %s\n", level_name(level), message);
-	if (hint != NULL)
-		buf_printf(line, "walship: HINT:  %s\n", hint);
-}
-
-static void
-format_json(Buf *line, LogLevel level, const char *message, const char *hint)
-{
-	AUTO(Json) object = json_new_object();
-
-	json_add_time(object, "time", clock_now());
-	json_add_string(object, "level", level_name(level));
-	json_add_string(object, "message", message);
-	if (hint != NULL)
-		json_add_string(object, "hint", hint);
-	json_print(object, true, line);
-}
-
 void
 log_line(LogLevel level, const char *hint, const char *format, ...)
 {
@@ -84,9 +63,22 @@ log_line(LogLevel level, const char *hint, const char *format, ...)
 		message[MESSAGE_MAX] = '\0';
 
 	if (log_settings.format == LOG_JSON)
-		format_json(&line, level, message, short_hint);
+	{
+		AUTO(Json) object = json_new_object();
+
+		json_add_time(object, "time", clock_now());
+		json_add_string(object, "level", level_name(level));
+		json_add_string(object, "message", message);
+		if (short_hint != NULL)
+			json_add_string(object, "hint", short_hint);
+		json_print(object, true, &line);
+	}
 	else
-		format_text(&line, level, message, short_hint);
+	{
+		buf_printf(&line, "walship: %s:  %s\n", level_name(level), message);
+		if (short_hint != NULL)
+			buf_printf(&line, "walship: HINT:  %s\n", short_hint);
+	}
 
 	/* One write per line, so that threads and processes do not mix theirs. */
 	(void) fwrite(line.data, 1, line.size, stderr);

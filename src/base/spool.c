@@ -83,47 +83,34 @@ unnamed_file_open(const char *directory, int *ret_fd)
 	return NULL;
 }
 
-static Error *
-spool_move_to_file(Spool *spool)
-{
-	AUTO_CLOSE int fd = -1;
-
-	TRY(unnamed_file_open(spool->directory, &fd));
-	if (spool->size > 0)
-		TRY(file_write(fd, spool->name, spool->memory, (size_t) spool->size));
-	free(MOVE(spool->memory));
-	spool->capacity = 0;
-	spool->fd = fd;
-	fd = -1;
-	return NULL;
-}
-
-static void
-spool_reserve(Spool *spool, size_t needed)
-{
-	size_t capacity = spool->capacity == 0 ? SPOOL_MEMORY_FIRST : spool->capacity;
-
-	while (capacity < needed)
-		capacity *= 2;
-	if (capacity != spool->capacity)
-	{
-		spool->memory = mem_realloc(spool->memory, capacity);
-		spool->capacity = capacity;
-	}
-}
-
 Error *
 spool_write(Spool *spool, const void *data, size_t size)
 {
+	size_t capacity = spool->capacity == 0 ? SPOOL_MEMORY_FIRST : spool->capacity;
+
 	if (size == 0)
 		return NULL;
 	if (spool->fd < 0 && size > SPOOL_MEMORY_MAX - spool->size)
-		TRY(spool_move_to_file(spool));
+	{
+		AUTO_CLOSE int fd = -1;
+
+		TRY(unnamed_file_open(spool->directory, &fd));
+		if (spool->size > 0)
+			TRY(file_write(fd, spool->name, spool->memory, (size_t) spool->size));
+		free(MOVE(spool->memory));
+		spool->capacity = 0;
+		spool->fd = fd;
+		fd = -1;
+	}
 	if (spool->fd >= 0)
 		TRY(file_write(spool->fd, spool->name, data, size));
 	else
 	{
-		spool_reserve(spool, (size_t) spool->size + size);
+		while (capacity < spool->size + size)
+			capacity *= 2;
+		if (capacity != spool->capacity)
+			spool->memory = mem_realloc(spool->memory, capacity);
+		spool->capacity = capacity;
 		memcpy(spool->memory + spool->size, data, size);
 	}
 	spool->size += size;

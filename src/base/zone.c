@@ -129,14 +129,6 @@ zone_of_file(const char *name, const char *path, Zone **ret_zone)
 }
 
 static Error *
-zone_of_rule(const char *rule, Zone **ret_zone)
-{
-	*ret_zone = NEW(Zone);
-	(*ret_zone)->variable = mem_strdup(rule);
-	return NULL;
-}
-
-static Error *
 zone_fixed(int32_t offset, Zone **ret_zone)
 {
 	*ret_zone = NEW(Zone);
@@ -211,7 +203,11 @@ zone_local(Zone **ret_zone)
 		if (*variable == '/')
 			return zone_of_file(variable, variable, ret_zone);
 		if (is_posix_rule(variable))
-			return zone_of_rule(variable, ret_zone);
+		{
+			*ret_zone = NEW(Zone);
+			(*ret_zone)->variable = mem_strdup(variable);
+			return NULL;
+		}
 		return error_context(zone_open(*variable == '\0' ? "UTC" : variable, ret_zone),
 		                     "environment variable TZ");
 	}
@@ -223,15 +219,6 @@ zone_local(Zone **ret_zone)
 		return zone_fixed(0, ret_zone);
 	}
 	return error;
-}
-
-static bool
-two_digits(const char *text, int most, int *ret_number)
-{
-	if (!isdigit((unsigned char) text[0]) || !isdigit((unsigned char) text[1]))
-		return false;
-	*ret_number = (text[0] - '0') * 10 + (text[1] - '0');
-	return *ret_number <= most;
 }
 
 /* "[+-]HH[[:]MM[[:]SS]]", at most 15:59:59 as in PostgreSQL. */
@@ -249,7 +236,10 @@ parse_offset(const char *text, int32_t *ret_offset)
 			cursor++;
 		else if (i == 2)
 			return false;
-		if (!two_digits(cursor, i == 0 ? 15 : 59, &parts[i]))
+		if (!isdigit((unsigned char) cursor[0]) || !isdigit((unsigned char) cursor[1]))
+			return false;
+		parts[i] = (cursor[0] - '0') * 10 + (cursor[1] - '0');
+		if (parts[i] > (i == 0 ? 15 : 59))
 			return false;
 		cursor += 2;
 	}
