@@ -156,18 +156,6 @@ open_roots(Restore *restore, const char *wal_directory)
 	return NULL;
 }
 
-static void
-close_roots(Restore *restore)
-{
-	for (size_t i = 0; i < restore->n_roots; i++)
-	{
-		if (restore->roots[i].fd >= 0)
-			(void) close(restore->roots[i].fd);
-		free(restore->roots[i].manifest_prefix);
-	}
-	free(restore->roots);
-}
-
 static int
 compare_larger_first(const void *a, const void *b)
 {
@@ -239,16 +227,6 @@ check_all_seen(const Restore *restore)
 	                 restore->options->record->id, missing, manifest_nth(manifest, first).path);
 }
 
-/* One for each file system: far cheaper than one for each of many files, and as safe. */
-static Error *
-sync_roots(const Restore *restore)
-{
-	for (size_t i = 0; i < restore->n_roots; i++)
-		if (restore->roots[i].fd >= 0 && syncfs(restore->roots[i].fd) != 0)
-			return error_errno("could not sync the file system of \"%s\"", restore->roots[i].path);
-	return NULL;
-}
-
 static Error *
 restore_everything(Restore *restore)
 {
@@ -279,7 +257,12 @@ restore_everything(Restore *restore)
 	TRY(error);
 	TRY(cancel_check());
 	TRY(check_all_seen(restore));
-	return sync_roots(restore);
+
+	/* One sync for each file system: far cheaper than one for each of many files, and as safe. */
+	for (size_t i = 0; i < restore->n_roots; i++)
+		if (restore->roots[i].fd >= 0 && syncfs(restore->roots[i].fd) != 0)
+			return error_errno("could not sync the file system of \"%s\"", restore->roots[i].path);
+	return NULL;
 }
 
 Error *
@@ -299,7 +282,13 @@ restore_backup(const RestoreOptions *options)
 
 	Error *error = restore_everything(&restore);
 
-	close_roots(&restore);
+	for (size_t i = 0; i < restore.n_roots; i++)
+	{
+		if (restore.roots[i].fd >= 0)
+			(void) close(restore.roots[i].fd);
+		free(restore.roots[i].manifest_prefix);
+	}
+	free(restore.roots);
 	free(restore.prefix);
 	return error;
 }

@@ -91,32 +91,25 @@ begin_wal_file(RestoreFiles *files, const char *name)
 	return create_file(files->root, name, &files->fd);
 }
 
-/* As a plain file below pg_tblspc it would pass for the one that is missing behind the link there. */
-static bool
-belongs_into_tablespace(const RestoreFiles *files, const char *name)
+static Error *
+begin_data_file(RestoreFiles *files, const char *name)
 {
 	const RestoreOptions *options = files->shared->options;
 
+	files->path = mem_printf("%s%s", files->root->manifest_prefix, name);
+	files->number = manifest_index_of(files->shared->manifest, files->path);
+	if (files->number == SIZE_MAX)
+		return error_new(ERR_CORRUPT, "file \"%s\" is not in the manifest", files->path);
+
+	/* As a plain file below pg_tblspc it would pass for the one that is missing behind the link there. */
 	for (size_t i = 0; i < options->n_tablespaces; i++)
 	{
 		char prefix[32];
 
 		(void) snprintf(prefix, sizeof(prefix), "pg_tblspc/%" PRIu32 "/", options->tablespaces[i].oid);
 		if (str_starts_with(name, prefix))
-			return true;
+			return error_new(ERR_CORRUPT, "file \"%s\" belongs into a tablespace", name);
 	}
-	return false;
-}
-
-static Error *
-begin_data_file(RestoreFiles *files, const char *name)
-{
-	files->path = mem_printf("%s%s", files->root->manifest_prefix, name);
-	files->number = manifest_index_of(files->shared->manifest, files->path);
-	if (files->number == SIZE_MAX)
-		return error_new(ERR_CORRUPT, "file \"%s\" is not in the manifest", files->path);
-	if (belongs_into_tablespace(files, name))
-		return error_new(ERR_CORRUPT, "file \"%s\" belongs into a tablespace", name);
 	if (atomic_exchange(&files->shared->seen[files->number], true))
 		return error_new(ERR_CORRUPT, "file \"%s\" is there twice", files->path);
 

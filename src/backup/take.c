@@ -17,6 +17,8 @@
 #include "walship/base/mem.h"
 #include "walship/pg/wal_stream.h"
 
+#define STALE_AFTER_US (INT64_C(24) * 3600 * 1000000)
+
 static void
 backup_run_release(BackupRun *run)
 {
@@ -226,6 +228,11 @@ remove_everything(BackupRun *run)
 Error *
 backup_take(const BackupOptions *options, BackupRecord **ret_record)
 {
+	/* What killed backups left; a backup that is still running began later than this. */
+	AUTO(Error) untidy = store_tidy(options->store, "", clock_now() - STALE_AFTER_US);
+
+	notice_of_error(&options->notices, LOG_WARNING, untidy);
+
 	AUTO_RUN run = {.options = options, .began_ms = clock_monotonic_ms(), .record = backup_record_new()};
 	Error *error = run_backup(&run);
 	const StrList *said = run.server != NULL ? server_notices(run.server) : NULL;

@@ -53,15 +53,6 @@ set_ready(BackupWal *wal)
 	(void) pthread_mutex_unlock(&wal->mutex);
 }
 
-static bool
-is_abandoned(BackupWal *wal)
-{
-	(void) pthread_mutex_lock(&wal->mutex);
-	bool abandoned = wal->abandoned;
-	(void) pthread_mutex_unlock(&wal->mutex);
-	return abandoned;
-}
-
 static Error *
 abandoned_error(void)
 {
@@ -312,7 +303,10 @@ stream_all(BackupWal *wal)
 		error = stream_once(wal, attempt);
 		if (error == NULL)
 			return finish_tar(wal);
-		if (error_is(error, ERR_CANCELLED) || wal->store_failed || is_abandoned(wal))
+		(void) pthread_mutex_lock(&wal->mutex);
+		bool abandoned = wal->abandoned;
+		(void) pthread_mutex_unlock(&wal->mutex);
+		if (error_is(error, ERR_CANCELLED) || wal->store_failed || abandoned)
 			return MOVE(error);
 	}
 	set_ready(wal);

@@ -11,7 +11,6 @@
 #include "keys.h"
 #include "progress.h"
 #include "walship/backup/take.h"
-#include "walship/base/clock.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
@@ -21,7 +20,7 @@
 
 #define EXIT_CHECKS_FAILED 8
 #define NOTE_MAX           4096
-#define STALE_AFTER_US     (INT64_C(24) * 3600 * 1000000)
+#define CPU_THREADS_MAX    16 /* one connection cannot feed more, and each costs memory */
 
 static const CommandOption options[] = {
 	{"fast", OPTION_FLAG, NULL, "ask the server for an immediate checkpoint instead of a spread one"},
@@ -49,15 +48,6 @@ read_max_rate(const char *text, uint32_t *ret_max_rate_kb)
 }
 
 static Error *
-read_note(const char *text, const char **ret_note)
-{
-	if (text != NULL && strlen(text) > NOTE_MAX)
-		return error_new(ERR_USAGE, "--note is longer than %d bytes", NOTE_MAX);
-	*ret_note = text;
-	return NULL;
-}
-
-static Error *
 read_options(const Invocation *invocation, BackupOptions *backup)
 {
 	const Settings *settings = invocation_settings(invocation);
@@ -66,9 +56,11 @@ read_options(const Invocation *invocation, BackupOptions *backup)
 	backup->walship_version = WALSHIP_VERSION;
 	backup->fast_checkpoint = invocation_flag(invocation, "fast");
 	backup->label = invocation_value(invocation, "label");
+	backup->note = invocation_value(invocation, "note");
 	backup->part_size = settings_bytes(settings, SETTING_part_size);
 	TRY(read_max_rate(invocation_value(invocation, "max-rate"), &backup->max_rate_kb));
-	TRY(read_note(invocation_value(invocation, "note"), &backup->note));
+	if (backup->note != NULL && strlen(backup->note) > NOTE_MAX)
+		return error_new(ERR_USAGE, "--note is longer than %d bytes", NOTE_MAX);
 	TRY(context_compression(settings, COMPRESS_BASE, &backup->compression));
 
 	/* The other value is "auto": whatever the server says. */
@@ -86,15 +78,6 @@ show_progress(void *context, BackupPhase phase, uint64_t done, uint64_t total)
 	};
 
 	progress_set(context, names[phase], done, total);
-}
-
-static void
-print_json(const BackupRecord *record)
-{
-	AUTO_BUF(text, BACKUP_RECORD_MAX);
-
-	backup_record_print(record, &text);
-	(void) fputs(text.data, stdout);
 }
 
 /* "20261120T023007Z-9f3c: 1.2 GiB in 34.5 s, stored 310.0 MiB, WAL 0/2000028 to 0/2000100" */
@@ -119,12 +102,17 @@ print_line(const BackupRecord *record)
 static void
 report(Invocation *invocation, const BackupRecord *record)
 {
+	AUTO_BUF(json, BACKUP_RECORD_MAX);
+
 	if (record->server_version / 10000 > SERVER_MAJOR_MAX)
 		log_warning(
 			"PostgreSQL %d is newer than this walship: the backup is kept, but its WAL may not be understood",
 			record->server_version / 10000);
 	if (invocation_flag(invocation, "json"))
-		print_json(record);
+	{
+		backup_record_print(record, &json);
+		(void) fputs(json.data, stdout);
+	}
 	else
 		print_line(record);
 	if (record->page_errors)
@@ -137,32 +125,12 @@ report(Invocation *invocation, const BackupRecord *record)
 	}
 }
 
-/* What killed backups left; a backup that is still running began later than this. */
-static void
-sweep(Store *store)
-{
-	AUTO(Error) error = store_tidy(store, "", clock_now() - STALE_AFTER_US);
-
-	if (error != NULL)
-		log_of_error(LOG_WARNING, error);
-}
-
-/* One connection cannot feed more, and each costs memory. */
-#define CPU_THREADS_MAX 16
-
-static int
-cpu_threads(void)
-{
-	int cores = workers_cpu_count();
-
-	return cores < CPU_THREADS_MAX ? cores : CPU_THREADS_MAX;
-}
-
 static Error *
 run(Invocation *invocation)
 {
 	AUTO(AgeRecipients) recipients = NULL;
-	AUTO(Workers) cpu = workers_new(cpu_threads());
+	int cores = workers_cpu_count();
+	AUTO(Workers) cpu = workers_new(cores < CPU_THREADS_MAX ? cores : CPU_THREADS_MAX);
 	AUTO(Store) store = NULL;
 	AUTO(Progress) progress = NULL;
 	AUTO(BackupRecord) record = NULL;
@@ -172,7 +140,6 @@ run(Invocation *invocation)
 	TRY(keys_recipients(invocation_settings(invocation), &recipients));
 	TRY(progress_new(invocation_value(invocation, "progress"), "backup", &progress));
 	TRY(context_open_store(invocation_settings(invocation), &store));
-	sweep(store);
 	backup.store = store;
 	backup.recipients = recipients;
 	backup.compression.cpu = cpu;

@@ -83,15 +83,6 @@ recovery_make_plan(Recovery *recovery)
 	return settings_print(recovery);
 }
 
-/* Two within a second must not meet. */
-static char *
-suffix_of_time(TimeUs now)
-{
-	char text[TIME_TEXT_SIZE];
-
-	return mem_printf(".before-%.15s.%03dZ", time_format_compact(now, text), (int) (now / 1000 % 1000));
-}
-
 static Error *
 restore_and_configure(Recovery *recovery)
 {
@@ -118,10 +109,16 @@ restore_and_configure(Recovery *recovery)
 Error *
 recovery_run(Recovery *recovery)
 {
+	TimeUs now = recovery->request.now;
+	char time[TIME_TEXT_SIZE];
+
 	if (recovery->config_only)
 		return settings_write(recovery);
 	TRY(space_check(recovery));
-	recovery->suffix = suffix_of_time(recovery->request.now);
+
+	/* Milliseconds, for two within a second must not meet. */
+	recovery->suffix =
+		mem_printf(".before-%.15s.%03dZ", time_format_compact(now, time), (int) (now / 1000 % 1000));
 
 	Error *error = restore_and_configure(recovery);
 
