@@ -36,7 +36,7 @@ typedef struct DiskSpace
 
 typedef struct Recovery
 {
-	/* What is asked for: set by the caller, whose all pointers remain unless they are said to be owned. */
+	/* What is asked for: set by the caller, who keeps all that is not said to be owned. */
 	Store *store;
 	const Catalog *catalog;          /* of that store */
 	const AgeIdentities *identities; /* NULL: nothing can be decrypted */
@@ -45,10 +45,10 @@ typedef struct Recovery
 	char *pgdata;                    /* absolute; NULL: there is to be a plan and no more; owned */
 	TablespaceMapping *mappings;     /* of tablespaces that go elsewhere; owned */
 	size_t n_mappings;
-	bool move_aside;     /* renames what is in the way instead of refusing it */
-	bool config_only;    /* pgdata was restored by other means: only the settings are written */
-	const char *program; /* absolute path of walship, for restore_command, and the flags by which it */
-	const char *flags;   /* has these settings there: "" or " --store=... ..." */
+	bool move_aside;              /* renames what is in the way instead of refusing it */
+	bool config_only;             /* pgdata was restored by other means: only the settings are written */
+	const char *program;          /* absolute path of walship, for restore_command */
+	const char *flags;            /* by which it has these settings there: "" or " --store=... ..." */
 	const char *primary_conninfo; /* of a standby; "" when there is none */
 	const char *primary_slot_name;
 	int jobs;                                        /* requests, then parts, at a time */
@@ -62,9 +62,8 @@ typedef struct Recovery
 	size_t n_tablespaces;
 	DiskSpace *spaces; /* of the data directory and each tablespace; none where nothing will be restored */
 	size_t n_spaces;
-	char *settings; /* the lines that postgresql.auto.conf will get */
-	bool
-		unreachable; /* with ERR_NOT_FOUND: the target cannot be reached, rather than something else missing */
+	char *settings;   /* the lines that postgresql.auto.conf will get */
+	bool unreachable; /* what ERR_NOT_FOUND says: the target, not something else, is out of reach */
 
 	/* Done by recovery_run(). */
 	StrList moved; /* directories that were moved aside: their names now end in */
