@@ -5,8 +5,15 @@
 
 #include "walship/archive/layout.h"
 #include "walship/base/mem.h"
-#include "walship/base/ordered.h"
+#include "walship/base/workers.h"
 #include "walship/pipe/tar.h"
+
+/* A part whose bytes are all there: the last of them are compressed, sent and made durable while the next one fills. */
+typedef struct PartEnd
+{
+	StoredObject *object;
+	BackupPart part;
+} PartEnd;
 
 struct PartWriter
 {
@@ -17,15 +24,8 @@ struct PartWriter
 	char *name;           /* of the open part */
 	StoredObject *object; /* NULL between parts */
 	Workers *finisher;    /* one thread, for the part before */
-	Ordered *finishing;
+	PartEnd *finishing;   /* that part; NULL: there is none */
 };
-
-/* A part whose bytes are all there: the last of them are compressed, sent and made durable while the next one fills. */
-typedef struct PartEnd
-{
-	StoredObject *object;
-	BackupPart part;
-} PartEnd;
 
 Error *
 backup_target_open(const BackupTarget *target, const char *name, StoredObject **ret_object)
@@ -77,23 +77,22 @@ part_list_remove(const BackupTarget *target, const PartList *parts, const Notice
 }
 
 static void
-part_end_free(void *argument)
+part_end_free(PartEnd *end)
 {
-	PartEnd *end = argument;
-
+	if (end == NULL)
+		return;
 	stored_object_free(end->object);
 	part_release(&end->part);
 	free(end);
 }
 
-/* An OrderedRun.  The object's pipe is this thread's from here on. */
+/* A WorkersJob.  The object's pipe is this thread's from here on. */
 static Error *
-finish_part(void *argument, const atomic_bool *stop)
+finish_part(void *argument)
 {
 	PartEnd *end = argument;
 	Digest stored = {0};
 
-	(void) stop;
 	TRY(stored_object_finish(end->object, &stored));
 	end->part.raw_size = stored_object_raw_size(end->object);
 	end->part.stored_size = stored.size;
@@ -104,12 +103,9 @@ finish_part(void *argument, const atomic_bool *stop)
 PartWriter *
 part_writer_new(const BackupTarget *target, const char *set, PartList *parts)
 {
-	static const OrderedOps ops = {.run = finish_part, .free = part_end_free};
 	PartWriter *writer = NEW(PartWriter);
 
 	writer->finisher = workers_new(1);
-	writer->finishing = ordered_new(writer->finisher, 1, &ops);
-
 	writer->target = target;
 	writer->parts = parts;
 	writer->set = mem_strdup(set);
@@ -137,18 +133,14 @@ static Error *
 settle_part(PartWriter *writer)
 {
 	PartList *parts = writer->parts;
-	void *taken = NULL;
 
-	if (ordered_is_empty(writer->finishing))
+	if (writer->finishing == NULL)
 		return NULL;
-	TRY(ordered_take(writer->finishing, &taken));
-
-	PartEnd *end = taken;
-
+	TRY(workers_wait(writer->finisher));
 	GROW(parts->items, parts->count, parts->capacity);
-	parts->items[parts->count++] = end->part;
-	end->part = (BackupPart){0};
-	part_end_free(end);
+	parts->items[parts->count++] = writer->finishing->part;
+	writer->finishing->part = (BackupPart){0};
+	part_end_free(MOVE(writer->finishing));
 	return NULL;
 }
 
@@ -156,15 +148,14 @@ static Error *
 close_part(PartWriter *writer)
 {
 	static const uint8_t blocks_of_end[TAR_END_SIZE];
-	PartEnd *end;
 
 	TRY(part_writer_write(writer, blocks_of_end, sizeof(blocks_of_end)));
 	TRY(settle_part(writer));
-	end = NEW(PartEnd);
-	end->object = MOVE(writer->object);
-	end->part.name = MOVE(writer->name);
-	end->part.set = mem_strdup(writer->set);
-	ordered_submit(writer->finishing, end);
+	writer->finishing = NEW(PartEnd);
+	writer->finishing->object = MOVE(writer->object);
+	writer->finishing->part.name = MOVE(writer->name);
+	writer->finishing->part.set = mem_strdup(writer->set);
+	workers_submit(writer->finisher, finish_part, writer->finishing, NULL);
 	return NULL;
 }
 
@@ -189,8 +180,8 @@ part_writer_free(PartWriter *writer)
 {
 	if (writer == NULL)
 		return;
-	ordered_free(writer->finishing);
 	workers_free(writer->finisher);
+	part_end_free(writer->finishing);
 	stored_object_free(writer->object);
 	free(writer->name);
 	free(writer->set);
