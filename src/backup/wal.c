@@ -24,7 +24,8 @@
 struct BackupWal
 {
 	BackupWalOptions options;
-	Workers *workers;
+	pthread_t thread;
+	bool has_thread;
 
 	/* The thread's alone until it has ended. */
 	PartList parts;
@@ -35,6 +36,7 @@ struct BackupWal
 
 	pthread_mutex_t mutex; /* over what follows */
 	pthread_cond_t changed;
+	CancelWaiter waiter;
 	bool ready; /* streaming, or holding WAL by a slot, or ended */
 	bool ended;
 	bool abandoned;
@@ -313,9 +315,8 @@ stream_all(BackupWal *wal)
 	return has_reached_stop(wal) ? finish_tar(wal) : MOVE(error);
 }
 
-/* A WorkersJob. */
-static Error *
-stream_job(void *argument)
+static void *
+thread_main(void *argument)
 {
 	BackupWal *wal = argument;
 	Error *error = stream_all(wal);
@@ -339,9 +340,10 @@ backup_wal_new(const BackupWalOptions *options, BackupWal **ret_wal)
 	wal->options = *options;
 	(void) pthread_mutex_init(&wal->mutex, NULL);
 	(void) pthread_cond_init(&wal->changed, NULL);
-	cancel_wakes(&wal->mutex, &wal->changed);
-	wal->workers = workers_new(1);
-	workers_submit(wal->workers, stream_job, wal, NULL);
+	wal->waiter = (CancelWaiter){.mutex = &wal->mutex, .condition = &wal->changed};
+	cancel_wakes(&wal->waiter);
+	TRY(thread_start(thread_main, wal, &wal->thread));
+	wal->has_thread = true;
 
 	(void) pthread_mutex_lock(&wal->mutex);
 	while (!wal->ready && !cancel_requested())
@@ -396,7 +398,9 @@ backup_wal_abandon(BackupWal *wal)
 	wal->abandoned = true;
 	(void) pthread_cond_broadcast(&wal->changed);
 	(void) pthread_mutex_unlock(&wal->mutex);
-	workers_free(MOVE(wal->workers));
+	if (wal->has_thread)
+		(void) pthread_join(wal->thread, NULL);
+	wal->has_thread = false;
 }
 
 void
@@ -405,7 +409,7 @@ backup_wal_free(BackupWal *wal)
 	if (wal == NULL)
 		return;
 	backup_wal_abandon(wal);
-	cancel_forgets(&wal->changed);
+	cancel_forgets(&wal->waiter);
 	error_free(wal->failure);
 	part_list_release(&wal->parts);
 	(void) pthread_cond_destroy(&wal->changed);

@@ -16,35 +16,27 @@ struct Sha256
 	EVP_MD_CTX *context;
 };
 
-/* libcrypto fails here only when it is broken or out of memory: nothing that a caller could handle. */
-static void
-must(int result)
-{
-	if (result != 1)
-		abort();
-}
-
 Sha256 *
 sha256_new(void)
 {
 	Sha256 *sha = NEW(Sha256);
 
 	sha->context = EVP_MD_CTX_new();
-	must(sha->context != NULL);
-	must(EVP_DigestInit_ex(sha->context, EVP_sha256(), NULL));
+	mem_must(sha->context != NULL);
+	mem_must(EVP_DigestInit_ex(sha->context, EVP_sha256(), NULL) == 1);
 	return sha;
 }
 
 void
 sha256_update(Sha256 *sha, const void *data, size_t size)
 {
-	must(EVP_DigestUpdate(sha->context, data, size));
+	mem_must(EVP_DigestUpdate(sha->context, data, size) == 1);
 }
 
 void
 sha256_final(Sha256 *sha, uint8_t ret_digest[SHA256_SIZE])
 {
-	must(EVP_DigestFinal_ex(sha->context, ret_digest, NULL));
+	mem_must(EVP_DigestFinal_ex(sha->context, ret_digest, NULL) == 1);
 }
 
 void
@@ -70,9 +62,9 @@ hmac_sha256(const void *key, size_t key_size, const void *data, size_t size, uin
 {
 	unsigned int mac_size = 0;
 
-	must(key_size <= INT_MAX);
-	must(HMAC(EVP_sha256(), key, (int) key_size, data, size, ret_mac, &mac_size) != NULL);
-	must(mac_size == SHA256_SIZE);
+	mem_must(key_size <= INT_MAX);
+	mem_must(HMAC(EVP_sha256(), key, (int) key_size, data, size, ret_mac, &mac_size) != NULL);
+	mem_must(mac_size == SHA256_SIZE);
 }
 
 struct Md5
@@ -91,8 +83,8 @@ md5_new(void)
 		return NULL;
 	md5 = NEW(Md5);
 	md5->context = EVP_MD_CTX_new();
-	must(md5->context != NULL);
-	must(EVP_DigestInit_ex2(md5->context, method, NULL));
+	mem_must(md5->context != NULL);
+	mem_must(EVP_DigestInit_ex2(md5->context, method, NULL) == 1);
 	EVP_MD_free(method); /* the context holds it */
 	return md5;
 }
@@ -100,13 +92,13 @@ md5_new(void)
 void
 md5_update(Md5 *md5, const void *data, size_t size)
 {
-	must(EVP_DigestUpdate(md5->context, data, size));
+	mem_must(EVP_DigestUpdate(md5->context, data, size) == 1);
 }
 
 void
 md5_final(Md5 *md5, uint8_t ret_digest[MD5_SIZE])
 {
-	must(EVP_DigestFinal_ex(md5->context, ret_digest, NULL));
+	mem_must(EVP_DigestFinal_ex(md5->context, ret_digest, NULL) == 1);
 }
 
 void

@@ -18,14 +18,6 @@
 #define SCRYPT_R 8
 #define SCRYPT_P 1
 
-/* libcrypto fails here only when it is broken or out of memory: nothing that a caller could handle. */
-static void
-must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 bool
 cipher_available(void)
 {
@@ -62,7 +54,7 @@ private_pkey(const SecretKey *key)
 	EVP_PKEY *pkey =
 		EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", PROPERTIES, key->bytes, sizeof(key->bytes));
 
-	must(pkey != NULL);
+	mem_must(pkey != NULL);
 	return pkey;
 }
 
@@ -72,7 +64,7 @@ x25519_public(const SecretKey *private_key, uint8_t ret_public[X25519_SIZE])
 	EVP_PKEY *pkey = private_pkey(private_key);
 	size_t size = X25519_SIZE;
 
-	must(EVP_PKEY_get_raw_public_key(pkey, ret_public, &size) == 1 && size == X25519_SIZE);
+	mem_must(EVP_PKEY_get_raw_public_key(pkey, ret_public, &size) == 1 && size == X25519_SIZE);
 	EVP_PKEY_free(pkey);
 }
 
@@ -84,8 +76,8 @@ x25519_shared(const SecretKey *private_key, const uint8_t point[X25519_SIZE], Se
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, mine, PROPERTIES);
 	size_t size = sizeof(ret_shared->bytes);
 
-	must(theirs != NULL && context != NULL);
-	must(EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_derive_set_peer(context, theirs) == 1);
+	mem_must(theirs != NULL && context != NULL);
+	mem_must(EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_derive_set_peer(context, theirs) == 1);
 
 	/* OpenSSL: crypto/ec/curve25519.c, ossl_x25519 fails when the result is all zeros, as RFC 7748 6.1 wants. */
 	bool derived = EVP_PKEY_derive(context, ret_shared->bytes, &size) == 1;
@@ -108,7 +100,7 @@ derive(const char *name, const OSSL_PARAM *parameters, void *ret_bytes, size_t s
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, name, PROPERTIES);
 	EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
 
-	must(kdf != NULL && context != NULL);
+	mem_must(kdf != NULL && context != NULL);
 
 	bool derived = EVP_KDF_derive(context, ret_bytes, size, parameters) == 1;
 
@@ -142,7 +134,7 @@ hkdf_sha256(const void *key, size_t key_size, const void *salt, size_t salt_size
 	/* No salt and a salt of zeros are the same (RFC 5869, 2.2); OpenSSL refuses the empty one. */
 	if (salt_size == 0)
 		parameters[3] = OSSL_PARAM_construct_end();
-	must(derive("HKDF", parameters, ret_bytes, size));
+	mem_must(derive("HKDF", parameters, ret_bytes, size));
 }
 
 bool
@@ -178,8 +170,8 @@ aead_new(const SecretKey *key)
 	Aead *aead = NEW(Aead);
 
 	aead->context = EVP_CIPHER_CTX_new();
-	must(cipher != NULL && aead->context != NULL);
-	must(EVP_CipherInit_ex2(aead->context, cipher, key->bytes, NULL, 1, NULL) == 1);
+	mem_must(cipher != NULL && aead->context != NULL);
+	mem_must(EVP_CipherInit_ex2(aead->context, cipher, key->bytes, NULL, 1, NULL) == 1);
 	EVP_CIPHER_free(cipher); /* the context holds it */
 	return aead;
 }
@@ -200,12 +192,12 @@ aead_seal(Aead *aead, const uint8_t nonce[AEAD_NONCE_SIZE], const void *plain, s
 	int written = 0;
 	int rest = 0;
 
-	must(size <= INT_MAX);
-	must(EVP_EncryptInit_ex2(aead->context, NULL, NULL, nonce, NULL) == 1);
-	must(EVP_EncryptUpdate(aead->context, sealed, &written, plain, (int) size) == 1);
-	must(EVP_EncryptFinal_ex(aead->context, sealed + written, &rest) == 1);
-	must(written == (int) size && rest == 0);
-	must(EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE, sealed + size) == 1);
+	mem_must(size <= INT_MAX);
+	mem_must(EVP_EncryptInit_ex2(aead->context, NULL, NULL, nonce, NULL) == 1);
+	mem_must(EVP_EncryptUpdate(aead->context, sealed, &written, plain, (int) size) == 1);
+	mem_must(EVP_EncryptFinal_ex(aead->context, sealed + written, &rest) == 1);
+	mem_must(written == (int) size && rest == 0);
+	mem_must(EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE, sealed + size) == 1);
 }
 
 bool
@@ -217,11 +209,11 @@ aead_open(Aead *aead, const uint8_t nonce[AEAD_NONCE_SIZE], const void *sealed, 
 	int written = 0;
 	int rest = 0;
 
-	must(size >= AEAD_TAG_SIZE && plain_size <= INT_MAX);
+	mem_must(size >= AEAD_TAG_SIZE && plain_size <= INT_MAX);
 	memcpy(tag, bytes + plain_size, sizeof(tag));
-	must(EVP_DecryptInit_ex2(aead->context, NULL, NULL, nonce, NULL) == 1);
-	must(EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_SIZE, tag) == 1);
-	must(EVP_DecryptUpdate(aead->context, ret_plain, &written, bytes, (int) plain_size) == 1);
+	mem_must(EVP_DecryptInit_ex2(aead->context, NULL, NULL, nonce, NULL) == 1);
+	mem_must(EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_SIZE, tag) == 1);
+	mem_must(EVP_DecryptUpdate(aead->context, ret_plain, &written, bytes, (int) plain_size) == 1);
 	if (EVP_DecryptFinal_ex(aead->context, (uint8_t *) ret_plain + written, &rest) == 1)
 		return true;
 	secret_clear(ret_plain, plain_size);

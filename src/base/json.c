@@ -19,8 +19,7 @@ node_of(const Json *json)
 static Json *
 json_of(cJSON *node)
 {
-	if (node == NULL)
-		abort(); /* cJSON could not allocate */
+	mem_must(node != NULL);
 	return (Json *) node;
 }
 
@@ -66,8 +65,7 @@ json_print(const Json *root, bool compact, Buf *into)
 {
 	char *text = compact ? cJSON_PrintUnformatted(node_of(root)) : cJSON_Print(node_of(root));
 
-	if (text == NULL)
-		abort();
+	mem_must(text != NULL);
 	buf_puts(into, text);
 	buf_putc(into, '\n');
 	cJSON_free(text);
@@ -76,8 +74,7 @@ json_print(const Json *root, bool compact, Buf *into)
 static void
 add(Json *object, const char *name, cJSON *value)
 {
-	if (value == NULL || !cJSON_AddItemToObject(node_of(object), name, value))
-		abort();
+	mem_must(value != NULL && cJSON_AddItemToObject(node_of(object), name, value));
 }
 
 /*
@@ -159,8 +156,7 @@ json_add_array(Json *object, const char *name)
 static void
 append(Json *array, cJSON *value)
 {
-	if (value == NULL || !cJSON_AddItemToArray(node_of(array), value))
-		abort();
+	mem_must(value != NULL && cJSON_AddItemToArray(node_of(array), value));
 }
 
 Json *

@@ -3,67 +3,95 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
-/* The exit code of "operating system" in the contract. */
-#define EXIT_OUT_OF_MEMORY 7
+#define TRY_AGAIN_MS 100
 
-static _Noreturn void
-out_of_memory(void)
+static void (*on_exhausted)(void);
+
+void
+mem_on_exhausted(void (*exhausted)(void))
 {
-	static const char message[] = "walship: ERROR:  out of memory\n";
-	ssize_t ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
-
-	(void) ignored;
-	_exit(EXIT_OUT_OF_MEMORY);
+	on_exhausted = exhausted;
 }
 
-static void *
-must(void *pointer)
+static void
+exhausted(void)
 {
-	if (pointer == NULL)
-		out_of_memory();
-	return pointer;
+	if (on_exhausted != NULL)
+		on_exhausted();
+	else
+		(void) nanosleep(&(struct timespec){.tv_nsec = TRY_AGAIN_MS * 1000000}, NULL);
+}
+
+void
+mem_must(bool holds)
+{
+	while (!holds)
+		exhausted();
 }
 
 void *
 mem_alloc(size_t size)
 {
-	return must(malloc(size > 0 ? size : 1));
+	void *memory;
+
+	while ((memory = malloc(size > 0 ? size : 1)) == NULL)
+		exhausted();
+	return memory;
 }
 
 void *
 mem_zalloc(size_t size)
 {
-	return must(calloc(1, size > 0 ? size : 1));
+	void *memory;
+
+	while ((memory = calloc(1, size > 0 ? size : 1)) == NULL)
+		exhausted();
+	return memory;
 }
 
 void *
 mem_realloc(void *pointer, size_t size)
 {
-	return must(realloc(pointer, size > 0 ? size : 1));
+	void *memory;
+
+	while ((memory = realloc(pointer, size > 0 ? size : 1)) == NULL)
+		exhausted();
+	return memory;
 }
 
 char *
 mem_strdup(const char *string)
 {
-	return string == NULL ? NULL : must(strdup(string));
+	return string == NULL ? NULL : mem_strndup(string, strlen(string));
 }
 
 char *
 mem_strndup(const char *string, size_t length)
 {
-	return must(strndup(string, length));
+	char *copy;
+
+	while ((copy = strndup(string, length)) == NULL)
+		exhausted();
+	return copy;
 }
 
 char *
 mem_vprintf(const char *format, va_list arguments)
 {
 	char *text = NULL;
+	va_list again;
 
-	if (vasprintf(&text, format, arguments) < 0)
-		out_of_memory();
-	return text;
+	for (;;)
+	{
+		va_copy(again, arguments);
+		int length = vasprintf(&text, format, again);
+		va_end(again);
+		if (length >= 0)
+			return text;
+		exhausted();
+	}
 }
 
 char *

@@ -1,9 +1,9 @@
-/* A pool of threads with one queue. */
+/* A pool of threads with one queue, and how threads are made. */
 #include "walship/base/workers.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -146,17 +146,33 @@ workers_size(const Workers *workers)
 	return workers->most_threads;
 }
 
-/* With the mutex held. */
+Error *
+thread_start(void *(*body)(void *), void *argument, pthread_t *ret_thread)
+{
+	sigset_t all;
+	sigset_t before;
+
+	/* A thread inherits the mask of the one that makes it. */
+	(void) sigfillset(&all);
+	(void) pthread_sigmask(SIG_SETMASK, &all, &before);
+	int number = pthread_create(ret_thread, NULL, body, argument);
+	(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+
+	errno = number;
+	return number == 0 ? NULL : error_errno("could not start a thread");
+}
+
+/* With the mutex held.  Fewer threads than asked for are only slower. */
 static void
 start_thread_if_needed(Workers *workers)
 {
+	AUTO(Error) error = NULL;
+
 	if (workers->queued <= workers->idle || workers->n_threads == workers->most_threads)
 		return;
-	if (pthread_create(&workers->threads[workers->n_threads], NULL, worker_main, workers) == 0)
+	error = thread_start(worker_main, workers, &workers->threads[workers->n_threads]);
+	if (error == NULL)
 		workers->n_threads++;
-	/* Fewer threads than asked for are only slower; none at all is like being out of memory. */
-	else if (workers->n_threads == 0)
-		abort();
 }
 
 void
@@ -174,7 +190,10 @@ workers_submit(Workers *workers, WorkersJob run, void *argument, void (*free_arg
 	workers->last = &job->next;
 	workers->queued++;
 	start_thread_if_needed(workers);
-	(void) pthread_cond_signal(&workers->work);
+	if (workers->n_threads == 0)
+		run_job(workers, take_job(workers));
+	else
+		(void) pthread_cond_signal(&workers->work);
 	(void) pthread_mutex_unlock(&workers->mutex);
 }
 
@@ -220,10 +239,10 @@ workers_free(Workers *workers)
 }
 
 int
-workers_cpu_count(void)
+workers_cpu_count(int most)
 {
 	cpu_set_t set;
 	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 
-	return count > 0 ? count : 1;
+	return count < 1 ? 1 : count < most ? count : most;
 }

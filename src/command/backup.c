@@ -129,8 +129,7 @@ static Error *
 run(Invocation *invocation)
 {
 	AUTO(AgeRecipients) recipients = NULL;
-	int cores = workers_cpu_count();
-	AUTO(Workers) cpu = workers_new(cores < CPU_THREADS_MAX ? cores : CPU_THREADS_MAX);
+	AUTO(Workers) cpu = workers_new(workers_cpu_count(CPU_THREADS_MAX));
 	AUTO(Store) store = NULL;
 	AUTO(Progress) progress = NULL;
 	AUTO(BackupRecord) record = NULL;

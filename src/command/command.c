@@ -1,7 +1,6 @@
 /* Finds the command, understands its line, runs it, and makes an exit status of what came of it. */
 #include "command.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +9,7 @@
 #include "context.h"
 #include "help.h"
 #include "invocation.h"
-#include "walship/base/cancel.h"
+#include "signals.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 
@@ -40,19 +39,6 @@ status_of(const Invocation *invocation, const Error *error)
 	if (invocation->status >= 0)
 		return invocation->status;
 	return error == NULL ? 0 : status_of_kind(error_kind(error));
-}
-
-/* Whoever sent the signal sees that it worked: the exit status says "killed by". */
-static void
-die_of_signal(int signal_number)
-{
-	sigset_t set;
-
-	(void) signal(signal_number, SIG_DFL);
-	(void) sigemptyset(&set);
-	(void) sigaddset(&set, signal_number);
-	(void) raise(signal_number);
-	(void) pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static char *
@@ -118,7 +104,7 @@ run_command(Invocation *invocation, int argc, char **argv)
 		return command_flush_output();
 	}
 	TRY(load_settings(invocation));
-	TRY(cancel_init());
+	TRY(signals_init());
 	TRY(invocation->command->run(invocation));
 
 	return command_flush_output();
@@ -130,7 +116,7 @@ run_and_report(const Command *command, int argc, char **argv)
 	Invocation invocation = {.command = command, .status = -1, .program = program_path(argv[0])};
 	AUTO(Error) error = run_command(&invocation, argc - 2, argv + 2);
 	int status = status_of(&invocation, error);
-	bool die = error_is(error, ERR_CANCELLED) && cancel_requested() && status != 0 &&
+	bool die = error_is(error, ERR_CANCELLED) && status != 0 &&
 	           (command->error_status == NULL || command->error_status(&invocation, error) < 0);
 
 	if (error != NULL)
@@ -142,7 +128,7 @@ run_and_report(const Command *command, int argc, char **argv)
 	}
 	invocation_release(&invocation);
 	if (die)
-		die_of_signal(cancel_signal());
+		signals_die();
 	return status;
 }
 
@@ -171,10 +157,22 @@ unknown_command(const char *name)
 	return status_without_command();
 }
 
+static void
+end_out_of_memory(void)
+{
+	static const char message[] = "walship: ERROR:  out of memory\n";
+	ssize_t ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
+
+	(void) ignored;
+	_exit(status_of_kind(ERR_SYSTEM));
+}
+
 int
 command_main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
+
+	mem_on_exhausted(end_out_of_memory);
 
 	if (name == NULL)
 	{

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -267,12 +266,12 @@ prepare(const Settings *settings, Prefetcher *prefetcher, Store **ret_store)
 	return NULL;
 }
 
-/* What is in flight is given up as at every signal: nobody will ask for it. */
+/* What is in flight is given up as at a signal: nobody will ask for it. */
 static void
 leave(Prefetcher *prefetcher)
 {
 	if (prefetcher->workers != NULL)
-		(void) kill(getpid(), SIGTERM);
+		cancel_request("the end of the recovery");
 	workers_free(prefetcher->workers);
 	prefetch_plan_release(&prefetcher->plan);
 	if (prefetcher->window != NULL)

@@ -134,14 +134,6 @@ open_for_others(const Push *push, WalArchive *ret_archive, Store **ret_store)
 /* A segment has chunks for no more, and each costs memory. */
 #define CPU_THREADS_MAX 4
 
-static int
-cpu_threads(void)
-{
-	int cores = workers_cpu_count();
-
-	return cores < CPU_THREADS_MAX ? cores : CPU_THREADS_MAX;
-}
-
 static Error *
 put_segments(Push *push)
 {
@@ -166,7 +158,7 @@ put_segments(Push *push)
 	if (ready.follows.count > 0)
 		TRY(open_for_others(push, &archive_of_others, &store));
 	else
-		push->archive.compression.cpu = cpu = workers_new(cpu_threads());
+		push->archive.compression.cpu = cpu = workers_new(workers_cpu_count(CPU_THREADS_MAX));
 	return push_ahead(&ahead);
 }
 

@@ -3,6 +3,7 @@
 
 #include "private.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 
 /* S3 closes what is idle for five seconds, and others what sends no request. */
 #define WAITS_MOST_MS 4000
@@ -67,7 +68,8 @@ connect_and_send(void *argument)
 void
 http_expect_put(HttpClient *client, const char *url, int64_t connect_ms)
 {
-	HttpEarly *early = NEW(HttpEarly);
+	AUTO(HttpEarly) early = NEW(HttpEarly);
+	AUTO(Error) error = NULL;
 
 	early->client = client;
 	early->url = mem_strdup(url);
@@ -76,12 +78,15 @@ http_expect_put(HttpClient *client, const char *url, int64_t connect_ms)
 	(void) pthread_mutex_init(&early->mutex, NULL);
 	(void) pthread_cond_init(&early->changed, NULL);
 	(void) pthread_mutex_lock(&client->mutex);
-	early->joined =
-		client->early != NULL || pthread_create(&early->thread, NULL, connect_and_send, early) != 0;
-	if (!early->joined)
-		client->early = MOVE(early);
+	early->joined = true;
+	if (client->early == NULL)
+	{
+		error = thread_start(connect_and_send, early, &early->thread);
+		early->joined = error != NULL;
+		if (!early->joined)
+			client->early = MOVE(early);
+	}
 	(void) pthread_mutex_unlock(&client->mutex);
-	http_early_free(early);
 }
 
 HttpEarly *

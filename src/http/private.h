@@ -54,3 +54,4 @@ Error *http_early_perform(HttpEarly *early, const HttpRequest *request, HttpResp
 
 /* When it was not performed, the connection is given up. */
 void http_early_free(HttpEarly *early);
+AUTO_DEFINE(HttpEarly, http_early_free);

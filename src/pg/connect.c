@@ -1,6 +1,5 @@
 /* Making and ending a replication connection. */
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +8,7 @@
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 
 #define CONNECT_TIMEOUT_MS 30000 /* when connect_timeout says nothing */
 #define CANCEL_TIMEOUT_S   1
@@ -170,7 +170,9 @@ cancel_command(PGconn *conn)
 	struct timespec deadline;
 	pthread_t thread;
 
-	if (cancel == NULL || pthread_create(&thread, NULL, send_cancel, cancel) != 0)
+	AUTO(Error) error = cancel == NULL ? NULL : thread_start(send_cancel, cancel, &thread);
+
+	if (cancel == NULL || error != NULL)
 	{
 		PQfreeCancel(cancel);
 		return;

@@ -1,9 +1,10 @@
-/* SIGTERM and SIGINT, each case in a process of its own: a signal can be had only once. */
+/* Giving up, each case in a process of its own: it is not taken back. */
 #include "walship/base/cancel.h"
 
 #include <poll.h>
-#include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scratch.h"
@@ -32,86 +33,72 @@ is_kind(Error *error, ErrorKind kind)
 	return is;
 }
 
-/* The parent sends the signal once the child has said that it is ready. */
-typedef void (*ChildBody)(int ready_fd);
+static void *
+request(void *argument)
+{
+	(void) nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	cancel_request("a test");
+	return argument;
+}
 
 static void
-say_ready(int ready_fd)
+request_soon(void)
 {
-	CHECK(write(ready_fd, "r", 1) == 1);
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, request, NULL) == 0);
+	CHECK(pthread_detach(thread) == 0);
 }
 
 static int
-run_child(ChildBody body, int signal_number)
+run_child(void (*body)(void))
 {
-	int fds[2];
 	int status = 0;
-	char byte;
-
-	assert_int_equal(pipe(fds), 0);
-
 	pid_t child = fork();
 
 	assert_true(child >= 0);
 	if (child == 0)
 	{
 		(void) alarm(PATIENCE_MS / 1000);
-		(void) close(fds[0]);
-		body(fds[1]);
+		CHECK(cancel_init() == NULL);
+		body();
 		_exit(0);
 	}
-	(void) close(fds[1]);
-	if (read(fds[0], &byte, 1) == 1 && signal_number != 0)
-		(void) kill(child, signal_number);
-	(void) close(fds[0]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	return status;
 }
 
 static void
-init(void)
+sleeps(void)
 {
-	/* As the archiver starts its command. */
-	(void) signal(SIGINT, SIG_IGN);
-	CHECK(cancel_init() == NULL);
-	(void) alarm(PATIENCE_MS / 1000);
-}
-
-static void
-sleeps(int ready_fd)
-{
-	init();
-	CHECK(!cancel_requested() && cancel_signal() == 0 && cancel_check() == NULL);
-	say_ready(ready_fd);
+	CHECK(!cancel_requested() && cancel_check() == NULL);
+	request_soon();
 	CHECK(is_kind(cancel_sleep_ms(INT64_MAX), ERR_CANCELLED));
 	CHECK(cancel_requested());
 	CHECK(is_kind(cancel_check(), ERR_CANCELLED));
 	CHECK(is_kind(cancel_sleep_ms(60000), ERR_CANCELLED));
-	CHECK(cancel_signal() == SIGTERM || cancel_signal() == SIGINT);
 }
 
 static void
-polls_the_descriptor(int ready_fd)
+polls_the_descriptor(void)
 {
 	struct pollfd fd;
 
-	init();
 	fd = (struct pollfd){.fd = cancel_fd(), .events = POLLIN};
 	CHECK(fd.fd >= 0 && poll(&fd, 1, 0) == 0);
-	say_ready(ready_fd);
+	request_soon();
 	CHECK(poll(&fd, 1, PATIENCE_MS) == 1);
 	CHECK(poll(&fd, 1, 0) == 1); /* it stays readable */
 	CHECK(cancel_requested());
 }
 
 static void
-waits_for_a_descriptor(int ready_fd)
+waits_for_a_descriptor(void)
 {
 	int fds[2];
 
-	init();
 	CHECK(pipe(fds) == 0);
-	say_ready(ready_fd);
+	request_soon();
 	CHECK(is_kind(cancel_poll(fds[0], POLLIN, -1), ERR_CANCELLED));
 
 	/* Cancelled wins over ready: what is under way must come to an end. */
@@ -120,23 +107,24 @@ waits_for_a_descriptor(int ready_fd)
 }
 
 static void
-waits_for_a_condition(int ready_fd)
+waits_for_a_condition(void)
 {
 	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
 	pthread_cond_t other = PTHREAD_COND_INITIALIZER;
+	CancelWaiter unused = {.mutex = &mutex, .condition = &other};
+	CancelWaiter waiter = {.mutex = &mutex, .condition = &condition};
 
-	init();
-	cancel_wakes(&mutex, &other);
-	cancel_wakes(&mutex, &condition);
-	cancel_forgets(&other);
-	say_ready(ready_fd);
+	cancel_wakes(&unused);
+	cancel_wakes(&waiter);
+	cancel_forgets(&unused);
+	request_soon();
 	(void) pthread_mutex_lock(&mutex);
 	while (!cancel_requested())
 		(void) pthread_cond_wait(&condition, &mutex);
 	(void) pthread_mutex_unlock(&mutex);
-	cancel_forgets(&condition);
-	cancel_forgets(&condition);
+	cancel_forgets(&waiter);
+	cancel_forgets(&waiter);
 }
 
 static Error *
@@ -150,36 +138,35 @@ long_job(void *argument)
 }
 
 static void
-waits_for_workers(int ready_fd)
+waits_for_workers(void)
 {
 	Workers *workers;
 
-	init();
 	workers = workers_new(4);
 	for (int i = 0; i < 8; i++)
 		workers_submit(workers, long_job, (void *) &workers, NULL);
-	say_ready(ready_fd);
+	request_soon();
 	CHECK(is_kind(workers_wait(workers), ERR_CANCELLED));
 	workers_free(workers);
 }
 
+/* A part of a program that never made the descriptor: conditions are woken, and time passes. */
 static void
-is_not_initialised(int ready_fd)
+has_no_descriptor(void)
 {
 	CHECK(cancel_fd() == -1 && !cancel_requested());
 	CHECK(cancel_sleep_ms(1) == NULL);
-	say_ready(ready_fd);
-	for (;;)
-		(void) pause();
+	waits_for_a_condition();
+	CHECK(is_kind(cancel_check(), ERR_CANCELLED));
 }
 
 static void
-a_signal_ends_every_kind_of_waiting(void **state)
+a_request_ends_every_kind_of_waiting(void **state)
 {
 	static const struct
 	{
 		const char *name;
-		ChildBody body;
+		void (*body)(void);
 	} rows[] = {
 		{"sleep", sleeps},
 		{"the descriptor", polls_the_descriptor},
@@ -192,23 +179,48 @@ a_signal_ends_every_kind_of_waiting(void **state)
 	for (size_t i = 0; i < lengthof(rows); i++)
 	{
 		print_message("  %s\n", rows[i].name);
-		assert_int_equal(run_child(rows[i].body, SIGTERM), 0);
-		assert_int_equal(run_child(rows[i].body, SIGINT), 0);
+		assert_int_equal(run_child(rows[i].body), 0);
 	}
 }
 
 static void
-before_the_beginning_signals_kill(void **state)
+without_the_descriptor_conditions_are_woken(void **state)
 {
-	int status = run_child(is_not_initialised, SIGTERM);
+	int status = 0;
+	pid_t child = fork();
 
 	(void) state;
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGTERM);
+	assert_true(child >= 0);
+	if (child == 0)
+	{
+		(void) alarm(PATIENCE_MS / 1000);
+		has_no_descriptor();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void
-without_a_signal_time_and_descriptors_decide(void **state)
+says_who_asked_first(void)
+{
+	cancel_request("the first");
+	cancel_request("the second");
+
+	AUTO(Error) error = cancel_check();
+
+	CHECK(strcmp(error_message(error), "cancelled by the first") == 0);
+}
+
+static void
+the_first_request_counts(void **state)
+{
+	(void) state;
+	assert_int_equal(run_child(says_who_asked_first), 0);
+}
+
+static void
+without_a_request_time_and_descriptors_decide(void **state)
 {
 	int fds[2];
 	int64_t began = clock_monotonic_ms();
@@ -230,9 +242,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_signal_ends_every_kind_of_waiting),
-		cmocka_unit_test(before_the_beginning_signals_kill),
-		cmocka_unit_test(without_a_signal_time_and_descriptors_decide),
+		cmocka_unit_test(a_request_ends_every_kind_of_waiting),
+		cmocka_unit_test(without_the_descriptor_conditions_are_woken),
+		cmocka_unit_test(the_first_request_counts),
+		cmocka_unit_test(without_a_request_time_and_descriptors_decide),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

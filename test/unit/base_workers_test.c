@@ -1,7 +1,10 @@
 /* The pool of threads: which error is told, and that nothing is lost or run twice. */
 #include "walship/base/workers.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
@@ -210,7 +213,8 @@ waiting_for_nothing_returns_at_once(void **state)
 	assert_ok(workers_wait(workers));
 	assert_ok(workers_wait(workers));
 	workers_free(NULL);
-	assert_in_range(workers_cpu_count(), 1, 100000);
+	assert_in_range(workers_cpu_count(100000), 1, 100000);
+	assert_int_equal(workers_cpu_count(1), 1);
 }
 
 static Error *
@@ -246,6 +250,84 @@ several_threads_may_submit(void **state)
 	workers_free(shared.workers);
 }
 
+static atomic_int threads_left = 1000000;
+
+/* In the place of libc's: as where a user may have no more processes. */
+int
+pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument)
+{
+	int (*create)(pthread_t *, const pthread_attr_t *, void *(*) (void *), void *);
+
+	if (atomic_fetch_sub(&threads_left, 1) <= 0)
+		return EAGAIN;
+	*(void **) &create = dlsym(RTLD_NEXT, "pthread_create");
+	return create(ret_thread, attributes, body, argument);
+}
+
+static Error *
+note_thread(void *pointer)
+{
+	*(pthread_t *) pointer = pthread_self();
+	return NULL;
+}
+
+static void
+where_no_thread_can_be_made_jobs_run_in_the_submitters(void **state)
+{
+	AUTO(Workers) workers = workers_new(4);
+	Shared shared = {.workers = workers};
+	pthread_t ran_in = 0;
+
+	(void) state;
+	atomic_store(&threads_left, 0);
+	workers_submit(workers, note_thread, &ran_in, NULL);
+	assert_true(pthread_equal(ran_in, pthread_self()));
+	submit(&shared, (Argument){.number = 1});
+	submit(&shared, (Argument){.number = 2, .fails = true, .kind = ERR_CORRUPT});
+	submit(&shared, (Argument){.number = 3});
+	assert_int_equal(atomic_load(&shared.ran), 2);
+	assert_int_equal(atomic_load(&shared.freed), 3);
+	assert_error(workers_wait(workers), ERR_CORRUPT, "job 2");
+
+	/* One is better than none, and enough. */
+	atomic_store(&threads_left, 1);
+	for (int i = 0; i < JOBS; i++)
+		submit(&shared, (Argument){.number = i});
+	workers_submit(workers, note_thread, &ran_in, NULL);
+	assert_ok(workers_wait(workers));
+	assert_false(pthread_equal(ran_in, pthread_self()));
+	assert_int_equal(atomic_load(&shared.ran), 2 + JOBS);
+	atomic_store(&threads_left, 1000000);
+}
+
+static Error *
+note_signals(void *pointer)
+{
+	return pthread_sigmask(SIG_SETMASK, NULL, pointer) == 0 ? NULL : error_errno("could not ask");
+}
+
+static void
+in_a_thread_all_signals_are_blocked_and_in_its_maker_as_before(void **state)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM, SIGCHLD, SIGPIPE, SIGQUIT};
+	AUTO(Workers) workers = workers_new(1);
+	sigset_t before;
+	sigset_t inside;
+	sigset_t after;
+
+	(void) state;
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
+	(void) sigemptyset(&inside);
+	workers_submit(workers, note_signals, &inside, NULL);
+	assert_ok(workers_wait(workers));
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &after), 0);
+	for (size_t i = 0; i < lengthof(signals); i++)
+	{
+		assert_int_equal(sigismember(&inside, signals[i]), 1);
+		assert_int_equal(sigismember(&after, signals[i]), sigismember(&before, signals[i]));
+	}
+}
+
 int
 main(void)
 {
@@ -257,6 +339,8 @@ main(void)
 		cmocka_unit_test(freeing_skips_what_has_not_begun_and_waits_for_what_runs),
 		cmocka_unit_test(waiting_for_nothing_returns_at_once),
 		cmocka_unit_test(several_threads_may_submit),
+		cmocka_unit_test(where_no_thread_can_be_made_jobs_run_in_the_submitters),
+		cmocka_unit_test(in_a_thread_all_signals_are_blocked_and_in_its_maker_as_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

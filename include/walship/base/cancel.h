@@ -1,7 +1,7 @@
 /*
- * SIGTERM and SIGINT.  They are blocked in every thread; one thread waits for
- * them, sets the flag and wakes whoever waits.  Before cancel_init() nothing
- * can be cancelled and the signals kill, as always.
+ * Giving up everything that is under way.  Whoever runs this code asks for it once,
+ * and it is not taken back: command/ at SIGTERM and SIGINT, a process that has
+ * nothing left to do at its end.  Nothing here knows of signals.
  *
  * Whoever blocks must be wakeable: poll() together with cancel_fd(), or
  * cancel_sleep_ms(), or a condition named to cancel_wakes().
@@ -14,11 +14,17 @@
 
 #include "walship/base/error.h"
 
-Error *cancel_init(void) MUST_CHECK; /* once, by main, before any other thread */
+/* Makes the descriptor, without which only conditions are woken.  Once, before there is a second thread. */
+Error *cancel_init(void) MUST_CHECK;
+
+/*
+ * From any thread that holds none of the mutexes named to cancel_wakes(); not in a signal handler.
+ * "by" is for the message, of the first one that asked, and lives for ever.
+ */
+void cancel_request(const char *by);
 
 bool cancel_requested(void);
-int cancel_signal(void); /* the signal that came, or 0 */
-int cancel_fd(void);     /* becomes readable and stays so; -1 before cancel_init() */
+int cancel_fd(void); /* becomes readable and stays so; -1 before cancel_init() */
 
 /* ERR_CANCELLED when it was requested. */
 Error *cancel_check(void) MUST_CHECK;
@@ -29,6 +35,14 @@ Error *cancel_sleep_ms(int64_t ms) MUST_CHECK;
 /* Waits until fd is ready (POLLIN and so on) or the time is over (ERR_TRANSIENT); -1 waits without limit. */
 Error *cancel_poll(int fd, short events, int64_t timeout_ms) MUST_CHECK;
 
-/* Broadcast this condition when cancelled.  Pairs with cancel_forgets().  Not while holding the mutex. */
-void cancel_wakes(pthread_mutex_t *mutex, pthread_cond_t *condition);
-void cancel_forgets(pthread_cond_t *condition); /* not while holding its mutex */
+/* A condition that is broadcast when cancelled, and its mutex.  The caller's, until it is forgotten. */
+typedef struct CancelWaiter
+{
+	pthread_mutex_t *mutex;
+	pthread_cond_t *condition;
+	struct CancelWaiter *next;
+} CancelWaiter;
+
+/* Neither while holding the mutex. */
+void cancel_wakes(CancelWaiter *waiter);
+void cancel_forgets(const CancelWaiter *waiter); /* also one that was never named */

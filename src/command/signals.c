@@ -1,0 +1,70 @@
+/*
+ * PostgreSQL starts archive_command with SIGINT ignored and exec keeps that, so
+ * the dispositions are set back to default first; a blocked, ignored signal
+ * would never be delivered to sigwait().
+ */
+#include "signals.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "walship/base/cancel.h"
+#include "walship/base/workers.h"
+
+static atomic_int received; /* 0: none */
+
+static void
+set_of_signals(sigset_t *ret_signals)
+{
+	(void) sigemptyset(ret_signals);
+	(void) sigaddset(ret_signals, SIGINT);
+	(void) sigaddset(ret_signals, SIGTERM);
+}
+
+static void *
+wait_for_signal(void *argument)
+{
+	sigset_t signals;
+	int number = 0;
+
+	set_of_signals(&signals);
+	if (sigwait(&signals, &number) != 0)
+		return argument;
+	atomic_store(&received, number);
+	cancel_request(number == SIGINT ? "SIGINT" : "SIGTERM");
+	return argument;
+}
+
+Error *
+signals_init(void)
+{
+	sigset_t signals;
+	pthread_t thread;
+
+	TRY(cancel_init());
+	(void) signal(SIGINT, SIG_DFL);
+	(void) signal(SIGTERM, SIG_DFL);
+	(void) signal(SIGALRM, SIG_DFL);
+	(void) signal(SIGPIPE, SIG_IGN);
+	set_of_signals(&signals);
+	(void) pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	TRY(thread_start(wait_for_signal, NULL, &thread));
+	(void) pthread_detach(thread);
+	return NULL;
+}
+
+/* Whoever sent the signal sees that it worked: the exit status says "killed by". */
+void
+signals_die(void)
+{
+	int number = atomic_load(&received);
+	sigset_t set;
+
+	if (number == 0)
+		return;
+	(void) signal(number, SIG_DFL);
+	(void) sigemptyset(&set);
+	(void) sigaddset(&set, number);
+	(void) raise(number);
+	(void) pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
