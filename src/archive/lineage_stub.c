@@ -1,7 +1,4 @@
-/* Segments whose WAL ends at a timeline switch, and the notes of what was made whole. */
-#include <sys/stat.h>
-#include <time.h>
-
+/* Segments whose WAL ends at a timeline switch, and the notes of what is complete. */
 #include "walship/archive/lineage.h"
 #include "walship/archive/lineage_files.h"
 #include "walship/archive/timeline_note.h"
@@ -9,7 +6,7 @@
 #include "walship/base/mem.h"
 
 /* Then it is looked at anew: the store may have been emptied meanwhile, and history files are pushed only once. */
-#define NOTE_VALID_S 3600
+#define COMPLETE_VALID_MS (3600 * INT64_C(1000))
 
 /*
  * Does any history file in wal_directory leave "timeline" after "from" and not
@@ -66,20 +63,28 @@ lineage_is_stub(const WalArchive *archive, const char *wal_directory, const char
 	                      ret_stub);
 }
 
-bool
-lineage_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+static StateNote
+complete_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
-	AUTO_FREE char *path = timeline_note_path(state_dir, "whole", archive, timeline);
-	struct stat status;
-	time_t now = time(NULL);
+	StateNote note = timeline_note(state_dir, "complete", archive, timeline);
 
-	return stat(path, &status) == 0 && status.st_mtime <= now && now - status.st_mtime < NOTE_VALID_S;
+	note.valid_ms = COMPLETE_VALID_MS;
+	return note;
+}
+
+bool
+timeline_complete_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+{
+	AUTO_STATE_NOTE note = complete_note(state_dir, archive, timeline);
+	AUTO_BUF(nothing, STATE_NOTE_SIZE_MAX);
+
+	return state_note_read(&note, &nothing);
 }
 
 Error *
-lineage_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+timeline_complete_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
-	AUTO_FREE char *path = timeline_note_path(state_dir, "whole", archive, timeline);
+	AUTO_STATE_NOTE note = complete_note(state_dir, archive, timeline);
 
-	return file_replace(path, "", 0, 0640);
+	return state_note_write(&note, "");
 }

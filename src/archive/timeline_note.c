@@ -1,25 +1,21 @@
-/* Names of notes; see timeline_note.h. */
+/* Notes of timelines; see timeline_note.h. */
 #include "walship/archive/timeline_note.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "walship/base/crypto.h"
+#include "walship/base/crc32c.h"
 #include "walship/base/mem.h"
-#include "walship/base/strs.h"
 
-/* Of the digest: what keeps apart the stores that one machine archives to. */
-#define DIGEST_BYTES 8
-
-char *
-timeline_note_path(const char *state_dir, const char *kind, const WalArchive *archive, TimeLineID timeline)
+StateNote
+timeline_note(const char *state_dir, const char *kind, const WalArchive *archive, TimeLineID timeline)
 {
-	uint8_t digest[SHA256_SIZE];
-	char store[2 * DIGEST_BYTES + 1];
 	const char *identity = store_identity(archive->store);
 
-	sha256_of(identity, strlen(identity), digest);
-	hex_encode(digest, DIGEST_BYTES, store);
-	return mem_printf("%s/%s-%" PRIu64 "-%08X-%s", state_dir, kind, archive->system_identifier, timeline,
-	                  store);
+	/* The digest keeps apart the stores that one machine archives to; it proves nothing, the binding does. */
+	return (StateNote){.directory = state_dir,
+	                   .name = mem_printf("%s-%" PRIu64 "-%08X-%08" PRIx32, kind, archive->system_identifier,
+	                                      timeline, crc32c(0, identity, strlen(identity))),
+	                   .binding = mem_printf("%s\nstore %s\nsystem %" PRIu64 "\ntimeline %u\n", kind,
+	                                         identity, archive->system_identifier, timeline)};
 }

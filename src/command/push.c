@@ -73,7 +73,8 @@ make_lineage_whole(const Push *push)
 {
 	LineageReport report = {0};
 
-	if (push->name.timeline == 1 || lineage_is_noted(push->state_dir, &push->archive, push->name.timeline))
+	if (push->name.timeline == 1 ||
+	    timeline_complete_is_noted(push->state_dir, &push->archive, push->name.timeline))
 		return NULL;
 
 	Error *error =
@@ -88,7 +89,7 @@ make_lineage_whole(const Push *push)
 		return NULL;
 
 	/* Without the note the next push looks again: slower, and just as safe. */
-	error = lineage_note(push->state_dir, &push->archive, push->name.timeline);
+	error = timeline_complete_note(push->state_dir, &push->archive, push->name.timeline);
 	if (error != NULL)
 		log_of_error(LOG_WARNING, error);
 	error_free(error);

@@ -2,17 +2,10 @@
 #include "walship/ship/pace.h"
 
 #include <inttypes.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "walship/archive/timeline_note.h"
-#include "walship/base/file.h"
 #include "walship/base/mem.h"
-#include "walship/base/strs.h"
-
-#define NOTE_SIZE_MAX 64
-
-/* No segment takes a day. */
-#define TIME_MOST_MS 86400000
 
 /*
  * The level for a backlog saves 40 % of the time of making a segment, and makes
@@ -35,43 +28,27 @@ pace_hurries(const Pace *pace)
 	return pace->sending_ms <= SENDING_PER_MAKING * pace->making_ms;
 }
 
-/* "MAKING SENDING\n" */
-static bool
-parse_note(char *text, Pace *ret_pace)
-{
-	char *second = strchr(text, ' ');
-	uint64_t making_ms;
-	uint64_t sending_ms;
-
-	if (second == NULL)
-		return false;
-	*second++ = '\0';
-	second[strcspn(second, "\n")] = '\0';
-	if (!str_to_uint64(text, &making_ms) || !str_to_uint64(second, &sending_ms) || making_ms > TIME_MOST_MS ||
-	    sending_ms > TIME_MOST_MS)
-		return false;
-	*ret_pace = (Pace){.making_ms = (int64_t) making_ms, .sending_ms = (int64_t) sending_ms};
-	return true;
-}
-
 Pace
 pace_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
-	AUTO_FREE char *path = timeline_note_path(state_dir, "pace", archive, timeline);
-	AUTO_BUF(text, NOTE_SIZE_MAX);
-	AUTO(Error) error = file_read_all(path, &text);
+	AUTO_STATE_NOTE note = timeline_note(state_dir, "pace", archive, timeline);
+	AUTO_BUF(text, STATE_NOTE_SIZE_MAX);
 	Pace pace = {0};
 
-	if (error == NULL && text.size > 0)
-		(void) parse_note(text.data, &pace);
+	if (!state_note_read(&note, &text) ||
+	    sscanf(text.data, "making_ms %9" SCNd64 " sending_ms %9" SCNd64, &pace.making_ms, &pace.sending_ms) !=
+	        2 ||
+	    pace.making_ms < 0 || pace.sending_ms < 0)
+		return (Pace){0};
 	return pace;
 }
 
 Error *
 pace_keep(const char *state_dir, const WalArchive *archive, TimeLineID timeline, const Pace *pace)
 {
-	AUTO_FREE char *path = timeline_note_path(state_dir, "pace", archive, timeline);
-	AUTO_FREE char *text = mem_printf("%" PRId64 " %" PRId64 "\n", pace->making_ms, pace->sending_ms);
+	AUTO_STATE_NOTE note = timeline_note(state_dir, "pace", archive, timeline);
+	AUTO_FREE char *text =
+		mem_printf("making_ms %" PRId64 "\nsending_ms %" PRId64 "\n", pace->making_ms, pace->sending_ms);
 
-	return file_replace_unsynced(path, text, strlen(text), 0600);
+	return state_note_write(&note, text);
 }

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "archive_fixture.h"
+#include "note_forge.h"
+#include "walship/archive/timeline_note.h"
 #include "walship/base/clock.h"
 
 #define MB    ((size_t) 1024 * 1024)
@@ -219,14 +221,34 @@ notes_are_bound_to_timeline_system_and_store(void **state)
 	other_system.system_identifier++;
 	elsewhere.identity = identity;
 	other_store.store = &elsewhere;
-	assert_false(lineage_is_noted(place->scratch, &place->archive, 3));
-	assert_ok(lineage_note(place->scratch, &place->archive, 3));
-	assert_ok(lineage_note(place->scratch, &place->archive, 3));
-	assert_true(lineage_is_noted(place->scratch, &place->archive, 3));
-	assert_false(lineage_is_noted(place->scratch, &place->archive, 2));
-	assert_false(lineage_is_noted(place->scratch, &other_system, 3));
-	assert_false(lineage_is_noted(place->scratch, &other_store, 3));
-	assert_error(lineage_note(missing, &place->archive, 3), ERR_SYSTEM, missing);
+	assert_false(timeline_complete_is_noted(place->scratch, &place->archive, 3));
+	assert_ok(timeline_complete_note(place->scratch, &place->archive, 3));
+	assert_ok(timeline_complete_note(place->scratch, &place->archive, 3));
+	assert_true(timeline_complete_is_noted(place->scratch, &place->archive, 3));
+	assert_false(timeline_complete_is_noted(place->scratch, &place->archive, 2));
+	assert_false(timeline_complete_is_noted(place->scratch, &other_system, 3));
+	assert_false(timeline_complete_is_noted(place->scratch, &other_store, 3));
+	assert_error(timeline_complete_note(missing, &place->archive, 3), ERR_SYSTEM, missing);
+}
+
+static void
+after_an_hour_it_is_looked_at_anew(void **state)
+{
+	static const struct
+	{
+		int64_t age_ms;
+		bool expected;
+	} cases[] = {{0, true}, {3600000, false}, {-600000, false}};
+	Place *place = *state;
+	AUTO_STATE_NOTE note = timeline_note(place->scratch, "complete", &place->archive, 3);
+	AUTO_FREE char *path = path_join(place->scratch, note.name);
+
+	assert_ok(timeline_complete_note(place->scratch, &place->archive, 3));
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		note_forge(path, -cases[i].age_ms, 0);
+		assert_int_equal(timeline_complete_is_noted(place->scratch, &place->archive, 3), cases[i].expected);
+	}
 }
 
 /* Segment 1 of timeline 1 with records up to its middle, then nothing. */
@@ -313,6 +335,7 @@ main(void)
 		PLACE_TEST(at_the_deadline_it_ends_and_a_later_call_goes_on),
 		PLACE_TEST(a_store_that_is_away_is_an_error),
 		PLACE_TEST(notes_are_bound_to_timeline_system_and_store),
+		PLACE_TEST(after_an_hour_it_is_looked_at_anew),
 		PLACE_TEST(a_stub_ends_exactly_where_its_timeline_was_left),
 		PLACE_TEST(a_whole_segment_is_no_stub),
 	};

@@ -2,6 +2,7 @@
 #include "walship/archive/time_run.h"
 
 #include "archive_fixture.h"
+#include "walship/archive/timeline_note.h"
 #include "walship/base/file.h"
 
 #define SEGMENT BUILDER_SEGMENT_SIZE
@@ -315,6 +316,43 @@ a_note_that_is_damaged_in_any_way_is_no_run(void **state)
 	assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).end, run.end);
 }
 
+static void
+what_no_push_has_written_is_no_run(void **state)
+{
+	static const char *const contents[] = {
+		"",
+		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\n",
+		"segment_size 1048577\nsince 0/100000\nend 0/200000\nhigh 5\ntail:\n",
+		"segment_size 1048576\nsince 0/200000\nend 0/200000\nhigh 5\ntail:\n",
+		"segment_size 1048576\nsince 0/0\nend 0/200000\nhigh 5\ntail:\n",
+		"segment_size 1048576\nsince 0/100001\nend 0/200000\nhigh 5\ntail:\n",
+		"segment_size 1048576\nsince 0/100000\nend 0/200001\nhigh 5\ntail:\n",
+		"segment_size 1048576\nsince 0/100000\nend 200000\nhigh 5\ntail:\n",
+		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh now\ntail:\n",
+		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:abc\n",
+		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:xy\n",
+	};
+	Place *place = *state;
+	AUTO_STATE_NOTE note = timeline_note(place->scratch, "times", &place->archive, 1);
+	AUTO_FREE char *long_tail = mem_alloc(2 * WAL_EDGE_MAX + 3);
+	AUTO_FREE char *too_long = NULL;
+
+	for (size_t i = 0; i < lengthof(contents); i++)
+	{
+		assert_ok(state_note_write(&note, contents[i]));
+		if (time_run_noted(place->scratch, &place->archive, 1).end != InvalidXLogRecPtr)
+			fail_msg("\"%s\" is taken for a run", contents[i]);
+	}
+	memset(long_tail, 'a', 2 * WAL_EDGE_MAX + 2);
+	long_tail[2 * WAL_EDGE_MAX + 2] = '\0';
+	too_long = mem_printf("segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:%s\n", long_tail);
+	assert_ok(state_note_write(&note, too_long));
+	assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).end, InvalidXLogRecPtr);
+	assert_ok(
+		state_note_write(&note, "segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:abcd\n"));
+	assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).tail.size, 2);
+}
+
 int
 main(void)
 {
@@ -326,6 +364,7 @@ main(void)
 		PLACE_TEST(a_walk_takes_the_rest_of_a_record_from_an_encrypted_segment),
 		PLACE_TEST(a_note_is_read_back_and_bound),
 		PLACE_TEST(a_note_that_is_damaged_in_any_way_is_no_run),
+		PLACE_TEST(what_no_push_has_written_is_no_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

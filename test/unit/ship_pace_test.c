@@ -10,7 +10,6 @@
 
 #include "archive_fixture.h"
 #include "walship/archive/timeline_note.h"
-#include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/ship/pace.h"
 
@@ -54,11 +53,16 @@ a_backlog_is_hurried_while_the_processor_is_what_takes_the_time(void **state)
 static void
 what_is_known_outlives_a_push_and_rubbish_is_not_believed(void **state)
 {
-	static const char *const rubbish[] = {"",       "7",      "7 ", "a b\n", "1 99999999999999999999\n",
-	                                      "-1 5\n", "7 8 9\n"};
+	static const char *const rubbish[] = {"",
+	                                      "making_ms 7\n",
+	                                      "making_ms 7\nsending_ms ",
+	                                      "making_ms a\nsending_ms b\n",
+	                                      "sending_ms 5\nmaking_ms 7\n",
+	                                      "making_ms -1\nsending_ms 5\n",
+	                                      "making_ms 99999999999999999999\nsending_ms 5\n"};
 	const Place *place = *state;
 	const Pace known = {.making_ms = 60, .sending_ms = 900};
-	AUTO_FREE char *path = timeline_note_path(place->scratch, "pace", &place->archive, 3);
+	AUTO_STATE_NOTE note = timeline_note(place->scratch, "pace", &place->archive, 3);
 	Pace pace;
 
 	assert_int_equal(pace_noted(place->scratch, &place->archive, 3).making_ms, 0);
@@ -69,7 +73,7 @@ what_is_known_outlives_a_push_and_rubbish_is_not_believed(void **state)
 	assert_int_equal(pace_noted(place->scratch, &place->archive, 4).making_ms, 0);
 	for (size_t i = 0; i < lengthof(rubbish); i++)
 	{
-		assert_ok(file_replace(path, rubbish[i], strlen(rubbish[i]), 0600));
+		assert_ok(state_note_write(&note, rubbish[i]));
 		pace = pace_noted(place->scratch, &place->archive, 3);
 		assert_true(pace.making_ms == 0 && pace.sending_ms == 0);
 	}

@@ -39,8 +39,9 @@ Error *lineage_is_stub(const WalArchive *archive, const char *wal_directory, con
                        const WalName *name, bool *ret_stub) MUST_CHECK;
 
 /*
- * Notes in state_dir of what was made whole, bound to the store's identity and
- * valid for an hour, so that few pushes do the work.
+ * Notes in state_dir that what leads to a timeline is in the store, valid for an
+ * hour, so that few pushes do the work.
  */
-bool lineage_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline);
-Error *lineage_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline) MUST_CHECK;
+bool timeline_complete_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline);
+Error *timeline_complete_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+	MUST_CHECK;

@@ -1,9 +1,10 @@
-/* Where the state directory keeps what it notes of one timeline. */
+/* What the state directory knows of one timeline in one store. */
 #pragma once
 
 #include "walship/archive/wal_object.h"
+#include "walship/base/state_note.h"
 #include "walship/wal/lsn.h"
 
-/* "<state_dir>/<kind>-<system>-<timeline>-<digest of the store's identity>"; the caller frees. */
-char *timeline_note_path(const char *state_dir, const char *kind, const WalArchive *archive,
-                         TimeLineID timeline);
+/* Bound to the store's identity, the database system and the timeline. */
+StateNote timeline_note(const char *state_dir, const char *kind, const WalArchive *archive,
+                        TimeLineID timeline);
