@@ -3,12 +3,10 @@
 
 #include <string.h>
 
+#include "walship/archive/history_file.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/mem.h"
-#include "walship/pipe/stages.h"
-
-#define HISTORY_FILE_MAX (1024 * 1024)
 
 /* So many damaged objects are passed over in search of one that tells the segment size. */
 #define SIZE_PROBES 8
@@ -218,22 +216,10 @@ add_files(Catalog *catalog, Listing *listing)
 }
 
 static Error *
-parse_history(Store *store, const char *key, TimeLineID timeline, TimelineHistory **ret_history)
-{
-	AUTO_BUF(text, HISTORY_FILE_MAX);
-	AUTO(Sink) sink = NULL;
-
-	sink = buf_sink_new(&text);
-	TRY(store_get(store, key, 0, STORE_TO_END, sink));
-	return timeline_history_parse(timeline, text.data, text.size, key, ret_history);
-}
-
-static Error *
 read_history(Store *store, Catalog *catalog, const WalName *name)
 {
-	AUTO_FREE char *key = layout_wal_key(catalog->system_identifier, name, NULL);
 	TimelineHistory *history;
-	Error *error = parse_history(store, key, name->timeline, &history);
+	Error *error = history_file_get(store, catalog->system_identifier, name->timeline, &history);
 	CatalogTimeline *timeline = catalog_add_timeline(catalog, name->timeline);
 
 	if (error_is(error, ERR_CORRUPT))

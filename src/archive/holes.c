@@ -4,16 +4,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "walship/archive/history_file.h"
 #include "walship/archive/layout.h"
 #include "walship/base/mem.h"
-#include "walship/pipe/stages.h"
-#include "walship/wal/history.h"
-
-#define HISTORY_FILE_MAX (1024 * 1024)
 
 typedef struct Search
 {
 	Store *store;
+	uint64_t system_identifier;
 	const WalName *name;
 	XLogRecPtr segment_end;
 	char *why; /* found */
@@ -55,10 +53,10 @@ look_at_wal_file(void *context, const StoreEntry *entry)
 }
 
 static Error *
-look_above(Search *search, uint64_t system_identifier)
+look_above(Search *search)
 {
-	AUTO_FREE char *prefix = layout_timeline_prefix(system_identifier, search->name->timeline);
-	AUTO_FREE char *start_after = layout_wal_key(system_identifier, search->name, NULL);
+	AUTO_FREE char *prefix = layout_timeline_prefix(search->system_identifier, search->name->timeline);
+	AUTO_FREE char *start_after = layout_wal_key(search->system_identifier, search->name, NULL);
 
 	return swallow_found(search,
 	                     store_list(search->store, prefix, LIST_ALL, start_after, look_at_wal_file, search));
@@ -69,26 +67,22 @@ look_at_history_file(void *context, const StoreEntry *entry)
 {
 	Search *search = context;
 	AUTO(TimelineHistory) history = NULL;
-	AUTO(Sink) sink = NULL;
-	AUTO_BUF(text, HISTORY_FILE_MAX);
 	WalName name;
 	XLogRecPtr end;
 
 	if (entry->is_prefix || !layout_parse_wal_key(entry->key, &name) ||
 	    name.timeline <= search->name->timeline)
 		return NULL;
-	sink = buf_sink_new(&text);
-	TRY(store_get(search->store, entry->key, 0, STORE_TO_END, sink));
-	TRY(timeline_history_parse(name.timeline, text.data, text.size, entry->key, &history));
+	TRY(history_file_get(search->store, search->system_identifier, name.timeline, &history));
 	if (!timeline_history_end_of(history, search->name->timeline, &end) || end < search->segment_end)
 		return NULL;
 	return found(search, mem_printf("\"%s\" says that the timeline goes on beyond it", entry->key));
 }
 
 static Error *
-look_at_histories(Search *search, uint64_t system_identifier)
+look_at_histories(Search *search)
 {
-	AUTO_FREE char *prefix = layout_wal_prefix(system_identifier);
+	AUTO_FREE char *prefix = layout_wal_prefix(search->system_identifier);
 
 	return swallow_found(search,
 	                     store_list(search->store, prefix, LIST_LEVEL, NULL, look_at_history_file, search));
@@ -105,9 +99,9 @@ look_at_anything(void *context, const StoreEntry *entry)
 }
 
 static Error *
-look_for_anything(Search *search, uint64_t system_identifier)
+look_for_anything(Search *search)
 {
-	AUTO_FREE char *prefix = layout_system_prefix(system_identifier);
+	AUTO_FREE char *prefix = layout_system_prefix(search->system_identifier);
 	bool any = false;
 	Error *error = store_list(search->store, prefix, LIST_LEVEL, NULL, look_at_anything, &any);
 
@@ -117,7 +111,8 @@ look_for_anything(Search *search, uint64_t system_identifier)
 		return NULL;
 	}
 	if (error == NULL)
-		search->why = mem_printf("nothing of database system %" PRIu64 " is there", system_identifier);
+		search->why =
+			mem_printf("nothing of database system %" PRIu64 " is there", search->system_identifier);
 	return error;
 }
 
@@ -125,19 +120,19 @@ Error *
 holes_explain(Store *store, uint64_t system_identifier, const WalName *name, uint32_t segment_size,
               char **ret_why)
 {
-	Search search = {.store = store, .name = name};
+	Search search = {.store = store, .system_identifier = system_identifier, .name = name};
 	XLogSegNo segno;
 
 	if (!wal_name_segno(name, segment_size, &segno))
 		return error_new(ERR_USAGE, "no segment of %u bytes has such a name", segment_size);
 	search.segment_end = segment_start(segno + 1, segment_size);
 
-	Error *error = look_above(&search, system_identifier);
+	Error *error = look_above(&search);
 
 	if (error == NULL && search.why == NULL)
-		error = look_at_histories(&search, system_identifier);
+		error = look_at_histories(&search);
 	if (error == NULL && search.why == NULL)
-		error = look_for_anything(&search, system_identifier);
+		error = look_for_anything(&search);
 	if (error != NULL)
 	{
 		free(search.why);

@@ -1,16 +1,18 @@
-/* Keeps timelines whole in the store; see walship/archive/lineage.h. */
+/* Keeps timelines whole in the store, and knows the end of one; see walship/archive/lineage.h. */
 #include "walship/archive/lineage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "walship/archive/layout.h"
-#include "walship/archive/lineage_files.h"
+#include "walship/archive/timeline_note.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
-#include "walship/pipe/stages.h"
+
+/* Then it is looked at anew: the store may have been emptied meanwhile, and history files are pushed only once. */
+#define COMPLETE_VALID_MS (3600 * INT64_C(1000))
 
 typedef struct Lineage
 {
@@ -26,17 +28,6 @@ lineage_report_release(LineageReport *report)
 {
 	strlist_release(&report->stored);
 	strlist_release(&report->warnings);
-}
-
-Error *
-lineage_read_history(const char *wal_directory, const char *name, TimeLineID timeline,
-                     TimelineHistory **ret_history)
-{
-	AUTO_FREE char *path = path_join(wal_directory, name);
-	AUTO_BUF(text, HISTORY_FILE_MAX);
-
-	TRY(file_read_all(path, &text));
-	return timeline_history_parse(timeline, text.data, text.size, path, ret_history);
 }
 
 /* Only what is wrong with this very file is set aside: the archiver must not stand still for it. */
@@ -120,8 +111,9 @@ ensure_segment(Lineage *lineage, const char *file_name, const WalName *name)
 	return set_aside(lineage, file_name, error);
 }
 
-Error *
-lineage_segment_size(const char *path, uint32_t *ret_size)
+/* By the segment's own header. */
+static Error *
+segment_size_of(const char *path, uint32_t *ret_size)
 {
 	AUTO_CLOSE int fd = -1;
 	uint8_t bytes[WAL_LONG_HEADER_SIZE];
@@ -156,7 +148,7 @@ common_segment_size(const Lineage *lineage, const StrList *names)
 
 		if (!is_segment(names->items[i], &name))
 			continue;
-		error = lineage_segment_size(path, &segment_size);
+		error = segment_size_of(path, &segment_size);
 		if (error == NULL)
 			return segment_size;
 	}
@@ -238,20 +230,13 @@ ensure_segments_before(Lineage *lineage, const StrList *names, uint32_t segment_
 static Error *
 history_of(const Lineage *lineage, TimeLineID timeline, TimelineHistory **ret_history)
 {
-	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
-	char text[WAL_NAME_SIZE];
-	AUTO_FREE char *key = layout_wal_key(lineage->archive->system_identifier, &name, NULL);
-	AUTO_BUF(bytes, HISTORY_FILE_MAX);
-	AUTO(Sink) sink = NULL;
-	Error *error =
-		lineage_read_history(lineage->wal_directory, wal_name_format(&name, text), timeline, ret_history);
+	Error *error = history_file_read(lineage->wal_directory, timeline, ret_history);
 
 	if (!error_is(error, ERR_NOT_FOUND))
 		return error;
 	error_free(error);
-	sink = buf_sink_new(&bytes);
-	TRY(store_get(lineage->archive->store, key, 0, STORE_TO_END, sink));
-	return timeline_history_parse(timeline, bytes.data, bytes.size, key, ret_history);
+	return history_file_get(lineage->archive->store, lineage->archive->system_identifier, timeline,
+	                        ret_history);
 }
 
 Error *
@@ -285,4 +270,65 @@ lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID 
 	TRY(ensure_history_file(&lineage, timeline));
 	report->complete = true;
 	return NULL;
+}
+
+/* Does any history file leave "timeline" after "from" and not after "to"? */
+static bool
+is_left_within(const HistoryFiles *histories, TimeLineID timeline, XLogRecPtr from, XLogRecPtr to)
+{
+	XLogRecPtr end;
+
+	for (size_t i = 0; i < histories->count; i++)
+		if (timeline_history_end_of(histories->items[i], timeline, &end) && end > from && end <= to)
+			return true;
+	return false;
+}
+
+Error *
+lineage_is_stub(const WalArchive *archive, const HistoryFiles *histories, const char *path,
+                const WalName *name, bool *ret_stub)
+{
+	uint32_t segment_size;
+	XLogSegNo segno;
+	XLogRecPtr start;
+	WalIndex index;
+
+	*ret_stub = false;
+	TRY(segment_size_of(path, &segment_size));
+	if (!wal_name_segno(name, segment_size, &segno))
+		return NULL;
+	start = segment_start(segno, segment_size);
+	if (!is_left_within(histories, name->timeline, start, start + segment_size - 1))
+		return NULL;
+
+	/* Rare, so a second reading of the file is no matter. */
+	TRY(wal_object_inspect(archive, path, name, &index));
+	*ret_stub = is_left_within(histories, name->timeline, index.walk.wal_end - 1, index.walk.wal_end);
+	return NULL;
+}
+
+static StateNote
+complete_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+{
+	StateNote note = timeline_note(state_dir, "complete", archive, timeline);
+
+	note.valid_ms = COMPLETE_VALID_MS;
+	return note;
+}
+
+bool
+timeline_complete_is_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+{
+	AUTO_STATE_NOTE note = complete_note(state_dir, archive, timeline);
+	AUTO_BUF(nothing, STATE_NOTE_SIZE_MAX);
+
+	return state_note_read(&note, &nothing);
+}
+
+Error *
+timeline_complete_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
+{
+	AUTO_STATE_NOTE note = complete_note(state_dir, archive, timeline);
+
+	return state_note_write(&note, "");
 }

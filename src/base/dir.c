@@ -66,10 +66,9 @@ close_dir(DIR **dir)
 #define AUTO_CLOSE_DIR __attribute__((cleanup(close_dir)))
 
 Error *
-dir_list(const char *path, StrList *ret_names)
+dir_list_ending(const char *path, const char *suffix, StrList *ret_names)
 {
 	AUTO_CLOSE_DIR DIR *dir = opendir(path);
-	AUTO_STRLIST names = {0};
 
 	if (dir == NULL && errno == ENOENT)
 		return error_new(ERR_NOT_FOUND, "directory \"%s\" does not exist", path);
@@ -78,15 +77,23 @@ dir_list(const char *path, StrList *ret_names)
 	for (;;)
 	{
 		errno = 0;
-		struct dirent *entry = readdir(dir);
+		const struct dirent *entry = readdir(dir);
 
 		if (entry == NULL && errno != 0)
 			return error_errno("could not read directory \"%s\"", path);
 		if (entry == NULL)
-			break;
-		if (!is_dot(entry->d_name))
-			strlist_add(&names, entry->d_name);
+			return NULL;
+		if (!is_dot(entry->d_name) && str_ends_with(entry->d_name, suffix))
+			strlist_add(ret_names, entry->d_name);
 	}
+}
+
+Error *
+dir_list(const char *path, StrList *ret_names)
+{
+	AUTO_STRLIST names = {0};
+
+	TRY(dir_list_ending(path, "", &names));
 	strlist_sort(&names);
 	for (size_t i = 0; i < names.count; i++)
 		strlist_add(ret_names, names.items[i]);

@@ -139,11 +139,13 @@ static Error *
 put_segments(Push *push)
 {
 	AUTO_READY ready = {0};
+	AUTO_HISTORY_FILES histories = {0};
 	AUTO(Store) store = NULL;
 	AUTO(Workers) cpu = NULL;
 	WalArchive archive_of_others = {0};
 	PushAhead ahead = {.state_dir = push->state_dir,
 	                   .wal_directory = push->wal_directory,
+	                   .histories = &histories,
 	                   .path = push->path,
 	                   .name = push->name,
 	                   .archive = &push->archive,
@@ -154,6 +156,10 @@ put_segments(Push *push)
 
 	wal_object_expect(&push->archive, &push->name);
 	look_for_others(push, &ready);
+
+	/* After the list of what is ready, each of which comes after the history file that ends it. */
+	TRY(error_context(history_files_read(push->wal_directory, &histories), "could not archive \"%s\"",
+	                  push->path));
 	ahead.may_hurry =
 		ready.waiting > WAITING_MANY && !settings_is_set(push->settings, SETTING_compression_level);
 	if (ready.follows.count > 0)
@@ -168,7 +174,7 @@ put_partial(const Push *push)
 {
 	WalIndex index;
 
-	return push_segment(&push->archive, push->wal_directory, push->path, push->name, NULL, NULL, &index);
+	return push_segment(&push->archive, NULL, push->path, push->name, NULL, NULL, &index);
 }
 
 static Error *

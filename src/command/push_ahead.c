@@ -190,7 +190,7 @@ push_asked(void *argument)
 	WalArchive archive = begin(item, ahead->archive);
 	WalIndex index;
 	Error *error =
-		push_segment(&archive, ahead->wal_directory, ahead->path, ahead->name, asked_is_read, item, &index);
+		push_segment(&archive, ahead->histories, ahead->path, ahead->name, asked_is_read, item, &index);
 
 	give_leave(item->course, error == NULL);
 	if (error == NULL)
@@ -246,7 +246,7 @@ push_other(Item *item)
 		return NULL;
 	TRY(begin_note(item->course, path, &name, &note));
 	archive = begin(item, ahead->archive_of_others);
-	TRY(push_segment(&archive, ahead->wal_directory, path, name, other_is_read, item, &index));
+	TRY(push_segment(&archive, ahead->histories, path, name, other_is_read, item, &index));
 	take_stored_run(item, &index);
 	note_pace(item);
 	TRY(pushed_commit(note, index.sha256));

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "walship/archive/history_file.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/strs.h"
 
@@ -14,6 +15,7 @@ typedef struct PushAhead
 {
 	const char *state_dir;
 	const char *wal_directory;
+	const HistoryFiles *histories; /* of wal_directory */
 
 	/* What was asked for: goes first. */
 	const char *path;

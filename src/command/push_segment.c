@@ -33,14 +33,14 @@ put(const WalArchive *archive, const char *path, const WalName *name, PushReady 
 }
 
 Error *
-push_segment(const WalArchive *archive, const char *wal_directory, const char *path, WalName name,
+push_segment(const WalArchive *archive, const HistoryFiles *histories, const char *path, WalName name,
              PushReady ready, void *context, WalIndex *ret_index)
 {
 	bool stub = false;
 
 	if (name.kind == WAL_SEGMENT)
-		TRY(error_context(lineage_is_stub(archive, wal_directory, path, &name, &stub),
-		                  "could not archive \"%s\"", path));
+		TRY(error_context(lineage_is_stub(archive, histories, path, &name, &stub), "could not archive \"%s\"",
+		                  path));
 	if (stub)
 	{
 		name.kind = WAL_PARTIAL;

@@ -251,6 +251,17 @@ after_an_hour_it_is_looked_at_anew(void **state)
 	}
 }
 
+static bool
+is_stub(const Place *place, const char *path, const WalName *name)
+{
+	AUTO_HISTORY_FILES histories = {0};
+	bool stub;
+
+	assert_ok(history_files_read(place->wal, &histories));
+	assert_ok(lineage_is_stub(&place->archive, &histories, path, name, &stub));
+	return stub;
+}
+
 /* Segment 1 of timeline 1 with records up to its middle, then nothing. */
 static XLogRecPtr
 write_stub(const Place *place, char **ret_path)
@@ -288,7 +299,6 @@ a_stub_ends_exactly_where_its_timeline_was_left(void **state)
 	AUTO_FREE char *path = NULL;
 	XLogRecPtr end = write_stub(place, &path);
 	WalName name = wal_name("000000010000000300000001");
-	bool stub;
 
 	for (size_t i = 0; i < lengthof(rows); i++)
 	{
@@ -298,12 +308,10 @@ a_stub_ends_exactly_where_its_timeline_was_left(void **state)
 
 		print_message("  %s\n", rows[i].name);
 		write_text(place, rows[i].history, text);
-		assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
-		assert_int_equal(stub, rows[i].stub);
+		assert_int_equal(is_stub(place, path, &name), rows[i].stub);
 		remove_wal(place, rows[i].history);
 	}
-	assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
-	assert_false(stub);
+	assert_false(is_stub(place, path, &name));
 }
 
 static void
@@ -312,15 +320,12 @@ a_whole_segment_is_no_stub(void **state)
 	Place *place = *state;
 	AUTO_FREE char *path = path_join(place->wal, "000000010000000300000001");
 	WalName name = wal_name("000000010000000300000001");
-	bool stub;
 
 	write_timeline(place, 1, 0, 1);
 	write_text(place, "00000002.history", "1\t3/00200000\tx\n");
-	assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
-	assert_false(stub);
+	assert_false(is_stub(place, path, &name));
 	write_text(place, "00000002.history", "1\t3/00180000\tx\n");
-	assert_ok(lineage_is_stub(&place->archive, place->wal, path, &name, &stub));
-	assert_false(stub);
+	assert_false(is_stub(place, path, &name));
 }
 
 int

@@ -6,9 +6,9 @@
  */
 #pragma once
 
+#include "walship/archive/history_file.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/strs.h"
-#include "walship/wal/history.h"
 
 typedef struct LineageReport
 {
@@ -30,12 +30,14 @@ Error *lineage_ensure(const WalArchive *archive, const char *wal_directory, Time
 void lineage_report_release(LineageReport *report);
 
 /*
- * Is this segment a stub: does its WAL end exactly where a history file in
- * wal_directory says that its timeline was left?  A standby with
+ * Is this segment a stub: does its WAL end exactly where a history file of its
+ * pg_wal says that its timeline was left?  A standby with
  * archive_mode=always hands such a file over under the full name, whose bytes
  * the old primary may yet archive (PostgreSQL: walreceiver.c, XLogWalRcvClose).
+ * The history file is there before the segment is handed over (WalReceiverMain
+ * fetches it before it closes the segment), so a push reads them once for all.
  */
-Error *lineage_is_stub(const WalArchive *archive, const char *wal_directory, const char *path,
+Error *lineage_is_stub(const WalArchive *archive, const HistoryFiles *histories, const char *path,
                        const WalName *name, bool *ret_stub) MUST_CHECK;
 
 /*

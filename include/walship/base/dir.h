@@ -14,6 +14,9 @@ Error *dir_sync(const char *path) MUST_CHECK;
 /* Names in the directory without "." and "..", in byte order.  A missing directory is ERR_NOT_FOUND. */
 Error *dir_list(const char *path, StrList *ret_names) MUST_CHECK;
 
+/* Only those with this ending, and in no order: for a directory of many thousands, of which few matter. */
+Error *dir_list_ending(const char *path, const char *suffix, StrList *ret_names) MUST_CHECK;
+
 /*
  * Removes everything below the directory, and the directory itself unless "keep".  Follows no link below it;
  * "path" itself may be a link to a directory only with "keep".

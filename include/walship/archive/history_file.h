@@ -1,0 +1,28 @@
+/*
+ * Timeline history files where they lie: in a server's pg_wal, and in the store
+ * (walship/wal/history.h says what is in them).
+ */
+#pragma once
+
+#include "walship/base/error.h"
+#include "walship/store/store.h"
+#include "walship/wal/history.h"
+
+/* ERR_NOT_FOUND when it is not there; ERR_CORRUPT when it is none, or longer than any. */
+Error *history_file_read(const char *wal_directory, TimeLineID timeline, TimelineHistory **ret_history)
+	MUST_CHECK;
+Error *history_file_get(Store *store, uint64_t system_identifier, TimeLineID timeline,
+                        TimelineHistory **ret_history) MUST_CHECK;
+
+/* Those of a pg_wal, in no order.  One that cannot be read or understood says nothing and is left out. */
+typedef struct HistoryFiles
+{
+	TimelineHistory **items; /* owned */
+	size_t count;
+	size_t capacity;
+} HistoryFiles;
+
+Error *history_files_read(const char *wal_directory, HistoryFiles *ret_files) MUST_CHECK;
+void history_files_release(HistoryFiles *files);
+
+#define AUTO_HISTORY_FILES __attribute__((cleanup(history_files_release))) HistoryFiles
