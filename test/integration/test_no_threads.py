@@ -3,6 +3,7 @@ import pytest
 
 from test_push_ahead import check_contents, keys_of, make_backlog, noted
 from walship_testing.proc import run
+from walship_testing.wal import MIB
 
 # In a namespace of its own the user has no other processes that would count (Linux 5.14).
 LIMITED = ["unshare", "--user", "--map-current-user", "prlimit"]
@@ -25,12 +26,12 @@ def namespaces(walship):
 
 @pytest.fixture
 def backlog(datadir):
-    return make_backlog(datadir)
+    return make_backlog(datadir, segment_size=MIB)
 
 
 def test_the_limit_holds(walship, datadir, store):
     """Else the tests below show nothing."""
-    name = datadir.segment(1, 5)
+    name = datadir.segment(1, 5, segment_size=MIB)
     result = limited(walship, datadir, 1, "push", f"pg_wal/{name}")
     assert result.rc == 7 and "could not start a thread" in result.err, str(result)
     assert store.keys() == []
@@ -46,7 +47,7 @@ def test_push_stores_the_segment_and_takes_others_along(walship, store, datadir,
 
 @pytest.mark.parametrize("most", ENOUGH)
 def test_a_single_segment_is_pushed_and_fetched(walship, store, datadir, most):
-    name = datadir.segment(1, 5, salt=b"alone")
+    name = datadir.segment(1, 5, salt=b"alone", segment_size=MIB)
     result = limited(walship, datadir, most, "push", f"pg_wal/{name}")
     assert result.rc == 0 and result.err == "", str(result)
     result = limited(walship, datadir, most, "fetch", name, "pg_wal/RECOVERYXLOG")
