@@ -1,4 +1,5 @@
 /* Pages for people and objects for programs: tables, plans, the list. */
+#include "find_report.h"
 #include "listing.h"
 #include "plan_world.h"
 #include "report.h"
@@ -177,6 +178,163 @@ an_empty_list_says_so(void **state)
 	assert_non_null(strstr(json.data, "\"system\""));
 }
 
+/* Objects for programs are contracts: byte for byte as version 0.1.0 printed them. */
+static void
+assert_output(const char *name, const Buf *text)
+{
+	AUTO_FREE char *path = mem_printf("%s/output/%s", TEST_DATA_DIR, name);
+	AUTO_BUF(expected, 64 * 1024);
+
+	assert_ok(file_read_all(path, &expected));
+	assert_string_equal(text->data, expected.data);
+}
+
+/* Two timelines, backups with and without a note and a key, a gap, a partial, leftovers and damage. */
+static void
+the_list_keeps_its_bytes(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-3\ntli 1: 5-6\nfork 2 1@6.5\ntli 2: 6-8\npartial 1@7\n"
+	                              "backup A 1@2.1-2.6 20-26\nbackup B 1@5.1-5.6 50-56 pages inside standby\n"
+	                              "commit 1@3.2 32 700\ncommit 2@7.2 72 701\n");
+	Leftover leftover = {.id = "20261120T023007Z-9f3c", .size = 2048, .objects = 3};
+	Listing listing = {.catalog = &world->catalog, .leftovers = &leftover, .n_leftovers = 1};
+	BackupRecord *backup = world->catalog.backups[1];
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	strlist_add(&world->catalog.damaged, "20261119T000000Z-0001: not JSON");
+	backup->label = mem_strdup("it's");
+	backup->note = mem_strdup("vor dem \"gro\xC3\x9F"
+	                          "en\" Umbau\n");
+	backup->duration_ms = 4321;
+	backup->files = 3;
+	backup->files_size = 1 << 20;
+	backup->manifest_stored_size = 50;
+	backup->parts = NEW_ARRAY(BackupPart, 1);
+	backup->parts[backup->n_parts++] = (BackupPart){
+		.name = mem_strdup("p"), .set = mem_strdup("base"), .raw_size = 1000, .stored_size = 100};
+	(void) snprintf(backup->recipients, sizeof(backup->recipients), "age1aaaaaaaaaaaaaaaa, passphrase");
+	read_windows(world, &listing.windows);
+	listing_print_json(&listing, &text);
+	window_list_release(&listing.windows);
+	assert_output("list.json", &text);
+}
+
+static void
+plan_into(World *world, const RecoveryRequest *request, const PlanReport *form, Buf *text)
+{
+	AUTO(RecoveryPlan) plan = plan_of(world, request);
+	PlanReport report = *form;
+	AUTO(Json) object = json_new_object();
+
+	report.plan = plan;
+	report_plan_json(&report, object);
+	json_print(object, false, text);
+}
+
+static void
+plans_keep_their_bytes(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-6\nfork 2 1@7.5\ntli 2: 7-9\nbackup A 1@2.1-2.6 20-26\n"
+	                              "backup B 2@8.1-8.6 81-86\ncommit 1@3.2 32 700\ncommit 2@7.8 78 701\n"
+	                              "point 1@4.4 44 before\n");
+	static const RecoveryTarget targets[] = {
+		{.kind = TARGET_TIME, .inclusive = true, .time = SECOND(40)},
+		{.kind = TARGET_XID, .xid = 701},
+		{.kind = TARGET_NAME, .inclusive = true, .name = "before"},
+		{.kind = TARGET_LSN, .lsn = PLACE(4, 1)},
+		{.kind = TARGET_BEFORE, .inclusive = true, .lsn = PLACE(4, 1), .xid = 9},
+		{.kind = TARGET_IMMEDIATE, .inclusive = true},
+		{.kind = TARGET_LATEST, .inclusive = true},
+	};
+	DiskSpace spaces[] = {{.path = "/srv/copy", .needed = 1024 * 1024, .available = UINT64_C(10) << 30},
+	                      {.path = "/srv/b", .needed = 1}};
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(targets); i++)
+	{
+		RecoveryRequest request = {
+			.target = targets[i], .now = SECOND(9000), .purpose = i % 2, .action = i % 3};
+
+		plan_into(world, &request,
+		          i % 2 == 0 ? &(PlanReport){.spaces = spaces, .n_spaces = 2, .settings = "a = '1'\nb = ''\n"}
+		                     : &(PlanReport){.spaces = NULL},
+		          &text);
+	}
+	assert_output("plan.json", &text);
+}
+
+static void
+what_was_found_keeps_its_bytes(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-6\nfork 2 1@7.5\ntli 2: 7-9\n");
+	WalRelation files[] = {{1663, 5, 16390}, {1664, 0, UINT64_C(4294967295)}};
+	uint32_t objects[] = {16385, 4294967295};
+	char point[] = "it's \"this\"";
+	char odd[] = "not ?";
+	Finding losses[] = {
+		{.timeline = 1,
+	     .lsn = PLACE(3, 1),
+	     .xid = 700,
+	     .time = SECOND(3),
+	     .loss = {.kind = LOSS_DROP,
+	              .commit_lsn = PLACE(3, 1),
+	              .database = 5,
+	              .files = 7,
+	              .objects = 2,
+	              .named_files = files,
+	              .n_named_files = 2,
+	              .named_objects = objects,
+	              .n_named_objects = 2,
+	              .cut = true}},
+		{.timeline = 2,
+	     .lsn = PLACE(8, 1),
+	     .xid = 701,
+	     .time = TIME_NONE,
+	     .loss = {.kind = LOSS_DATABASE, .database = 16384}},
+		{.timeline = 2,
+	     .lsn = PLACE(8, 2),
+	     .xid = 702,
+	     .time = SECOND(8),
+	     .loss = {.kind = LOSS_REWRITE,
+	              .commit_lsn = PLACE(8, 2),
+	              .files = 1,
+	              .named_files = files,
+	              .n_named_files = 1}},
+	};
+	Finding points[] = {{.timeline = 1, .lsn = PLACE(3, 1), .time = SECOND(3), .name = point},
+	                    {.timeline = 1, .lsn = PLACE(3, 2), .time = SECOND(4), .name = odd}};
+	Finding commits[] = {{.timeline = 1, .lsn = PLACE(3, 1), .time = SECOND(3), .xid = 700}};
+	char sentence[] = "segment 5 could not be read";
+	char *warnings[] = {sentence};
+	const struct
+	{
+		SearchRequest request;
+		Findings findings;
+	} rows[] = {
+		{{.kind = SEARCH_DROPS, .since = SECOND(1), .until = TIME_NONE},
+	     {.items = losses,
+	      .count = lengthof(losses),
+	      .rewrites = 4,
+	      .warnings = {.items = warnings, .count = 1}}},
+		{{.kind = SEARCH_RESTORE_POINTS, .since = TIME_NONE, .until = SECOND(9)},
+	     {.items = points, .count = 2}},
+		{{.kind = SEARCH_COMMITS, .since = TIME_NONE, .until = TIME_NONE}, {.items = commits, .count = 1}},
+		{{.kind = SEARCH_REWRITES, .since = TIME_NONE, .until = TIME_NONE}, {.count = 0}},
+	};
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+		find_report_json(&(FindReport){.catalog = &world->catalog,
+		                               .request = &rows[i].request,
+		                               .findings = &rows[i].findings,
+		                               .flags = i == 0 ? " --store='x'" : ""},
+		                 &text);
+	assert_output("find.json", &text);
+}
+
 int
 main(void)
 {
@@ -187,6 +345,9 @@ main(void)
 		cmocka_unit_test(a_plan_is_one_object),
 		cmocka_unit_test(the_list_names_windows_gaps_partials_and_leftovers),
 		cmocka_unit_test(an_empty_list_says_so),
+		cmocka_unit_test(the_list_keeps_its_bytes),
+		cmocka_unit_test(plans_keep_their_bytes),
+		cmocka_unit_test(what_was_found_keeps_its_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
