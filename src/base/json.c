@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "walship/base/mem.h"
+#include "walship/base/strs.h"
 
 /* A Json is a cJSON node under another name: no wrapper, no second allocation. */
 static cJSON *
@@ -60,124 +61,87 @@ json_parse(const char *text, size_t size, const char *what, Json **ret_root)
 	return NULL;
 }
 
-void
-json_print(const Json *root, bool compact, Buf *into)
+char *
+json_text(const Json *root, bool compact)
 {
 	char *text = compact ? cJSON_PrintUnformatted(node_of(root)) : cJSON_Print(node_of(root));
 
 	mem_must(text != NULL);
+	return text;
+}
+
+void
+json_print(const Json *root, bool compact, Buf *into)
+{
+	AUTO_FREE char *text = json_text(root, compact);
+
 	buf_puts(into, text);
 	buf_putc(into, '\n');
-	cJSON_free(text);
 }
 
 static void
-add(Json *object, const char *name, cJSON *value)
+add(Json *into, const char *name, cJSON *value)
 {
-	mem_must(value != NULL && cJSON_AddItemToObject(node_of(object), name, value));
+	mem_must(value != NULL && (name == NULL ? cJSON_AddItemToArray(node_of(into), value)
+	                                        : cJSON_AddItemToObject(node_of(into), name, value)));
+}
+
+/*
+ * Names of files, notes and messages come in the encoding of whoever made them,
+ * but a JSON text is UTF-8, and readers refuse a whole object for one byte that
+ * is not.  cJSON copies what it is given, so this is the place.
+ */
+void
+json_add_string(Json *into, const char *name, const char *value)
+{
+	AUTO_FREE char *clean = value == NULL || str_is_utf8(value) ? NULL : str_utf8(value);
+
+	add(into, name, value == NULL ? cJSON_CreateNull() : cJSON_CreateString(clean != NULL ? clean : value));
 }
 
 /*
  * As text: cJSON prints a number from 10^15 on with 15 digits and an exponent
  * when that is "nearly" the same (cJSON.c, compare_double), and it is not.
  */
-static cJSON *
-whole_number(int64_t value)
+void
+json_add_int(Json *into, const char *name, int64_t value)
 {
 	char text[32];
 
 	(void) snprintf(text, sizeof(text), "%" PRId64, value);
-	return cJSON_CreateRaw(text);
+	add(into, name, cJSON_CreateRaw(text));
 }
 
 void
-json_add_string(Json *object, const char *name, const char *value)
+json_add_bool(Json *into, const char *name, bool value)
 {
-	add(object, name, value == NULL ? cJSON_CreateNull() : cJSON_CreateString(value));
+	add(into, name, cJSON_CreateBool(value));
 }
 
 void
-json_add_int(Json *object, const char *name, int64_t value)
-{
-	add(object, name, whole_number(value));
-}
-
-void
-json_add_bool(Json *object, const char *name, bool value)
-{
-	add(object, name, cJSON_CreateBool(value));
-}
-
-void
-json_add_time(Json *object, const char *name, TimeUs value)
+json_add_time(Json *into, const char *name, TimeUs value)
 {
 	char text[TIME_TEXT_SIZE];
 
-	json_add_string(object, name, value == TIME_NONE ? NULL : time_format_utc(value, text));
-}
-
-void
-json_add_words(Json *object, const char *name, const char *words)
-{
-	Json *list;
-
-	if (*words == '\0')
-		return;
-	list = json_add_array(object, name);
-	while (*words != '\0')
-	{
-		size_t length = strcspn(words, JSON_WORDS_SEPARATOR);
-		AUTO_FREE char *word = mem_strndup(words, length);
-
-		json_append_string(list, word);
-		words += length;
-		words += strspn(words, JSON_WORDS_SEPARATOR);
-	}
+	json_add_string(into, name, value == TIME_NONE ? NULL : time_format_utc(value, text));
 }
 
 Json *
-json_add_object(Json *object, const char *name)
+json_add_object(Json *into, const char *name)
 {
 	Json *member = json_new_object();
 
-	add(object, name, node_of(member));
+	add(into, name, node_of(member));
 	return member;
 }
 
 Json *
-json_add_array(Json *object, const char *name)
+json_add_array(Json *into, const char *name)
 {
 	Json *member = json_new_array();
 
-	add(object, name, node_of(member));
+	add(into, name, node_of(member));
 	return member;
-}
-
-static void
-append(Json *array, cJSON *value)
-{
-	mem_must(value != NULL && cJSON_AddItemToArray(node_of(array), value));
-}
-
-Json *
-json_append_object(Json *array)
-{
-	Json *member = json_new_object();
-
-	append(array, node_of(member));
-	return member;
-}
-
-void
-json_append_string(Json *array, const char *value)
-{
-	append(array, cJSON_CreateString(value));
-}
-
-void
-json_append_int(Json *array, int64_t value)
-{
-	append(array, whole_number(value));
 }
 
 const Json *
@@ -192,6 +156,12 @@ json_has(const Json *object, const char *name)
 	const Json *member = json_get(object, name);
 
 	return member != NULL && !cJSON_IsNull(node_of(member));
+}
+
+bool
+json_is_null(const Json *node)
+{
+	return cJSON_IsNull(node_of(node));
 }
 
 bool
@@ -235,6 +205,15 @@ json_int_value(const Json *node, int64_t *ret_value)
 	return true;
 }
 
+bool
+json_bool_value(const Json *node, bool *ret_value)
+{
+	if (!cJSON_IsBool(node_of(node)))
+		return false;
+	*ret_value = cJSON_IsTrue(node_of(node));
+	return true;
+}
+
 static Error *
 missing(const char *name, const char *type)
 {
@@ -249,35 +228,6 @@ json_get_string(const Json *object, const char *name, const char **ret_value)
 	if (value == NULL)
 		return missing(name, "a string");
 	*ret_value = value;
-	return NULL;
-}
-
-static bool
-is_word(const char *text)
-{
-	return *text != '\0' &&
-	       text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] == '\0';
-}
-
-Error *
-json_get_words(const Json *object, const char *name, char *ret_words, size_t size)
-{
-	const Json *list = json_get(object, name);
-	AUTO_BUF(words, size - 1);
-
-	if (list != NULL && !json_is_array(list))
-		return missing(name, "an array");
-	for (const Json *item = json_first(list); item != NULL; item = json_next(item))
-	{
-		const char *word = json_string_value(item);
-
-		if (word == NULL || !is_word(word))
-			return missing(name, "an array of words");
-		buf_printf(&words, "%s%s", words.size > 0 ? JSON_WORDS_SEPARATOR : "", word);
-	}
-	if (words.overflowed)
-		return error_new(ERR_CORRUPT, "member \"%s\" is too long", name);
-	(void) snprintf(ret_words, size, "%s", words.size > 0 ? words.data : "");
 	return NULL;
 }
 
@@ -300,33 +250,6 @@ json_get_uint(const Json *object, const char *name, uint64_t *ret_value)
 	return NULL;
 }
 
-Error *
-json_get_bool(const Json *object, const char *name, bool *ret_value)
-{
-	const cJSON *member = node_of(json_get(object, name));
-
-	if (!cJSON_IsBool(member))
-		return missing(name, "true or false");
-	*ret_value = cJSON_IsTrue(member);
-	return NULL;
-}
-
-Error *
-json_get_time(const Json *object, const char *name, TimeUs *ret_value)
-{
-	const Json *member = json_get(object, name);
-	const char *text = json_string_value(member);
-
-	if (member != NULL && cJSON_IsNull(node_of(member)))
-	{
-		*ret_value = TIME_NONE;
-		return NULL;
-	}
-	if (text == NULL || !time_parse_utc(text, ret_value))
-		return missing(name, "a time in UTC");
-	return NULL;
-}
-
 const Json *
 json_first(const Json *array)
 {
@@ -337,4 +260,10 @@ const Json *
 json_next(const Json *item)
 {
 	return (const Json *) node_of(item)->next;
+}
+
+const char *
+json_name(const Json *member)
+{
+	return node_of(member)->string;
 }

@@ -195,9 +195,7 @@ utf8_length(const uint8_t *text)
 {
 	size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
 
-	if (text[0] < 0x80)
-		return text[0] >= 0x20 && text[0] != 0x7F ? 1 : 0;
-	if (text[0] < 0xC2 || text[0] > 0xF4)
+	if ((text[0] >= 0x80 && text[0] < 0xC2) || text[0] > 0xF4)
 		return 0;
 	for (size_t i = 1; i < length; i++)
 		if ((text[i] & 0xC0) != 0x80)
@@ -210,8 +208,22 @@ utf8_length(const uint8_t *text)
 	return length;
 }
 
+bool
+str_is_utf8(const char *string)
+{
+	while (*string != '\0')
+	{
+		size_t length = utf8_length((const uint8_t *) string);
+
+		if (length == 0)
+			return false;
+		string += length;
+	}
+	return true;
+}
+
 char *
-str_printable(const char *string)
+str_utf8(const char *string)
 {
 	char *clean = mem_strdup(string);
 
@@ -223,6 +235,17 @@ str_printable(const char *string)
 			*next = '?';
 		next += length == 0 ? 1 : length;
 	}
+	return clean;
+}
+
+char *
+str_printable(const char *string)
+{
+	char *clean = str_utf8(string);
+
+	for (char *next = clean; *next != '\0'; next++)
+		if ((unsigned char) *next < 0x20 || *next == 0x7F)
+			*next = '?';
 	return clean;
 }
 

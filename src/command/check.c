@@ -33,7 +33,7 @@ typedef struct Report
 static void
 note(Report *report, const char *check, Error *error, const char *detail)
 {
-	Json *item = json_append_object(report->items);
+	Json *item = json_add_object(report->items, NULL);
 
 	json_add_string(item, "check", check);
 	json_add_bool(item, "ok", error == NULL);
@@ -170,7 +170,7 @@ print_text(const Report *report)
 		bool ok = false;
 		const char *hint = json_string_value(json_get(item, "hint"));
 
-		error_free(json_get_bool(item, "ok", &ok));
+		(void) json_bool_value(json_get(item, "ok"), &ok);
 		printf("%-6s %-16s %s\n", ok ? "ok" : "FAILED", json_string_value(json_get(item, "check")),
 		       json_string_value(json_get(item, "detail")));
 		if (hint != NULL)

@@ -168,12 +168,12 @@ add_loss(const Loss *loss, Json *item)
 	json_add_int(item, "relation_count", (int64_t) loss->objects);
 	array = json_add_array(item, "relations");
 	for (size_t i = 0; i < loss->n_named_objects; i++)
-		json_append_int(array, loss->named_objects[i]);
+		json_add_int(array, NULL, loss->named_objects[i]);
 	json_add_int(item, "file_count", (int64_t) loss->files);
 	array = json_add_array(item, "files");
 	for (size_t i = 0; i < loss->n_named_files; i++)
 	{
-		Json *file = json_append_object(array);
+		Json *file = json_add_object(array, NULL);
 
 		json_add_int(file, "tablespace", loss->named_files[i].tablespace);
 		json_add_int(file, "database", loss->named_files[i].database);
@@ -217,11 +217,11 @@ find_report_json(const FindReport *report, Buf *into)
 	json_add_time(root, "until", report->request->until);
 	array = json_add_array(root, "found");
 	for (size_t i = 0; i < findings->count; i++)
-		add_finding(report, i + 1, json_append_object(array));
+		add_finding(report, i + 1, json_add_object(array, NULL));
 	if (report->request->kind == SEARCH_DROPS)
 		json_add_int(root, "rewrites", (int64_t) findings->rewrites);
 	array = json_add_array(root, "warnings");
 	for (size_t i = 0; i < findings->warnings.count; i++)
-		json_append_string(array, findings->warnings.items[i]);
+		json_add_string(array, NULL, findings->warnings.items[i]);
 	json_print(root, false, into);
 }

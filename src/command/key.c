@@ -163,7 +163,7 @@ print_json(const KeyReport *report)
 	keys = json_add_array(root, "keys");
 	for (size_t i = 0; i < report->count; i++)
 	{
-		Json *item = json_append_object(keys);
+		Json *item = json_add_object(keys, NULL);
 
 		json_add_string(item, "public_key", report->items[i].public_key);
 		json_add_bool(item, "secret_here", report->items[i].secret_here);

@@ -16,7 +16,7 @@ add_backups(const Listing *listing, Json *root)
 	for (size_t i = 0; i < catalog->n_backups; i++)
 	{
 		const BackupRecord *backup = catalog->backups[i];
-		Json *item = json_append_object(array);
+		Json *item = json_add_object(array, NULL);
 
 		json_add_string(item, "id", backup->id);
 		json_add_int(item, "server_version", backup->server_version);
@@ -35,7 +35,7 @@ add_backups(const Listing *listing, Json *root)
 		json_add_bool(item, "from_standby", backup->from_standby);
 		json_add_string(item, "label", backup->label);
 		json_add_string(item, "note", backup->note);
-		json_add_words(item, "recipients", backup->recipients);
+		backup_record_put(backup, "recipients", item);
 		json_add_bool(item, "key_here", listing_can_open(listing, backup));
 	}
 }
@@ -57,7 +57,7 @@ add_windows(const TimelineWindows *windows, uint32_t segment_size, Json *object)
 	for (size_t i = 0; i < windows->n_windows; i++)
 	{
 		const RecoveryWindow *window = &windows->windows[i];
-		Json *item = json_append_object(array);
+		Json *item = json_add_object(array, NULL);
 
 		json_add_string(item, "backup", window->backup->id);
 		json_add_lsn(item, "from_lsn", window->from_lsn);
@@ -71,7 +71,7 @@ add_windows(const TimelineWindows *windows, uint32_t segment_size, Json *object)
 	for (size_t i = 0; i < windows->n_gaps; i++)
 	{
 		const WalRange *gap = &windows->gaps[i];
-		Json *item = json_append_object(gaps);
+		Json *item = json_add_object(gaps, NULL);
 
 		add_segment_name(item, "first", gap->timeline, gap->first, segment_size);
 		add_segment_name(item, "last", gap->timeline, gap->last, segment_size);
@@ -91,7 +91,7 @@ add_timeline(const CatalogTimeline *timeline, const TimelineWindows *windows, ui
 	ancestors = json_add_array(item, "ancestors");
 	for (size_t i = 0; i < timeline->history->n_ancestors; i++)
 	{
-		Json *ancestor = json_append_object(ancestors);
+		Json *ancestor = json_add_object(ancestors, NULL);
 
 		json_add_int(ancestor, "timeline", timeline->history->ancestors[i].timeline);
 		json_add_lsn(ancestor, "switch_lsn", timeline->history->ancestors[i].switch_lsn);
@@ -105,7 +105,7 @@ add_timeline(const CatalogTimeline *timeline, const TimelineWindows *windows, ui
 	partials = json_add_array(item, "partials");
 	for (size_t i = 0; i < timeline->n_partials; i++)
 	{
-		Json *partial = json_append_object(partials);
+		Json *partial = json_add_object(partials, NULL);
 
 		add_segment_name(partial, "segment", timeline->timeline, timeline->partials[i].segno, segment_size);
 		json_add_string(partial, "key", timeline->partials[i].key);
@@ -130,11 +130,11 @@ listing_print_json(const Listing *listing, Buf *into)
 	timelines = json_add_array(root, "timelines");
 	for (size_t i = 0; i < listing->catalog->n_timelines; i++)
 		add_timeline(&listing->catalog->timelines[i], &listing->windows.timelines[i],
-		             listing->catalog->segment_size, json_append_object(timelines));
+		             listing->catalog->segment_size, json_add_object(timelines, NULL));
 	unfinished = json_add_array(root, "unfinished");
 	for (size_t i = 0; i < listing->n_leftovers; i++)
 	{
-		Json *item = json_append_object(unfinished);
+		Json *item = json_add_object(unfinished, NULL);
 
 		json_add_string(item, "id", listing->leftovers[i].id);
 		json_add_int(item, "objects", (int64_t) listing->leftovers[i].objects);
@@ -142,6 +142,6 @@ listing_print_json(const Listing *listing, Buf *into)
 	}
 	damaged = json_add_array(root, "damaged");
 	for (size_t i = 0; i < listing->catalog->damaged.count; i++)
-		json_append_string(damaged, listing->catalog->damaged.items[i]);
+		json_add_string(damaged, NULL, listing->catalog->damaged.items[i]);
 	json_print(root, false, into);
 }

@@ -142,11 +142,3 @@ table_print(const Table *table, const char *indent, Buf *into)
 		print_cell(table, i % table->n_columns, table->cells.items[i], into);
 	}
 }
-
-void
-json_add_lsn(Json *object, const char *name, XLogRecPtr lsn)
-{
-	char text[LSN_TEXT_SIZE];
-
-	json_add_string(object, name, lsn == InvalidXLogRecPtr ? NULL : lsn_format(lsn, text));
-}

@@ -5,8 +5,7 @@
 
 #include "walship/base/buf.h"
 #include "walship/base/clock.h"
-#include "walship/base/json.h"
-#include "walship/wal/lsn.h"
+#include "walship/wal/json.h"
 
 /* Rows of text under a heading, printed once all widths are known. */
 typedef struct Table Table;
@@ -23,5 +22,3 @@ void table_print(const Table *table, const char *indent, Buf *into);
 /* "-" for TIME_NONE and for an invalid LSN. */
 void table_time(Table *table, TimeUs time);
 void table_lsn(Table *table, XLogRecPtr lsn);
-
-void json_add_lsn(Json *object, const char *name, XLogRecPtr lsn); /* "0/5000028"; null when invalid */

@@ -285,7 +285,7 @@ add_wal(Json *object, const RecoveryPlan *plan)
 	for (size_t i = 0; i < plan->n_segments; i++)
 	{
 		const PlanSegments *range = &plan->segments[i];
-		Json *item = json_append_object(ranges);
+		Json *item = json_add_object(ranges, NULL);
 
 		json_add_int(item, "timeline", range->timeline);
 		json_add_string(item, "first",
@@ -302,7 +302,7 @@ add_strings(Json *object, const char *name, const StrList *strings)
 	Json *array = json_add_array(object, name);
 
 	for (size_t i = 0; i < strings->count; i++)
-		json_append_string(array, strings->items[i]);
+		json_add_string(array, NULL, strings->items[i]);
 }
 
 static void
@@ -312,7 +312,7 @@ add_spaces(const PlanReport *report, Json *object)
 
 	for (size_t i = 0; i < report->n_spaces; i++)
 	{
-		Json *item = json_append_object(array);
+		Json *item = json_add_object(array, NULL);
 
 		json_add_string(item, "path", report->spaces[i].path);
 		json_add_int(item, "needed", (int64_t) report->spaces[i].needed);
@@ -342,7 +342,7 @@ report_plan_json(const PlanReport *report, Json *object)
 
 	for (size_t i = 0; i < plan->n_rejected; i++)
 	{
-		Json *item = json_append_object(rejected);
+		Json *item = json_add_object(rejected, NULL);
 
 		json_add_string(item, "id", plan->rejected[i].id);
 		json_add_string(item, "reason", plan->rejected[i].reason);

@@ -186,7 +186,7 @@ settings_list_json(const Settings *settings, Json *object)
 		const SettingRow *row = &settings->table.rows[i];
 		const SettingValue *value = &settings->values[i];
 		const char *text = value->text == NULL ? NULL : shown_text(row, value);
-		Json *item = json_append_object(list);
+		Json *item = json_add_object(list, NULL);
 
 		json_add_string(item, "name", row->name);
 		if (text != NULL && is_number(row, value))

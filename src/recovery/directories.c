@@ -9,7 +9,7 @@
 
 #include "steps.h"
 #include "walship/base/file.h"
-#include "walship/base/json.h"
+#include "walship/base/json_fields.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
 
@@ -35,6 +35,13 @@ has_marker(const Recovery *recovery)
 	return file_exists(marker) && !file_exists(control);
 }
 
+/* The marker: {"tablespaces": [...]}, exact also where a path is not UTF-8. */
+static const JsonField marker_fields[] = {
+	{"tablespaces", &json_list, JSON_AT(StrList, items), .of = &json_paths,
+     .count = offsetof(StrList, count)},
+};
+static const JsonTable marker_table = JSON_TABLE(StrList, marker_fields);
+
 /* The tablespaces of an interrupted run are what its marker says: this run's can be others. */
 static Error *
 read_marker(const Recovery *recovery, StrList *tablespaces)
@@ -45,10 +52,7 @@ read_marker(const Recovery *recovery, StrList *tablespaces)
 
 	TRY(file_read_all(path, &text));
 	TRY(json_parse(text.data, text.size, path, &marker));
-	for (const Json *item = json_first(json_get(marker, "tablespaces")); item != NULL; item = json_next(item))
-		if (json_string_value(item) != NULL)
-			strlist_add(tablespaces, json_string_value(item));
-	return NULL;
+	return error_context(json_take(marker, &marker_table, tablespaces), "\"%s\"", path);
 }
 
 static Error *
@@ -56,11 +60,12 @@ write_marker(const Recovery *recovery)
 {
 	AUTO_FREE char *path = path_join(recovery->pgdata, MARKER);
 	AUTO(Json) marker = json_new_object();
-	Json *tablespaces = json_add_array(marker, "tablespaces");
+	AUTO_STRLIST tablespaces = {0};
 	AUTO_BUF(text, MARKER_MAX);
 
 	for (size_t i = 0; i < recovery->n_tablespaces; i++)
-		json_append_string(tablespaces, recovery->tablespaces[i].path);
+		strlist_add(&tablespaces, recovery->tablespaces[i].path);
+	json_put(marker, &marker_table, &tablespaces);
 	json_print(marker, false, &text);
 	return file_replace(path, text.data, text.size, 0600);
 }

@@ -13,6 +13,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/error.h"
+#include "walship/base/json.h"
 #include "walship/wal/lsn.h"
 #include "walship/wal/record.h"
 
@@ -77,6 +78,11 @@ BackupRecord *backup_record_new(void);
 void backup_record_free(BackupRecord *record);
 AUTO_DEFINE(BackupRecord, backup_record_free);
 
+/* Stored bytes of parts and manifest; bytes of the parts' tar files. */
+uint64_t backup_record_stored_size(const BackupRecord *record);
+uint64_t backup_record_raw_size(const BackupRecord *record);
+
 void backup_record_print(const BackupRecord *record, Buf *into);
+void backup_record_put(const BackupRecord *record, const char *members, Json *into); /* see json_put_some() */
 Error *backup_record_parse(const char *text, size_t size, const char *what, BackupRecord **ret_record)
 	MUST_CHECK;

@@ -34,7 +34,10 @@ bool str_hex_field(const char *string, int digits, uint32_t *ret_value);
 /* The candidate nearest to "word" by edit distance, or NULL when none is near. */
 const char *str_nearest(const char *word, const char *const *candidates, size_t count);
 
-/* A '?' in place of every control character and every byte that is not UTF-8.  The caller frees. */
+bool str_is_utf8(const char *string);
+
+/* A '?' in place of every byte that is not UTF-8; str_printable(): of every control character as well.  The caller frees. */
+char *str_utf8(const char *string);
 char *str_printable(const char *string);
 
 /* Quoted for a POSIX shell: 'it'\''s'.  The caller frees. */
