@@ -84,19 +84,16 @@ show_progress(void *context, BackupPhase phase, uint64_t done, uint64_t total)
 static void
 print_line(const BackupRecord *record)
 {
-	uint64_t stored = record->manifest_stored_size;
 	char size[SIZE_TEXT_SIZE];
 	char stored_size[SIZE_TEXT_SIZE];
 	char duration[SIZE_TEXT_SIZE];
 	char start[LSN_TEXT_SIZE];
 	char stop[LSN_TEXT_SIZE];
 
-	for (size_t i = 0; i < record->n_parts; i++)
-		stored += record->parts[i].stored_size;
 	(void) printf("%s: %s in %s, stored %s, WAL %s to %s\n", record->id,
 	              size_format(record->files_size, size), duration_format(record->duration_ms, duration),
-	              size_format(stored, stored_size), lsn_format(record->start_lsn, start),
-	              lsn_format(record->stop_lsn, stop));
+	              size_format(backup_record_stored_size(record), stored_size),
+	              lsn_format(record->start_lsn, start), lsn_format(record->stop_lsn, stop));
 }
 
 static void

@@ -8,9 +8,9 @@
 #include "check_encryption.h"
 #include "commands.h"
 #include "context.h"
+#include "table.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
-#include "walship/base/json.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
@@ -18,30 +18,48 @@
 #define STATUS_CHECKS_FAILED 8
 #define REPORT_FORMAT        1
 #define STORE_PATIENCE_MS    10000
-#define REPORT_MAX           (256 * 1024)
+#define LEARNED_MAX          (256 * 1024)
 
 /* One permanent object, never removed: credentials may be allowed to add only. */
 #define PROBE_KEY "walship-check.json"
 
+typedef struct Check
+{
+	char *name;
+	bool ok;
+	char *detail; /* NULL: nothing to be said */
+	char *hint;   /* NULL: none */
+} Check;
+
 typedef struct Report
 {
-	Json *root;  /* {format, checks, ok}: docs/json.md */
-	Json *items; /* its checks: {check, ok, detail, hint} */
-	int failed;
+	Check checks[8];
+	size_t count;
+	size_t failed;
 } Report;
 
+/* "error" is given away. */
 static void
-note(Report *report, const char *check, Error *error, const char *detail)
+note(Report *report, const char *name, Error *error, const char *detail)
 {
-	Json *item = json_add_object(report->items, NULL);
-
-	json_add_string(item, "check", check);
-	json_add_bool(item, "ok", error == NULL);
-	json_add_string(item, "detail", error == NULL ? detail : error_message(error));
-	if (error != NULL && error_get_hint(error) != NULL)
-		json_add_string(item, "hint", error_get_hint(error));
+	report->checks[report->count++] =
+		(Check){.name = mem_strdup(name),
+	            .ok = error == NULL,
+	            .detail = mem_strdup(error == NULL ? detail : error_message(error)),
+	            .hint = error == NULL ? NULL : mem_strdup(error_get_hint(error))};
 	report->failed += error != NULL;
 	error_free(error);
+}
+
+static void
+release(Report *report)
+{
+	for (size_t i = 0; i < report->count; i++)
+	{
+		free(report->checks[i].name);
+		free(report->checks[i].detail);
+		free(report->checks[i].hint);
+	}
 }
 
 static void
@@ -148,7 +166,7 @@ check_store(const Settings *settings, Report *report)
 {
 	AUTO(Store) store = NULL;
 	AUTO_FREE char *url = NULL;
-	AUTO_BUF(learned, REPORT_MAX);
+	AUTO_BUF(learned, LEARNED_MAX);
 	int64_t began_ms = clock_monotonic_ms();
 	Patience patience = {.retry_until_ms = began_ms + STORE_PATIENCE_MS};
 	Error *error = context_open_store_within(settings, &patience, &store);
@@ -165,26 +183,35 @@ check_store(const Settings *settings, Report *report)
 static void
 print_text(const Report *report)
 {
-	for (const Json *item = json_first(report->items); item != NULL; item = json_next(item))
+	for (size_t i = 0; i < report->count; i++)
 	{
-		bool ok = false;
-		const char *hint = json_string_value(json_get(item, "hint"));
+		const Check *check = &report->checks[i];
 
-		(void) json_bool_value(json_get(item, "ok"), &ok);
-		printf("%-6s %-16s %s\n", ok ? "ok" : "FAILED", json_string_value(json_get(item, "check")),
-		       json_string_value(json_get(item, "detail")));
-		if (hint != NULL)
-			printf("       %-16s %s\n", "", hint);
+		printf("%-6s %-16s %s\n", check->ok ? "ok" : "FAILED", check->name,
+		       check->detail == NULL ? "" : check->detail);
+		if (check->hint != NULL)
+			printf("       %-16s %s\n", "", check->hint);
 	}
 }
 
+static const JsonField check_fields[] = {
+	{"check", &json_string, JSON_AT(Check, name)},
+	{"ok", &json_bool, JSON_AT(Check, ok)},
+	{"detail", &json_string, JSON_AT(Check, detail)},
+	{"hint", &json_string, JSON_AT(Check, hint), .flags = JSON_OPTIONAL},
+};
+static const JsonTable check_table = JSON_TABLE(Check, check_fields);
+
+/* docs/json.md */
 static void
 print_json(const Report *report)
 {
-	AUTO_BUF(text, REPORT_MAX);
+	AUTO(Json) root = json_new_object();
 
-	json_print(report->root, false, &text);
-	(void) fwrite(text.data, 1, text.size, stdout);
+	json_add_int(root, "format", REPORT_FORMAT);
+	json_put_list(root, "checks", &check_table, report->checks, report->count);
+	json_add_bool(root, "ok", report->failed == 0);
+	print_object(root, stdout);
 }
 
 static Error *
@@ -193,11 +220,8 @@ run(Invocation *invocation)
 	const Settings *settings = invocation_settings(invocation);
 	const char *given = invocation_value(invocation, "pgdata");
 	AUTO_FREE char *directory = given != NULL ? mem_strdup(given) : context_data_directory(NULL);
-	AUTO(Json) root = json_new_object();
-	Report report = {.root = root};
+	Report report = {.count = 0};
 
-	json_add_int(root, "format", REPORT_FORMAT);
-	report.items = json_add_array(root, "checks");
 	if (invocation_flag(invocation, "create"))
 		TRY(context_create_store(settings));
 	check_settings(settings, &report);
@@ -206,13 +230,13 @@ run(Invocation *invocation)
 	check_state_directory(settings, &report);
 	check_store(settings, &report);
 
-	json_add_bool(root, "ok", report.failed == 0);
 	if (invocation_flag(invocation, "json"))
 		print_json(&report);
 	else
 		print_text(&report);
 	if (report.failed > 0)
 		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
+	release(&report);
 	return NULL;
 }
 

@@ -94,6 +94,15 @@ command_flush_output(void)
 	return ferror(stdout) ? error_new(ERR_SYSTEM, "could not write to standard output") : NULL;
 }
 
+Error *
+command_print(const Buf *text)
+{
+	if (text->overflowed)
+		return error_new(ERR_SYSTEM, "output is longer than %zu bytes and cannot be printed", text->cap);
+	(void) fwrite(text->data, 1, text->size, stdout);
+	return NULL;
+}
+
 static Error *
 run_command(Invocation *invocation, int argc, char **argv)
 {
@@ -167,6 +176,27 @@ end_out_of_memory(void)
 	_exit(status_of_kind(ERR_SYSTEM));
 }
 
+/* For what needs neither settings nor a command. */
+static int
+print_and_report(Error *(*print)(void) )
+{
+	AUTO(Error) error = print();
+
+	if (error == NULL)
+		error = command_flush_output();
+	if (error == NULL)
+		return 0;
+	log_of_error(LOG_ERROR, error);
+	return status_of_kind(error_kind(error));
+}
+
+static Error *
+print_version(void)
+{
+	printf("walship %s\n", WALSHIP_VERSION);
+	return NULL;
+}
+
 int
 command_main(int argc, char **argv)
 {
@@ -180,15 +210,9 @@ command_main(int argc, char **argv)
 		return status_without_command();
 	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
-	{
-		help_print_overview();
-		return 0;
-	}
+		return print_and_report(help_print_overview);
 	if (strcmp(name, "--version") == 0)
-	{
-		printf("walship %s\n", WALSHIP_VERSION);
-		return 0;
-	}
+		return print_and_report(print_version);
 
 	const Command *command = command_by_name(name);
 

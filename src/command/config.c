@@ -1,44 +1,38 @@
 /* walship config: every setting with its value and where it comes from. */
 #include "walship/config/describe.h"
 
-#include <stdio.h>
-
 #include "commands.h"
+#include "table.h"
 
-#define CONFIG_TEXT_MAX (1024 * 1024)
+#define CONFIG_TEXT_MAX (64 * 1024 * 1024) /* more than environment and file can hold */
 
 static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 	{"markdown", OPTION_FLAG, NULL, "print the documentation of all settings (docs/configuration.md)"},
 };
 
-static void
-print_json(const Settings *settings, Buf *into)
-{
-	AUTO(Json) object = json_new_object();
-
-	settings_list_json(settings, object);
-	json_print(object, false, into);
-}
-
 static Error *
 run(Invocation *invocation)
 {
 	AUTO_BUF(text, CONFIG_TEXT_MAX);
+	AUTO(Json) object = json_new_object();
 	bool json = invocation_flag(invocation, "json");
 	bool markdown = invocation_flag(invocation, "markdown");
 
 	if (json && markdown)
 		return error_hint(error_new(ERR_USAGE, "options \"--json\" and \"--markdown\" exclude each other"),
 		                  "Leave one of them out.");
+	if (json)
+	{
+		settings_list_json(invocation_settings(invocation), object);
+		print_object(object, stdout);
+		return NULL;
+	}
 	if (markdown)
 		settings_describe_markdown(&text);
-	else if (json)
-		print_json(invocation_settings(invocation), &text);
 	else
 		settings_list_text(invocation_settings(invocation), &text);
-	(void) fwrite(text.data, 1, text.size, stdout); /* command_main() looks for write errors */
-	return NULL;
+	return command_print(&text);
 }
 
 const Command command_config = {

@@ -3,14 +3,13 @@
 
 #include "commands.h"
 #include "context.h"
-#include "find_report.h"
 #include "keys.h"
 #include "option_values.h"
+#include "print_find.h"
 #include "walship/base/mem.h"
 #include "walship/recovery/search.h"
 
-#define FIND_TEXT_MAX (256u * 1024 * 1024)
-#define FLAGS_MAX     (64 * 1024)
+#define FLAGS_MAX (4 * 1024 * 1024) /* quoted, more than a command line can have */
 
 static const CommandOption options[] = {
 	{"drops", OPTION_FLAG, NULL, "dropped tables, indexes and databases (default)"},
@@ -60,22 +59,6 @@ search(const Settings *settings, const SearchRequest *request, Catalog **ret_cat
 }
 
 static Error *
-print(const Invocation *invocation, const FindReport *report)
-{
-	AUTO_BUF(text, FIND_TEXT_MAX);
-
-	if (invocation_flag(invocation, "json"))
-		find_report_json(report, &text);
-	else
-		find_report_text(report, &text);
-	if (text.overflowed)
-		return error_hint(error_new(ERR_USAGE, "too much was found to be shown"),
-		                  "Narrow the search with --since, --until or --timeline.");
-	(void) fwrite(text.data, 1, text.size, stdout); /* command_main() looks for write errors */
-	return NULL;
-}
-
-static Error *
 run(Invocation *invocation)
 {
 	AUTO(Catalog) catalog = NULL;
@@ -88,11 +71,13 @@ run(Invocation *invocation)
 	invocation_append_flags(invocation, &flags);
 	if (error == NULL)
 		error = search(invocation_settings(invocation), &request, &catalog, &findings);
-	if (error == NULL)
-		error =
-			print(invocation,
-		          &(FindReport){
-					  .catalog = catalog, .request = &request, .findings = &findings, .flags = flags.data});
+
+	FindReport report = {.catalog = catalog, .request = &request, .findings = &findings, .flags = flags.data};
+
+	if (error == NULL && invocation_flag(invocation, "json"))
+		print_find_json(&report, stdout);
+	else if (error == NULL)
+		print_find_text(&report, stdout);
 	findings_release(&findings);
 	return error;
 }

@@ -8,18 +8,11 @@
 
 #define HELP_TEXT_MAX (256 * 1024)
 
-static void
-print_settings(void)
-{
-	AUTO_BUF(text, HELP_TEXT_MAX);
-
-	settings_describe_help(&text);
-	(void) fwrite(text.data, 1, text.size, stdout);
-}
-
-void
+Error *
 help_print_overview(void)
 {
+	AUTO_BUF(settings, HELP_TEXT_MAX);
+
 	printf("walship ships PostgreSQL's WAL and base backups to a store, and back.\n\n"
 	       "Usage: walship COMMAND [OPTION]... [ARGUMENT]...\n\n"
 	       "Commands:\n");
@@ -32,7 +25,8 @@ help_print_overview(void)
 		"  --version                  prints the version\n"
 		"  --config FILE              settings file (default $WALSHIP_CONFIG, then /etc/walship/walship.conf)\n"
 		"  --cluster NAME             use the section [cluster NAME] of that file\n\n");
-	print_settings();
+	settings_describe_help(&settings);
+	return command_print(&settings);
 }
 
 static void

@@ -3,5 +3,5 @@
 
 #include "command.h"
 
-void help_print_overview(void);
+Error *help_print_overview(void) MUST_CHECK;
 void help_print_command(const Command *command);

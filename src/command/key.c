@@ -7,16 +7,15 @@
 
 #include "commands.h"
 #include "keys.h"
+#include "table.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/file.h"
-#include "walship/base/json.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
 #define REPORT_FORMAT 1
-#define REPORT_MAX    (64 * 1024)
 #define KEY_TEXT_SIZE 512
 #define KEY_FILE_MODE 0600
 #define PUBLIC_WIDTH  62
@@ -152,25 +151,21 @@ print_text(const KeyReport *report)
 		       report->items[i].encrypted_for ? "yes" : "no");
 }
 
+static const JsonField key_fields[] = {
+	{"public_key", &json_string, JSON_AT(KeyFacts, public_key)},
+	{"secret_here", &json_bool, JSON_AT(KeyFacts, secret_here)},
+	{"encrypted_for", &json_bool, JSON_AT(KeyFacts, encrypted_for)},
+};
+static const JsonTable key_table = JSON_TABLE(KeyFacts, key_fields);
+
 static void
 print_json(const KeyReport *report)
 {
 	AUTO(Json) root = json_new_object();
-	AUTO_BUF(text, REPORT_MAX);
-	Json *keys;
 
 	json_add_int(root, "format", REPORT_FORMAT);
-	keys = json_add_array(root, "keys");
-	for (size_t i = 0; i < report->count; i++)
-	{
-		Json *item = json_add_object(keys, NULL);
-
-		json_add_string(item, "public_key", report->items[i].public_key);
-		json_add_bool(item, "secret_here", report->items[i].secret_here);
-		json_add_bool(item, "encrypted_for", report->items[i].encrypted_for);
-	}
-	json_print(root, false, &text);
-	(void) fwrite(text.data, 1, text.size, stdout);
+	json_put_list(root, "keys", &key_table, report->items, report->count);
+	print_object(root, stdout);
 }
 
 static Error *

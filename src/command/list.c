@@ -4,13 +4,11 @@
 #include "commands.h"
 #include "context.h"
 #include "keys.h"
-#include "listing.h"
+#include "print_list.h"
 #include "walship/archive/layout.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/recovery/planning.h"
-
-#define LIST_TEXT_MAX (256u * 1024 * 1024)
 
 static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
@@ -80,17 +78,14 @@ read_listing(const Settings *settings, Listing *listing)
 static Error *
 run(Invocation *invocation)
 {
-	AUTO_BUF(text, LIST_TEXT_MAX);
 	Listing listing = {0};
 	Error *error = read_listing(invocation_settings(invocation), &listing);
 
 	if (error == NULL && invocation_flag(invocation, "json"))
-		listing_print_json(&listing, &text);
+		print_list_json(&listing, stdout);
 	else if (error == NULL)
-		listing_print_text(&listing, &text);
+		print_list_text(&listing, stdout);
 	listing_release(&listing);
-	if (error == NULL)
-		(void) fwrite(text.data, 1, text.size, stdout); /* command_main() looks for write errors */
 	return error;
 }
 

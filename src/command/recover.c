@@ -7,14 +7,12 @@
 #include "commands.h"
 #include "context.h"
 #include "keys.h"
+#include "print_plan.h"
 #include "progress.h"
 #include "recover_options.h"
-#include "report_plan.h"
-#include "walship/base/json.h"
 #include "walship/base/mem.h"
 
 #define STATUS_NOT_REACHABLE 9
-#define PLAN_TEXT_MAX        (1024 * 1024)
 #define FLAGS_MAX            (256 * 1024)
 
 static Error *
@@ -25,18 +23,11 @@ print_plan(const Invocation *invocation, const Recovery *recovery)
 	                     .spaces = recovery->spaces,
 	                     .n_spaces = recovery->n_spaces,
 	                     .settings = recovery->settings};
-	AUTO_BUF(text, PLAN_TEXT_MAX);
 
 	if (invocation_flag(invocation, "json"))
-	{
-		AUTO(Json) object = json_new_object();
-
-		report_plan_json(&report, object);
-		json_print(object, false, &text);
-	}
+		print_plan_json(&report, stdout);
 	else
-		report_plan_text(&report, &text);
-	(void) fwrite(text.data, 1, text.size, stdout);
+		print_plan_text(&report, stdout);
 
 	/* Before the work begins, for it may take hours. */
 	return command_flush_output();

@@ -1,5 +1,5 @@
-/* Aligned columns. */
-#include "report.h"
+/* Aligned columns, and objects. */
+#include "table.h"
 
 #include <string.h>
 
@@ -102,43 +102,43 @@ table_lsn(Table *table, XLogRecPtr lsn)
 	table_cell(table, "%s", lsn == InvalidXLogRecPtr ? "-" : lsn_format(lsn, text));
 }
 
+/* No blanks at the end of a line: the last cell with something in it is not filled up. */
 static void
-end_line(Buf *into)
+print_row(const Table *table, const char *const *cells, const char *indent, FILE *into)
 {
-	while (into->size > 0 && into->data[into->size - 1] == ' ')
-		into->data[--into->size] = '\0';
-	buf_putc(into, '\n');
-}
+	size_t last = table->n_columns - 1;
 
-/* No blanks at the end of a line. */
-static void
-print_cell(const Table *table, size_t position, const char *text, Buf *into)
-{
-	const Column *column = &table->columns[position];
-	bool last = position + 1 == table->n_columns;
+	while (last > 0 && cells[last][strspn(cells[last], " ")] == '\0')
+		last--;
+	(void) fputs(indent, into);
+	for (size_t i = 0; i < last; i++)
+		(void) fprintf(into, table->columns[i].right ? "%*s%*s" : "%-*s%*s", table->columns[i].width,
+		               cells[i], COLUMN_GAP, "");
 
-	if (column->right)
-		buf_printf(into, "%*s", column->width, text);
-	else if (last)
-		buf_puts(into, text);
-	else
-		buf_printf(into, "%-*s", column->width, text);
-	if (last)
-		end_line(into);
-	else
-		buf_printf(into, "%*s", COLUMN_GAP, "");
+	size_t length = strlen(cells[last]);
+
+	while (length > 0 && cells[last][length - 1] == ' ')
+		length--;
+	(void) fprintf(into, "%*.*s\n", table->columns[last].right ? table->columns[last].width : 0, (int) length,
+	               cells[last]);
 }
 
 void
-table_print(const Table *table, const char *indent, Buf *into)
+table_print(const Table *table, const char *indent, FILE *into)
 {
-	buf_puts(into, indent);
+	AUTO_FREE const char **headings = NEW_ARRAY(const char *, table->n_columns);
+
 	for (size_t i = 0; i < table->n_columns; i++)
-		print_cell(table, i, table->columns[i].heading, into);
-	for (size_t i = 0; i < table->cells.count; i++)
-	{
-		if (i % table->n_columns == 0)
-			buf_puts(into, indent);
-		print_cell(table, i % table->n_columns, table->cells.items[i], into);
-	}
+		headings[i] = table->columns[i].heading;
+	print_row(table, headings, indent, into);
+	for (size_t i = 0; i < table->cells.count; i += table->n_columns)
+		print_row(table, (const char *const *) &table->cells.items[i], indent, into);
+}
+
+void
+print_object(const Json *root, FILE *into)
+{
+	AUTO_FREE char *text = json_text(root, false);
+
+	(void) fprintf(into, "%s\n", text);
 }

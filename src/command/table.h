@@ -1,9 +1,9 @@
-/* How data is shown to people: aligned columns, times, places. */
+/* How data is shown: aligned columns for people, an object for programs. */
 #pragma once
 
 #include <stddef.h>
+#include <stdio.h>
 
-#include "walship/base/buf.h"
 #include "walship/base/clock.h"
 #include "walship/wal/json.h"
 
@@ -17,8 +17,11 @@ AUTO_DEFINE(Table, table_free);
 
 void table_cell(Table *table, const char *format, ...) PRINTF_LIKE(2, 3); /* row by row, left to right */
 size_t table_rows(const Table *table);
-void table_print(const Table *table, const char *indent, Buf *into);
+void table_print(const Table *table, const char *indent, FILE *into);
 
 /* "-" for TIME_NONE and for an invalid LSN. */
 void table_time(Table *table, TimeUs time);
 void table_lsn(Table *table, XLogRecPtr lsn);
+
+/* Indented.  As of everything printed, only the stream knows whether it went well: command_flush_output() asks it. */
+void print_object(const Json *root, FILE *into);

@@ -1,6 +1,8 @@
 /* What "walship find" found, for people and for programs. */
 #pragma once
 
+#include <stdio.h>
+
 #include "walship/base/buf.h"
 #include "walship/recovery/search.h"
 
@@ -12,5 +14,5 @@ typedef struct FindReport
 	const char *flags; /* of the command line, which "walship recover" needs as well: "" or " --store 'x'" */
 } FindReport;
 
-void find_report_text(const FindReport *report, Buf *into);
-void find_report_json(const FindReport *report, Buf *into);
+void print_find_text(const FindReport *report, FILE *into);
+void print_find_json(const FindReport *report, FILE *into); /* docs/json.md */

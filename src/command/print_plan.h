@@ -2,9 +2,8 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdio.h>
 
-#include "walship/base/buf.h"
-#include "walship/base/json.h"
 #include "walship/recovery/recover.h"
 
 typedef struct PlanReport
@@ -16,5 +15,5 @@ typedef struct PlanReport
 	const char *settings; /* the lines that will be written; NULL: not shown */
 } PlanReport;
 
-void report_plan_text(const PlanReport *report, Buf *into);
-void report_plan_json(const PlanReport *report, Json *object);
+void print_plan_text(const PlanReport *report, FILE *into);
+void print_plan_json(const PlanReport *report, FILE *into); /* docs/json.md */

@@ -1,27 +1,15 @@
-/* What "walship find" found; see find_report.h.  The JSON object is described in docs/json.md. */
-#include "find_report.h"
+/* What "walship find" found; see print_find.h. */
+#include "print_find.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "report.h"
-#include "walship/base/json.h"
+#include "table.h"
 #include "walship/base/mem.h"
 #include "walship/recovery/drop.h"
 
-#define FIND_FORMAT 1
-#define LINE_MAX    (16 * 1024)
-
-static const char *const kinds[] = {
-	[SEARCH_DROPS] = "drops",     [SEARCH_REWRITES] = "rewrites",
-	[SEARCH_LOSSES] = "losses",   [SEARCH_RESTORE_POINTS] = "restore_points",
-	[SEARCH_COMMITS] = "commits",
-};
-static const char *const losses[] = {
-	[LOSS_DROP] = "drop",
-	[LOSS_REWRITE] = "rewrite",
-	[LOSS_DATABASE] = "database",
-};
+#define FIND_FORMAT  1
+#define SENTENCE_MAX 1024 /* a few names and numbers */
 
 static bool
 are_losses(const FindReport *report)
@@ -49,52 +37,53 @@ is_exact(const Finding *finding)
 	return finding->name == NULL || (*finding->name != '\0' && strchr(finding->name, '?') == NULL);
 }
 
-/* "walship recover --before-drop xid:745 --pgdata DIR" */
-static void
-append_recover(const FindReport *report, const Finding *finding, Buf *into)
+/* "walship recover --before-drop xid:745 --pgdata DIR".  The caller frees. */
+static char *
+recover_command(const FindReport *report, const Finding *finding)
 {
+	AUTO_FREE char *target = NULL;
+	AUTO_FREE char *timeline = report->catalog->n_timelines > 1
+	                               ? mem_printf(" --timeline %" PRIu32, finding->timeline)
+	                               : mem_strdup("");
 	char lsn[LSN_TEXT_SIZE];
 
-	buf_puts(into, "walship recover");
 	if (are_losses(report))
-		buf_printf(into, " --before-drop xid:%" PRIu32, finding->xid);
+		target = mem_printf("--before-drop xid:%" PRIu32, finding->xid);
 	else if (!is_unique(report, finding) || !is_exact(finding))
-		buf_printf(into, " --target-lsn %s", lsn_format(finding->lsn, lsn));
+		target = mem_printf("--target-lsn %s", lsn_format(finding->lsn, lsn));
 	else if (finding->name != NULL)
 	{
 		AUTO_FREE char *name = str_shell_quote(finding->name);
 
-		buf_printf(into, " --target-name %s", name);
+		target = mem_printf("--target-name %s", name);
 	}
 	else
-		buf_printf(into, " --target-xid %" PRIu32, finding->xid);
-	if (report->catalog->n_timelines > 1)
-		buf_printf(into, " --timeline %" PRIu32, finding->timeline);
-	buf_printf(into, "%s --pgdata DIR", report->flags);
+		target = mem_printf("--target-xid %" PRIu32, finding->xid);
+	return mem_printf("walship recover %s%s%s --pgdata DIR", target, timeline, report->flags);
 }
 
 static void
-print_losses(const FindReport *report, Buf *into)
+print_losses(const FindReport *report, FILE *into)
 {
 	for (size_t i = 0; i < report->findings->count; i++)
 	{
 		const Finding *finding = &report->findings->items[i];
+		AUTO_FREE char *command = recover_command(report, finding);
+		AUTO_BUF(loss, SENTENCE_MAX);
 		char time[TIME_TEXT_SIZE];
 		char lsn[LSN_TEXT_SIZE];
 
-		buf_printf(into, "%s%4zu  %s  transaction %" PRIu32 ", LSN %s, timeline %" PRIu32 "\n      ",
-		           i == 0 ? "" : "\n", i + 1,
-		           finding->time == TIME_NONE ? "time not known" : time_format_postgres(finding->time, time),
-		           finding->xid, lsn_format(finding->lsn, lsn), finding->timeline);
-		drop_describe(&finding->loss, into);
-		buf_puts(into, "\n      ");
-		append_recover(report, finding, into);
-		buf_putc(into, '\n');
+		drop_describe(&finding->loss, &loss);
+		(void) fprintf(
+			into, "%s%4zu  %s  transaction %" PRIu32 ", LSN %s, timeline %" PRIu32 "\n      %s\n      %s\n",
+			i == 0 ? "" : "\n", i + 1,
+			finding->time == TIME_NONE ? "time not known" : time_format_postgres(finding->time, time),
+			finding->xid, lsn_format(finding->lsn, lsn), finding->timeline, loss.data, command);
 	}
 }
 
 static void
-print_places(const FindReport *report, Buf *into)
+print_places(const FindReport *report, FILE *into)
 {
 	bool points = report->request->kind == SEARCH_RESTORE_POINTS;
 	AUTO(Table) table = table_new(points ? "time|>timeline|LSN|name|to recover up to it"
@@ -103,9 +92,8 @@ print_places(const FindReport *report, Buf *into)
 	for (size_t i = 0; i < report->findings->count; i++)
 	{
 		const Finding *finding = &report->findings->items[i];
-		AUTO_BUF(line, LINE_MAX);
+		AUTO_FREE char *command = recover_command(report, finding);
 
-		append_recover(report, finding, &line);
 		table_time(table, finding->time);
 		table_cell(table, "%" PRIu32, finding->timeline);
 		table_lsn(table, finding->lsn);
@@ -113,13 +101,13 @@ print_places(const FindReport *report, Buf *into)
 			table_cell(table, "%s", finding->name);
 		else
 			table_cell(table, "%" PRIu32, finding->xid);
-		table_cell(table, "%s", line.data);
+		table_cell(table, "%s", command);
 	}
 	table_print(table, "", into);
 }
 
 static void
-print_none(const FindReport *report, Buf *into)
+print_none(const FindReport *report, FILE *into)
 {
 	static const char *const nothing[] = {
 		[SEARCH_DROPS] = "No table, index or database was dropped",
@@ -130,12 +118,12 @@ print_none(const FindReport *report, Buf *into)
 	};
 	bool limited = report->request->since != TIME_NONE || report->request->until != TIME_NONE;
 
-	buf_printf(into, "%s in the WAL of the store%s.\n", nothing[report->request->kind],
-	           limited ? " within that time" : "");
+	(void) fprintf(into, "%s in the WAL of the store%s.\n", nothing[report->request->kind],
+	               limited ? " within that time" : "");
 }
 
 void
-find_report_text(const FindReport *report, Buf *into)
+print_find_text(const FindReport *report, FILE *into)
 {
 	const Findings *findings = report->findings;
 
@@ -146,49 +134,52 @@ find_report_text(const FindReport *report, Buf *into)
 	else
 		print_places(report, into);
 	if (findings->rewrites > 0)
-		buf_printf(into,
-		           "\n%zu more transaction%s truncated or rewrote relations (TRUNCATE, VACUUM FULL, REINDEX, "
-		           "...): see --rewrites.\n",
-		           findings->rewrites, findings->rewrites == 1 ? "" : "s");
+		(void) fprintf(
+			into,
+			"\n%zu more transaction%s truncated or rewrote relations (TRUNCATE, VACUUM FULL, REINDEX, "
+			"...): see --rewrites.\n",
+			findings->rewrites, findings->rewrites == 1 ? "" : "s");
 	for (size_t i = 0; i < findings->warnings.count; i++)
-		buf_printf(into, "\nWARNING: %s\n", findings->warnings.items[i]);
+		(void) fprintf(into, "\nWARNING: %s\n", findings->warnings.items[i]);
 }
 
-static void
-add_loss(const Loss *loss, Json *item)
-{
-	Json *array;
+static const char *const kinds[] = {
+	[SEARCH_DROPS] = "drops",     [SEARCH_REWRITES] = "rewrites",
+	[SEARCH_LOSSES] = "losses",   [SEARCH_RESTORE_POINTS] = "restore_points",
+	[SEARCH_COMMITS] = "commits",
+};
+static const char *const losses[] = {
+	[LOSS_DROP] = "drop",
+	[LOSS_REWRITE] = "rewrite",
+	[LOSS_DATABASE] = "database",
+};
 
-	json_add_string(item, "kind", losses[loss->kind]);
-	json_add_lsn(item, "commit_lsn", loss->commit_lsn);
-	if (loss->database != 0)
-		json_add_int(item, "database", loss->database);
-	else
-		json_add_string(item, "database", NULL);
-	json_add_int(item, "relation_count", (int64_t) loss->objects);
-	array = json_add_array(item, "relations");
-	for (size_t i = 0; i < loss->n_named_objects; i++)
-		json_add_int(array, NULL, loss->named_objects[i]);
-	json_add_int(item, "file_count", (int64_t) loss->files);
-	array = json_add_array(item, "files");
-	for (size_t i = 0; i < loss->n_named_files; i++)
-	{
-		Json *file = json_add_object(array, NULL);
+static const JsonField file_fields[] = {
+	{"tablespace", &json_uint, JSON_AT(WalRelation, tablespace)},
+	{"database", &json_uint, JSON_AT(WalRelation, database)},
+	{"number", &json_uint, JSON_AT(WalRelation, number)},
+};
+static const JsonTable file_table = JSON_TABLE(WalRelation, file_fields);
 
-		json_add_int(file, "tablespace", loss->named_files[i].tablespace);
-		json_add_int(file, "database", loss->named_files[i].database);
-		json_add_int(file, "number", (int64_t) loss->named_files[i].number);
-	}
-	json_add_bool(item, "complete", !loss->cut);
-}
+static const JsonField loss_fields[] = {
+	{"kind", &json_enum, JSON_AT(Loss, kind), .names = losses, .n_names = lengthof(losses)},
+	{"commit_lsn", &json_lsn, JSON_AT(Loss, commit_lsn)},
+	{"database", &json_uint, JSON_AT(Loss, database), .flags = JSON_MAYBE},
+	{"relation_count", &json_uint, JSON_AT(Loss, objects)},
+	{"relations", &json_list, JSON_AT(Loss, named_objects), .of = &json_uints,
+     .count = offsetof(Loss, n_named_objects)},
+	{"file_count", &json_uint, JSON_AT(Loss, files)},
+	{"files", &json_list, JSON_AT(Loss, named_files), .of = &file_table,
+     .count = offsetof(Loss, n_named_files)},
+};
+static const JsonTable loss_table = JSON_TABLE(Loss, loss_fields);
 
 static void
 add_finding(const FindReport *report, size_t number, Json *item)
 {
 	const Finding *finding = &report->findings->items[number - 1];
-	AUTO_BUF(line, LINE_MAX);
+	AUTO_FREE char *command = recover_command(report, finding);
 
-	append_recover(report, finding, &line);
 	json_add_int(item, "number", (int64_t) number);
 	json_add_int(item, "timeline", finding->timeline);
 	json_add_time(item, "time", finding->time);
@@ -198,12 +189,15 @@ add_finding(const FindReport *report, size_t number, Json *item)
 	else
 		json_add_int(item, "xid", finding->xid);
 	if (are_losses(report))
-		add_loss(&finding->loss, item);
-	json_add_string(item, "recover", line.data);
+	{
+		json_put(item, &loss_table, &finding->loss);
+		json_add_bool(item, "complete", !finding->loss.cut);
+	}
+	json_add_string(item, "recover", command);
 }
 
 void
-find_report_json(const FindReport *report, Buf *into)
+print_find_json(const FindReport *report, FILE *into)
 {
 	AUTO(Json) root = json_new_object();
 	AUTO_FREE char *system = mem_printf("%" PRIu64, report->catalog->system_identifier);
@@ -220,8 +214,6 @@ find_report_json(const FindReport *report, Buf *into)
 		add_finding(report, i + 1, json_add_object(array, NULL));
 	if (report->request->kind == SEARCH_DROPS)
 		json_add_int(root, "rewrites", (int64_t) findings->rewrites);
-	array = json_add_array(root, "warnings");
-	for (size_t i = 0; i < findings->warnings.count; i++)
-		json_add_string(array, NULL, findings->warnings.items[i]);
-	json_print(root, false, into);
+	json_put_list(root, "warnings", &json_strings, findings->warnings.items, findings->warnings.count);
+	print_object(root, into);
 }

@@ -1,10 +1,10 @@
 /* Recovery plans on a page. */
-#include "report_plan.h"
+#include "print_plan.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "report.h"
+#include "table.h"
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
 
@@ -24,23 +24,31 @@ static const char *const kinds[] = {
 	[TARGET_LATEST] = "latest", [TARGET_BACKUP_ONLY] = "backup",
 };
 
-static void line(Buf *into, const char *heading, const char *format, ...) PRINTF_LIKE(3, 4);
+#define REJECTED_SHOWN 10 /* backups; nobody reads of thousands why they are not used */
 
 static void
-line(Buf *into, const char *heading, const char *format, ...)
+heading(FILE *into, const char *text)
+{
+	(void) fprintf(into, "  %-14s ", text);
+}
+
+static void line(FILE *into, const char *heading_text, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void
+line(FILE *into, const char *heading_text, const char *format, ...)
 {
 	va_list arguments;
 
-	buf_printf(into, "  %-14s ", heading);
+	heading(into, heading_text);
 	va_start(arguments, format);
-	buf_vprintf(into, format, arguments);
+	(void) vfprintf(into, format, arguments);
 	va_end(arguments);
-	buf_putc(into, '\n');
+	(void) fputs("\n", into);
 }
 
 /* "2026-11-20 15:01:58+01 (2026-11-20 14:01:58+00)": once when they are the same. */
 static void
-both_times(const PlanReport *report, TimeUs time, Buf *into)
+both_times(const PlanReport *report, TimeUs time, FILE *into)
 {
 	char local[TIME_TEXT_SIZE];
 	char utc[TIME_TEXT_SIZE];
@@ -48,61 +56,58 @@ both_times(const PlanReport *report, TimeUs time, Buf *into)
 
 	(void) time_format_postgres(time, utc);
 	if (error != NULL || strcmp(local, utc) == 0)
-		buf_puts(into, utc);
+		(void) fputs(utc, into);
 	else
-		buf_printf(into, "%s (%s)", local, utc);
+		(void) fprintf(into, "%s (%s)", local, utc);
 }
 
-/* "xid 93408, 2026-11-20 14:01:58.110+02 (2026-11-20 12:01:58.110+00), LSN 3/9A0011C0" */
+/* "xid 93408, 2026-11-20 14:01:58.110+02 (2026-11-20 12:01:58.110+00), LSN 3/9A0011C0"; nothing of one not known */
 static void
-place_text(const PlanReport *report, const WalPlace *place, Buf *into)
+print_place(const PlanReport *report, const char *heading_text, const WalPlace *place, FILE *into)
 {
 	char lsn[LSN_TEXT_SIZE];
 
+	if (place->xid == 0 && place->time == TIME_NONE && place->lsn == InvalidXLogRecPtr)
+		return;
+	heading(into, heading_text);
 	if (place->xid != 0)
-		buf_printf(into, "xid %" PRIu32 "%s, ", place->xid, place->aborted ? " (rolled back)" : "");
+		(void) fprintf(into, "xid %" PRIu32 "%s, ", place->xid, place->aborted ? " (rolled back)" : "");
 	if (place->time != TIME_NONE)
 		both_times(report, place->time, into);
 	if (place->lsn != InvalidXLogRecPtr)
-		buf_printf(into, "%sLSN %s", place->time != TIME_NONE ? ", " : "", lsn_format(place->lsn, lsn));
+		(void) fprintf(into, "%sLSN %s", place->time != TIME_NONE ? ", " : "", lsn_format(place->lsn, lsn));
+	(void) fputs("\n", into);
 }
 
 static void
-print_target(const PlanReport *report, Buf *into)
+print_target(const PlanReport *report, FILE *into)
 {
 	const RecoveryTarget *asked = &report->plan->asked;
-	AUTO_BUF(text, 1024);
 
+	heading(into, "target");
 	if (asked->kind == TARGET_TIME)
 	{
-		buf_puts(&text, "time ");
-		both_times(report, asked->time, &text);
+		(void) fputs("time ", into);
+		both_times(report, asked->time, into);
 	}
 	else
 	{
 		AUTO_FREE char *target = recovery_target_text(asked);
 
-		buf_puts(&text, target);
+		(void) fputs(target, into);
 	}
-	line(into, "target", "%s%s", text.data,
-	     asked->inclusive || asked->kind > TARGET_XID ? "" : ", exclusive");
+	(void) fputs(asked->inclusive || asked->kind > TARGET_XID ? "\n" : ", exclusive\n", into);
 }
 
 /* What is in and what is not, which is what the reader wants to know. */
 static void
-print_transactions(const PlanReport *report, Buf *into)
+print_transactions(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
-	AUTO_BUF(last, 1024);
-	AUTO_BUF(next, 1024);
 	char lsn[LSN_TEXT_SIZE];
 
-	place_text(report, &plan->last, &last);
-	place_text(report, &plan->next, &next);
-	if (last.size > 0)
-		line(into, "last included", "%s", last.data);
-	if (next.size > 0)
-		line(into, "first excluded", "%s", next.data);
+	print_place(report, "last included", &plan->last, into);
+	print_place(report, "first excluded", &plan->next, into);
 	if (plan->target.kind == TARGET_LATEST)
 		line(into, "goes to", "the end of the WAL in the store, LSN %s", lsn_format(plan->end_lsn, lsn));
 	else if (plan->target.kind == TARGET_LSN)
@@ -111,24 +116,24 @@ print_transactions(const PlanReport *report, Buf *into)
 }
 
 static void
-print_backup(const PlanReport *report, Buf *into)
+print_backup(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
 	const BackupRecord *backup = plan->backup;
 	char stored[SIZE_TEXT_SIZE];
 	char raw[SIZE_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
-	AUTO_BUF(ended, 256);
 
-	both_times(report, backup->stop_time, &ended);
-	line(into, "backup", "%s, PostgreSQL %d, ended %s, LSN %s", backup->id, backup->server_version / 10000,
-	     ended.data, lsn_format(backup->stop_lsn, lsn));
+	heading(into, "backup");
+	(void) fprintf(into, "%s, PostgreSQL %d, ended ", backup->id, backup->server_version / 10000);
+	both_times(report, backup->stop_time, into);
+	(void) fprintf(into, ", LSN %s\n", lsn_format(backup->stop_lsn, lsn));
 	line(into, "size", "%s to fetch, %s on disk in %" PRIu64 " files",
 	     size_format(plan->stored_backup_size, stored), size_format(backup->files_size, raw), backup->files);
 }
 
 static void
-print_wal(const PlanReport *report, Buf *into)
+print_wal(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
 	char stored[SIZE_TEXT_SIZE];
@@ -151,7 +156,7 @@ print_wal(const PlanReport *report, Buf *into)
 }
 
 static void
-print_replay(const RecoveryPlan *plan, Buf *into)
+print_replay(const RecoveryPlan *plan, FILE *into)
 {
 	uint64_t bytes = plan->segment_count * plan->segment_size;
 	char size[SIZE_TEXT_SIZE];
@@ -165,7 +170,7 @@ print_replay(const RecoveryPlan *plan, Buf *into)
 }
 
 static void
-print_spaces(const PlanReport *report, Buf *into)
+print_spaces(const PlanReport *report, FILE *into)
 {
 	char needed[SIZE_TEXT_SIZE];
 	char available[SIZE_TEXT_SIZE];
@@ -177,12 +182,14 @@ print_spaces(const PlanReport *report, Buf *into)
 }
 
 static void
-print_sentences(const PlanReport *report, Buf *into)
+print_sentences(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
 
-	for (size_t i = 0; i < plan->n_rejected; i++)
+	for (size_t i = 0; i < plan->n_rejected && i < REJECTED_SHOWN; i++)
 		line(into, i == 0 ? "not used" : "", "%s: %s", plan->rejected[i].id, plan->rejected[i].reason);
+	if (plan->n_rejected > REJECTED_SHOWN)
+		line(into, "", "and %zu more; --json lists them all", plan->n_rejected - REJECTED_SHOWN);
 	for (size_t i = 0; i < plan->notes.count; i++)
 		line(into, "note", "%s", plan->notes.items[i]);
 	for (size_t i = 0; i < plan->warnings.count; i++)
@@ -190,26 +197,26 @@ print_sentences(const PlanReport *report, Buf *into)
 }
 
 static void
-print_settings(const char *settings, Buf *into)
+print_settings(const char *settings, FILE *into)
 {
 	if (settings == NULL)
 		return;
-	buf_puts(into, "Settings, in postgresql.auto.conf\n");
+	(void) fputs("Settings, in postgresql.auto.conf\n", into);
 	while (*settings != '\0')
 	{
 		int length = (int) strcspn(settings, "\n");
 
-		buf_printf(into, "  %.*s\n", length, settings);
+		(void) fprintf(into, "  %.*s\n", length, settings);
 		settings += length + (settings[length] == '\n' ? 1 : 0);
 	}
 }
 
 void
-report_plan_text(const PlanReport *report, Buf *into)
+print_plan_text(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
 
-	buf_puts(into, "Recovery plan\n");
+	(void) fputs("Recovery plan\n", into);
 	print_target(report, into);
 	print_transactions(report, into);
 	print_backup(report, into);
@@ -223,18 +230,26 @@ report_plan_text(const PlanReport *report, Buf *into)
 	print_settings(report->settings, into);
 }
 
-static void
-add_place(Json *object, const char *name, const WalPlace *place)
-{
-	Json *item = json_add_object(object, name);
+static const JsonField place_fields[] = {
+	{"lsn", &json_lsn, JSON_AT(WalPlace, lsn)},
+	{"time", &json_time, JSON_AT(WalPlace, time)},
+	{"xid", &json_uint, JSON_AT(WalPlace, xid), .flags = JSON_OPTIONAL},
+	{"aborted", &json_bool, JSON_AT(WalPlace, aborted), .with = "xid"},
+};
+static const JsonTable place_table = JSON_TABLE(WalPlace, place_fields);
 
-	json_add_lsn(item, "lsn", place->lsn);
-	json_add_time(item, "time", place->time);
-	if (place->xid == 0)
-		return;
-	json_add_int(item, "xid", place->xid);
-	json_add_bool(item, "aborted", place->aborted);
-}
+static const JsonField space_fields[] = {
+	{"path", &json_string, JSON_AT(DiskSpace, path)},
+	{"needed", &json_uint, JSON_AT(DiskSpace, needed)},
+	{"available", &json_uint, JSON_AT(DiskSpace, available)},
+};
+static const JsonTable space_table = JSON_TABLE(DiskSpace, space_fields);
+
+static const JsonField rejected_fields[] = {
+	{"id", &json_string, JSON_AT(RejectedBackup, id)},
+	{"reason", &json_string, JSON_AT(RejectedBackup, reason)},
+};
+static const JsonTable rejected_table = JSON_TABLE(RejectedBackup, rejected_fields);
 
 static void
 add_target(Json *object, const char *name, const RecoveryTarget *target)
@@ -259,11 +274,7 @@ add_backup(Json *object, const RecoveryPlan *plan)
 	const BackupRecord *backup = plan->backup;
 	Json *item = json_add_object(object, "backup");
 
-	json_add_string(item, "id", backup->id);
-	json_add_int(item, "timeline", backup->timeline);
-	json_add_lsn(item, "start_lsn", backup->start_lsn);
-	json_add_lsn(item, "stop_lsn", backup->stop_lsn);
-	json_add_time(item, "stop_time", backup->stop_time);
+	backup_record_put(backup, "id timeline start_lsn stop_lsn stop_time", item);
 	json_add_int(item, "stored_size", (int64_t) plan->stored_backup_size);
 	json_add_int(item, "files", (int64_t) backup->files);
 	json_add_int(item, "files_size", (int64_t) backup->files_size);
@@ -296,59 +307,28 @@ add_wal(Json *object, const RecoveryPlan *plan)
 	}
 }
 
-static void
-add_strings(Json *object, const char *name, const StrList *strings)
-{
-	Json *array = json_add_array(object, name);
-
-	for (size_t i = 0; i < strings->count; i++)
-		json_add_string(array, NULL, strings->items[i]);
-}
-
-static void
-add_spaces(const PlanReport *report, Json *object)
-{
-	Json *array = json_add_array(object, "disk");
-
-	for (size_t i = 0; i < report->n_spaces; i++)
-	{
-		Json *item = json_add_object(array, NULL);
-
-		json_add_string(item, "path", report->spaces[i].path);
-		json_add_int(item, "needed", (int64_t) report->spaces[i].needed);
-		json_add_int(item, "available", (int64_t) report->spaces[i].available);
-	}
-}
-
 void
-report_plan_json(const PlanReport *report, Json *object)
+print_plan_json(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
+	AUTO(Json) root = json_new_object();
 
-	json_add_string(object, "purpose", purposes[plan->purpose]);
-	json_add_string(object, "action", actions[plan->action]);
-	add_target(object, "asked", &plan->asked);
-	add_target(object, "target", &plan->target);
-	json_add_int(object, "timeline", plan->timeline);
-	add_place(object, "stop", &plan->stop);
-	add_place(object, "last_included", &plan->last);
-	add_place(object, "first_excluded", &plan->next);
-	json_add_lsn(object, "end_lsn", plan->end_lsn);
-	add_backup(object, plan);
-	add_wal(object, plan);
-	add_spaces(report, object);
-
-	Json *rejected = json_add_array(object, "rejected");
-
-	for (size_t i = 0; i < plan->n_rejected; i++)
-	{
-		Json *item = json_add_object(rejected, NULL);
-
-		json_add_string(item, "id", plan->rejected[i].id);
-		json_add_string(item, "reason", plan->rejected[i].reason);
-	}
-	add_strings(object, "notes", &plan->notes);
-	add_strings(object, "warnings", &plan->warnings);
+	json_add_string(root, "purpose", purposes[plan->purpose]);
+	json_add_string(root, "action", actions[plan->action]);
+	add_target(root, "asked", &plan->asked);
+	add_target(root, "target", &plan->target);
+	json_add_int(root, "timeline", plan->timeline);
+	json_put(json_add_object(root, "stop"), &place_table, &plan->stop);
+	json_put(json_add_object(root, "last_included"), &place_table, &plan->last);
+	json_put(json_add_object(root, "first_excluded"), &place_table, &plan->next);
+	json_add_lsn(root, "end_lsn", plan->end_lsn);
+	add_backup(root, plan);
+	add_wal(root, plan);
+	json_put_list(root, "disk", &space_table, report->spaces, report->n_spaces);
+	json_put_list(root, "rejected", &rejected_table, plan->rejected, plan->n_rejected);
+	json_put_list(root, "notes", &json_strings, plan->notes.items, plan->notes.count);
+	json_put_list(root, "warnings", &json_strings, plan->warnings.items, plan->warnings.count);
 	if (report->settings != NULL)
-		json_add_string(object, "settings", report->settings);
+		json_add_string(root, "settings", report->settings);
+	print_object(root, into);
 }

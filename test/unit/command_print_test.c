@@ -1,15 +1,25 @@
 /* Pages for people and objects for programs: tables, plans, the list. */
-#include "find_report.h"
-#include "listing.h"
 #include "plan_world.h"
-#include "report.h"
-#include "report_plan.h"
+#include "print_find.h"
+#include "print_list.h"
+#include "print_plan.h"
+#include "table.h"
+
+/* What is printed into it is "*ret_text" once it is closed.  The caller frees. */
+static FILE *
+memory_stream(char **ret_text)
+{
+	static size_t size;
+
+	return open_memstream(ret_text, &size);
+}
 
 static void
 columns_are_aligned_and_lines_have_no_blanks_at_their_end(void **state)
 {
 	AUTO(Table) table = table_new("name|>size|note");
-	AUTO_BUF(text, 4096);
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
 
 	(void) state;
 	table_cell(table, "%s", "a");
@@ -19,27 +29,30 @@ columns_are_aligned_and_lines_have_no_blanks_at_their_end(void **state)
 	table_cell(table, "%d", 1);
 	table_cell(table, "%s", "");
 	assert_int_equal(table_rows(table), 2);
-	table_print(table, "> ", &text);
-	assert_string_equal(text.data, "> name     size  note\n"
-	                               "> a       12345  first\n"
-	                               "> longer      1\n");
+	table_print(table, "> ", into);
+	(void) fclose(into);
+	assert_string_equal(text, "> name     size  note\n"
+	                          "> a       12345  first\n"
+	                          "> longer      1\n");
 }
 
 static void
 what_is_not_known_is_a_dash(void **state)
 {
 	AUTO(Table) table = table_new("time|LSN");
-	AUTO_BUF(text, 4096);
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
 
 	(void) state;
 	table_time(table, TIME_NONE);
 	table_lsn(table, InvalidXLogRecPtr);
 	table_time(table, SECOND(0));
 	table_lsn(table, PLACE(3, 1));
-	table_print(table, "", &text);
-	assert_string_equal(text.data, "time                    LSN\n"
-	                               "-                       -\n"
-	                               "2026-11-20 00:00:00+00  0/3100000\n");
+	table_print(table, "", into);
+	(void) fclose(into);
+	assert_string_equal(text, "time                    LSN\n"
+	                          "-                       -\n"
+	                          "2026-11-20 00:00:00+00  0/3100000\n");
 }
 
 static RecoveryPlan *
@@ -65,12 +78,14 @@ a_plan_fits_on_a_page(void **state)
 	                     .spaces = &space,
 	                     .n_spaces = 1,
 	                     .settings = "a = '1'\nb = ''\n"};
-	AUTO_BUF(text, 64 * 1024);
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
 
 	(void) state;
-	report_plan_text(&report, &text);
+	print_plan_text(&report, into);
+	(void) fclose(into);
 	assert_string_equal(
-		text.data,
+		text,
 		"Recovery plan\n"
 		"  target         time 2026-11-20 01:00:40+01 (2026-11-20 00:00:40+00)\n"
 		"  last included  xid 700, 2026-11-20 01:00:32+01 (2026-11-20 00:00:32+00), LSN 0/3200000\n"
@@ -99,12 +114,16 @@ a_plan_is_one_object(void **state)
 	RecoveryRequest request = {.target = {.kind = TARGET_XID, .inclusive = true, .xid = 700}};
 	AUTO(RecoveryPlan) plan = plan_of(world, &request);
 	PlanReport report = {.plan = plan};
-	AUTO(Json) object = json_new_object();
+	AUTO_FREE char *printed = NULL;
+	FILE *into = memory_stream(&printed);
+	AUTO(Json) object = NULL;
 	const char *text;
 	int64_t number;
 
 	(void) state;
-	report_plan_json(&report, object);
+	print_plan_json(&report, into);
+	(void) fclose(into);
+	assert_ok(json_parse(printed, strlen(printed), "plan", &object));
 	assert_ok(json_get_string(json_get(object, "stop"), "lsn", &text));
 	assert_string_equal(text, "0/3200000");
 	assert_ok(json_get_int(json_get(object, "target"), "xid", &number));
@@ -139,24 +158,25 @@ the_list_names_windows_gaps_partials_and_leftovers(void **state)
 	                              "backup B 1@5.1-5.6 50-56 pages\ncommit 1@3.2 32 700\n");
 	Leftover leftover = {.id = "20261120T023007Z-9f3c", .size = 2048, .objects = 3};
 	Listing listing = {.catalog = &world->catalog, .leftovers = &leftover, .n_leftovers = 1};
-	AUTO_BUF(text, 64 * 1024);
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
 
 	(void) state;
 	strlist_add(&world->catalog.damaged, "20261119T000000Z-0001: not JSON");
 	read_windows(world, &listing.windows);
-	listing_print_text(&listing, &text);
+	print_list_text(&listing, into);
+	(void) fclose(into);
 	window_list_release(&listing.windows);
-	assert_non_null(strstr(text.data, "PAGE ERRORS"));
-	assert_non_null(strstr(text.data, "(every segment is there, and was whole when it was pushed"));
-	assert_non_null(
-		strstr(text.data, "0/2600000  2026-11-20 00:00:32+00  0/4000000       about 968 ms  A\n"));
-	assert_non_null(strstr(text.data,
+	assert_non_null(strstr(text, "PAGE ERRORS"));
+	assert_non_null(strstr(text, "(every segment is there, and was whole when it was pushed"));
+	assert_non_null(strstr(text, "0/2600000  2026-11-20 00:00:32+00  0/4000000       about 968 ms  A\n"));
+	assert_non_null(strstr(text,
 	                       "GAP on the way to timeline 1: 1 segment is missing, 000000010000000000000004 to "
 	                       "000000010000000000000004\n"));
-	assert_non_null(strstr(text.data, "Partial segment: 000000010000000000000007.partial, 1000 B stored\n"));
-	assert_non_null(strstr(text.data, "Unfinished backup: 20261120T023007Z-9f3c, 2.0 KiB in 3 objects."));
-	assert_non_null(strstr(text.data, "DAMAGED 20261119T000000Z-0001: not JSON\n"));
-	assert_null(strstr(text.data, " \n"));
+	assert_non_null(strstr(text, "Partial segment: 000000010000000000000007.partial, 1000 B stored\n"));
+	assert_non_null(strstr(text, "Unfinished backup: 20261120T023007Z-9f3c, 2.0 KiB in 3 objects."));
+	assert_non_null(strstr(text, "DAMAGED 20261119T000000Z-0001: not JSON\n"));
+	assert_null(strstr(text, " \n"));
 }
 
 static void
@@ -164,29 +184,78 @@ an_empty_list_says_so(void **state)
 {
 	AUTO(World) world = world_new("");
 	Listing listing = {.catalog = &world->catalog};
-	AUTO_BUF(text, 64 * 1024);
-	AUTO_BUF(json, 64 * 1024);
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *json = NULL;
+	FILE *text_into = memory_stream(&text);
 
 	(void) state;
 	read_windows(world, &listing.windows);
-	listing_print_text(&listing, &text);
-	listing_print_json(&listing, &json);
+	print_list_text(&listing, text_into);
+	(void) fclose(text_into);
+
+	FILE *json_into = memory_stream(&json);
+
+	print_list_json(&listing, json_into);
+	(void) fclose(json_into);
 	window_list_release(&listing.windows);
-	assert_string_equal(text.data,
-	                    "Database system 7300000000000000001\n\nThere is no backup.\n\nNothing can be "
-	                    "recovered.\n");
-	assert_non_null(strstr(json.data, "\"system\""));
+	assert_string_equal(text, "Database system 7300000000000000001\n\nThere is no backup.\n\nNothing can be "
+	                          "recovered.\n");
+	assert_non_null(strstr(json, "\"system\""));
+}
+
+/* Where 14,000 newer backups are passed over, the plan was cut at 1 MiB, and its warnings with it. */
+static void
+thousands_of_rejected_backups_do_not_hide_the_plan(void **state)
+{
+	const size_t count = 14000;
+	AUTO(World) world = world_new("tli 1: 1-6\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\n");
+	RecoveryRequest request = {.target = {.kind = TARGET_XID, .inclusive = true, .xid = 700}};
+	AUTO(RecoveryPlan) plan = plan_of(world, &request);
+	PlanReport report = {.plan = plan, .settings = "a = '1'\n"};
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *json = NULL;
+	FILE *into = memory_stream(&text);
+	AUTO(Json) object = NULL;
+	size_t rejected = 0;
+
+	(void) state;
+	assert_int_equal(plan->n_rejected, 0);
+	free(plan->rejected);
+	plan->rejected = NEW_ARRAY(RejectedBackup, count);
+	for (; plan->n_rejected < count; plan->n_rejected++)
+		plan->rejected[plan->n_rejected] =
+			(RejectedBackup){mem_printf("20261120T023007Z-%04zx", plan->n_rejected),
+		                     mem_strdup("ended at 2026-11-20 02:30:07+00, after the target")};
+	strlist_add(&plan->warnings, "look");
+	print_plan_text(&report, into);
+	(void) fclose(into);
+	assert_true(strlen(text) < 4096);
+	assert_non_null(strstr(text, "  not used       20261120T023007Z-0000: ended at"));
+	assert_non_null(strstr(text, "Z-0009: "));
+	assert_null(strstr(text, "Z-000a: "));
+	assert_non_null(strstr(text, "                 and 13990 more; --json lists them all\n"));
+	assert_non_null(strstr(text, "  WARNING        look\n"));
+	assert_true(str_ends_with(text, "Settings, in postgresql.auto.conf\n  a = '1'\n"));
+
+	into = memory_stream(&json);
+	print_plan_json(&report, into);
+	(void) fclose(into);
+	assert_ok(json_parse(json, strlen(json), "plan", &object));
+	for (const Json *item = json_first(json_get(object, "rejected")); item != NULL; item = json_next(item))
+		rejected++;
+	assert_int_equal(rejected, count);
+	assert_true(json_has(object, "settings"));
 }
 
 /* Objects for programs are contracts: byte for byte as version 0.1.0 printed them. */
 static void
-assert_output(const char *name, const Buf *text)
+assert_output(const char *name, const char *text)
 {
 	AUTO_FREE char *path = mem_printf("%s/output/%s", TEST_DATA_DIR, name);
 	AUTO_BUF(expected, 64 * 1024);
 
 	assert_ok(file_read_all(path, &expected));
-	assert_string_equal(text->data, expected.data);
+	assert_string_equal(text, expected.data);
 }
 
 /* Two timelines, backups with and without a note and a key, a gap, a partial, leftovers and damage. */
@@ -199,7 +268,8 @@ the_list_keeps_its_bytes(void **state)
 	Leftover leftover = {.id = "20261120T023007Z-9f3c", .size = 2048, .objects = 3};
 	Listing listing = {.catalog = &world->catalog, .leftovers = &leftover, .n_leftovers = 1};
 	BackupRecord *backup = world->catalog.backups[1];
-	AUTO_BUF(text, 64 * 1024);
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
 
 	(void) state;
 	strlist_add(&world->catalog.damaged, "20261119T000000Z-0001: not JSON");
@@ -215,21 +285,20 @@ the_list_keeps_its_bytes(void **state)
 		.name = mem_strdup("p"), .set = mem_strdup("base"), .raw_size = 1000, .stored_size = 100};
 	(void) snprintf(backup->recipients, sizeof(backup->recipients), "age1aaaaaaaaaaaaaaaa, passphrase");
 	read_windows(world, &listing.windows);
-	listing_print_json(&listing, &text);
+	print_list_json(&listing, into);
 	window_list_release(&listing.windows);
-	assert_output("list.json", &text);
+	(void) fclose(into);
+	assert_output("list.json", text);
 }
 
 static void
-plan_into(World *world, const RecoveryRequest *request, const PlanReport *form, Buf *text)
+plan_into(World *world, const RecoveryRequest *request, const PlanReport *form, FILE *into)
 {
 	AUTO(RecoveryPlan) plan = plan_of(world, request);
 	PlanReport report = *form;
-	AUTO(Json) object = json_new_object();
 
 	report.plan = plan;
-	report_plan_json(&report, object);
-	json_print(object, false, text);
+	print_plan_json(&report, into);
 }
 
 static void
@@ -249,7 +318,8 @@ plans_keep_their_bytes(void **state)
 	};
 	DiskSpace spaces[] = {{.path = "/srv/copy", .needed = 1024 * 1024, .available = UINT64_C(10) << 30},
 	                      {.path = "/srv/b", .needed = 1}};
-	AUTO_BUF(text, 64 * 1024);
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(targets); i++)
@@ -260,9 +330,10 @@ plans_keep_their_bytes(void **state)
 		plan_into(world, &request,
 		          i % 2 == 0 ? &(PlanReport){.spaces = spaces, .n_spaces = 2, .settings = "a = '1'\nb = ''\n"}
 		                     : &(PlanReport){.spaces = NULL},
-		          &text);
+		          into);
 	}
-	assert_output("plan.json", &text);
+	(void) fclose(into);
+	assert_output("plan.json", text);
 }
 
 static void
@@ -323,16 +394,18 @@ what_was_found_keeps_its_bytes(void **state)
 		{{.kind = SEARCH_COMMITS, .since = TIME_NONE, .until = TIME_NONE}, {.items = commits, .count = 1}},
 		{{.kind = SEARCH_REWRITES, .since = TIME_NONE, .until = TIME_NONE}, {.count = 0}},
 	};
-	AUTO_BUF(text, 64 * 1024);
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(rows); i++)
-		find_report_json(&(FindReport){.catalog = &world->catalog,
-		                               .request = &rows[i].request,
-		                               .findings = &rows[i].findings,
-		                               .flags = i == 0 ? " --store='x'" : ""},
-		                 &text);
-	assert_output("find.json", &text);
+		print_find_json(&(FindReport){.catalog = &world->catalog,
+		                              .request = &rows[i].request,
+		                              .findings = &rows[i].findings,
+		                              .flags = i == 0 ? " --store='x'" : ""},
+		                into);
+	(void) fclose(into);
+	assert_output("find.json", text);
 }
 
 int
@@ -345,6 +418,7 @@ main(void)
 		cmocka_unit_test(a_plan_is_one_object),
 		cmocka_unit_test(the_list_names_windows_gaps_partials_and_leftovers),
 		cmocka_unit_test(an_empty_list_says_so),
+		cmocka_unit_test(thousands_of_rejected_backups_do_not_hide_the_plan),
 		cmocka_unit_test(the_list_keeps_its_bytes),
 		cmocka_unit_test(plans_keep_their_bytes),
 		cmocka_unit_test(what_was_found_keeps_its_bytes),

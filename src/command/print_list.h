@@ -1,0 +1,30 @@
+/* What "walship list" shows, for people and for programs. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "walship/archive/catalog.h"
+#include "walship/plan/recover.h"
+#include "walship/plan/windows.h"
+
+/* Of a backup that was never completed. */
+typedef struct Leftover
+{
+	const char *id; /* the catalog's */
+	uint64_t size;
+	uint64_t objects;
+} Leftover;
+
+typedef struct Listing
+{
+	Catalog *catalog;
+	AgeIdentities *identities; /* NULL: nothing can be decrypted */
+	WindowList windows;        /* one per timeline, in the catalog's order */
+	Leftover *leftovers;
+	size_t n_leftovers;
+} Listing;
+
+void print_list_text(const Listing *listing, FILE *into);
+void print_list_json(const Listing *listing, FILE *into); /* docs/json.md */
