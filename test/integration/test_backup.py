@@ -131,6 +131,37 @@ def test_a_backup_under_load_is_consistent(servers, walship, store):
     assert tellers == branches == history
 
 
+def test_what_is_not_utf8_breaks_no_record(servers, walship, store, recoveries, directory):
+    """Notes are shown with a question mark; a tablespace comes back to exactly where it was."""
+    source = servers.new().start()
+    plain, latin = directory / "plain", os.fsdecode(os.fsencode(directory) + b"/caf\xe9")
+    plain.mkdir()
+    source.sql(f"CREATE TABLESPACE t LOCATION '{plain}'")
+    source.sql("CREATE TABLE in_t TABLESPACE t AS SELECT g FROM generate_series(1, 1000) g")
+    oid = source.value("SELECT oid FROM pg_tablespace WHERE spcname = 't'")
+    source.stop()
+    os.rename(plain, latin)
+    link = source.pgdata / "pg_tblspc" / str(oid)
+    link.unlink()
+    os.symlink(latin, link)
+    source.start()
+    expected = source.checksums()
+
+    record = take(walship, source, "--note", os.fsdecode(b"caf\xe9"), "--label", os.fsdecode(b"\xe4\xf6\xfc"))
+    assert record["note"] == "caf?" and record["label"] == "???"
+    assert record["tablespaces"] == [{"oid": oid, "path": {"hex": os.fsencode(latin).hex()}}]
+    check_objects(store, record)
+    assert json.loads(walship.ok("list", "--json").out)["backups"][0]["note"] == "caf?"
+    plan = recoveries.plan("--immediate")
+    assert plan["backup"]["id"] == record["id"]
+
+    source.stop()
+    os.rename(latin, plain)
+    copy = recoveries.live("--immediate", "--action", "promote")
+    assert copy.checksums() == expected
+    assert os.listdir(latin) == os.listdir(plain)
+
+
 def test_a_big_relation_and_three_tablespaces_are_cut_at_file_boundaries(servers, walship, store, directory):
     source = servers.new(max_wal_size="4GB").start()
     for n, name in enumerate(("one", "two with spaces", "three")):

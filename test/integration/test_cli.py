@@ -128,7 +128,11 @@ def test_wrong_environment_variables_are_named(plain):
     plain.fails(2, "config", env={"WALSHIP_JOBS": "x"}, says="WALSHIP_JOBS")
 
 
-@pytest.mark.parametrize("command", [["config"], ["config", "--markdown"], ["recover", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [["config"], ["config", "--json"], ["config", "--markdown"], ["recover", "--help"], ["--help"], ["--version"]],
+    ids=" ".join,
+)
 def test_what_cannot_be_printed_is_an_error(plain, command):
     """Short output fails when it is flushed, longer output before."""
     with open("/dev/full", "w") as full:
