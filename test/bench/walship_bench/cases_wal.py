@@ -21,6 +21,7 @@ from .tools import BROTLI, BROTLI_HTTP, OURS, ZSTD_3
 
 ROUND_TRIPS = (0, 20, 80)  # ms
 SLOW_SEGMENTS = 8  # what a slow tool gets of a backlog
+NOISE = ("received SIGHUP", "parameter \"archive_command\"", "archiving is not configured")  # of the server's log
 STORE_PATIENCE = 10  # seconds until what was said to be archived is seen in the store
 
 
@@ -223,8 +224,10 @@ def wait_archived(server, log_size, standstill):
     """Until no segment waits any more.  It hangs when there are as many as so long ago."""
     n, deadline = None, None
     while left := count_ready(server):
-        if "failed too many times" in server.log_text()[log_size:]:
-            raise Failed(server.log_tail())
+        log = server.log_text()[log_size:]
+        if "failed too many times" in log:
+            said = [line for line in log.splitlines() if not any(noise in line for noise in NOISE)]
+            raise Failed("the archiver gives up:\n" + "\n".join(said[:20]))
         if left != n:
             n, deadline = left, time.monotonic() + standstill
         if time.monotonic() > deadline:
