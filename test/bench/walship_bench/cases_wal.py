@@ -297,7 +297,7 @@ def fetch_with_all(bench, run, slow):
 
     best = bench.with_best(PGBACKREST_ASYNC, run_on_archive)
     theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
-    found = bench.interleaved([*OURS, *theirs], run_on_archive)
+    found = bench.interleaved([*OURS, ZSTD_3, *theirs], run_on_archive)
     shutil.rmtree(view)
     return found
 
