@@ -5,7 +5,7 @@
 
 #include "catalog_wal.h"
 #include "walship/archive/layout.h"
-#include "walship/archive/seal.h"
+#include "walship/archive/self_sha256.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 #include "walship/pipe/stages.h"
@@ -60,7 +60,7 @@ parse_record(RecordJob *job, const Buf *text)
 {
 	AUTO(BackupRecord) record = NULL;
 
-	TRY(seal_check(text->data == NULL ? "" : text->data, text->size, "backup.json"));
+	TRY(self_sha256_check(text->data == NULL ? "" : text->data, text->size, "backup.json"));
 	TRY(backup_record_parse(text->data, text->size, "backup.json", &record));
 	if (!str_equal(record->id, job->id))
 		return error_new(ERR_CORRUPT, "record is of backup \"%s\"", record->id);

@@ -7,7 +7,7 @@
 
 #include "walship/age/age.h"
 #include "walship/archive/layout.h"
-#include "walship/archive/seal.h"
+#include "walship/archive/self_sha256.h"
 #include "walship/archive/time_run.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
@@ -237,7 +237,7 @@ format_head(WalIndex *index, Codec codec, Buf *head)
 	(void) snprintf(index->codec, sizeof(index->codec), "%s", codec_name(codec));
 
 	wal_index_print(index, &text);
-	seal_append(&text);
+	self_sha256_append(&text);
 	TRY(append_tar_header(head, index_name, text.size, index));
 	buf_append(head, text.data, text.size);
 	buf_append(head, zeros, tar_padding(text.size));

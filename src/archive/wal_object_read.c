@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
-#include "walship/archive/seal.h"
+#include "walship/archive/self_sha256.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
@@ -80,7 +80,7 @@ segment_sink_finish(Sink *sink)
 static Error *
 parse_index(const char *text, size_t size, WalIndex *ret_index)
 {
-	TRY(seal_check(text, size, "index"));
+	TRY(self_sha256_check(text, size, "index"));
 	return wal_index_parse(text, size, "index", ret_index);
 }
 

@@ -10,7 +10,7 @@
 
 #include "run.h"
 #include "walship/archive/layout.h"
-#include "walship/archive/seal.h"
+#include "walship/archive/self_sha256.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
@@ -160,7 +160,7 @@ write_record(BackupRun *run)
 		move_parts(record, backup_wal_parts(run->wal));
 	record->duration_ms = clock_monotonic_ms() - run->began_ms;
 	backup_record_print(record, &text);
-	seal_append(&text);
+	self_sha256_append(&text);
 	if (text.overflowed)
 		return error_new(ERR_SYSTEM, "record of backup \"%s\" is larger than %u bytes", record->id,
 		                 BACKUP_RECORD_MAX);

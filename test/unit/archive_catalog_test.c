@@ -1,6 +1,6 @@
 /* The catalog: what lies in a store, whatever else lies beside it. */
 #include "walship/archive/catalog.h"
-#include "walship/archive/seal.h"
+#include "walship/archive/self_sha256.h"
 
 #include <inttypes.h>
 
@@ -78,7 +78,7 @@ put_backup(const Place *place, const char *directory_id, const char *id, uint64_
 	record->parameters = (BackupParameters){100, 8, 10, 0, 64};
 	record->walship_version = mem_strdup("0.1.0");
 	backup_record_print(record, &text);
-	seal_append(&text);
+	self_sha256_append(&text);
 	put(place, key, text.data);
 }
 

@@ -4,7 +4,7 @@
  */
 #include "scratch.h"
 #include "walship/archive/backup_record.h"
-#include "walship/archive/seal.h"
+#include "walship/archive/self_sha256.h"
 #include "walship/wal/index.h"
 
 #define OBJECT_MAX 65536
@@ -49,9 +49,9 @@ objects_of_format_1_keep_their_bytes(void **state)
 
 		print_message("  %s\n", rows[i].name);
 		assert_ok(file_read_all(path, &golden));
-		assert_ok(seal_check(golden.data, golden.size, rows[i].name));
+		assert_ok(self_sha256_check(golden.data, golden.size, rows[i].name));
 		rows[i].reprint(rows[i].name, &golden, &text);
-		seal_append(&text);
+		self_sha256_append(&text);
 		assert_string_equal(text.data, golden.data);
 	}
 }

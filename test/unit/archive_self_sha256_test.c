@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "walship/archive/seal.h"
+#include "walship/archive/self_sha256.h"
 #include "walship/base/json.h"
 
 static void
@@ -19,9 +19,9 @@ a_sealed_object_is_recognised_and_stays_json(void **state)
 		const char *seal;
 
 		buf_puts(&text, texts[i]);
-		seal_append(&text);
-		assert_in_range(text.size, strlen(texts[i]), strlen(texts[i]) + SEAL_TEXT_SIZE);
-		assert_ok(seal_check(text.data, text.size, "it"));
+		self_sha256_append(&text);
+		assert_in_range(text.size, strlen(texts[i]), strlen(texts[i]) + SELF_SHA256_TEXT_SIZE);
+		assert_ok(self_sha256_check(text.data, text.size, "it"));
 		assert_ok(json_parse(text.data, text.size, "it", &json));
 		assert_ok(json_get_string(json, "seal", &seal));
 		assert_int_equal(strlen(seal), 64);
@@ -35,11 +35,11 @@ every_flipped_bit_before_the_end_is_noticed(void **state)
 
 	(void) state;
 	buf_puts(&text, "{\"timeline\":1,\"stop_lsn\":\"0/6000100\"}\n");
-	seal_append(&text);
+	self_sha256_append(&text);
 	for (size_t i = 0; i < (text.size - 1) * 8; i++)
 	{
 		text.data[i / 8] ^= (char) (1 << i % 8);
-		assert_error(seal_check(text.data, text.size, "it"), ERR_CORRUPT, "it ");
+		assert_error(self_sha256_check(text.data, text.size, "it"), ERR_CORRUPT, "it ");
 		text.data[i / 8] ^= (char) (1 << i % 8);
 	}
 }
@@ -51,10 +51,10 @@ what_is_cut_short_or_has_no_seal_is_refused(void **state)
 
 	(void) state;
 	buf_puts(&text, "{\"a\":1}\n");
-	assert_error(seal_check(text.data, text.size, "it"), ERR_CORRUPT, "no seal");
-	seal_append(&text);
+	assert_error(self_sha256_check(text.data, text.size, "it"), ERR_CORRUPT, "no seal");
+	self_sha256_append(&text);
 	for (size_t size = 0; size < text.size - 1; size++)
-		assert_error(seal_check(text.data, size, "it"), ERR_CORRUPT, "it has no seal");
+		assert_error(self_sha256_check(text.data, size, "it"), ERR_CORRUPT, "it has no seal");
 }
 
 int

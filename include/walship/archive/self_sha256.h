@@ -11,10 +11,10 @@
 #include "walship/base/buf.h"
 #include "walship/base/error.h"
 
-#define SEAL_TEXT_SIZE 78 /* bytes that sealing adds to an object */
+#define SELF_SHA256_TEXT_SIZE 78 /* bytes that it adds to an object */
 
-/* "text" holds one printed JSON object with at least one member. */
-void seal_append(Buf *text);
+/* Adds the member.  "text" holds one printed JSON object with at least one member. */
+void self_sha256_append(Buf *text);
 
 /* ERR_CORRUPT, naming "what", when there is no seal or it does not fit. */
-Error *seal_check(const char *text, size_t size, const char *what) MUST_CHECK;
+Error *self_sha256_check(const char *text, size_t size, const char *what) MUST_CHECK;
