@@ -70,7 +70,7 @@ Error *
 recovery_make_plan(Recovery *recovery)
 {
 	if (recovery->config_only)
-		TRY(settings_find_backup(recovery));
+		TRY(settings_file_find_backup(recovery));
 
 	Error *error = plan_to_target(recovery);
 
@@ -80,7 +80,7 @@ recovery_make_plan(Recovery *recovery)
 		TRY(restore_check_keys(recovery->plan->backup, recovery->identities));
 	TRY(place_tablespaces(recovery));
 	TRY(space_look(recovery));
-	return settings_print(recovery);
+	return settings_file_print(recovery);
 }
 
 static Error *
@@ -99,7 +99,7 @@ restore_and_configure(Recovery *recovery)
 
 	TRY(directories_prepare(recovery));
 	TRY(restore_backup(&options));
-	TRY(settings_write(recovery));
+	TRY(settings_file_write(recovery));
 	TRY(cancel_check());
 	TRY(restore_complete(recovery->pgdata));
 	directories_finish(recovery);
@@ -113,7 +113,7 @@ recovery_run(Recovery *recovery)
 	char time[TIME_TEXT_SIZE];
 
 	if (recovery->config_only)
-		return settings_write(recovery);
+		return settings_file_write(recovery);
 	TRY(space_check(recovery));
 
 	/* Milliseconds, for two within a second must not meet. */

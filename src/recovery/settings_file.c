@@ -24,7 +24,7 @@ read_label(const char *pgdata, BackupLabel *ret_label)
 }
 
 Error *
-settings_find_backup(Recovery *recovery)
+settings_file_find_backup(Recovery *recovery)
 {
 	const char *pgdata = recovery->pgdata;
 	const Catalog *catalog = recovery->catalog;
@@ -51,7 +51,7 @@ settings_find_backup(Recovery *recovery)
 }
 
 Error *
-settings_print(Recovery *recovery)
+settings_file_print(Recovery *recovery)
 {
 	const RecoveryPlan *plan = recovery->plan;
 
@@ -137,7 +137,7 @@ write_auto_conf(const Recovery *recovery)
 }
 
 Error *
-settings_write(const Recovery *recovery)
+settings_file_write(const Recovery *recovery)
 {
 	AUTO_FREE char *recovery_signal = path_join(recovery->pgdata, "recovery.signal");
 	AUTO_FREE char *standby_signal = path_join(recovery->pgdata, "standby.signal");

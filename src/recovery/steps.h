@@ -52,10 +52,10 @@ void directories_list_missing(const char *path, StrList *missing);
 /* settings_file.c: what makes the server recover as planned */
 
 /* Which backup was restored into pgdata by other means?  By its backup_label; ERR_NOT_FOUND when it is none of the catalog's. */
-Error *settings_find_backup(Recovery *recovery) MUST_CHECK;
+Error *settings_file_find_backup(Recovery *recovery) MUST_CHECK;
 
 /* Sets recovery->settings; ERR_USAGE when one is too long. */
-Error *settings_print(Recovery *recovery) MUST_CHECK;
+Error *settings_file_print(Recovery *recovery) MUST_CHECK;
 
 /* tablespace_map, postgresql.auto.conf and, as the last one, the signal file. */
-Error *settings_write(const Recovery *recovery) MUST_CHECK;
+Error *settings_file_write(const Recovery *recovery) MUST_CHECK;
