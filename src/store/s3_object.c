@@ -77,16 +77,10 @@ error_taken(const S3Store *store, const char *key)
 	return error_new(ERR_EXISTS, "object \"%s\" exists already", url);
 }
 
-typedef struct HashingSink
-{
-	Sink sink;
-	Sha256 *sha;
-} HashingSink;
-
 static Error *
-hashing_write(Sink *sink, const void *data, size_t size)
+hash_bytes(void *sha, const void *data, size_t size)
 {
-	sha256_update(((HashingSink *) sink)->sha, data, size);
+	sha256_update(sha, data, size);
 	return NULL;
 }
 
@@ -97,9 +91,8 @@ hashing_write(Sink *sink, const void *data, size_t size)
 static Error *
 compare_with_stored(S3Store *store, const char *key, const S3Payload *payload)
 {
-	static const SinkOps hashing_ops = {.write = hashing_write};
 	AUTO(Sha256) sha = sha256_new();
-	HashingSink sink = {.sink.ops = &hashing_ops, .sha = sha};
+	CallbackSink sink = callback_sink(hash_bytes, sha);
 	uint8_t digest[SHA256_SIZE];
 	char hex[SHA256_TEXT_SIZE];
 
@@ -341,9 +334,9 @@ head(S3Store *store, const char *key, StoreEntry *ret_entry, S3Answer *answer)
 }
 
 static Error *
-discard(Sink *sink, const void *data, size_t size)
+discard_bytes(void *context, const void *data, size_t size)
 {
-	(void) sink;
+	(void) context;
 	(void) data;
 	(void) size;
 	return NULL;
@@ -352,8 +345,7 @@ discard(Sink *sink, const void *data, size_t size)
 Error *
 s3_stat(Store *base, const char *key, StoreEntry *ret_entry)
 {
-	static const SinkOps discard_ops = {.write = discard};
-	Sink nowhere = {.ops = &discard_ops};
+	CallbackSink nowhere = callback_sink(discard_bytes, NULL);
 	AUTO_ANSWER answer = {0};
 	Error *error = head((S3Store *) base, key, ret_entry, &answer);
 
@@ -366,7 +358,7 @@ s3_stat(Store *base, const char *key, StoreEntry *ret_entry)
 	 * byte says which.
 	 */
 	error_free(error);
-	TRY(s3_get(base, key, 0, 1, &nowhere));
+	TRY(s3_get(base, key, 0, 1, &nowhere.sink));
 
 	/* It is there after all: the region was corrected on the way, or it was made in between. */
 	return head((S3Store *) base, key, ret_entry, &answer);
