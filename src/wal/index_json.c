@@ -178,10 +178,42 @@ static const JsonField walk_fields[] = {
 };
 static const JsonTable walk_table = JSON_TABLE(WalIndex, walk_fields);
 
+static bool
+edge_is_set(const JsonField *field, const void *object)
+{
+	return ((const WalEdge *) json_at(field, object))->size > 0;
+}
+
+static void
+edge_put(const JsonField *field, const void *object, Json *into)
+{
+	const WalEdge *edge = json_at(field, object);
+	char text[2 * WAL_EDGE_MAX + 1];
+
+	hex_encode(edge->bytes, edge->size, text);
+	json_add_string(into, field->name, text);
+}
+
+static Error *
+edge_get(const JsonField *field, const Json *node, void *object)
+{
+	WalEdge *edge = json_at(field, object);
+	const char *text = json_string_value(node);
+	size_t size = text == NULL ? 0 : strlen(text) / 2;
+
+	if (text == NULL || size > WAL_EDGE_MAX || !hex_decode(text, edge->bytes, size))
+		return json_wrong(field, node);
+	edge->size = (uint32_t) size;
+	return NULL;
+}
+
+static const JsonKind edge_bytes = {"up to 1024 bytes in hexadecimal digits", edge_is_set, edge_put,
+                                    edge_get};
+
 /* Bytes of records may be rows: beside an encrypted member only their number stands in plain. */
 static const JsonField plain_edge_fields[] = {
-	{"head", &json_edge, JSON_AT(WalIndex, walk.head), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
-	{"tail", &json_edge, JSON_AT(WalIndex, walk.tail), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
+	{"head", &edge_bytes, JSON_AT(WalIndex, walk.head), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
+	{"tail", &edge_bytes, JSON_AT(WalIndex, walk.tail), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
 };
 static const JsonField encrypted_edge_fields[] = {
 	{"tail_length", &json_uint, JSON_AT(WalIndex, walk.tail.length), .flags = JSON_OPTIONAL},

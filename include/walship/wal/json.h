@@ -4,7 +4,6 @@
 #include "walship/base/json_fields.h"
 #include "walship/wal/lsn.h"
 
-extern const JsonKind json_lsn;  /* XLogRecPtr, "0/5000028"; unset: InvalidXLogRecPtr, null */
-extern const JsonKind json_edge; /* a WalEdge: the bytes that are kept, hexadecimal; unset: "" */
+extern const JsonKind json_lsn; /* XLogRecPtr, "0/5000028"; unset: InvalidXLogRecPtr, null */
 
 void json_add_lsn(Json *into, const char *name, XLogRecPtr lsn); /* null when it is invalid */
