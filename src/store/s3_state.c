@@ -9,12 +9,8 @@
 
 #include "s3_private.h"
 #include "s3_xml.h"
-#include "walship/base/file.h"
-#include "walship/base/json.h"
 #include "walship/base/mem.h"
-
-#define FORMAT   1
-#define NOTE_MAX 4096
+#include "walship/base/state_note.h"
 
 static const char *const conditional_names[] = {
 	[S3_CONDITIONAL_UNKNOWN] = "unknown",
@@ -23,52 +19,44 @@ static const char *const conditional_names[] = {
 	[S3_CONDITIONAL_IGNORED] = "ignored",
 };
 
-static char *
-identity_of_bucket(const S3Store *store)
+/* False: nothing is kept. */
+static bool
+make_note(const S3Store *store, StateNote *ret_note)
 {
-	return mem_printf("%s://%s/%s", store->address.scheme,
-	                  store->address.host == NULL ? "aws" : store->address.host, store->address.bucket);
-}
-
-/* NULL: nothing is kept. */
-static char *
-note_path(const S3Store *store)
-{
-	AUTO_FREE char *identity = identity_of_bucket(store);
-	AUTO_FREE char *name = NULL;
+	const S3Address *address = &store->address;
+	AUTO_FREE char *bucket = mem_printf("%s://%s/%s", address->scheme,
+	                                    address->host == NULL ? "aws" : address->host, address->bucket);
 	uint8_t digest[SHA256_SIZE];
 	char hex[SHA256_TEXT_SIZE];
 
 	if (store->options.state_dir == NULL)
-		return NULL;
-	sha256_of(identity, strlen(identity), digest);
+		return false;
+	sha256_of(bucket, strlen(bucket), digest);
 	hex_encode(digest, sizeof(digest), hex);
-	name = mem_printf("s3-%.16s.json", hex);
-	return path_join(store->options.state_dir, name);
+	*ret_note = (StateNote){.directory = store->options.state_dir,
+	                        .name = mem_printf("s3-%.16s", hex),
+	                        .binding = mem_printf("bucket %s\n", bucket)};
+	return true;
 }
 
 static void
-take_note(S3Store *store, const Json *note)
+take_line(S3Store *store, char *line)
 {
 	S3State *state = &store->state;
-	AUTO_FREE char *identity = identity_of_bucket(store);
-	const char *asked = json_string_value(json_get(note, "asked_region"));
-	const char *region = json_string_value(json_get(note, "region"));
-	const char *conditional = json_string_value(json_get(note, "if_none_match"));
+	const char *what = strsep(&line, " ");
+	const char *value = strsep(&line, " ");
+	const char *found = line;
 
-	if (!str_equal(json_string_value(json_get(note, "bucket")), identity))
-		return;
-
-	/* Found out when this very region turned out to be the wrong one; another setting is another try. */
-	if (region != NULL && region[0] != '\0' && strlen(region) < S3_SIGNED_REGIONS &&
-	    str_equal(asked, store->options.region))
+	/* Found when this very region turned out to be the wrong one; another setting is another try. */
+	if (strcmp(what, "region") == 0 && str_equal(value, store->options.region) && found != NULL &&
+	    found[0] != '\0' && strlen(found) < S3_SIGNED_REGIONS)
 	{
 		free(state->region);
-		state->region = mem_strdup(region);
+		state->region = mem_strdup(found);
 	}
-	for (size_t i = S3_CONDITIONAL_HONOURED; conditional != NULL && i < lengthof(conditional_names); i++)
+	for (size_t i = S3_CONDITIONAL_HONOURED; i < lengthof(conditional_names); i++)
 	{
-		if (strcmp(conditional_names[i], conditional) == 0)
+		if (strcmp(what, "if_none_match") == 0 && str_equal(value, conditional_names[i]))
 			state->conditional = (S3Conditional) i;
 	}
 }
@@ -82,17 +70,18 @@ lock_state(S3Store *store)
 	(void) pthread_mutex_lock(&state->mutex);
 	if (!state->loaded)
 	{
-		AUTO_FREE char *path = note_path(store);
-		AUTO_BUF(text, NOTE_MAX);
-		AUTO(Json) note = NULL;
-		AUTO(Error) error = path == NULL ? NULL : file_read_all(path, &text);
+		AUTO_STATE_NOTE note = {0};
+		AUTO_BUF(text, STATE_NOTE_SIZE_MAX);
 
-		state->conditional = s3_address_preset(&store->address);
-		if (error == NULL && text.size > 0)
-			error = json_parse(text.data, text.size, path, &note);
-		if (note != NULL)
-			take_note(store, note);
 		state->loaded = true;
+		state->conditional = s3_address_preset(&store->address);
+		if (make_note(store, &note) && state_note_read(&note, &text) && text.size > 0)
+		{
+			char *rest = text.data;
+
+			for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
+				take_line(store, line);
+		}
 	}
 	return state;
 }
@@ -107,24 +96,16 @@ unlock_state(S3Store *store)
 static void
 write_note(const S3Store *store)
 {
-	AUTO_FREE char *path = note_path(store);
-	AUTO_FREE char *identity = identity_of_bucket(store);
-	AUTO_BUF(text, NOTE_MAX);
-	AUTO(Json) note = json_new_object();
+	AUTO_STATE_NOTE note = {0};
+	AUTO_BUF(text, STATE_NOTE_SIZE_MAX);
 
-	if (path == NULL)
+	if (!make_note(store, &note))
 		return;
-	json_add_int(note, "format", FORMAT);
-	json_add_string(note, "bucket", identity);
 	if (!str_equal(store->options.region, store->state.region))
-	{
-		json_add_string(note, "asked_region", store->options.region);
-		json_add_string(note, "region", store->state.region);
-	}
+		buf_printf(&text, "region %s %s\n", store->options.region, store->state.region);
 	if (store->state.conditional != S3_CONDITIONAL_UNKNOWN)
-		json_add_string(note, "if_none_match", conditional_names[store->state.conditional]);
-	json_print(note, true, &text);
-	error_free(file_replace(path, text.data, text.size, 0600));
+		buf_printf(&text, "if_none_match %s\n", conditional_names[store->state.conditional]);
+	error_free(state_note_write(&note, text.size == 0 ? "" : text.data));
 }
 
 S3Conditional
