@@ -84,7 +84,7 @@ def cases():
 
 def answers(lines, **environment):
     tool = binary().parent / "test/zone_times"
-    return run_ok([tool], stdin="".join(line + "\n" for line in lines), env=environment).out.splitlines()
+    return run_ok([tool], stdin="".join(line + "\n" for line in lines), env=environment, timeout=120).out.splitlines()
 
 
 @pytest.fixture(scope="module")
