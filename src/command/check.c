@@ -13,6 +13,7 @@
 #include "walship/base/file.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/pg/pgdata.h"
 #include "walship/pipe/stages.h"
 
 #define STATUS_CHECKS_FAILED 8
@@ -94,7 +95,7 @@ check_data_directory(const Settings *settings, const char *directory, Report *re
 		note(report, "data directory", NULL, "none given (--pgdata); not looked at");
 		return;
 	}
-	error = context_read_control(directory, &control);
+	error = pgdata_read_control(directory, &control);
 	if (error == NULL)
 		error = context_system(settings, directory, &system);
 	if (error == NULL)
@@ -219,7 +220,7 @@ run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
 	const char *given = invocation_value(invocation, "pgdata");
-	AUTO_FREE char *directory = given != NULL ? mem_strdup(given) : context_data_directory(NULL);
+	AUTO_FREE char *directory = given != NULL ? mem_strdup(given) : pgdata_of(NULL);
 	Report report = {.count = 0};
 
 	if (invocation_flag(invocation, "create"))

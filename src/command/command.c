@@ -12,6 +12,7 @@
 #include "signals.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/pg/pgdata.h"
 
 #define PROGRAM_PATH_MAX 4096
 
@@ -145,7 +146,7 @@ run_and_report(const Command *command, int argc, char **argv)
 static int
 status_without_command(void)
 {
-	return context_in_archive_recovery(".") ? STATUS_STOP_RECOVERY : status_of_kind(ERR_USAGE);
+	return pgdata_in_archive_recovery(".") ? STATUS_STOP_RECOVERY : status_of_kind(ERR_USAGE);
 }
 
 static int

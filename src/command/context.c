@@ -6,11 +6,10 @@
 #include <unistd.h>
 
 #include "walship/archive/catalog.h"
-#include "walship/base/cancel.h"
-#include "walship/base/file.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
+#include "walship/pg/pgdata.h"
 #include "walship/store/file_store.h"
 #include "walship/store/s3_store.h"
 
@@ -20,10 +19,6 @@
 /* Someone waits for push and fetch, and asks again; nobody for a backup, which begins from scratch. */
 #define CONNECT_HURRIED_MS 3000
 #define CONNECT_PATIENT_MS 10000
-
-/* A torn pg_control is whole again within one write of 8 kB. */
-#define CONTROL_ATTEMPTS 5
-#define CONTROL_PAUSE_MS 20
 
 static Error *
 store_setting(const Settings *settings, const char **ret_url)
@@ -150,73 +145,6 @@ context_compression(const Settings *settings, CompressFor purpose, Compression *
 	return NULL;
 }
 
-static bool
-holds(const char *directory, const char *name)
-{
-	AUTO_FREE char *path = path_join(directory, name);
-
-	return file_exists(path);
-}
-
-static bool
-holds_control(const char *directory)
-{
-	return holds(directory, "global/pg_control");
-}
-
-bool
-context_is_standby(const char *directory)
-{
-	return holds(directory, "standby.signal");
-}
-
-/* With both signal files the server is a standby (PostgreSQL: xlogrecovery.c, readRecoverySignalFile). */
-bool
-context_in_archive_recovery(const char *directory)
-{
-	return holds(directory, "recovery.signal") && !context_is_standby(directory);
-}
-
-char *
-context_data_directory(const char *path)
-{
-	if (path != NULL)
-	{
-		AUTO_FREE char *absolute = path_absolute(path);
-		AUTO_FREE char *wal_directory = path_parent(absolute);
-		AUTO_FREE char *directory = path_parent(wal_directory);
-
-		if (holds_control(directory))
-			return MOVE(directory);
-	}
-	return holds_control(".") ? path_absolute(".") : NULL;
-}
-
-static Error *
-read_control_once(const char *path, PgControl *ret_control)
-{
-	AUTO_BUF(bytes, 2 * PG_CONTROL_FILE_SIZE);
-
-	TRY(file_read_all(path, &bytes));
-	return error_context(pg_control_parse(bytes.data, bytes.size, ret_control), "file \"%s\"", path);
-}
-
-Error *
-context_read_control(const char *data_directory, PgControl *ret_control)
-{
-	AUTO_FREE char *path = path_join(data_directory, "global/pg_control");
-
-	for (int attempt = 1;; attempt++)
-	{
-		Error *error = read_control_once(path, ret_control);
-
-		if (!error_is(error, ERR_CORRUPT) || attempt == CONTROL_ATTEMPTS)
-			return error;
-		error_free(error);
-		TRY(cancel_sleep_ms(CONTROL_PAUSE_MS));
-	}
-}
-
 static Error *
 different_systems(uint64_t wanted, uint64_t found, const char *directory)
 {
@@ -252,7 +180,7 @@ context_system(const Settings *settings, const char *data_directory, uint64_t *r
 		*ret_system = wanted;
 		return NULL;
 	}
-	TRY(context_read_control(data_directory, &control));
+	TRY(pgdata_read_control(data_directory, &control));
 	if (given && wanted != control.system_identifier)
 		return different_systems(wanted, control.system_identifier, data_directory);
 	*ret_system = control.system_identifier;
@@ -285,7 +213,7 @@ only_system(Store *store, uint64_t *ret_system)
 Error *
 context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system)
 {
-	AUTO_FREE char *directory = context_data_directory(NULL);
+	AUTO_FREE char *directory = pgdata_of(NULL);
 
 	if (system_from_setting(settings, ret_system))
 		return NULL;

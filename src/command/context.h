@@ -11,7 +11,6 @@
 #include "walship/config/settings.h"
 #include "walship/pipe/codec.h"
 #include "walship/store/store.h"
-#include "walship/wal/control.h"
 
 /* The store of the setting "store", which must be set; it is patient, as for a backup.  The settings outlive it. */
 Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHECK;
@@ -30,20 +29,6 @@ Error *context_create_store(const Settings *settings) MUST_CHECK;
 /* Codec and level, without a pool; a level that the codec does not have is ERR_USAGE. */
 Error *context_compression(const Settings *settings, CompressFor purpose, Compression *ret_compression)
 	MUST_CHECK;
-
-/*
- * The data directory to which a path below it belongs: what holds pg_wal/NAME
- * or pg_wal/RECOVERYXLOG, else the working directory.  "path" may be NULL.
- * NULL when neither holds global/pg_control.  The caller frees.
- */
-char *context_data_directory(const char *path);
-
-/* In archive recovery the server takes "not there" for the end of the archive and goes live. */
-bool context_in_archive_recovery(const char *directory);
-bool context_is_standby(const char *directory);
-
-/* Reads <data directory>/global/pg_control; again when it is torn, for the server may be writing it. */
-Error *context_read_control(const char *data_directory, PgControl *ret_control) MUST_CHECK;
 
 /*
  * Setting "system" or, when that is not set, the data directory's pg_control.

@@ -20,6 +20,7 @@
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/retry.h"
+#include "walship/pg/pgdata.h"
 #include "walship/pipe/stages.h"
 
 /* An object that fails its checks is read again, for the network may have done it; not for minutes. */
@@ -57,9 +58,9 @@ mode_of(const char *data_directory)
 {
 	const char *directory = data_directory != NULL ? data_directory : ".";
 
-	if (context_is_standby(directory))
+	if (pgdata_is_standby(directory))
 		return FETCH_STANDBY;
-	return context_in_archive_recovery(directory) ? FETCH_RECOVERY : FETCH_BY_HAND;
+	return pgdata_in_archive_recovery(directory) ? FETCH_RECOVERY : FETCH_BY_HAND;
 }
 
 static Error *
@@ -94,7 +95,7 @@ local_segment_size(const Fetch *fetch, uint32_t *ret_size)
 
 	if (fetch->data_directory == NULL)
 		return error_new(ERR_SYSTEM, "the data directory has no pg_control");
-	TRY(context_read_control(fetch->data_directory, &control));
+	TRY(pgdata_read_control(fetch->data_directory, &control));
 	*ret_size = control.segment_size;
 	return NULL;
 }
@@ -273,7 +274,7 @@ static Error *
 run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
-	AUTO_FREE char *data_directory = context_data_directory(invocation_argument(invocation, 1));
+	AUTO_FREE char *data_directory = pgdata_of(invocation_argument(invocation, 1));
 	int64_t now_ms = clock_monotonic_ms();
 	Fetch fetch = {.invocation = invocation,
 	               .settings = settings,
@@ -294,7 +295,7 @@ run(Invocation *invocation)
 static int
 error_status(const Invocation *invocation, const Error *error)
 {
-	AUTO_FREE char *data_directory = context_data_directory(invocation_argument(invocation, 1));
+	AUTO_FREE char *data_directory = pgdata_of(invocation_argument(invocation, 1));
 
 	if (error_is(error, ERR_NOT_FOUND) || (error_is(error, ERR_CANCELLED) && cancel_requested()))
 		return -1;

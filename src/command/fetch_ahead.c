@@ -66,7 +66,7 @@ fetch_ahead_window(const Settings *settings, const char *data_directory, Prefetc
 	PgControl control;
 
 	TRY(context_system(settings, data_directory, &place.system_identifier));
-	TRY(context_read_control(data_directory, &control));
+	TRY(pgdata_read_control(data_directory, &control));
 	place.segment_size = control.segment_size;
 	TRY(prefetch_window_new(&place, ret_window));
 	place.store = NULL;

@@ -18,6 +18,7 @@
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
+#include "walship/pg/pgdata.h"
 #include "walship/ship/pushed.h"
 #include "walship/ship/ready.h"
 
@@ -43,7 +44,7 @@ typedef struct Push
 static Error *
 open_archive(Push *push, Store **ret_store)
 {
-	AUTO_FREE char *data_directory = context_data_directory(push->path);
+	AUTO_FREE char *data_directory = pgdata_of(push->path);
 	Patience patience = {.retry_until_ms = push->deadline_ms};
 
 	TRY(context_system(push->settings, data_directory, &push->archive.system_identifier));

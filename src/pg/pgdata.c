@@ -1,4 +1,4 @@
-/* The server of a data directory, as other processes see it. */
+/* A data directory, and the server that runs in it; see walship/pg/pgdata.h. */
 #include "walship/pg/pgdata.h"
 
 #include <errno.h>
@@ -6,14 +6,82 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "walship/base/cancel.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 
 #define PID_FILE_MAX (64 * 1024)
 #define STAT_MAX     4096
 
+#define CONTROL_FILE "global/pg_control"
+
 /* Postmaster, startup process, shell, perhaps a script around us: never more than a few. */
 #define GENERATIONS_MOST 16
+
+/* A torn pg_control is whole again within one write of 8 kB. */
+#define CONTROL_ATTEMPTS 5
+#define CONTROL_PAUSE_MS 20
+
+static bool
+holds(const char *directory, const char *name)
+{
+	AUTO_FREE char *path = path_join(directory, name);
+
+	return file_exists(path);
+}
+
+char *
+pgdata_of(const char *path)
+{
+	if (path != NULL)
+	{
+		AUTO_FREE char *absolute = path_absolute(path);
+		AUTO_FREE char *wal_directory = path_parent(absolute);
+		AUTO_FREE char *directory = path_parent(wal_directory);
+
+		if (holds(directory, CONTROL_FILE))
+			return MOVE(directory);
+	}
+	return holds(".", CONTROL_FILE) ? path_absolute(".") : NULL;
+}
+
+bool
+pgdata_is_standby(const char *directory)
+{
+	return holds(directory, "standby.signal");
+}
+
+/* With both signal files the server is a standby (PostgreSQL: xlogrecovery.c, readRecoverySignalFile). */
+bool
+pgdata_in_archive_recovery(const char *directory)
+{
+	return holds(directory, "recovery.signal") && !pgdata_is_standby(directory);
+}
+
+static Error *
+read_control_once(const char *path, PgControl *ret_control)
+{
+	AUTO_BUF(bytes, 2 * PG_CONTROL_FILE_SIZE);
+
+	TRY(file_read_all(path, &bytes));
+	return error_context(pg_control_parse(bytes.data, bytes.size, ret_control), "file \"%s\"", path);
+}
+
+Error *
+pgdata_read_control(const char *directory, PgControl *ret_control)
+{
+	AUTO_FREE char *path = path_join(directory, CONTROL_FILE);
+
+	for (int attempt = 1;; attempt++)
+	{
+		Error *error = read_control_once(path, ret_control);
+
+		if (!error_is(error, ERR_CORRUPT) || attempt == CONTROL_ATTEMPTS)
+			return error;
+		error_free(error);
+		TRY(cancel_sleep_ms(CONTROL_PAUSE_MS));
+	}
+}
 
 /* The first line is its process id (PostgreSQL: pidfile.h); that of a standalone backend is negative: 0 here. */
 static Error *

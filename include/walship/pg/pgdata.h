@@ -1,10 +1,25 @@
-/* The server of a data directory, as other processes see it. */
+/* A data directory, and the server that runs in it as other processes see it. */
 #pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
 
 #include "walship/base/error.h"
+#include "walship/wal/control.h"
+
+/*
+ * The data directory to which a path below it belongs: what holds pg_wal/NAME
+ * or pg_wal/RECOVERYXLOG, else the working directory.  "path" may be NULL.
+ * NULL when neither holds global/pg_control.  The caller frees.
+ */
+char *pgdata_of(const char *path);
+
+/* In archive recovery the server takes "not there" for the end of the archive and goes live. */
+bool pgdata_in_archive_recovery(const char *directory);
+bool pgdata_is_standby(const char *directory);
+
+/* Reads <data directory>/global/pg_control; again when it is torn, for the server may be writing it. */
+Error *pgdata_read_control(const char *directory, PgControl *ret_control) MUST_CHECK;
 
 typedef enum PostmasterState
 {
