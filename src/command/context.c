@@ -119,6 +119,18 @@ context_open_store_within(const Settings *settings, const Patience *patience, St
 	return file_store_open(directory, ret_store);
 }
 
+static Error *
+open_by_settings(const void *settings, const Patience *patience, Store **ret_store)
+{
+	return context_open_store_within(settings, patience, ret_store);
+}
+
+StoreOpener
+context_store_opener(const Settings *settings)
+{
+	return (StoreOpener){open_by_settings, settings};
+}
+
 Error *
 context_compression(const Settings *settings, CompressFor purpose, Compression *ret_compression)
 {

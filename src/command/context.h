@@ -10,6 +10,7 @@
 #include "walship/base/patience.h"
 #include "walship/config/settings.h"
 #include "walship/pipe/codec.h"
+#include "walship/ship/store_opener.h"
 #include "walship/store/store.h"
 
 /* The store of the setting "store", which must be set; it is patient, as for a backup.  The settings outlive it. */
@@ -22,6 +23,9 @@ Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHEC
  */
 Error *context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
 	MUST_CHECK;
+
+/* The same, for a folder below that opens it when it needs it. */
+StoreOpener context_store_opener(const Settings *settings);
 
 /* Makes the directory and its marker.  A bucket is made at the provider, and needs none: it cannot be unmounted. */
 Error *context_create_store(const Settings *settings) MUST_CHECK;

@@ -91,8 +91,7 @@ server_recovers(const Server *server)
 	return stat(server->data_directory, &status) == 0 && status.st_dev == server->device &&
 	       status.st_ino == server->inode && postmaster_of(server->data_directory, &postmaster) &&
 	       postmaster == server->postmaster &&
-	       (pgdata_is_standby(server->data_directory) ||
-	        pgdata_in_archive_recovery(server->data_directory));
+	       (pgdata_is_standby(server->data_directory) || pgdata_in_archive_recovery(server->data_directory));
 }
 
 /* Writing it is atomic, and the pipe holds more of them than there are threads. */

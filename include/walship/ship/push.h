@@ -1,0 +1,49 @@
+/*
+ * Storing one WAL file, as the archiver hands them over, one after the other:
+ * check, index, compress, encrypt, store if absent.  Segments that wait behind it
+ * are stored along with it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/archive/wal_object.h"
+#include "walship/base/notice.h"
+#include "walship/ship/store_opener.h"
+
+typedef struct PushOptions
+{
+	const char *path; /* of the file, in the server's pg_wal */
+	WalName name;     /* its last component */
+	const char *state_dir;
+
+	/* Opened with the deadline as its limit for retries.  Of compression the codec and level are given, but no pool. */
+	WalArchive archive;
+	StoreOpener
+		opener; /* for what waits behind the file: it has a store of its own, which gives up at the deadline */
+
+	int64_t start_ms; /* of clock_monotonic_ms() */
+	int64_t deadline_ms;
+
+	int ahead; /* segments that are stored along, at most */
+	int jobs;  /* segments at a time */
+
+	/* The level was chosen: else a backlog is compressed less, as long as that is faster (walship/ship/pace.h). */
+	bool level_is_set;
+
+	Notices notices;
+} PushOptions;
+
+/*
+ * Was this very file stored by the push of an earlier one?  Then nothing is left to
+ * do.  Needs neither keys nor a connection, and uses the note up (walship/ship/pushed.h).
+ */
+bool push_is_safe(const PushOptions *options);
+
+/*
+ * NULL: the bytes are durable under their own name.  The error is that of the file
+ * itself; of the others it says nothing: what goes wrong with one is met again by its
+ * own push.  Returns when everything that was begun has ended.
+ */
+Error *push(const PushOptions *options) MUST_CHECK;
