@@ -233,3 +233,28 @@ context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_sy
 		return context_system(settings, directory, ret_system);
 	return only_system(store, ret_system);
 }
+
+/* The environment is the postmaster's, and has a say where the setting has none. */
+char *
+context_store_identity(const Settings *settings)
+{
+	const char *url = settings_text(settings, SETTING_store);
+	const char *endpoint = settings_text(settings, SETTING_s3_endpoint);
+
+	if (endpoint == NULL)
+		endpoint = getenv("AWS_ENDPOINT_URL_S3");
+	if (endpoint == NULL)
+		endpoint = getenv("AWS_ENDPOINT_URL");
+	return url == NULL ? NULL : mem_printf("%s\n%s", url, endpoint == NULL ? "" : endpoint);
+}
+
+Error *
+context_fetch_source(const Settings *settings, const char *data_directory, FetchSource *ret_source)
+{
+	*ret_source = (FetchSource){.data_directory = data_directory,
+	                            .opener = context_store_opener(settings),
+	                            .state_dir = settings_text(settings, SETTING_state_dir),
+	                            .ahead = (int) settings_integer(settings, SETTING_prefetch),
+	                            .jobs = (int) settings_integer(settings, SETTING_jobs)};
+	return context_system(settings, data_directory, &ret_source->system_identifier);
+}

@@ -10,6 +10,7 @@
 #include "walship/base/patience.h"
 #include "walship/config/settings.h"
 #include "walship/pipe/codec.h"
+#include "walship/ship/fetch.h"
 #include "walship/ship/store_opener.h"
 #include "walship/store/store.h"
 
@@ -45,3 +46,13 @@ Error *context_system(const Settings *settings, const char *data_directory, uint
  * directory's pg_control, or the only system in the store.
  */
 Error *context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system) MUST_CHECK;
+
+/*
+ * What tells the store of the settings from every other: endpoint and URL.  NULL
+ * when no store is set; the caller frees.
+ */
+char *context_store_identity(const Settings *settings);
+
+/* Where a server's WAL comes from, but for the store's identity and the keys.  "data_directory" may be NULL. */
+Error *context_fetch_source(const Settings *settings, const char *data_directory, FetchSource *ret_source)
+	MUST_CHECK;

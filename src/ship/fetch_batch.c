@@ -3,8 +3,6 @@
 
 #include <stdatomic.h>
 
-#include "context.h"
-#include "keys.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
@@ -58,30 +56,29 @@ get_all(Batch *batch, PrefetchPlan *plan, int threads)
 }
 
 Error *
-fetch_batch(const Settings *settings, const PrefetchWindow *window, const PrefetchPlace *place,
+fetch_batch(const FetchSource *source, const PrefetchWindow *window, uint32_t segment_size,
             const PrefetchMessage *message, int64_t limit_ms)
 {
-	AUTO_FREE char *wal_directory = path_join(place->data_directory, "pg_wal");
-	AUTO(AgeIdentities) identities = NULL;
+	AUTO_FREE char *wal_directory = path_join(source->data_directory, "pg_wal");
 	AUTO(Store) store = NULL;
 	AUTO_STRLIST wanted = {0};
 	int64_t now_ms = clock_monotonic_ms();
 	Patience patience = {.attempts = 1, .abort_at_ms = now_ms + BATCH_MOST_MS, .quiet = true};
-	int threads = (int) settings_integer(settings, SETTING_jobs);
-	int most = (int) settings_integer(settings, SETTING_prefetch);
+	int threads = source->jobs;
+	int most = source->ahead;
 	PrefetchPlan plan;
 
 	if (limit_ms != 0 && limit_ms < patience.abort_at_ms)
 		patience.abort_at_ms = limit_ms;
-	TRY(keys_identities(settings, &identities));
-	TRY(context_open_store_within(settings, &patience, &store));
-	Batch batch = {
-		.window = window,
-		.archive = {.store = store, .system_identifier = place->system_identifier, .identities = identities},
-		.deadline_ms = patience.abort_at_ms};
+	TRY(store_opener_open(&source->opener, &patience, &store));
+	Batch batch = {.window = window,
+	               .archive = {.store = store,
+	                           .system_identifier = source->system_identifier,
+	                           .identities = source->identities},
+	               .deadline_ms = patience.abort_at_ms};
 
-	prefetch_plan_init(&plan, place->segment_size, most, most);
-	prefetch_plan_set_path(&plan, prefetch_path(wal_directory, &message->got, place->segment_size));
+	prefetch_plan_init(&plan, segment_size, most, most);
+	prefetch_plan_set_path(&plan, prefetch_path(wal_directory, &message->got, segment_size));
 	prefetch_plan_server_got(&plan, message, now_ms);
 	plan.size = plan.most < ROUNDS_PER_CALL * threads ? plan.most : ROUNDS_PER_CALL * threads;
 	prefetch_plan_list_wanted(&plan, &wanted);

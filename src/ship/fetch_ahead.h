@@ -5,24 +5,16 @@
  */
 #pragma once
 
-#include "command.h"
+#include "walship/ship/fetch.h"
 #include "walship/ship/prefetch.h"
+
+/* A standby asks again by itself, and its promotion waits for us: one attempt, and all that is done in it. */
+#define FETCH_STANDBY_MS 5000
 
 typedef struct FetchAhead FetchAhead;
 
-typedef struct FetchAheadOptions
-{
-	const Invocation *invocation;
-	const char *data_directory; /* NULL when there is none */
-	const char *dest;
-	WalName name;
-	const char *plan_end; /* a segment's name, or NULL */
-	bool standby;
-	int64_t limit_ms; /* monotonic: the call must have ended by then; 0: no such time */
-} FetchAheadOptions;
-
 /* NULL when this fetch is none of a server that recovers, or prefetch is off. */
-FetchAhead *fetch_ahead_new(const FetchAheadOptions *options);
+FetchAhead *fetch_ahead_new(const FetchOptions *options);
 
 /* Takes the segment out of the window, or waits for it.  False: get it from the store.  Fails only when cancelled. */
 Error *fetch_ahead_take(FetchAhead *ahead, bool *ret_taken) MUST_CHECK;
@@ -34,5 +26,5 @@ void fetch_ahead_free(FetchAhead *ahead);
 AUTO_DEFINE(FetchAhead, fetch_ahead_free);
 
 /* The same window for whoever gets segments ahead. */
-Error *fetch_ahead_window(const Settings *settings, const char *data_directory, PrefetchWindow **ret_window,
-                          PrefetchPlace *ret_place) MUST_CHECK;
+Error *fetch_ahead_window(const FetchSource *source, PrefetchWindow **ret_window, uint32_t *ret_segment_size)
+	MUST_CHECK;

@@ -1,7 +1,7 @@
 /* A few segments ahead within the call, where no process can stay behind. */
 #pragma once
 
-#include "walship/config/settings.h"
+#include "walship/ship/fetch.h"
 #include "walship/ship/prefetch.h"
 
 /*
@@ -9,5 +9,5 @@
  * and within a short time, for the server waits for it; never beyond "limit_ms" of
  * clock_monotonic_ms(), if that is not 0.
  */
-Error *fetch_batch(const Settings *settings, const PrefetchWindow *window, const PrefetchPlace *place,
+Error *fetch_batch(const FetchSource *source, const PrefetchWindow *window, uint32_t segment_size,
                    const PrefetchMessage *message, int64_t limit_ms) MUST_CHECK;

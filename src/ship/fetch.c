@@ -1,0 +1,226 @@
+/* One WAL file out of the archive; see walship/ship/fetch.h. */
+#include "walship/ship/fetch.h"
+
+#include "fetch_ahead.h"
+#include "walship/archive/holes.h"
+#include "walship/archive/layout.h"
+#include "walship/archive/wal_object.h"
+#include "walship/base/cancel.h"
+#include "walship/base/clock.h"
+#include "walship/base/crypto.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/base/retry.h"
+#include "walship/pg/pgdata.h"
+#include "walship/pipe/stages.h"
+
+/* An object that fails its checks is read again, for the network may have done it; not for minutes. */
+#define CORRUPT_ATTEMPTS 3
+
+#define TEXT_FILE_MAX (1024 * 1024)
+
+typedef struct Fetch
+{
+	const FetchOptions *options;
+	WalArchive archive; /* its store is NULL until it could be opened */
+} Fetch;
+
+/* Also where pg_control is missing: a working directory with a signal file is a server's. */
+FetchMode
+fetch_mode_of(const char *data_directory)
+{
+	const char *directory = data_directory != NULL ? data_directory : ".";
+
+	if (pgdata_is_standby(directory))
+		return FETCH_STANDBY;
+	return pgdata_in_archive_recovery(directory) ? FETCH_RECOVERY : FETCH_BY_HAND;
+}
+
+Error *
+fetch_check_name(const FetchOptions *options)
+{
+	const WalName *name = &options->name;
+	const WalName *end = &options->plan_end;
+	char text[WAL_NAME_SIZE];
+
+	if (options->bounded && name->kind == WAL_SEGMENT &&
+	    (name->log > end->log || (name->log == end->log && name->seg > end->seg)))
+		return error_new(ERR_NOT_FOUND, "the recovery plan ends before this segment, with \"%s\"",
+		                 wal_name_format(end, text));
+	if (name->kind == WAL_PARTIAL)
+		return error_hint(error_new(ERR_USAGE, "partial segment \"%s\" cannot be fetched by its name",
+		                            wal_name_format(name, text)),
+		                  "Its key in the store carries a digest; see docs/format.md.");
+	return NULL;
+}
+
+static Error *
+absent(const Fetch *fetch, const char *why)
+{
+	char text[WAL_NAME_SIZE];
+
+	return error_new(ERR_NOT_FOUND, "\"%s\" is not in store \"%s\"%s",
+	                 wal_name_format(&fetch->options->name, text), store_url(fetch->archive.store), why);
+}
+
+/* Segment size by the data directory: the store has nothing to tell it from. */
+static Error *
+local_segment_size(const Fetch *fetch, uint32_t *ret_size)
+{
+	PgControl control;
+
+	if (fetch->options->source.data_directory == NULL)
+		return error_new(ERR_SYSTEM, "the data directory has no pg_control");
+	TRY(pgdata_read_control(fetch->options->source.data_directory, &control));
+	*ret_size = control.segment_size;
+	return NULL;
+}
+
+/* Has the server this segment itself?  It looks into pg_wal when the archive has none. */
+static bool
+is_in_pg_wal(const Fetch *fetch, uint32_t segment_size)
+{
+	char text[WAL_NAME_SIZE];
+	AUTO_FREE char *wal_directory = path_join(fetch->options->source.data_directory, "pg_wal");
+	AUTO_FREE char *path = path_join(wal_directory, wal_name_format(&fetch->options->name, text));
+	AUTO_CLOSE int fd = -1;
+	AUTO(Error) error = NULL;
+	uint8_t bytes[WAL_LONG_HEADER_SIZE];
+	size_t size = 0;
+	struct stat status;
+	WalPageHeader header;
+
+	error = file_open_read(path, &fd, &status);
+	if (error == NULL)
+		error = file_read_at(fd, path, 0, bytes, sizeof(bytes), &size);
+	if (error == NULL)
+		error = wal_page_header_parse(bytes, size, &header);
+	if (error == NULL)
+		error = wal_page_header_matches(&header, &fetch->options->name);
+	return error == NULL && (uint64_t) status.st_size == segment_size &&
+	       header.segment_size == segment_size &&
+	       header.system_identifier == fetch->archive.system_identifier;
+}
+
+/* In archive recovery: "the archive ends here" (ERR_NOT_FOUND), or a hole in it (ERR_TRANSIENT). */
+static Error *
+explain_absence(const Fetch *fetch)
+{
+	AUTO_FREE char *why = NULL;
+	uint32_t segment_size = 0;
+	char text[WAL_NAME_SIZE];
+
+	TRY(local_segment_size(fetch, &segment_size));
+	if (is_in_pg_wal(fetch, segment_size))
+		return absent(fetch, ", but pg_wal has it");
+	TRY(holes_explain(fetch->archive.store, fetch->archive.system_identifier, &fetch->options->name,
+	                  segment_size, &why));
+	if (why == NULL)
+		return absent(fetch, "");
+	return error_hint(
+		error_new(ERR_TRANSIENT, "\"%s\" is missing in store \"%s\": %s",
+	              wal_name_format(&fetch->options->name, text), store_url(fetch->archive.store), why),
+		"This is a hole in the archive, not its end. If the segment still lies on the old server, push it; else "
+		"recover to a target before it: \"walship list\" shows how far that is.");
+}
+
+static Error *
+fetch_segment(const Fetch *fetch)
+{
+	AUTO(Sink) file = NULL;
+	AUTO(Pipe) pipe = pipe_new();
+
+	TRY(file_sink_new(fetch->options->dest, 0600, &file));
+	pipe_add(pipe, MOVE(file));
+	TRY(wal_object_get(&fetch->archive, &fetch->options->name, pipe_as_sink(pipe), NULL));
+	return pipe_finish(pipe);
+}
+
+static Error *
+fetch_text(const Fetch *fetch)
+{
+	AUTO_FREE char *key = layout_wal_key(fetch->archive.system_identifier, &fetch->options->name, NULL);
+	AUTO_BUF(text, TEXT_FILE_MAX);
+	AUTO(Sink) sink = NULL;
+
+	sink = buf_sink_new(&text);
+	TRY(store_get(fetch->archive.store, key, 0, STORE_TO_END, sink));
+	return file_replace(fetch->options->dest, text.data, text.size, 0600);
+}
+
+/* A standby asks again by itself, and its promotion waits for us: one short attempt. */
+static Patience
+patience_of(const FetchOptions *options)
+{
+	if (options->mode == FETCH_STANDBY)
+		return (Patience){.attempts = 1, .abort_at_ms = options->start_ms + FETCH_STANDBY_MS};
+	return (Patience){.retry_until_ms = options->deadline_ms};
+}
+
+/* An unmounted store may come back: opening it is part of every attempt. */
+static Error *
+fetch_once(Fetch *fetch)
+{
+	Patience patience = patience_of(fetch->options);
+
+	if (fetch->archive.store == NULL)
+		TRY(store_opener_open(&fetch->options->source.opener, &patience, &fetch->archive.store));
+
+	bool segment = fetch->options->name.kind == WAL_SEGMENT;
+	Error *error = segment ? fetch_segment(fetch) : fetch_text(fetch);
+
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return segment && fetch->options->mode == FETCH_RECOVERY ? explain_absence(fetch) : absent(fetch, "");
+}
+
+static bool
+is_worth_another_try(const Fetch *fetch, const Error *error, int attempt)
+{
+	if (fetch->options->mode != FETCH_RECOVERY || clock_monotonic_ms() >= fetch->options->deadline_ms)
+		return false;
+	return error_is(error, ERR_TRANSIENT) || (error_is(error, ERR_CORRUPT) && attempt + 1 < CORRUPT_ATTEMPTS);
+}
+
+static Error *
+fetch_until_deadline(Fetch *fetch)
+{
+	static const RetryPolicy policy = {.first_ms = 200, .most_ms = 5000};
+
+	for (int attempt = 0;; attempt++)
+	{
+		Error *error = fetch_once(fetch);
+		uint64_t random;
+
+		if (!is_worth_another_try(fetch, error, attempt))
+			return error;
+		if (attempt == 0)
+			notice_of_error(&fetch->options->notices, LOG_WARNING, error);
+		error_free(error);
+		random_bytes(&random, sizeof(random));
+		TRY(cancel_sleep_ms(retry_delay_ms(&policy, attempt, random)));
+	}
+}
+
+/* From what was fetched ahead, else from the store. */
+Error *
+fetch(const FetchOptions *options)
+{
+	AUTO(FetchAhead) ahead = options->mode == FETCH_BY_HAND ? NULL : fetch_ahead_new(options);
+	Fetch course = {.options = options,
+	                .archive = {.system_identifier = options->source.system_identifier,
+	                            .identities = options->source.identities}};
+	bool taken;
+
+	TRY(fetch_ahead_take(ahead, &taken));
+	if (!taken)
+	{
+		Error *error = fetch_until_deadline(&course);
+
+		store_free(course.archive.store);
+		TRY(error);
+	}
+	fetch_ahead_go_on(ahead);
+	return NULL;
+}
