@@ -15,11 +15,17 @@
 
 /* This program again, with the same settings; ended by NULL. */
 static void
-list_prefetcher_words(const Invocation *invocation, const char *data_directory, StrList *words)
+list_prefetcher_words(const Invocation *invocation, const char *plan_end, const char *data_directory,
+                      StrList *words)
 {
 	strlist_add(words, "walship");
 	strlist_add(words, "prefetcher");
 	invocation_list_sources(invocation, words);
+	if (plan_end != NULL)
+	{
+		strlist_add(words, "--plan-end");
+		strlist_add(words, plan_end);
+	}
 	strlist_add(words, "--");
 	strlist_add(words, data_directory);
 	GROW(words->items, words->count, words->capacity);
@@ -54,7 +60,7 @@ run(Invocation *invocation)
 	TRY(keys_identities(settings, &identities));
 	options.source.identities = identities;
 	if (data_directory != NULL)
-		list_prefetcher_words(invocation, data_directory, &prefetcher_words);
+		list_prefetcher_words(invocation, plan_end, data_directory, &prefetcher_words);
 	options.prefetcher_argv = prefetcher_words.items;
 	return fetch(&options);
 }

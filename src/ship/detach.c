@@ -41,47 +41,39 @@ close_from(int first)
 }
 
 static void
-arrange_files(const int fds[], int n_fds)
-{
-	int aside[DETACHED_FDS_MOST];
-	int null = open("/dev/null", O_RDWR);
-
-	for (int i = 0; i < n_fds; i++)
-		aside[i] = fcntl(fds[i], F_DUPFD, FD_ASIDE);
-	for (int fd = 0; fd < DETACHED_FD_FIRST; fd++)
-		(void) dup2(null, fd);
-	for (int i = 0; i < n_fds; i++)
-		(void) dup2(aside[i], DETACHED_FD_FIRST + i);
-	close_from(DETACHED_FD_FIRST + n_fds);
-}
-
-static void
-become_program(char *const argv[], const int fds[], int n_fds, const Pipes *pipes)
+become_program(char *const argv[], int fd, const Pipes *pipes)
 {
 	char go;
+	int null;
 
 	(void) close(pipes->go[1]);
 	if (read(pipes->go[0], &go, 1) != 1)
 		_exit(0);
-	arrange_files(fds, n_fds);
+
+	fd = fcntl(fd, F_DUPFD, FD_ASIDE);
+	null = open("/dev/null", O_RDWR);
+	for (int standard = 0; standard < DETACHED_FD; standard++)
+		(void) dup2(null, standard);
+	(void) dup2(fd, DETACHED_FD);
+	close_from(DETACHED_FD + 1);
 	(void) execv("/proc/self/exe", argv);
 	_exit(1);
 }
 
 static void
-fork_again(char *const argv[], const int fds[], int n_fds, const Pipes *pipes)
+fork_again(char *const argv[], int fd, const Pipes *pipes)
 {
 	pid_t pid;
 
 	(void) setsid();
 	pid = fork();
 	if (pid == 0)
-		become_program(argv, fds, n_fds, pipes);
+		become_program(argv, fd, pipes);
 	_exit(pid > 0 && write(pipes->report[1], &pid, sizeof(pid)) == sizeof(pid) ? 0 : 1);
 }
 
 static Error *
-start_by(Pipes *pipes, char *const argv[], const int fds[], int n_fds, pid_t never_under, bool *ret_started)
+start_by(Pipes *pipes, char *const argv[], int fd, pid_t never_under, bool *ret_started)
 {
 	pid_t between = fork();
 	pid_t pid = 0;
@@ -91,7 +83,7 @@ start_by(Pipes *pipes, char *const argv[], const int fds[], int n_fds, pid_t nev
 	if (between < 0)
 		return error_errno("could not fork");
 	if (between == 0)
-		fork_again(argv, fds, n_fds, pipes);
+		fork_again(argv, fd, pipes);
 	(void) close(pipes->report[1]);
 	pipes->report[1] = -1;
 	do
@@ -117,7 +109,7 @@ close_pipe(const int fds[2])
 }
 
 Error *
-detach_start(char *const argv[], const int fds[], int n_fds, pid_t never_under, bool *ret_started)
+detach_start(char *const argv[], int fd, pid_t never_under, bool *ret_started)
 {
 	Pipes pipes = {{-1, -1}, {-1, -1}};
 	Error *error;
@@ -126,7 +118,7 @@ detach_start(char *const argv[], const int fds[], int n_fds, pid_t never_under, 
 	if (pipe2(pipes.go, O_CLOEXEC) != 0 || pipe2(pipes.report, O_CLOEXEC) != 0)
 		error = error_errno("could not create a pipe");
 	else
-		error = start_by(&pipes, argv, fds, n_fds, never_under, ret_started);
+		error = start_by(&pipes, argv, fd, never_under, ret_started);
 	close_pipe(pipes.go);
 	close_pipe(pipes.report);
 	return error;

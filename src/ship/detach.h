@@ -6,18 +6,17 @@
 
 #include "walship/base/error.h"
 
-#define DETACHED_FD_FIRST 3
-#define DETACHED_FDS_MOST 4
+/* What of the open files it inherits. */
+#define DETACHED_FD 3
 
 /*
  * Runs this program with these arguments (argv[0] is for ps) in a session of its
  * own, with /dev/null as its three standard files, and of all that is open here
- * only "fds", from descriptor 3 on in this order.
+ * only "fd", as descriptor DETACHED_FD.
  *
  * When the process would be a child of "never_under", it does not come to be and
  * *ret_started is false: a postmaster that adopts processes, as PID 1 of a container
  * does, takes the death of one by a signal for a crash of its own (PostgreSQL: postmaster.c,
  * process_pm_child_exit).
  */
-Error *detach_start(char *const argv[], const int fds[], int n_fds, pid_t never_under, bool *ret_started)
-	MUST_CHECK;
+Error *detach_start(char *const argv[], int fd, pid_t never_under, bool *ret_started) MUST_CHECK;

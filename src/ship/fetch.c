@@ -207,20 +207,17 @@ fetch_until_deadline(Fetch *fetch)
 Error *
 fetch(const FetchOptions *options)
 {
-	AUTO(FetchAhead) ahead = options->mode == FETCH_BY_HAND ? NULL : fetch_ahead_new(options);
-	Fetch course = {.options = options,
-	                .archive = {.system_identifier = options->source.system_identifier,
-	                            .identities = options->source.identities}};
+	AUTO(FetchAhead) ahead = fetch_ahead_new(options);
+	Fetch from_store = {.options = options,
+	                    .archive = {.system_identifier = options->source.system_identifier,
+	                                .identities = options->source.identities}};
+	Error *error = NULL;
 	bool taken;
 
 	TRY(fetch_ahead_take(ahead, &taken));
 	if (!taken)
-	{
-		Error *error = fetch_until_deadline(&course);
-
-		store_free(course.archive.store);
-		TRY(error);
-	}
-	fetch_ahead_go_on(ahead);
-	return NULL;
+		error = fetch_until_deadline(&from_store);
+	store_free(from_store.archive.store);
+	fetch_ahead_go_on(ahead, error);
+	return error;
 }

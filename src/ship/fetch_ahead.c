@@ -2,32 +2,40 @@
 #include "fetch_ahead.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "detach.h"
-#include "fetch_batch.h"
+#include "prefetch_private.h"
+#include "walship/base/cancel.h"
+#include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
-#include "walship/ship/prefetch_plan.h"
 
 /* How the server has its restore_command put a segment (PostgreSQL: xlogrecovery.c, XLogFileRead); pg_rewind does not. */
 #define SERVERS_DEST "RECOVERYXLOG"
 
-/* The server asks for history files when it begins and at the archive's end: nothing of a window is of use then. */
+/* The server asks for history files when it begins and at the archive's end: nothing of a spool is of use then. */
 #define SERVERS_DEST_HISTORY "RECOVERYHISTORY"
 
 /* A standby makes one attempt of five seconds, and this is a part of it. */
 #define WAIT_STANDBY_MS  2000
 #define WAIT_RECOVERY_MS 60000
 
+/* Whoever gets a segment has hung when the file did not grow for so long: then it is faster to get it anew. */
+#define STILL_MOST_MS 2000
+#define LOOK_EVERY_MS 5
+
+/* Two segments that the server got within this time are a backlog; further apart, it follows an archive that grows. */
+#define BACKLOG_MS 10000
+
 struct FetchAhead
 {
 	const FetchOptions *options;
 	pid_t postmaster;
-	PrefetchWindow *window;
-	uint32_t segment_size;
-	PrefetchTaken how;
-	int claim;
+	PrefetchSpool *spool;
+	bool missed; /* the spool did not have it */
+	int claim;   /* open as long as nobody else is to get the segment; -1: it is not ours */
 };
 
 static void
@@ -38,27 +46,13 @@ leave_out(const FetchOptions *options, const char *what, Error *error)
 	error_free(error);
 }
 
-Error *
-fetch_ahead_window(const FetchSource *source, PrefetchWindow **ret_window, uint32_t *ret_segment_size)
-{
-	PrefetchPlace place = {.state_dir = source->state_dir,
-	                       .store = source->store,
-	                       .data_directory = source->data_directory,
-	                       .system_identifier = source->system_identifier};
-	PgControl control;
-
-	TRY(pgdata_read_control(source->data_directory, &control));
-	place.segment_size = *ret_segment_size = control.segment_size;
-	return prefetch_window_new(&place, ret_window);
-}
-
 static bool
 is_servers_own(const FetchOptions *options, pid_t *ret_postmaster)
 {
 	const char *leaf = path_leaf(options->dest);
 	const char *expected = options->name.kind == WAL_HISTORY ? SERVERS_DEST_HISTORY : SERVERS_DEST;
 
-	return options->source.data_directory != NULL &&
+	return options->mode != FETCH_BY_HAND && options->source.data_directory != NULL &&
 	       (options->name.kind == WAL_SEGMENT || options->name.kind == WAL_HISTORY) &&
 	       strcmp(leaf, expected) == 0 && postmaster_of(options->source.data_directory, ret_postmaster) &&
 	       postmaster_called_us(*ret_postmaster);
@@ -67,28 +61,21 @@ is_servers_own(const FetchOptions *options, pid_t *ret_postmaster)
 FetchAhead *
 fetch_ahead_new(const FetchOptions *options)
 {
-	PrefetchWindow *window;
-	uint32_t segment_size;
+	FetchAhead *ahead;
+	PrefetchSpool *spool;
 	pid_t postmaster;
 	Error *error;
 
 	if (options->source.ahead == 0 || options->source.store == NULL || !is_servers_own(options, &postmaster))
 		return NULL;
-	error = fetch_ahead_window(&options->source, &window, &segment_size);
+	error = prefetch_spool_new(&options->source, &spool);
 	if (error != NULL)
 	{
 		leave_out(options, "nothing is fetched ahead", error);
 		return NULL;
 	}
-
-	FetchAhead *ahead = NEW(FetchAhead);
-
-	*ahead = (FetchAhead){.options = options,
-	                      .postmaster = postmaster,
-	                      .window = window,
-	                      .segment_size = segment_size,
-	                      .how = PREFETCH_MISSED,
-	                      .claim = -1};
+	ahead = NEW(FetchAhead);
+	*ahead = (FetchAhead){options, postmaster, spool, true, -1};
 	return ahead;
 }
 
@@ -97,41 +84,96 @@ fetch_ahead_free(FetchAhead *ahead)
 {
 	if (ahead == NULL)
 		return;
-	prefetch_claim_end(ahead->window, &ahead->options->name, ahead->claim);
-	prefetch_window_free(ahead->window);
+	prefetch_spool_claim_end(ahead->spool, &ahead->options->name, ahead->claim);
+	prefetch_spool_free(ahead->spool);
 	free(ahead);
+}
+
+/*
+ * Takes the segment; or claims it, when nobody gets it, so that the process does not
+ * begin now what fetch does; or waits for whoever gets it, as long as the file grows.
+ */
+static Error *
+take_or_claim(FetchAhead *ahead, bool *ret_taken)
+{
+	const FetchOptions *options = ahead->options;
+	int64_t grown_ms = clock_monotonic_ms();
+	int64_t end_ms = grown_ms + (options->mode == FETCH_STANDBY ? WAIT_STANDBY_MS : WAIT_RECOVERY_MS);
+	off_t size = -1;
+
+	for (;;)
+	{
+		AUTO(Error) error = NULL;
+		int64_t now_ms = clock_monotonic_ms();
+		off_t now_size;
+
+		*ret_taken = prefetch_spool_take(ahead->spool, &options->name, options->dest);
+		if (*ret_taken)
+			return NULL;
+		error = prefetch_spool_claim(ahead->spool, &options->name, &ahead->claim);
+		if (!error_is(error, ERR_TRANSIENT))
+		{
+			/* It may have come between the two looks. */
+			*ret_taken = error == NULL && prefetch_spool_take(ahead->spool, &options->name, options->dest);
+			return NULL;
+		}
+		now_size = prefetch_spool_progress(ahead->spool, &options->name);
+		if (now_size != size)
+			grown_ms = now_ms;
+		size = now_size;
+		if (now_ms >= end_ms || now_ms - grown_ms >= STILL_MOST_MS)
+			return NULL;
+		TRY(cancel_sleep_ms(LOOK_EVERY_MS));
+	}
 }
 
 Error *
 fetch_ahead_take(FetchAhead *ahead, bool *ret_taken)
 {
 	char text[WAL_NAME_SIZE];
+	AUTO(Error) not_ours = NULL;
 
 	*ret_taken = false;
 	if (ahead == NULL)
 		return NULL;
 	if (ahead->options->name.kind == WAL_HISTORY)
 	{
-		prefetch_window_vacate(ahead->window);
+		prefetch_spool_vacate(ahead->spool);
 		return NULL;
 	}
-	TRY(prefetch_take(ahead->window, &ahead->options->name, ahead->options->dest,
-	                  ahead->options->mode == FETCH_STANDBY ? WAIT_STANDBY_MS : WAIT_RECOVERY_MS, &ahead->how,
-	                  &ahead->claim));
-	*ret_taken = ahead->how != PREFETCH_MISSED;
+	not_ours = prefetch_spool_check(ahead->spool);
+	if (not_ours != NULL)
+		return NULL;
+	TRY(take_or_claim(ahead, ret_taken));
+	ahead->missed = !*ret_taken;
 	if (*ret_taken)
 		notice(&ahead->options->notices, LOG_DEBUG, NULL, "\"%s\" had been fetched ahead",
 		       wal_name_format(&ahead->options->name, text));
 	return NULL;
 }
 
-static Error *
-start_prefetcher(const FetchAhead *ahead, const PrefetchMessage *message, bool *ret_started)
+/* Did the server get the segment before this one a moment ago, and nothing that is not there since? */
+static bool
+follows_another(const FetchAhead *ahead)
 {
-	PrefetchOffice office;
-	Error *error = prefetch_office_take(ahead->window, &office);
+	uint32_t segment_size = ahead->spool->segment_size;
+	WalName last;
+	XLogSegNo last_segno;
+	XLogSegNo segno;
+	int64_t age_ms;
 
-	/* Somebody was faster. */
+	return prefetch_spool_last(ahead->spool, &last, &age_ms) && age_ms < BACKLOG_MS &&
+	       wal_name_segno(&last, segment_size, &last_segno) &&
+	       wal_name_segno(&ahead->options->name, segment_size, &segno) && segno == last_segno + 1;
+}
+
+static Error *
+start_process(const FetchAhead *ahead, bool *ret_started)
+{
+	AUTO_CLOSE int lock = -1;
+	Error *error = prefetch_spool_lock(ahead->spool, &lock);
+
+	/* There is one. */
 	if (error_is(error, ERR_TRANSIENT))
 	{
 		*ret_started = true;
@@ -139,51 +181,39 @@ start_prefetcher(const FetchAhead *ahead, const PrefetchMessage *message, bool *
 		return NULL;
 	}
 	TRY(error);
-	/* It waits in the FIFO: the prefetcher begins where the server is now. */
-	(void) prefetch_tell(ahead->window, message);
-	error = detach_start(ahead->options->prefetcher_argv, (const int[]){office.lock, office.requests}, 2,
-	                     ahead->postmaster, ret_started);
-	(void) close(office.requests);
-	(void) close(office.lock);
-	return error;
-}
-
-/* A standby that only follows the archive, a segment now and then, has no use for it. */
-static bool
-is_worth_it(const FetchAhead *ahead)
-{
-	bool backlog = ahead->options->mode != FETCH_STANDBY ||
-	               prefetch_follows(ahead->window, &ahead->options->name, PREFETCH_BACKLOG_MS);
-
-	return backlog && ahead->how == PREFETCH_MISSED && prefetch_has_room(ahead->window);
+	return detach_start(ahead->options->prefetcher_argv, lock, ahead->postmaster, ret_started);
 }
 
 static Error *
 go_on(FetchAhead *ahead)
 {
-	PrefetchMessage message = {.got = ahead->options->name, .how = ahead->how};
+	const FetchOptions *options = ahead->options;
+	bool standby = options->mode == FETCH_STANDBY;
+
+	/* A standby that only follows the archive, a segment now and then, has no use for it. */
+	bool backlog = !standby || follows_another(ahead);
 	bool started = false;
 
-	message.bounded = ahead->options->bounded;
-	message.end = ahead->options->plan_end;
-	if (prefetch_tell(ahead->window, &message))
-		return NULL;
-	TRY(prefetch_window_make(ahead->window));
-	if (!is_worth_it(ahead))
+	TRY(prefetch_spool_make(ahead->spool));
+	prefetch_spool_set_last(ahead->spool, &options->name);
+	if (!ahead->missed || !backlog || !prefetch_spool_has_room(ahead->spool))
 		return NULL;
 	if (ahead->postmaster != 1)
-		TRY(start_prefetcher(ahead, &message, &started));
+		TRY(start_process(ahead, &started));
 	if (started)
 		return NULL;
-	return fetch_batch(&ahead->options->source, ahead->window, ahead->segment_size, &message,
-	                   ahead->options->mode == FETCH_STANDBY ? ahead->options->start_ms + FETCH_STANDBY_MS
-	                                                         : 0);
+	return prefetch_batch(&options->source, ahead->spool, &options->name,
+	                      options->bounded ? &options->plan_end : NULL,
+	                      standby ? options->start_ms + FETCH_STANDBY_MS : 0);
 }
 
 void
-fetch_ahead_go_on(FetchAhead *ahead)
+fetch_ahead_go_on(FetchAhead *ahead, const Error *error)
 {
 	if (ahead == NULL || ahead->options->name.kind != WAL_SEGMENT)
 		return;
-	leave_out(ahead->options, "could not fetch ahead", go_on(ahead));
+	if (error == NULL)
+		leave_out(ahead->options, "could not fetch ahead", go_on(ahead));
+	else if (error_is(error, ERR_NOT_FOUND))
+		prefetch_spool_set_last(ahead->spool, NULL);
 }

@@ -50,7 +50,7 @@ typedef struct FetchOptions
 	int64_t start_ms; /* of clock_monotonic_ms() */
 	int64_t deadline_ms;
 
-	/* The command line of prefetcher_run(), ended by NULL, for this very program; argv[0] is for ps. */
+	/* The command line by which this very program calls prefetch_run(), ended by NULL; its first word is for ps. */
 	char *const *prefetcher_argv;
 	Notices notices;
 } FetchOptions;
