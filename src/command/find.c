@@ -6,6 +6,7 @@
 #include "keys.h"
 #include "option_values.h"
 #include "print_find.h"
+#include "walship/archive/wal_reader.h"
 #include "walship/base/mem.h"
 #include "walship/recovery/search.h"
 
@@ -54,8 +55,13 @@ search(const Settings *settings, const SearchRequest *request, Catalog **ret_cat
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
-	TRY(catalog_read(store, system, (int) settings_integer(settings, SETTING_jobs), ret_catalog));
-	return search_run(store, *ret_catalog, identities, request, findings);
+	int jobs = (int) settings_integer(settings, SETTING_jobs);
+
+	TRY(catalog_read(store, system, jobs, ret_catalog));
+
+	AUTO(WalFacts) facts = wal_reader_facts(store, *ret_catalog, identities, jobs);
+
+	return search_run(facts, *ret_catalog, request, findings);
 }
 
 static Error *

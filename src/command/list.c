@@ -6,9 +6,9 @@
 #include "keys.h"
 #include "print_list.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/wal_reader.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
-#include "walship/recovery/planning.h"
 
 static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
@@ -69,9 +69,14 @@ read_listing(const Settings *settings, Listing *listing)
 	read_keys(settings, listing);
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
-	TRY(catalog_read(store, system, (int) settings_integer(settings, SETTING_jobs), &listing->catalog));
-	TRY(planning_windows(store, (int) settings_integer(settings, SETTING_jobs), listing->catalog,
-	                     &listing->windows));
+
+	int jobs = (int) settings_integer(settings, SETTING_jobs);
+
+	TRY(catalog_read(store, system, jobs, &listing->catalog));
+
+	AUTO(WalFacts) facts = wal_reader_facts(store, listing->catalog, NULL, jobs);
+
+	TRY(plan_windows(listing->catalog, facts, &listing->windows));
 	return measure_leftovers(store, listing);
 }
 

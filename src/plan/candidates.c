@@ -7,23 +7,23 @@
 #include "walship/base/mem.h"
 
 void
-outcome_release(Outcome *outcome)
+candidate_release(Candidate *candidate)
 {
-	for (size_t i = 0; i < outcome->n_rejected; i++)
+	for (size_t i = 0; i < candidate->n_rejected; i++)
 	{
-		free(outcome->rejected[i].id);
-		free(outcome->rejected[i].reason);
+		free(candidate->rejected[i].id);
+		free(candidate->rejected[i].reason);
 	}
-	free(outcome->rejected);
-	*outcome = (Outcome){0};
+	free(candidate->rejected);
+	*candidate = (Candidate){0};
 }
 
 /* Takes ownership of "reason". */
 static void
-reject(Outcome *outcome, const BackupRecord *backup, char *reason)
+reject(Candidate *candidate, const BackupRecord *backup, char *reason)
 {
-	GROW(outcome->rejected, outcome->n_rejected, outcome->capacity);
-	outcome->rejected[outcome->n_rejected++] =
+	GROW(candidate->rejected, candidate->n_rejected, candidate->capacity);
+	candidate->rejected[candidate->n_rejected++] =
 		(RejectedBackup){.id = mem_strdup(backup->id), .reason = reason};
 }
 
@@ -66,7 +66,7 @@ hole_reason(const Planner *planner, const Hole *hole, const char *consequence)
 }
 
 static char *
-off_the_path(const Path *path, const BackupRecord *backup)
+off_the_path(const WalPath *path, const BackupRecord *backup)
 {
 	char stop[LSN_TEXT_SIZE];
 	char left[LSN_TEXT_SIZE];
@@ -90,7 +90,7 @@ off_the_path(const Path *path, const BackupRecord *backup)
 }
 
 char *
-candidate_objection(const Planner *planner, const Path *path, const BackupRecord *backup)
+candidate_objection(const Planner *planner, const WalPath *path, const BackupRecord *backup)
 {
 	uint32_t segment_size = planner->catalog->segment_size;
 	char *reason = off_the_path(path, backup);
@@ -113,8 +113,8 @@ candidate_objection(const Planner *planner, const Path *path, const BackupRecord
 	return NULL;
 }
 
-bool
-candidates_begin(const Planner *planner, const Path *path, const BackupRecord **ret_oldest)
+const BackupRecord *
+candidates_oldest(const Planner *planner, const WalPath *path)
 {
 	AUTO_FREE const BackupRecord **sorted = candidates_sorted(planner->catalog);
 
@@ -125,23 +125,21 @@ candidates_begin(const Planner *planner, const Path *path, const BackupRecord **
 		if (!is_wanted(planner, sorted[i]))
 			continue;
 		objection = candidate_objection(planner, path, sorted[i]);
-		if (objection != NULL)
-			continue;
-		*ret_oldest = sorted[i];
-		return true;
+		if (objection == NULL)
+			return sorted[i];
 	}
-	return false;
+	return NULL;
 }
 
 /* Has the backup ended before the target? */
 static char *
-too_new(const RecoveryTarget *target, const BackupRecord *backup, const Location *location)
+too_new(const RecoveryTarget *target, const BackupRecord *backup, const TargetSearch *found)
 {
 	char from[TIME_TEXT_SIZE];
 	char to[TIME_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
 
-	if (location != NULL && backup->stop_lsn > location->place.lsn)
+	if (found != NULL && backup->stop_lsn > found->place.lsn)
 		return mem_printf("ended at %s, after the target", lsn_format(backup->stop_lsn, lsn));
 	if (target->kind != TARGET_TIME || backup->stop_time <= target->time)
 		return NULL;
@@ -154,105 +152,109 @@ too_new(const RecoveryTarget *target, const BackupRecord *backup, const Location
 
 /* Where replay runs into a hole, the newest backup tells it best: older ones meet the same. */
 static void
-meet_hole(const Planner *planner, Outcome *outcome, const BackupRecord *backup, const Location *location)
+meet_hole(const Planner *planner, Candidate *candidate, const BackupRecord *backup, const TargetSearch *found)
 {
-	if (outcome->kind != OUTCOME_HOLE)
+	if (candidate->kind != CANDIDATE_HOLE)
 	{
-		outcome->kind = OUTCOME_HOLE;
-		outcome->backup = backup;
-		outcome->location = *location;
+		candidate->kind = CANDIDATE_HOLE;
+		candidate->backup = backup;
+		candidate->target = *found;
 	}
-	reject(outcome, backup, hole_reason(planner, &location->hole, ", on the way to the target,"));
+	reject(candidate, backup, hole_reason(planner, &found->hole, ", on the way to the target,"));
 }
 
-/* True when this backup decides the outcome. */
+/* True when this backup decides the candidate. */
 static bool
-try_time(const Planner *planner, const BackupRecord *backup, Outcome *outcome)
+try_time(const Planner *planner, const BackupRecord *backup, Candidate *candidate)
 {
-	Location location = locate_time(planner, outcome->path, backup);
+	TargetSearch target = locate_time(planner, candidate->path, backup);
 	char time[TIME_TEXT_SIZE];
 
-	if (location.found == FOUND_HOLE)
+	if (target.found == TARGET_BEHIND_HOLE)
 	{
-		meet_hole(planner, outcome, backup, &location);
+		meet_hole(planner, candidate, backup, &target);
 		return false;
 	}
-	if (location.found == FOUND_YES && location.place.lsn < backup->stop_lsn)
+	if (target.found == TARGET_FOUND && target.place.lsn < backup->stop_lsn)
 	{
-		reject(outcome, backup,
+		reject(candidate, backup,
 		       mem_printf("holds a commit of %s, later than the target, from before its end",
-		                  time_format_postgres(location.place.time, time)));
+		                  time_format_postgres(target.place.time, time)));
 		return false;
 	}
-	outcome->location = location;
-	outcome->backup = backup;
-	outcome->last =
-		location.found == FOUND_NO ? location.end : location.place.segno + (location.continues ? 1 : 0);
-	outcome->kind = location.found == FOUND_YES  ? OUTCOME_FOUND
-	                : location.found == FOUND_NO ? OUTCOME_BEYOND
-	                                             : OUTCOME_UNKNOWN;
+	candidate->target = target;
+	candidate->backup = backup;
+	candidate->last = target.last;
+	candidate->kind = target.found == TARGET_FOUND ? CANDIDATE_FOUND : CANDIDATE_BEYOND;
 	return true;
 }
 
 /* The last segment that is needed when the target does not depend on the backup. */
 static XLogSegNo
-last_needed(const Planner *planner, const Path *path, const BackupRecord *backup, const Location *location)
+last_needed(const Planner *planner, const WalPath *path, const BackupRecord *backup,
+            const TargetSearch *found)
 {
 	XLogSegNo own = lsn_segment_before(backup->stop_lsn, planner->catalog->segment_size);
 	XLogSegNo last;
 
-	if (location != NULL)
-		last = location->place.segno + (location->continues ? 1 : 0);
-	else if (planner->request->target.kind != TARGET_LATEST || !path_last(path, &last))
+	if (found != NULL)
+		last = found->last;
+	else if (planner->request->target.kind != TARGET_LATEST || !wal_path_last(path, &last))
 		return own;
 	return last > own ? last : own;
 }
 
 /* Can all be replayed that is needed?  Where the target is the end of the WAL, that must be one, too. */
 static bool
-is_covered(const Planner *planner, const Path *path, const BackupRecord *backup, XLogSegNo last,
+is_covered(const Planner *planner, const WalPath *path, const BackupRecord *backup, XLogSegNo last,
            Hole *ret_hole)
 {
-	if (!planner_covers(planner, path, backup, lsn_segment(backup->start_lsn, path->segment_size), last,
-	                    ret_hole))
+	XLogSegNo first = lsn_segment(backup->start_lsn, path->segment_size);
+	XLogSegNo barrier;
+
+	if (!planner_covers(planner, path, backup, first, last, ret_hole))
 		return false;
-	return planner->request->target.kind != TARGET_LATEST ||
-	       planner_step(planner, path, backup, last + 1, ret_hole) != STEP_HOLE;
+	if (planner->request->target.kind != TARGET_LATEST)
+		return true;
+	if (planner_find_barrier(planner, path, last, last, false, &barrier))
+		return planner_stop_at(planner, path, barrier, ret_hole) != NEXT_IS_HOLE;
+	return planner_next(planner, path, backup, last + 1, ret_hole) != NEXT_IS_HOLE;
 }
 
 static bool
-try_range(const Planner *planner, const BackupRecord *backup, const Location *location, Outcome *outcome)
+try_range(const Planner *planner, const BackupRecord *backup, const TargetSearch *found, Candidate *candidate)
 {
-	const Path *path = outcome->path;
+	const WalPath *path = candidate->path;
 	XLogSegNo first = lsn_segment(backup->start_lsn, planner->catalog->segment_size);
-	XLogSegNo last = last_needed(planner, path, backup, location);
+	XLogSegNo last = last_needed(planner, path, backup, found);
 	bool from_store = planner->request->target.kind != TARGET_BACKUP_ONLY;
-	Location met = {.place = {.time = TIME_NONE}};
+	TargetSearch met = {.place = {.time = TIME_NONE}};
 
 	if (from_store && !is_covered(planner, path, backup, last, &met.hole))
 	{
-		met.end = met.hole.damaged || met.hole.first == first ? met.hole.first : met.hole.first - 1;
-		meet_hole(planner, outcome, backup, &met);
+		met.last = met.hole.damaged || met.hole.first == first ? met.hole.first : met.hole.first - 1;
+		meet_hole(planner, candidate, backup, &met);
 		return false;
 	}
-	outcome->kind = OUTCOME_FOUND;
-	outcome->backup = backup;
-	outcome->last = last;
-	outcome->location = met;
-	if (location != NULL)
-		outcome->location = *location;
+	candidate->kind = CANDIDATE_FOUND;
+	candidate->backup = backup;
+	candidate->last = last;
+	candidate->target = met;
+	if (found != NULL)
+		candidate->target = *found;
 	else if (planner->request->target.kind != TARGET_LATEST)
-		outcome->location.place = (WalPlace){
+		candidate->target.place = (WalPlace){
 			.timeline = backup->timeline, .segno = last, .lsn = backup->stop_lsn, .time = TIME_NONE};
 	return true;
 }
 
-Outcome
-candidates_choose(const Planner *planner, const Path *path, const Location *location)
+Candidate
+candidates_choose(const Planner *planner, const WalPath *path, const TargetSearch *found)
 {
 	AUTO_FREE const BackupRecord **sorted = candidates_sorted(planner->catalog);
 	const RecoveryTarget *target = &planner->request->target;
-	Outcome outcome = {.kind = OUTCOME_NO_BACKUP, .path = path, .location = {.place = {.time = TIME_NONE}}};
+	Candidate candidate = {
+		.kind = CANDIDATE_NO_BACKUP, .path = path, .target = {.place = {.time = TIME_NONE}}};
 
 	for (size_t i = 0; i < planner->catalog->n_backups; i++)
 	{
@@ -264,16 +266,16 @@ candidates_choose(const Planner *planner, const Path *path, const Location *loca
 			continue;
 		objection = candidate_objection(planner, path, backup);
 		if (objection == NULL)
-			objection = too_new(target, backup, location);
+			objection = too_new(target, backup, found);
 		if (objection != NULL)
 		{
-			reject(&outcome, backup, objection);
+			reject(&candidate, backup, objection);
 			continue;
 		}
-		decided = target->kind == TARGET_TIME ? try_time(planner, backup, &outcome)
-		                                      : try_range(planner, backup, location, &outcome);
+		decided = target->kind == TARGET_TIME ? try_time(planner, backup, &candidate)
+		                                      : try_range(planner, backup, found, &candidate);
 		if (decided)
-			return outcome;
+			return candidate;
 	}
-	return outcome;
+	return candidate;
 }

@@ -96,14 +96,14 @@ explain_unknown_timeline(const Planner *planner)
 }
 
 static void
-append_reasons(const Outcome *outcome, Buf *into)
+append_reasons(const Candidate *candidate, Buf *into)
 {
-	for (size_t i = 0; i < outcome->n_rejected && i < REASONS_MAX; i++)
-		buf_printf(into, " Backup %s %s%s.", outcome->rejected[i].id,
-		           str_starts_with(outcome->rejected[i].reason, "WAL") ? "cannot be used: " : "",
-		           outcome->rejected[i].reason);
-	if (outcome->n_rejected > REASONS_MAX)
-		buf_printf(into, " And %zu more.", outcome->n_rejected - REASONS_MAX);
+	for (size_t i = 0; i < candidate->n_rejected && i < REASONS_MAX; i++)
+		buf_printf(into, " Backup %s %s%s.", candidate->rejected[i].id,
+		           str_starts_with(candidate->rejected[i].reason, "WAL") ? "cannot be used: " : "",
+		           candidate->rejected[i].reason);
+	if (candidate->n_rejected > REASONS_MAX)
+		buf_printf(into, " And %zu more.", candidate->n_rejected - REASONS_MAX);
 }
 
 /* The backup that was being taken at the target time, if there is one. */
@@ -124,26 +124,25 @@ backup_around(const Planner *planner)
 
 /* The oldest backup that any of these paths can begin from. */
 static const BackupRecord *
-oldest_usable(const Planner *planner, const Outcome *outcomes, size_t n_outcomes)
+oldest_usable(const Planner *planner, const Candidate *candidates, size_t n_candidates)
 {
 	const BackupRecord *oldest = NULL;
 
-	for (size_t i = 0; i < n_outcomes; i++)
+	for (size_t i = 0; i < n_candidates; i++)
 	{
-		const BackupRecord *backup;
+		const BackupRecord *backup = candidates_oldest(planner, candidates[i].path);
 
-		if (outcomes[i].path != NULL && candidates_begin(planner, outcomes[i].path, &backup) &&
-		    (oldest == NULL || backup->stop_lsn < oldest->stop_lsn))
+		if (backup != NULL && (oldest == NULL || backup->stop_lsn < oldest->stop_lsn))
 			oldest = backup;
 	}
 	return oldest;
 }
 
 Error *
-explain_no_backup(const Planner *planner, const Outcome *outcomes, size_t n_outcomes)
+explain_no_backup(const Planner *planner, const Candidate *candidates, size_t n_candidates)
 {
 	AUTO_FREE char *target = target_phrase(planner);
-	const BackupRecord *oldest = oldest_usable(planner, outcomes, n_outcomes);
+	const BackupRecord *oldest = oldest_usable(planner, candidates, n_candidates);
 	const BackupRecord *around = backup_around(planner);
 	AUTO_BUF(hint, TEXT_MAX);
 
@@ -156,8 +155,8 @@ explain_no_backup(const Planner *planner, const Outcome *outcomes, size_t n_outc
 	}
 	else
 		buf_puts(&hint, "No backup can be used.");
-	for (size_t i = 0; i < n_outcomes && i < 1 + (oldest == NULL ? n_outcomes : 0); i++)
-		append_reasons(&outcomes[i], &hint);
+	for (size_t i = 0; i < n_candidates && i < 1 + (oldest == NULL ? n_candidates : 0); i++)
+		append_reasons(&candidates[i], &hint);
 
 	Error *error = around != NULL && oldest != NULL
 	                   ? error_new(ERR_NOT_FOUND, "%s lies inside backup %s, and no older one can be used",
@@ -190,18 +189,17 @@ append_hole(const Planner *planner, const Hole *hole, Buf *into)
 
 /* "It can be recovered up to ...": only what lies after the backup's end counts. */
 static void
-append_reach(const Planner *planner, const Outcome *outcome, Buf *into)
+append_reach(const Planner *planner, const Candidate *candidate, Buf *into)
 {
-	WalPlace place;
+	WalPlace place = planner_reach(planner, candidate->path, candidate->target.last);
 	char lsn[LSN_TEXT_SIZE];
 
-	if (!planner_reach(planner, outcome->path, outcome->location.end, &place))
-		return;
-	if (place.lsn == InvalidXLogRecPtr || (outcome->backup != NULL && place.lsn < outcome->backup->stop_lsn))
+	if (place.lsn == InvalidXLogRecPtr ||
+	    (candidate->backup != NULL && place.lsn < candidate->backup->stop_lsn))
 	{
-		if (outcome->backup != NULL)
+		if (candidate->backup != NULL)
 			buf_printf(into, "Recovery can go up to the end of backup %s: use --immediate --backup %s. ",
-			           outcome->backup->id, outcome->backup->id);
+			           candidate->backup->id, candidate->backup->id);
 		return;
 	}
 	buf_puts(into, "Recovery can go up to ");
@@ -210,40 +208,40 @@ append_reach(const Planner *planner, const Outcome *outcome, Buf *into)
 }
 
 Error *
-explain_hole(const Planner *planner, const Outcome *outcome)
+explain_hole(const Planner *planner, const Candidate *candidate)
 {
 	AUTO_FREE char *target = target_phrase(planner);
 	AUTO_BUF(what, TEXT_MAX);
 	AUTO_BUF(hint, TEXT_MAX);
 
-	append_hole(planner, &outcome->location.hole, &what);
-	append_reach(planner, outcome, &hint);
-	if (outcome->location.hole.damaged)
+	append_hole(planner, &candidate->target.hole, &what);
+	append_reach(planner, candidate, &hint);
+	if (candidate->target.hole.damaged)
 		buf_puts(&hint, "A backup that was taken after the damaged WAL is not touched by it.");
 	else
 		buf_puts(&hint, "If a server still has the segment in its pg_wal, store it with \"walship push\"; "
 		                "if it is just being uploaded, try again.");
 	return error_hint(error_new(ERR_NOT_FOUND, "%s cannot be reached on timeline %" PRIu32 ": %s", target,
-	                            outcome->path->timeline, what.data),
+	                            candidate->path->timeline, what.data),
 	                  "%s", hint.data);
 }
 
 Error *
-explain_absent(const Planner *planner, const Outcome *outcomes, size_t n_outcomes)
+explain_absent(const Planner *planner, const Candidate *candidates, size_t n_candidates)
 {
 	AUTO_FREE char *target = target_phrase(planner);
 	AUTO_BUF(hint, TEXT_MAX);
 
-	for (size_t i = 0; i < n_outcomes; i++)
+	for (size_t i = 0; i < n_candidates; i++)
 	{
 		WalPlace place;
 		XLogSegNo last;
 
-		if (!path_last(outcomes[i].path, &last) || branch_is_leaf(planner, outcomes[i].path) == ANSWER_NO ||
-		    !planner_reach(planner, outcomes[i].path, last, &place))
+		if (!wal_path_last(candidates[i].path, &last) || !branch_is_leaf(planner, candidates[i].path))
 			continue;
+		place = planner_reach(planner, candidates[i].path, last);
 		buf_printf(&hint, "The last place on timeline %" PRIu32 " that can be reached is ",
-		           outcomes[i].path->timeline);
+		           candidates[i].path->timeline);
 		explain_place(&place, &hint);
 		buf_puts(&hint, ". ");
 	}
@@ -257,35 +255,36 @@ explain_absent(const Planner *planner, const Outcome *outcomes, size_t n_outcome
 }
 
 Error *
-explain_branches(const Planner *planner, const Outcome *const *outcomes, size_t n_outcomes)
+explain_branches(const Planner *planner, const Candidate *const *candidates, size_t n_candidates)
 {
 	AUTO_FREE char *target = target_phrase(planner);
 	AUTO_BUF(hint, TEXT_MAX);
 
 	buf_puts(&hint, "Choose with --timeline:");
-	for (size_t i = 0; i < n_outcomes; i++)
+	for (size_t i = 0; i < n_candidates; i++)
 	{
-		const Outcome *outcome = outcomes[i];
-		WalPlace place = outcome->location.place;
+		const Candidate *candidate = candidates[i];
+		WalPlace place = candidate->target.place;
 
-		buf_printf(&hint, "%s timeline %" PRIu32, i == 0 ? "" : ";", outcome->path->timeline);
-		if (outcome->kind == OUTCOME_HOLE)
+		buf_printf(&hint, "%s timeline %" PRIu32, i == 0 ? "" : ";", candidate->path->timeline);
+		if (candidate->kind == CANDIDATE_HOLE)
 		{
 			buf_puts(&hint, ", on which ");
-			append_hole(planner, &outcome->location.hole, &hint);
+			append_hole(planner, &candidate->target.hole, &hint);
 			continue;
 		}
-		if (outcome->kind == OUTCOME_FOUND && place.lsn != InvalidXLogRecPtr)
+		if (candidate->kind == CANDIDATE_FOUND && place.lsn != InvalidXLogRecPtr)
 			buf_puts(&hint,
 			         planner->request->target.kind == TARGET_TIME ? ", stopping before " : ", stopping at ");
-		else if (planner_reach(planner, outcome->path, outcome->last, &place))
-			buf_puts(&hint, ", ending at ");
 		else
-			continue;
+		{
+			place = planner_reach(planner, candidate->path, candidate->last);
+			buf_puts(&hint, ", ending at ");
+		}
 		explain_place(&place, &hint);
 	}
 	buf_puts(&hint, ".");
-	return error_hint(error_new(ERR_NOT_FOUND, "%s lies on %zu timelines that differ", target, n_outcomes),
+	return error_hint(error_new(ERR_NOT_FOUND, "%s lies on %zu timelines that differ", target, n_candidates),
 	                  "%s", hint.data);
 }
 
@@ -313,12 +312,12 @@ explain_names(const Planner *planner, const NamedPoints *points)
 }
 
 Error *
-explain_standby(const Outcome *outcome, TimeLineID newest)
+explain_standby(const Candidate *candidate, TimeLineID newest)
 {
 	return error_hint(
 		error_new(ERR_NOT_FOUND,
 	              "a standby from backup %s would follow timeline %" PRIu32 ", not timeline %" PRIu32,
-	              outcome->backup->id, newest, outcome->path->timeline),
+	              candidate->backup->id, newest, candidate->path->timeline),
 		"A standby follows the newest timeline whose history file is in the store. Take a new backup "
 		"of the server that is to be followed.");
 }

@@ -1,106 +1,123 @@
-/* Finds targets on a path by the facts of its segments. */
+/* Finds targets on a path by what its segments tell. */
 #include "planner.h"
 
 #include <string.h>
 
 #include "walship/base/mem.h"
 
-static Location
-not_found(Found found, XLogSegNo end, Hole hole)
+static TargetSearch
+absent(XLogSegNo last)
 {
-	return (Location){.found = found, .place = {.time = TIME_NONE}, .end = end, .hole = hole};
-}
-
-WalPlace
-landmark_place(const Path *path, XLogSegNo segno, const WalLandmark *landmark)
-{
-	return (WalPlace){.timeline = timeline_history_at(path->history, landmark->lsn),
-	                  .segno = segno,
-	                  .lsn = landmark->lsn,
-	                  .time = landmark->time,
-	                  .xid = landmark->xid,
-	                  .aborted = landmark->kind == WAL_EVENT_ABORT};
+	return (TargetSearch){.found = TARGET_ABSENT, .place = {.time = TIME_NONE}, .last = last};
 }
 
 bool
-landmark_ends_transaction(const Path *path, XLogSegNo segno, const WalLandmark *landmark)
+event_ends_transaction(const WalEvent *event)
 {
-	if (landmark->kind != WAL_EVENT_COMMIT && landmark->kind != WAL_EVENT_ABORT)
-		return false;
-	if (landmark->lsn >= path_piece(path, segno)->until)
-		return false;
-	return !landmark->continues || path_piece(path, segno + 1) != NULL;
+	return (event->kind == WAL_EVENT_COMMIT || event->kind == WAL_EVENT_ABORT) &&
+	       event->end != InvalidXLogRecPtr;
+}
+
+WalPlace
+event_place(const WalPath *path, const WalEvent *event)
+{
+	return (WalPlace){.timeline = timeline_history_at(path->history, event->lsn),
+	                  .segno = lsn_segment(event->lsn, path->segment_size),
+	                  .lsn = event->lsn,
+	                  .time = event->time,
+	                  .xid = event->xid,
+	                  .aborted = event->kind == WAL_EVENT_ABORT};
 }
 
 /* Where nothing can be read at or after "segno": the end of the path's WAL, or a hole. */
-static Location
-missing_from(const Planner *planner, const Path *path, XLogSegNo segno)
+static TargetSearch
+nothing_from(const Planner *planner, const WalPath *path, XLogSegNo segno)
 {
 	/* A backup that begins here lends no WAL: what is asked is the store's. */
 	BackupRecord none = {.start_lsn = segment_start(segno, path->segment_size),
 	                     .segment_size = path->segment_size};
-	bool there = path_piece(path, segno) != NULL;
-	Hole hole;
-	Step step = planner_step(planner, path, &none, there ? segno + 1 : segno, &hole);
+	const WalPathPiece *piece = wal_path_piece(path, segno);
+	TargetSearch target = absent(piece != NULL || segno == 0 ? segno : segno - 1);
+	NextSegment next;
 
-	return not_found(step == STEP_HOLE ? FOUND_HOLE : FOUND_NO, there || segno == 0 ? segno : segno - 1,
-	                 hole);
+	if (piece == NULL)
+		next = planner_next(planner, path, &none, segno, &target.hole);
+	else if (piece->until != UINT64_MAX)
+		next = planner_next(planner, path, &none, segno + 1, &target.hole);
+	else
+		next = planner_stop_at(planner, path, segno, &target.hole);
+	if (next == NEXT_IS_HOLE)
+		target.found = TARGET_BEHIND_HOLE;
+	return target;
 }
 
-static Location
-found_lsn(const Path *path, XLogSegNo segno, XLogRecPtr lsn, bool continues)
+static TargetSearch
+found_at(const WalPath *path, XLogRecPtr lsn, XLogSegNo last)
 {
-	return (Location){.found = FOUND_YES,
-	                  .place = {.timeline = timeline_history_at(path->history, lsn),
-	                            .segno = segno,
-	                            .lsn = lsn,
-	                            .time = TIME_NONE},
-	                  .continues = continues};
+	return (TargetSearch){.found = TARGET_FOUND,
+	                      .place = {.timeline = timeline_history_at(path->history, lsn),
+	                                .segno = lsn_segment(lsn, path->segment_size),
+	                                .lsn = lsn,
+	                                .time = TIME_NONE},
+	                      .last = last};
 }
 
-/* The first record at or after the target lies in this segment, unless it is one that nobody can read. */
-static Location
-lsn_in_segment(const Planner *planner, const Path *path, const SegmentFacts *segment)
+/*
+ * The first record at or after the target starts in this segment.  Where is its
+ * end?  It is found by the record's length, so every segment up to there must be
+ * in the store, and go on with it.  False: the record was given up, because the
+ * server crashed, and the next one comes after it.
+ */
+static bool
+lsn_in_segment(const Planner *planner, const WalPath *path, XLogSegNo segno, TargetSearch *ret_target)
 {
 	XLogRecPtr lsn = planner->request->target.lsn;
-	XLogSegNo segno = segment->segno;
-	const SegmentDetail *detail;
+	const SegmentIndex *segment = planner_index(planner, path, segno);
+	const SegmentRecords *records;
+	XLogSegNo last;
 
+	*ret_target = found_at(path, lsn, segno);
+	ret_target->place.segno = segno;
 	if (!segment->continues)
-		return found_lsn(path, segno, lsn, false);
-	if (path_piece(path, segno + 1) != NULL)
-		return found_lsn(path, segno, lsn, true);
-	detail = planner_detail(planner, path, segno);
-	if (detail == NULL)
-		return not_found(FOUND_UNKNOWN, segno, (Hole){0});
-	if (detail->last_complete >= lsn)
-		return found_lsn(path, segno, lsn, false);
-	return missing_from(planner, path, segno + 1);
+		return true;
+	records = planner_records(planner, path, segno);
+	if (records->last_start < lsn)
+		return false;
+	last = lsn_segment_before(records->last_end, path->segment_size);
+	if (records->last_previous >= lsn || last == segno)
+		return true;
+	for (XLogSegNo next = segno + 1; next <= last; next++)
+		if (wal_path_piece(path, next) == NULL)
+		{
+			*ret_target = nothing_from(planner, path, next);
+			return true;
+		}
+	ret_target->last = last;
+	return planner_index(planner, path, segno + 1)->head_length > 0;
 }
 
-Location
-locate_lsn(const Planner *planner, const Path *path)
+TargetSearch
+locate_lsn(const Planner *planner, const WalPath *path)
 {
 	XLogRecPtr lsn = planner->request->target.lsn;
 	XLogSegNo segno = lsn_segment(lsn, path->segment_size);
 
 	for (;; segno++)
 	{
-		const PathPiece *piece = path_piece(path, segno);
+		const WalPathPiece *piece = wal_path_piece(path, segno);
+		const SegmentIndex *segment;
+		TargetSearch target;
 
 		if (piece == NULL || piece->until != UINT64_MAX)
-			return missing_from(planner, path, segno);
-
-		const SegmentFacts *segment = planner_segment(planner, path, segno);
-
-		if (segment == NULL)
-			return not_found(FOUND_UNKNOWN, segno, (Hole){0});
+			return nothing_from(planner, path, segno);
+		segment = planner_index(planner, path, segno);
 		if (!segment->readable)
-			return missing_from(planner, path, segno);
-		if (segment->last_record != InvalidXLogRecPtr && segment->last_record >= lsn)
-			return lsn_in_segment(planner, path, segment);
+			return nothing_from(planner, path, segno);
+		if (segment->last_record != InvalidXLogRecPtr && segment->last_record >= lsn &&
+		    lsn_in_segment(planner, path, segno, &target))
+			return target;
 		if (segment->valid_end < segment_start(segno + 1, path->segment_size))
-			return missing_from(planner, path, segno);
+			return nothing_from(planner, path, segno);
 	}
 }
 
@@ -112,59 +129,51 @@ xid_between(TransactionId xid, TransactionId low, TransactionId high)
 }
 
 static bool
-find_xid(const Planner *planner, const Path *path, XLogRecPtr from, XLogSegNo segno,
-         const SegmentDetail *detail, Location *location)
+may_have_xid(const SegmentIndex *segment, TransactionId xid)
 {
-	for (size_t i = 0; i < detail->n_landmarks; i++)
-	{
-		const WalLandmark *landmark = &detail->landmarks[i];
-
-		if (!landmark_ends_transaction(path, segno, landmark) ||
-		    landmark->xid != planner->request->target.xid || landmark->lsn < from)
-			continue;
-		*location = (Location){.found = FOUND_YES,
-		                       .place = landmark_place(path, segno, landmark),
-		                       .continues = landmark->continues};
-		return true;
-	}
-	return false;
+	return segment->transactions > 0 && xid_between(xid, segment->min_xid, segment->max_xid);
 }
 
-Location
-locate_xid(const Planner *planner, const Path *path, XLogRecPtr from)
+/*
+ * By the indexes, and then, when it is in none of them, in the records that go
+ * over a segment's end: the xid of a prepared transaction, or even what kind of
+ * record it is, may lie behind it.
+ */
+TargetSearch
+locate_xid(const Planner *planner, const WalPath *path, XLogRecPtr from)
 {
 	TransactionId xid = planner->request->target.xid;
-	XLogSegNo segno = lsn_segment(from, path->segment_size);
-	Location location = not_found(FOUND_NO, segno, (Hole){0});
+	XLogSegNo first = lsn_segment(from, path->segment_size);
+	TargetSearch target = absent(first);
 
-	for (; path_next(path, segno, &segno); segno++)
-	{
-		const SegmentFacts *segment = planner_segment_above(planner, path, segno, UINT64_MAX);
-		const SegmentDetail *detail;
+	for (int pass = 0; pass < 2; pass++)
+		for (XLogSegNo segno = first; wal_path_next(path, segno, &segno); segno++)
+		{
+			const SegmentIndex *segment = planner_index_up(planner, path, segno, UINT64_MAX);
+			const SegmentRecords *records;
 
-		location.end = segno;
-		if (segment == NULL)
-			return not_found(FOUND_UNKNOWN, segno, (Hole){0});
-		if (!segment->readable || segment->transactions == 0 ||
-		    !xid_between(xid, segment->min_xid, segment->max_xid))
-			continue;
-		detail = planner_detail(planner, path, segno);
-		if (detail == NULL)
-			return not_found(FOUND_UNKNOWN, segno, (Hole){0});
-		if (find_xid(planner, path, from, segno, detail, &location))
-			return location;
-	}
-	return location;
+			target.last = segno;
+			if (!segment->readable || !(pass == 0 ? may_have_xid(segment, xid) : segment->crosses))
+				continue;
+			records = planner_records(planner, path, segno);
+			for (size_t i = 0; i < records->n_events; i++)
+			{
+				const WalEvent *event = &records->events[i];
+
+				if (event_ends_transaction(event) && event->xid == xid && event->lsn >= from)
+					return (TargetSearch){.found = TARGET_FOUND,
+					                      .place = event_place(path, event),
+					                      .last = lsn_segment_before(event->end, path->segment_size)};
+			}
+		}
+	return target;
 }
 
 static void
-add_point(const Path *path, const PathPiece *piece, XLogRecPtr from, XLogRecPtr lsn, TimeUs time,
-          NamedPoints *points)
+add_point(const WalPath *path, XLogRecPtr lsn, TimeUs time, NamedPoints *points)
 {
 	TimeLineID timeline = timeline_history_at(path->history, lsn);
 
-	if (lsn < from || lsn >= piece->until)
-		return;
 	for (size_t i = 0; i < points->n_places; i++)
 		if (points->places[i].timeline == timeline && points->places[i].lsn == lsn)
 			return;
@@ -173,64 +182,79 @@ add_point(const Path *path, const PathPiece *piece, XLogRecPtr from, XLogRecPtr 
 		.timeline = timeline, .segno = lsn_segment(lsn, path->segment_size), .lsn = lsn, .time = time};
 }
 
-/* The index lists the first few points of a segment; when it had more, the segment itself is asked. */
+/* The index lists the first few points of a segment, but not the name of one that goes on in the next. */
 static bool
-names_in_segment(const Planner *planner, const Path *path, XLogRecPtr from, const SegmentFacts *segment,
+lists_all_points(const SegmentIndex *segment)
+{
+	return segment->n_restore_points == segment->n_listed_points && !segment->crosses;
+}
+
+static void
+names_in_segment(const Planner *planner, const WalPath *path, XLogRecPtr from, const SegmentIndex *segment,
                  NamedPoints *points)
 {
 	const char *name = planner->request->target.name;
-	const PathPiece *piece = path_piece(path, segment->segno);
-	const SegmentDetail *detail;
+	XLogRecPtr until = wal_path_piece(path, segment->segno)->until;
+	const SegmentRecords *records;
 
-	if (segment->n_restore_points == segment->n_listed_points)
+	if (lists_all_points(segment))
 	{
 		for (size_t i = 0; i < segment->n_listed_points; i++)
-			if (strcmp(segment->restore_points[i].name, name) == 0)
-				add_point(path, piece, from, segment->restore_points[i].lsn, segment->restore_points[i].time,
-				          points);
-		return true;
+		{
+			const WalRestorePoint *point = &segment->restore_points[i];
+
+			if (strcmp(point->name, name) == 0 && point->lsn >= from && point->lsn < until)
+				add_point(path, point->lsn, point->time, points);
+		}
+		return;
 	}
-	detail = planner_detail(planner, path, segment->segno);
-	if (detail == NULL)
-		return false;
-	for (size_t i = 0; i < detail->n_landmarks; i++)
-		if (detail->landmarks[i].name != NULL && strcmp(detail->landmarks[i].name, name) == 0)
-			add_point(path, piece, from, detail->landmarks[i].lsn, detail->landmarks[i].time, points);
-	return true;
+	records = planner_records(planner, path, segment->segno);
+	for (size_t i = 0; i < records->n_events; i++)
+	{
+		const WalEvent *event = &records->events[i];
+
+		if (event->kind == WAL_EVENT_RESTORE_POINT && event->restore_point != NULL &&
+		    strcmp(event->restore_point, name) == 0 && event->lsn >= from)
+			add_point(path, event->lsn, event->time, points);
+	}
 }
 
-bool
-locate_names(const Planner *planner, const Path *path, XLogRecPtr from, NamedPoints *points)
+void
+locate_names(const Planner *planner, const WalPath *path, XLogRecPtr from, NamedPoints *points)
 {
 	XLogSegNo segno = lsn_segment(from, path->segment_size);
 
-	for (; path_next(path, segno, &segno); segno++)
+	for (; wal_path_next(path, segno, &segno); segno++)
 	{
-		const SegmentFacts *segment = planner_segment_above(planner, path, segno, UINT64_MAX);
+		const SegmentIndex *segment = planner_index_up(planner, path, segno, UINT64_MAX);
 
-		if (segment == NULL)
-			return false;
-		if (segment->readable && !names_in_segment(planner, path, from, segment, points))
-			return false;
+		if (segment->readable)
+			names_in_segment(planner, path, from, segment, points);
 	}
-	return true;
 }
 
-Location
-locate_point(const Planner *planner, const Path *path, const WalPlace *point)
+TargetSearch
+locate_point(const Planner *planner, const WalPath *path, const WalPlace *point)
 {
-	const PathPiece *piece = path_piece(path, point->segno);
-	const SegmentFacts *segment =
-		piece == NULL ? NULL : wal_facts_find(planner->facts, piece->timeline, point->segno);
-	Location location = not_found(FOUND_NO, point->segno, (Hole){0});
+	const WalPathPiece *piece = wal_path_piece(path, point->segno);
+	const SegmentIndex *segment;
+	TargetSearch target = absent(point->segno);
 
-	if (segment == NULL || !segment->readable || point->lsn >= piece->until ||
+	if (piece == NULL || point->lsn >= piece->until ||
 	    timeline_history_at(path->history, point->lsn) != point->timeline)
-		return location;
-	location.continues = segment->continues && segment->last_record == point->lsn;
-	if (location.continues && path_piece(path, point->segno + 1) == NULL)
-		return location;
-	location.found = FOUND_YES;
-	location.place = *point;
-	return location;
+		return target;
+	segment = planner_index(planner, path, point->segno);
+	if (!segment->readable)
+		return target;
+	if (segment->continues && segment->last_record == point->lsn)
+	{
+		const SegmentRecords *records = planner_records(planner, path, point->segno);
+
+		target.last = lsn_segment_before(records->last_end, path->segment_size);
+		if (records->last_start != point->lsn || wal_path_piece(path, target.last) == NULL)
+			return target;
+	}
+	target.found = TARGET_FOUND;
+	target.place = *point;
+	return target;
 }

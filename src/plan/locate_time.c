@@ -9,8 +9,10 @@
 typedef struct TimeSearch
 {
 	const Planner *planner;
-	const Path *path;
+	const WalPath *path;
 	XLogSegNo first; /* commits in segments before it do not count */
+	XLogSegNo last;  /* the last segment that can be replayed, so far as is known */
+	bool stopped;    /* ... for it is a barrier */
 } TimeSearch;
 
 /* PostgreSQL: recoveryStopsBefore(), "stop at the first record later than". */
@@ -29,199 +31,188 @@ is_late(const TimeSearch *search, TimeUs time)
 }
 
 /*
- * A run that begins before the search may be late for a commit that does not
+ * A chain that begins before the search may be late for a commit that does not
  * count: then it tells nothing.
  */
-static Found
-is_conclusive(const TimeSearch *search, const SegmentFacts *segment)
+static bool
+is_conclusive(const TimeSearch *search, const SegmentIndex *segment)
 {
-	const SegmentFacts *before;
+	const SegmentIndex *before;
+	XLogSegNo chain_first = planner_chain_first(search->path, segment);
 
-	if (planner_run_first(search->path, segment) >= search->first)
-		return FOUND_YES;
-	before = planner_segment_below(search->planner, search->path, search->first - 1, search->first - 1);
-	if (before == NULL)
-		return FOUND_UNKNOWN;
-	if (planner_run_first(search->path, before) > planner_run_first(search->path, segment))
-		return FOUND_NO;
-	return is_late(search, before->time_high) ? FOUND_NO : FOUND_YES;
+	if (chain_first >= search->first)
+		return true;
+	before = planner_index(search->planner, search->path, search->first - 1);
+	return planner_chain_first(search->path, before) <= chain_first && !is_late(search, before->time_high);
 }
 
 /* By the index of every segment. */
-static Found
+static bool
 first_late_of_all(const TimeSearch *search, XLogSegNo low, XLogSegNo high, XLogSegNo *ret_segno)
 {
 	for (XLogSegNo segno = low; segno <= high; segno++)
 	{
-		const SegmentFacts *segment = planner_segment_above(search->planner, search->path, segno, high);
+		const SegmentIndex *segment = planner_index_up(search->planner, search->path, segno, high);
 
-		if (segment == NULL)
-			return FOUND_UNKNOWN;
 		if (!is_late(search, segment->max_time))
 			continue;
 		*ret_segno = segno;
-		return FOUND_YES;
+		return true;
 	}
-	return FOUND_NO;
+	return false;
 }
 
-static Found first_late(const TimeSearch *search, XLogSegNo low, XLogSegNo high, XLogSegNo *ret_segno);
+static bool first_late(const TimeSearch *search, XLogSegNo low, XLogSegNo high, XLogSegNo *ret_segno);
 
-/* One run ends at "high", and it is late. */
-static Found
-first_late_of_run(const TimeSearch *search, XLogSegNo low, XLogSegNo high, XLogSegNo *ret_segno)
+/* One chain ends at "high", and it is late. */
+static bool
+first_late_of_chain(const TimeSearch *search, XLogSegNo low, XLogSegNo high, XLogSegNo *ret_segno)
 {
 	XLogSegNo middle = low + (high - low) / 2;
-	Found found;
 
 	*ret_segno = high;
-	if (low == high)
-		return FOUND_YES;
-	found = first_late(search, low, middle, ret_segno);
-	return found == FOUND_NO ? first_late(search, middle + 1, high, ret_segno) : found;
+	return low == high || first_late(search, low, middle, ret_segno) ||
+	       first_late(search, middle + 1, high, ret_segno);
 }
 
 /*
  * The first segment from "low" to "high" with a commit later than the target,
  * when none from the search's first to "low" has one.
  */
-static Found
+static bool
 first_late(const TimeSearch *search, XLogSegNo low, XLogSegNo high, XLogSegNo *ret_segno)
 {
-	XLogSegNo from = 0; /* the lowest run that is late */
+	XLogSegNo from = 0; /* the lowest chain that is late */
 	XLogSegNo to = 0;
-	Found late = FOUND_NO;
-	Found conclusive = FOUND_NO;
+	const SegmentIndex *late = NULL;
 
 	for (XLogSegNo next = high + 1; next > low;)
 	{
-		const SegmentFacts *segment;
-		XLogSegNo end = next - 1;
+		const SegmentIndex *segment;
+		XLogSegNo end = --next;
 
-		next = end;
-		if (path_piece(search->path, end) == NULL)
+		if (wal_path_piece(search->path, end) == NULL)
 			continue;
-		segment = planner_segment_below(search->planner, search->path, low, end);
-		if (segment == NULL)
-			return FOUND_UNKNOWN;
-		next = planner_run_first(search->path, segment);
+		segment = planner_index_down(search->planner, search->path, low, end);
+		next = planner_chain_first(search->path, segment);
 		next = next > low ? next : low;
 		if (!is_late(search, segment->time_high))
 			continue;
-		late = FOUND_YES;
+		late = segment;
 		from = next;
 		to = end;
-		conclusive = is_conclusive(search, segment);
 	}
-	if (late == FOUND_NO || conclusive == FOUND_UNKNOWN)
-		return late == FOUND_NO ? FOUND_NO : FOUND_UNKNOWN;
-	if (conclusive == FOUND_YES)
-		return first_late_of_run(search, from, to, ret_segno);
-	return first_late_of_all(search, from, high, ret_segno);
+	if (late == NULL)
+		return false;
+	return is_conclusive(search, late) ? first_late_of_chain(search, from, to, ret_segno)
+	                                   : first_late_of_all(search, from, high, ret_segno);
 }
 
-/* In steps that double, for the target is seldom far from the backup. */
-static Found
-search_forward(const TimeSearch *search, XLogSegNo last, XLogSegNo *ret_segno)
+/*
+ * In steps that double, for the target is seldom far from the backup.  Barriers
+ * of a step are known once its chains are.
+ */
+static bool
+search_forward(TimeSearch *search, XLogSegNo *ret_segno)
 {
 	XLogSegNo low = search->first;
 
-	for (XLogSegNo step = 1; low <= last; step *= 2)
+	for (XLogSegNo step = 1; low <= search->last; step *= 2)
 	{
-		XLogSegNo high = last - low >= step ? low + step - 1 : last;
-		Found found = first_late(search, low, high, ret_segno);
+		XLogSegNo high = search->last - low >= step ? low + step - 1 : search->last;
 
-		if (found != FOUND_NO)
-			return found;
+		if (planner_find_barrier(search->planner, search->path, low, high, false, &search->last))
+		{
+			search->stopped = true;
+			high = search->last;
+		}
+		if (first_late(search, low, high, ret_segno))
+			return true;
 		low = high + 1;
-	}
-	return FOUND_NO;
-}
-
-/* The record itself, in one segment. */
-static bool
-find_in_segment(const TimeSearch *search, const BackupRecord *backup, XLogSegNo segno,
-                const SegmentDetail *detail, Location *location)
-{
-	for (size_t i = 0; i < detail->n_landmarks; i++)
-	{
-		const WalLandmark *landmark = &detail->landmarks[i];
-
-		if (!landmark_ends_transaction(search->path, segno, landmark) || landmark->lsn < backup->start_lsn ||
-		    !is_late(search, landmark->time))
-			continue;
-		location->found = FOUND_YES;
-		location->place = landmark_place(search->path, segno, landmark);
-		location->continues = landmark->continues;
-		return true;
 	}
 	return false;
 }
 
-/* Up to which segment can be replayed, and what comes then? */
-static Step
-replayable(const Planner *planner, const Path *path, const BackupRecord *backup, Location *location)
+/* Up to which segment can be replayed, by what the store has, and what comes then? */
+static NextSegment
+replayable(TimeSearch *search, const BackupRecord *backup, Hole *ret_hole)
 {
-	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
-	Step step;
+	NextSegment next;
 
-	for (XLogSegNo segno = start;; segno++)
+	search->last = search->first;
+	for (XLogSegNo segno = search->first;; segno++)
 	{
-		step = planner_step(planner, path, backup, segno, &location->hole);
-		if (step != STEP_STORE && step != STEP_BACKUP)
-			break;
-		location->end = segno;
+		next = planner_next(search->planner, search->path, backup, segno, ret_hole);
+		if (next != NEXT_IN_STORE && next != NEXT_IN_BACKUP)
+			return next;
+		search->last = segno;
 	}
-	return step;
 }
 
 /*
- * In this segment, or in the record that comes into it from the one before: it
- * starts there, but may say its time only here.  False: facts are missing.
+ * The record itself, in this segment, or, since it may say its time only here, one
+ * that begins in the segment before.
  */
 static bool
-find_around(const TimeSearch *search, const BackupRecord *backup, XLogSegNo segno, Location *location)
+find_around(const TimeSearch *search, const BackupRecord *backup, XLogSegNo segno, TargetSearch *target)
 {
 	XLogSegNo start = lsn_segment(backup->start_lsn, search->path->segment_size);
 
 	for (XLogSegNo at = segno > start ? segno - 1 : segno; at <= segno; at++)
 	{
-		const SegmentFacts *segment;
-		const SegmentDetail *detail;
+		const SegmentIndex *segment;
+		const SegmentRecords *records;
 
-		if (path_piece(search->path, at) == NULL)
+		if (wal_path_piece(search->path, at) == NULL)
 			continue;
-		segment = planner_segment(search->planner, search->path, at);
-		if (segment == NULL)
-			return false;
+		segment = planner_index(search->planner, search->path, at);
 		if (!segment->readable || (at < segno && !segment->continues))
 			continue;
-		detail = planner_detail(search->planner, search->path, at);
-		if (detail == NULL)
-			return false;
-		if (find_in_segment(search, backup, at, detail, location))
+		records = planner_records(search->planner, search->path, at);
+		for (size_t i = 0; i < records->n_events; i++)
+		{
+			const WalEvent *event = &records->events[i];
+
+			if (!event_ends_transaction(event) || event->lsn < backup->start_lsn ||
+			    !is_late(search, event->time))
+				continue;
+			target->found = TARGET_FOUND;
+			target->place = event_place(search->path, event);
+			target->last = lsn_segment_before(event->end, search->path->segment_size);
 			return true;
+		}
 	}
-	return true;
+	return false;
 }
 
-Location
-locate_time(const Planner *planner, const Path *path, const BackupRecord *backup)
+TargetSearch
+locate_time(const Planner *planner, const WalPath *path, const BackupRecord *backup)
 {
 	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
 	TimeSearch search = {.planner = planner, .path = path, .first = start};
-	Location location = {.found = FOUND_UNKNOWN, .place = {.time = TIME_NONE}, .end = start};
-	Step step = replayable(planner, path, backup, &location);
+	TargetSearch target = {.found = TARGET_ABSENT, .place = {.time = TIME_NONE}};
+	NextSegment next = replayable(&search, backup, &target.hole);
+	bool look_again = planner->request->every_index || wal_facts_damaged_count(planner->facts) > 0;
 	XLogSegNo segno;
-	Found found;
 
-	while ((found = search_forward(&search, location.end, &segno)) == FOUND_YES)
-	{
-		if (!find_around(&search, backup, segno, &location) || location.found == FOUND_YES)
-			return location;
+	while (search_forward(&search, &segno) && !find_around(&search, backup, segno, &target))
 		search.first = segno + 1; /* its late commits lie before the backup or after a switch */
+
+	/* The search steps over indexes of which a later one tells enough, but for damage. */
+	if (look_again && planner_find_barrier(planner, path, start,
+	                                       target.found == TARGET_FOUND ? target.last - 1 : search.last,
+	                                       planner->request->every_index, &search.last))
+	{
+		search.stopped = true;
+		target.found = TARGET_ABSENT;
 	}
-	if (found == FOUND_NO)
-		location.found = step == STEP_END ? FOUND_NO : FOUND_HOLE;
-	return location;
+	if (target.found == TARGET_FOUND)
+		return target;
+	target.place = (WalPlace){.time = TIME_NONE};
+	target.last = search.last;
+	if (search.stopped)
+		next = planner_stop_at(planner, path, search.last, &target.hole);
+	if (next == NEXT_IS_HOLE)
+		target.found = TARGET_BEHIND_HOLE;
+	return target;
 }

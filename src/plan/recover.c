@@ -1,4 +1,4 @@
-/* Puts the parts of the planner together: outcome per timeline, then one of them or a refusal. */
+/* Puts the parts of the planner together: candidate per timeline, then one of them or a refusal. */
 #include <string.h>
 
 #include "planner.h"
@@ -31,7 +31,7 @@ wanted_backup(const Planner *planner)
 }
 
 static bool
-is_considered(const Planner *planner, const Path *path)
+is_considered(const Planner *planner, const WalPath *path)
 {
 	const RecoveryRequest *request = planner->request;
 	const BackupRecord *wanted = wanted_backup(planner);
@@ -39,85 +39,67 @@ is_considered(const Planner *planner, const Path *path)
 	if (request->timeline != 0)
 		return path->timeline == request->timeline;
 	if (competes_by_leaf(request))
-		return branch_is_leaf(planner, path) != ANSWER_NO;
+		return branch_is_leaf(planner, path);
 	if (request->target.kind == TARGET_IMMEDIATE || request->target.kind == TARGET_BACKUP_ONLY)
 		return path->timeline == wanted->timeline;
 	return true;
 }
 
-static Outcome
-outcome_of_location(const Planner *planner, const Path *path, const Location *location)
+static Candidate
+evaluate(const Planner *planner, const WalPath *path, const WalPlace *point)
 {
-	Outcome outcome = {.path = path, .location = *location};
-
-	switch (location->found)
-	{
-		case FOUND_YES:
-			return candidates_choose(planner, path, location);
-		case FOUND_NO:
-			outcome.kind = OUTCOME_ABSENT;
-			break;
-		case FOUND_HOLE:
-			outcome.kind = OUTCOME_HOLE;
-			break;
-		case FOUND_UNKNOWN:
-			outcome.kind = OUTCOME_UNKNOWN;
-			break;
-	}
-	return outcome;
-}
-
-static Outcome
-evaluate(const Planner *planner, const Path *path, const WalPlace *point)
-{
-	const BackupRecord *oldest;
-	Location location;
+	const BackupRecord *oldest = candidates_oldest(planner, path);
+	TargetSearch target;
 
 	/* Without a usable backup there is nothing to search; choosing gives the reasons. */
-	if (!candidates_begin(planner, path, &oldest))
+	if (oldest == NULL)
 		return candidates_choose(planner, path, NULL);
 	switch (planner->request->target.kind)
 	{
 		case TARGET_LSN:
-			location = locate_lsn(planner, path);
+			target = locate_lsn(planner, path);
 			break;
 		case TARGET_BEFORE:
-			location = locate_lsn(planner, path);
-			location.place.xid = planner->request->target.xid;
+			target = locate_lsn(planner, path);
+			target.place.xid = planner->request->target.xid;
 			break;
 		case TARGET_XID:
-			location = locate_xid(planner, path, oldest->start_lsn);
+			target = locate_xid(planner, path, oldest->start_lsn);
 			break;
 		case TARGET_NAME:
-			location = locate_point(planner, path, point);
+			target = locate_point(planner, path, point);
 			break;
 		default:
 			return candidates_choose(planner, path, NULL);
 	}
-	return outcome_of_location(planner, path, &location);
+	if (target.found == TARGET_FOUND)
+		return candidates_choose(planner, path, &target);
+	return (Candidate){.kind = target.found == TARGET_ABSENT ? CANDIDATE_ABSENT : CANDIDATE_HOLE,
+	                   .path = path,
+	                   .target = target};
 }
 
-/* One outcome per considered timeline, ascending. */
-typedef struct Outcomes
+/* One candidate per considered timeline, ascending. */
+typedef struct Candidates
 {
-	Outcome *items;
+	Candidate *items;
 	size_t count;
 	size_t capacity;
-} Outcomes;
+} Candidates;
 
 static void
-outcomes_release(Outcomes *outcomes)
+candidates_release(Candidates *candidates)
 {
-	for (size_t i = 0; i < outcomes->count; i++)
-		outcome_release(&outcomes->items[i]);
-	free(outcomes->items);
+	for (size_t i = 0; i < candidates->count; i++)
+		candidate_release(&candidates->items[i]);
+	free(candidates->items);
 }
 
 static void
-outcomes_add(Outcomes *outcomes, Outcome outcome)
+candidates_add(Candidates *candidates, Candidate candidate)
 {
-	GROW(outcomes->items, outcomes->count, outcomes->capacity);
-	outcomes->items[outcomes->count++] = outcome;
+	GROW(candidates->items, candidates->count, candidates->capacity);
+	candidates->items[candidates->count++] = candidate;
 }
 
 /* A name must say one thing: where it was given twice, nobody but the user knows which. */
@@ -130,11 +112,11 @@ find_point(const Planner *planner, WalPlace *ret_point)
 	*ret_point = (WalPlace){.time = TIME_NONE};
 	for (size_t i = 0; i < planner->n_paths; i++)
 	{
-		const BackupRecord *oldest;
+		const WalPath *path = planner->paths[i];
+		const BackupRecord *oldest = is_considered(planner, path) ? candidates_oldest(planner, path) : NULL;
 
-		if (is_considered(planner, planner->paths[i]) &&
-		    candidates_begin(planner, planner->paths[i], &oldest))
-			(void) locate_names(planner, planner->paths[i], oldest->start_lsn, &points);
+		if (oldest != NULL)
+			locate_names(planner, path, oldest->start_lsn, &points);
 	}
 	if (points.n_places == 1)
 		*ret_point = points.places[0];
@@ -144,10 +126,10 @@ find_point(const Planner *planner, WalPlace *ret_point)
 	return error;
 }
 
-/* The outcomes that stand for different places: of several with the same place the lowest timeline. */
+/* The candidates that stand for different places: of several with the same place the lowest timeline. */
 static size_t
-different_places(const Planner *planner, const Outcome *const *from, size_t n_from,
-                 const Outcome **ret_different)
+different_places(const Planner *planner, const Candidate *const *from, size_t n_from,
+                 const Candidate **ret_different)
 {
 	size_t count = 0;
 
@@ -156,7 +138,7 @@ different_places(const Planner *planner, const Outcome *const *from, size_t n_fr
 		bool known = false;
 
 		for (size_t j = 0; j < count && !known; j++)
-			known = branch_same_place(planner, ret_different[j], from[i]) != ANSWER_NO;
+			known = branch_same_place(planner, ret_different[j], from[i]);
 		if (!known)
 			ret_different[count++] = from[i];
 	}
@@ -164,17 +146,17 @@ different_places(const Planner *planner, const Outcome *const *from, size_t n_fr
 }
 
 static size_t
-select_kind(const Planner *planner, const Outcomes *outcomes, OutcomeKind kind, bool leaves,
-            const Outcome **ret_selected)
+select_kind(const Planner *planner, const Candidates *candidates, CandidateKind kind, bool leaves,
+            const Candidate **ret_selected)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < outcomes->count; i++)
+	for (size_t i = 0; i < candidates->count; i++)
 	{
-		const Outcome *outcome = &outcomes->items[i];
+		const Candidate *candidate = &candidates->items[i];
 
-		if (outcome->kind == kind && (!leaves || branch_is_leaf(planner, outcome->path) != ANSWER_NO))
-			ret_selected[count++] = outcome;
+		if (candidate->kind == kind && (!leaves || branch_is_leaf(planner, candidate->path)))
+			ret_selected[count++] = candidate;
 	}
 	return count;
 }
@@ -184,7 +166,7 @@ select_kind(const Planner *planner, const Outcomes *outcomes, OutcomeKind kind, 
  * the end that was found: taking that end would leave its WAL out without a word.
  */
 static Error *
-check_orphans(const Planner *planner, const Outcome *winner)
+check_orphans(const Planner *planner, const Candidate *winner)
 {
 	const Catalog *catalog = planner->catalog;
 
@@ -204,20 +186,21 @@ check_orphans(const Planner *planner, const Outcome *winner)
  * branch with a hole counts, for nobody knows what lies behind it.
  */
 static Error *
-settle_ends(const Planner *planner, const Outcomes *outcomes, OutcomeKind kind, const Outcome **ret_winner)
+settle_ends(const Planner *planner, const Candidates *candidates, CandidateKind kind,
+            const Candidate **ret_winner)
 {
-	AUTO_FREE const Outcome **ends = NEW_ARRAY(const Outcome *, outcomes->count + 1);
+	AUTO_FREE const Candidate **ends = NEW_ARRAY(const Candidate *, candidates->count + 1);
 	bool leaves = planner->request->timeline == 0;
-	size_t count = select_kind(planner, outcomes, kind, leaves, ends);
+	size_t count = select_kind(planner, candidates, kind, leaves, ends);
 
-	count += select_kind(planner, outcomes, OUTCOME_HOLE, leaves, ends + count);
+	count += select_kind(planner, candidates, CANDIDATE_HOLE, leaves, ends + count);
 	if (count == 0)
-		count = select_kind(planner, outcomes, OUTCOME_HOLE, false, ends) > 0 ? 1 : 0;
+		count = select_kind(planner, candidates, CANDIDATE_HOLE, false, ends) > 0 ? 1 : 0;
 	if (count == 0)
-		return explain_no_backup(planner, outcomes->items, outcomes->count);
+		return explain_no_backup(planner, candidates->items, candidates->count);
 	if (count > 1)
 		return explain_branches(planner, ends, count);
-	if (ends[0]->kind == OUTCOME_HOLE)
+	if (ends[0]->kind == CANDIDATE_HOLE)
 		return explain_hole(planner, ends[0]);
 	TRY(check_orphans(planner, ends[0]));
 	*ret_winner = ends[0];
@@ -225,31 +208,31 @@ settle_ends(const Planner *planner, const Outcomes *outcomes, OutcomeKind kind, 
 }
 
 static Error *
-settle_nowhere(const Planner *planner, const Outcomes *outcomes)
+settle_nowhere(const Planner *planner, const Candidates *candidates)
 {
-	for (size_t i = 0; i < outcomes->count; i++)
-		if (outcomes->items[i].kind == OUTCOME_HOLE)
-			return explain_hole(planner, &outcomes->items[i]);
-	for (size_t i = 0; i < outcomes->count; i++)
-		if (outcomes->items[i].kind == OUTCOME_NO_BACKUP)
-			return explain_no_backup(planner, outcomes->items, outcomes->count);
-	return explain_absent(planner, outcomes->items, outcomes->count);
+	for (size_t i = 0; i < candidates->count; i++)
+		if (candidates->items[i].kind == CANDIDATE_HOLE)
+			return explain_hole(planner, &candidates->items[i]);
+	for (size_t i = 0; i < candidates->count; i++)
+		if (candidates->items[i].kind == CANDIDATE_NO_BACKUP)
+			return explain_no_backup(planner, candidates->items, candidates->count);
+	return explain_absent(planner, candidates->items, candidates->count);
 }
 
 static Error *
-settle(const Planner *planner, const Outcomes *outcomes, const Outcome **ret_winner)
+settle(const Planner *planner, const Candidates *candidates, const Candidate **ret_winner)
 {
-	AUTO_FREE const Outcome **found = NEW_ARRAY(const Outcome *, outcomes->count + 1);
-	AUTO_FREE const Outcome **different = NEW_ARRAY(const Outcome *, outcomes->count + 1);
-	size_t n_found = select_kind(planner, outcomes, OUTCOME_FOUND, false, found);
+	AUTO_FREE const Candidate **found = NEW_ARRAY(const Candidate *, candidates->count + 1);
+	AUTO_FREE const Candidate **different = NEW_ARRAY(const Candidate *, candidates->count + 1);
+	size_t n_found = select_kind(planner, candidates, CANDIDATE_FOUND, false, found);
 	size_t n_different;
 
 	if (planner->request->target.kind == TARGET_LATEST)
-		return settle_ends(planner, outcomes, OUTCOME_FOUND, ret_winner);
+		return settle_ends(planner, candidates, CANDIDATE_FOUND, ret_winner);
 	if (n_found == 0 && planner->request->target.kind == TARGET_TIME)
-		return settle_ends(planner, outcomes, OUTCOME_BEYOND, ret_winner);
+		return settle_ends(planner, candidates, CANDIDATE_BEYOND, ret_winner);
 	if (n_found == 0)
-		return settle_nowhere(planner, outcomes);
+		return settle_nowhere(planner, candidates);
 	n_different = different_places(planner, found, n_found, different);
 	if (n_different > 1)
 		return explain_branches(planner, different, n_different);
@@ -259,7 +242,7 @@ settle(const Planner *planner, const Outcomes *outcomes, const Outcome **ret_win
 
 /* A standby follows the newest timeline without a gap in the numbers (PostgreSQL: findNewestTimeLine). */
 static Error *
-check_standby(const Planner *planner, const Outcome *winner)
+check_standby(const Planner *planner, const Candidate *winner)
 {
 	TimeLineID newest = winner->backup->timeline;
 	const CatalogTimeline *next;
@@ -273,43 +256,42 @@ check_standby(const Planner *planner, const Outcome *winner)
 
 /* What else might hold the target, behind WAL that is missing. */
 static void
-warn_of_holes(const Outcomes *outcomes, const Outcome *winner, RecoveryPlan *plan)
+warn_of_holes(const Candidates *candidates, const Candidate *winner, RecoveryPlan *plan)
 {
-	for (size_t i = 0; i < outcomes->count; i++)
+	for (size_t i = 0; i < candidates->count; i++)
 	{
-		const Outcome *outcome = &outcomes->items[i];
+		const Candidate *candidate = &candidates->items[i];
 		char name[WAL_NAME_SIZE];
 
-		if (outcome->kind != OUTCOME_HOLE || outcome == winner)
+		if (candidate->kind != CANDIDATE_HOLE || candidate == winner)
 			continue;
 
-		AUTO_FREE char *text = mem_printf(
-			"Timeline %u might hold the target, too, but its WAL segment %s is %s.", outcome->path->timeline,
-			wal_segment_name(outcome->location.hole.timeline, outcome->location.hole.first,
-		                     plan->segment_size, name),
-			outcome->location.hole.damaged ? "damaged" : "missing");
+		AUTO_FREE char *text =
+			mem_printf("Timeline %u might hold the target, too, but its WAL segment %s is %s.",
+		               candidate->path->timeline,
+		               wal_segment_name(candidate->target.hole.timeline, candidate->target.hole.first,
+		                                plan->segment_size, name),
+		               candidate->target.hole.damaged ? "damaged" : "missing");
 
 		strlist_add(&plan->warnings, text);
 	}
 }
 
 static Error *
-decide(const Planner *planner, Outcomes *outcomes, RecoveryPlan **ret_plan)
+decide(const Planner *planner, Candidates *candidates, RecoveryPlan **ret_plan)
 {
-	const Outcome *winner = NULL;
+	const Candidate *winner = NULL;
 	WalPlace point;
 
 	if (planner->request->target.kind == TARGET_NAME)
 		TRY(find_point(planner, &point));
 	for (size_t i = 0; i < planner->n_paths; i++)
 		if (is_considered(planner, planner->paths[i]))
-			outcomes_add(outcomes, evaluate(planner, planner->paths[i], &point));
-	if (!wal_needs_nothing(planner->needs))
-		return NULL;
-	TRY(settle(planner, outcomes, &winner));
+			candidates_add(candidates, evaluate(planner, planner->paths[i], &point));
+	TRY(settle(planner, candidates, &winner));
 	TRY(check_standby(planner, winner));
 	*ret_plan = recovery_plan_build(planner, winner);
-	warn_of_holes(outcomes, winner, *ret_plan);
+	warn_of_holes(candidates, winner, *ret_plan);
 	return NULL;
 }
 
@@ -326,35 +308,47 @@ check_request(const Planner *planner)
 	return NULL;
 }
 
-Error *
-plan_recover(const Catalog *catalog, const RecoveryRequest *request, const WalFacts *facts, WalNeeds *needs,
-             RecoveryPlan **ret_plan)
+/*
+ * A segment whose records are damaged, though its index is not, is known only
+ * once they have been read: what was decided until then may lead through it.
+ */
+static Error *
+decide_on_facts(const Planner *planner, RecoveryPlan **ret_plan)
 {
-	Planner planner = {.catalog = catalog, .request = request, .facts = facts, .needs = needs};
-	Outcomes outcomes = {0};
-	RecoveryPlan *plan = NULL;
-	Error *error;
-
-	wal_needs_clear(needs);
-	TRY(check_request(&planner));
-	planner.paths = NEW_ARRAY(Path *, catalog->n_timelines);
-	for (size_t i = 0; i < catalog->n_timelines; i++)
-		planner.paths[planner.n_paths++] = path_new(catalog, &catalog->timelines[i]);
-
-	error = decide(&planner, &outcomes, &plan);
-
-	/* What was decided while facts were missing does not count. */
-	if (!wal_needs_nothing(needs))
+	for (;;)
 	{
+		size_t damaged = wal_facts_damaged_count(planner->facts);
+		Candidates candidates = {0};
+		RecoveryPlan *plan = NULL;
+		Error *error = decide(planner, &candidates, &plan);
+
+		candidates_release(&candidates);
+		if (wal_facts_damaged_count(planner->facts) == damaged)
+		{
+			*ret_plan = plan;
+			return error;
+		}
 		error_free(error);
 		recovery_plan_free(plan);
-		error = NULL;
-		plan = NULL;
 	}
-	outcomes_release(&outcomes);
+}
+
+Error *
+plan_recover(const Catalog *catalog, const RecoveryRequest *request, WalFacts *facts, RecoveryPlan **ret_plan)
+{
+	Planner planner = {.catalog = catalog, .request = request, .facts = facts};
+	AUTO(RecoveryPlan) plan = NULL;
+	AUTO(Error) refusal = NULL;
+
+	TRY(check_request(&planner));
+	planner.paths = NEW_ARRAY(WalPath *, catalog->n_timelines);
+	for (size_t i = 0; i < catalog->n_timelines; i++)
+		planner.paths[planner.n_paths++] = wal_path_new(catalog, &catalog->timelines[i]);
+	refusal = decide_on_facts(&planner, &plan);
 	for (size_t i = 0; i < planner.n_paths; i++)
-		path_free(planner.paths[i]);
+		wal_path_free(planner.paths[i]);
 	free(planner.paths);
-	*ret_plan = plan;
-	return error;
+	TRY(wal_facts_error(facts));
+	*ret_plan = MOVE(plan);
+	return MOVE(refusal);
 }

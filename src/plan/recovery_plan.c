@@ -47,19 +47,19 @@ is_bounded(const RecoveryTarget *target)
 
 /* What the store gives from the backup's start to "last", as ranges of one timeline each. */
 static void
-add_segments(const Path *path, XLogSegNo last, RecoveryPlan *plan)
+add_segments(const WalPath *path, XLogSegNo last, RecoveryPlan *plan)
 {
 	XLogSegNo first = lsn_segment(plan->backup->start_lsn, plan->segment_size);
 
 	plan->segments = NEW_ARRAY(PlanSegments, path->n_pieces);
 	for (size_t i = 0; i < path->n_pieces; i++)
 	{
-		const PathPiece *piece = &path->pieces[i];
+		const WalPathPiece *piece = &path->pieces[i];
 		PlanSegments part = {.timeline = piece->timeline,
 		                     .first = piece->first > first ? piece->first : first,
 		                     .last = piece->last < last ? piece->last : last};
 
-		if (part.first > part.last || path_piece_for(path, part.first, plan->backup) == NULL)
+		if (part.first > part.last || wal_path_piece_for(path, part.first, plan->backup) == NULL)
 			continue;
 		for (XLogSegNo segno = part.first; segno <= part.last; segno++)
 			part.stored_size += piece->sizes[segno - piece->first];
@@ -70,28 +70,28 @@ add_segments(const Path *path, XLogSegNo last, RecoveryPlan *plan)
 }
 
 static bool
-store_lacks_own_wal(const Path *path, const BackupRecord *backup)
+store_lacks_own_wal(const WalPath *path, const BackupRecord *backup)
 {
 	XLogSegNo last = lsn_segment_before(backup->stop_lsn, path->segment_size);
 
 	for (XLogSegNo segno = lsn_segment(backup->start_lsn, path->segment_size); segno <= last; segno++)
-		if (path_piece_for(path, segno, backup) == NULL)
+		if (wal_path_piece_for(path, segno, backup) == NULL)
 			return true;
 	return false;
 }
 
 static void
-add_wal(const Outcome *outcome, RecoveryPlan *plan)
+add_wal(const Candidate *candidate, RecoveryPlan *plan)
 {
-	const BackupRecord *backup = outcome->backup;
+	const BackupRecord *backup = candidate->backup;
 
 	if (plan->target.kind == TARGET_BACKUP_ONLY)
 	{
 		plan->uses_backup_wal = true;
 		return;
 	}
-	plan->uses_backup_wal = store_lacks_own_wal(outcome->path, backup);
-	add_segments(outcome->path, outcome->last, plan);
+	plan->uses_backup_wal = store_lacks_own_wal(candidate->path, backup);
+	add_segments(candidate->path, candidate->last, plan);
 	if (plan->uses_backup_wal)
 		add_sentence(&plan->notes,
 		             "Some of the WAL from the time of the backup is not in the store; the backup "
@@ -105,27 +105,27 @@ add_wal(const Outcome *outcome, RecoveryPlan *plan)
  * not carry the recovery past it.
  */
 static void
-set_plan_end(const Outcome *outcome, RecoveryPlan *plan)
+set_plan_end(const Candidate *candidate, RecoveryPlan *plan)
 {
-	const PathPiece *piece = path_piece_for(outcome->path, outcome->last, outcome->backup);
-	TimeLineID timeline = piece == NULL ? outcome->backup->timeline : piece->timeline;
+	const WalPathPiece *piece = wal_path_piece_for(candidate->path, candidate->last, candidate->backup);
+	TimeLineID timeline = piece == NULL ? candidate->backup->timeline : piece->timeline;
 
 	if (is_bounded(&plan->asked))
-		(void) wal_segment_name(timeline, outcome->last, plan->segment_size, plan->plan_end);
+		(void) wal_segment_name(timeline, candidate->last, plan->segment_size, plan->plan_end);
 }
 
 static void
-describe_end(const Planner *planner, const Outcome *outcome, RecoveryPlan *plan)
+describe_end(const Planner *planner, const Candidate *candidate, RecoveryPlan *plan)
 {
-	const PathPiece *piece = path_piece_for(outcome->path, outcome->last, outcome->backup);
+	const WalPathPiece *piece = wal_path_piece_for(candidate->path, candidate->last, candidate->backup);
 
 	if (plan->target.kind != TARGET_LATEST)
 		return;
-	plan->end_lsn = outcome->backup->stop_lsn;
+	plan->end_lsn = candidate->backup->stop_lsn;
 	if (piece != NULL)
 	{
-		const SegmentFacts *segment = planner_segment(planner, outcome->path, outcome->last);
-		XLogRecPtr end = segment != NULL && segment->readable ? segment->valid_end : InvalidXLogRecPtr;
+		const SegmentIndex *segment = planner_index(planner, candidate->path, candidate->last);
+		XLogRecPtr end = segment->readable ? segment->valid_end : InvalidXLogRecPtr;
 
 		if (piece->until < end)
 			end = piece->until;
@@ -166,9 +166,9 @@ explain_late_time(const Planner *planner, RecoveryPlan *plan)
 
 /* The server asks for whole segments only: what lies in a partial one is left out, and that must be said. */
 static void
-warn_of_partials(const Planner *planner, const Outcome *outcome, RecoveryPlan *plan)
+warn_of_partials(const Planner *planner, const Candidate *candidate, RecoveryPlan *plan)
 {
-	const CatalogTimeline *timeline = catalog_timeline(planner->catalog, outcome->path->timeline);
+	const CatalogTimeline *timeline = catalog_timeline(planner->catalog, candidate->path->timeline);
 
 	if (plan->target.kind != TARGET_LATEST || plan->purpose == PURPOSE_STANDBY)
 		return;
@@ -177,7 +177,7 @@ warn_of_partials(const Planner *planner, const Outcome *outcome, RecoveryPlan *p
 		char name[WAL_NAME_SIZE];
 		XLogSegNo segno = timeline->partials[i].segno;
 
-		if (segno <= outcome->last || path_piece(outcome->path, segno) != NULL)
+		if (segno <= candidate->last || wal_path_piece(candidate->path, segno) != NULL)
 			continue;
 		add_sentence(
 			&plan->warnings,
@@ -198,37 +198,12 @@ warn_of_backup(const Planner *planner, RecoveryPlan *plan)
 }
 
 static void
-copy_rejected(const Outcome *outcome, RecoveryPlan *plan)
+copy_rejected(const Candidate *candidate, RecoveryPlan *plan)
 {
-	plan->rejected = NEW_ARRAY(RejectedBackup, outcome->n_rejected);
-	for (size_t i = 0; i < outcome->n_rejected; i++)
+	plan->rejected = NEW_ARRAY(RejectedBackup, candidate->n_rejected);
+	for (size_t i = 0; i < candidate->n_rejected; i++)
 		plan->rejected[plan->n_rejected++] = (RejectedBackup){
-			.id = mem_strdup(outcome->rejected[i].id), .reason = mem_strdup(outcome->rejected[i].reason)};
-}
-
-/*
- * A record that goes over a segment's end shows its time in the next segment
- * only, or not even its kind: between the last known commit and the stop it may
- * be a commit, before the target or after it.
- */
-static bool
-commit_may_hide(const Planner *planner, const Outcome *outcome, const RecoveryPlan *plan)
-{
-	const Path *path = outcome->path;
-	XLogSegNo segno = lsn_segment_before(plan->backup->stop_lsn, plan->segment_size);
-
-	if (plan->last.lsn != InvalidXLogRecPtr && plan->last.segno > segno)
-		segno = plan->last.segno;
-	for (; segno < plan->stop.segno; segno++)
-	{
-		const PathPiece *piece = path_piece(path, segno);
-		const SegmentFacts *segment =
-			piece == NULL ? NULL : wal_facts_find(planner->facts, piece->timeline, segno);
-
-		if (segment != NULL && segment->continues && (segment->detail == NULL || !segment->detail->joined))
-			return true;
-	}
-	return false;
+			.id = mem_strdup(candidate->rejected[i].id), .reason = mem_strdup(candidate->rejected[i].reason)};
 }
 
 /* What the server makes of it: just before a record. */
@@ -245,13 +220,12 @@ by_the_server(const RecoveryTarget *asked)
  * that transaction did is replayed by then.  The locks of a DROP TABLE are held,
  * so that nobody can read the table, and the files of a DROP DATABASE are gone,
  * for its commit comes after.  Stopping right after the last commit that counts
- * gives the same transactions and neither of that.  Where it is not certain
- * which one that is, the server knows best.
+ * gives the same transactions and neither of that.
  */
 static RecoveryTarget
-pin_time(const Planner *planner, const Outcome *outcome, const RecoveryPlan *plan)
+pin_time(const Planner *planner, const RecoveryPlan *plan)
 {
-	if (planner->request->stop_by == STOP_BY_TIME || commit_may_hide(planner, outcome, plan))
+	if (planner->request->stop_by == STOP_BY_TIME)
 		return by_the_server(&plan->asked);
 	if (plan->last.lsn != InvalidXLogRecPtr && plan->last.lsn >= plan->backup->stop_lsn)
 		return (RecoveryTarget){.kind = TARGET_LSN, .inclusive = true, .lsn = plan->last.lsn};
@@ -276,52 +250,52 @@ pin_name(const RecoveryPlan *plan)
 }
 
 /* Where what is replayed ends. */
-static Bound
-bound_of(const Outcome *outcome, const RecoveryPlan *plan)
+static StopPoint
+stop_point_of(const Candidate *candidate, const RecoveryPlan *plan)
 {
 	XLogRecPtr place = plan->stop.lsn;
-	Bound bound = {.segno = plan->stop.segno, .highest = plan->stop.segno + NEAR_SEGMENTS};
+	StopPoint stop = {.segno = plan->stop.segno, .highest = plan->stop.segno + NEAR_SEGMENTS};
 
 	switch (plan->asked.kind)
 	{
 		case TARGET_TIME:
-			bound.lsn = place;
+			stop.lsn = place;
 			break;
 		case TARGET_BEFORE:
-			bound.lsn = plan->asked.lsn;
+			stop.lsn = plan->asked.lsn;
 			break;
 		case TARGET_LSN:
-			bound.lsn = plan->asked.lsn;
-			bound.through = plan->asked.inclusive;
+			stop.lsn = plan->asked.lsn;
+			stop.through = plan->asked.inclusive;
 			break;
 		case TARGET_XID:
 		case TARGET_NAME:
-			bound.lsn = plan->asked.inclusive ? place + 1 : place;
+			stop.lsn = plan->asked.inclusive ? place + 1 : place;
 			break;
 		case TARGET_IMMEDIATE:
 		case TARGET_BACKUP_ONLY:
-			bound.lsn = plan->backup->stop_lsn;
+			stop.lsn = plan->backup->stop_lsn;
 			break;
 		case TARGET_LATEST:
 			break;
 	}
 	if (plan->target.kind == TARGET_LATEST)
-		bound = (Bound){.lsn = UINT64_MAX, .segno = outcome->last};
-	return bound;
+		stop = (StopPoint){.lsn = UINT64_MAX, .segno = candidate->last};
+	return stop;
 }
 
 static void
-name_transactions(const Planner *planner, const Outcome *outcome, RecoveryPlan *plan)
+name_transactions(const Planner *planner, const Candidate *candidate, RecoveryPlan *plan)
 {
-	Bound bound = bound_of(outcome, plan);
+	StopPoint stop = stop_point_of(candidate, plan);
 
 	plan->last = (WalPlace){.time = TIME_NONE};
 	plan->next = (WalPlace){.time = TIME_NONE};
 	if (plan->target.kind == TARGET_BACKUP_ONLY)
 		return;
-	(void) planner_last_included(planner, outcome->path, plan->backup, bound, &plan->last);
+	plan->last = planner_last_included(planner, candidate->path, plan->backup, &stop);
 	if (plan->target.kind != TARGET_LATEST)
-		(void) planner_first_excluded(planner, outcome->path, bound, &plan->next);
+		plan->next = planner_first_excluded(planner, candidate->path, &stop);
 }
 
 /* What the server does differently when it is told the time itself. */
@@ -346,48 +320,54 @@ warn_of_stop_by_time(RecoveryPlan *plan)
 		             "target was reached\", for no later commit is in the store; so no target is written.");
 }
 
-/* Of a segment on the way; false: it changes parameters in a record that goes on in the next one. */
-static bool
-raise_parameters(const Planner *planner, const Path *path, XLogSegNo segno, BackupParameters *parameters)
+static void
+raise_to(int32_t *into, int32_t from)
 {
-	const PathPiece *piece = path_piece(path, segno);
-	const SegmentFacts *segment =
-		piece == NULL ? NULL : wal_facts_find(planner->facts, piece->timeline, segno);
-	const SegmentDetail *detail;
+	if (*into < from)
+		*into = from;
+}
 
-	if (segment == NULL || !segment->readable || !segment->parameter_change)
-		return true;
-	detail = planner_detail(planner, path, segno);
-	if (detail == NULL)
-		return true;
-	wal_parameters_raise(parameters, &detail->parameters);
-	return !detail->parameters_hidden;
+static void
+raise_parameters(const WalParameters *change, BackupParameters *parameters)
+{
+	raise_to(&parameters->max_connections, change->max_connections);
+	raise_to(&parameters->max_worker_processes, change->max_worker_processes);
+	raise_to(&parameters->max_wal_senders, change->max_wal_senders);
+	raise_to(&parameters->max_prepared_transactions, change->max_prepared_transactions);
+	raise_to(&parameters->max_locks_per_transaction, change->max_locks_per_transaction);
 }
 
 /*
  * Where the primary was restarted with more connections, workers, ..., a recovery
  * with less pauses for good, or stops (PostgreSQL: xlogrecovery.c,
  * RecoveryRequiresIntParameter).  Whole segments are looked at: what was raised
- * just before the backup or just after the target does no harm.
+ * just before the backup or just after the target does no harm.  Only the last
+ * segment of a chain can change parameters.
  */
 static void
-collect_parameters(const Planner *planner, const Outcome *outcome, RecoveryPlan *plan)
+collect_parameters(const Planner *planner, const Candidate *candidate, RecoveryPlan *plan)
 {
+	const WalPath *path = candidate->path;
 	XLogSegNo first = lsn_segment(plan->backup->start_lsn, plan->segment_size);
-	char name[WAL_NAME_SIZE];
 
 	plan->parameters = plan->backup->parameters;
-	if (plan->target.kind == TARGET_BACKUP_ONLY ||
-	    !planner_know_barriers(planner, outcome->path, first, outcome->last))
+	if (plan->target.kind == TARGET_BACKUP_ONLY)
 		return;
-	for (XLogSegNo segno = first; segno <= outcome->last; segno++)
-		if (!raise_parameters(planner, outcome->path, segno, &plan->parameters))
-			add_sentence(&plan->warnings,
-			             "At the end of WAL segment %s the server was restarted with other settings, which "
-			             "cannot be told here. If the recovery stops for \"insufficient parameter "
-			             "settings\", raise those that the server's log names.",
-			             wal_segment_name(path_piece(outcome->path, segno)->timeline, segno,
-			                              plan->segment_size, name));
+	for (XLogSegNo next = candidate->last + 1; next > first;)
+	{
+		const SegmentIndex *segment;
+		const SegmentRecords *records;
+
+		if (wal_path_piece(path, --next) == NULL)
+			continue;
+		segment = planner_index_down(planner, path, first, next);
+		records =
+			segment->readable && segment->parameter_change ? planner_records(planner, path, next) : NULL;
+		next = planner_chain_first(path, segment);
+		for (size_t i = 0; records != NULL && i < records->n_events; i++)
+			if (records->events[i].kind == WAL_EVENT_PARAMETER_CHANGE)
+				raise_parameters(&records->events[i].parameters, &plan->parameters);
+	}
 }
 
 /* Unlike a target, they still count after the promotion, and are stronger than postgresql.conf. */
@@ -402,12 +382,12 @@ explain_parameters(RecoveryPlan *plan)
 }
 
 RecoveryPlan *
-recovery_plan_build(const Planner *planner, const Outcome *outcome)
+recovery_plan_build(const Planner *planner, const Candidate *candidate)
 {
-	const CatalogTimeline *timeline = catalog_timeline(planner->catalog, outcome->path->timeline);
+	const CatalogTimeline *timeline = catalog_timeline(planner->catalog, candidate->path->timeline);
 	RecoveryPlan *plan = NEW(RecoveryPlan);
 
-	plan->backup = outcome->backup;
+	plan->backup = candidate->backup;
 	plan->timeline = timeline->timeline;
 	plan->history = timeline->history;
 	plan->timeline_has_file = timeline->has_history_file;
@@ -416,30 +396,30 @@ recovery_plan_build(const Planner *planner, const Outcome *outcome)
 	plan->target = plan->asked;
 	plan->purpose = planner->request->purpose;
 	plan->action = planner->request->action;
-	plan->stop = outcome->location.place;
-	if (outcome->kind == OUTCOME_BEYOND)
+	plan->stop = candidate->target.place;
+	if (candidate->kind == CANDIDATE_BEYOND)
 		plan->target.kind = TARGET_LATEST;
-	name_transactions(planner, outcome, plan);
+	name_transactions(planner, candidate, plan);
 	if (plan->target.kind == TARGET_TIME || plan->target.kind == TARGET_BEFORE)
-		plan->target = pin_time(planner, outcome, plan);
+		plan->target = pin_time(planner, plan);
 	if (plan->target.kind == TARGET_NAME)
 		plan->target = pin_name(plan);
 
 	for (size_t i = 0; i < plan->backup->n_parts; i++)
 		plan->stored_backup_size += plan->backup->parts[i].stored_size;
 	plan->stored_backup_size += plan->backup->manifest_stored_size;
-	add_wal(outcome, plan);
-	set_plan_end(outcome, plan);
-	describe_end(planner, outcome, plan);
-	collect_parameters(planner, outcome, plan);
-	if (outcome->kind == OUTCOME_BEYOND)
+	add_wal(candidate, plan);
+	set_plan_end(candidate, plan);
+	describe_end(planner, candidate, plan);
+	collect_parameters(planner, candidate, plan);
+	if (candidate->kind == CANDIDATE_BEYOND)
 		explain_late_time(planner, plan);
 	if (planner->request->stop_by == STOP_BY_TIME)
 		warn_of_stop_by_time(plan);
 	explain_end_action(plan);
 	explain_parameters(plan);
-	warn_of_partials(planner, outcome, plan);
+	warn_of_partials(planner, candidate, plan);
 	warn_of_backup(planner, plan);
-	copy_rejected(outcome, plan);
+	copy_rejected(candidate, plan);
 	return plan;
 }

@@ -1,6 +1,6 @@
-/* From the outcome that was chosen to the plan that is carried out. */
+/* From the candidate that was chosen to the plan that is carried out. */
 #pragma once
 
 #include "planner.h"
 
-RecoveryPlan *recovery_plan_build(const Planner *planner, const Outcome *outcome);
+RecoveryPlan *recovery_plan_build(const Planner *planner, const Candidate *candidate);

@@ -1,33 +1,41 @@
 /* The segments of a path as a replay meets them. */
 #include "planner.h"
 
-/* Backwards, in search of the last commit: so many at a time, and so many without one before giving up. */
-#define INDEX_STEP_BACK    8
-#define QUIET_SEGMENTS_MAX 64
+#define QUIET_SEGMENTS_MAX \
+	64 /* so many without a commit are passed over, backwards, in search of the last one */
 
-const SegmentFacts *
-planner_segment(const Planner *planner, const Path *path, XLogSegNo segno)
+static XLogSegNo
+not_below(XLogSegNo first, XLogSegNo segno)
 {
-	const PathPiece *piece = path_piece(path, segno);
-	const SegmentFacts *segment = wal_facts_find(planner->facts, piece->timeline, segno);
-
-	if (segment == NULL)
-		wal_needs_index(planner->needs, piece->timeline, segno, segno);
-	return segment;
+	return segno > first ? segno : first;
 }
 
-const SegmentDetail *
-planner_detail(const Planner *planner, const Path *path, XLogSegNo segno)
+const SegmentIndex *
+planner_index_down(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo segno)
 {
-	const PathPiece *piece = path_piece(path, segno);
-	const SegmentFacts *segment = wal_facts_find(planner->facts, piece->timeline, segno);
+	const WalPathPiece *piece = wal_path_piece(path, segno);
 
-	if (segment == NULL || segment->detail == NULL)
-	{
-		wal_needs_detail(planner->needs, piece->timeline, segno);
-		return NULL;
-	}
-	return segment->detail;
+	return wal_facts_index(planner->facts, piece->timeline, segno, not_below(piece->first, first));
+}
+
+const SegmentIndex *
+planner_index_up(const Planner *planner, const WalPath *path, XLogSegNo segno, XLogSegNo limit)
+{
+	const WalPathPiece *piece = wal_path_piece(path, segno);
+
+	return wal_facts_index(planner->facts, piece->timeline, segno, limit < piece->last ? limit : piece->last);
+}
+
+const SegmentIndex *
+planner_index(const Planner *planner, const WalPath *path, XLogSegNo segno)
+{
+	return wal_facts_index(planner->facts, wal_path_piece(path, segno)->timeline, segno, segno);
+}
+
+const SegmentRecords *
+planner_records(const Planner *planner, const WalPath *path, XLogSegNo segno)
+{
+	return wal_facts_records(planner->facts, path, segno);
 }
 
 /* The nearest that proves that there was more WAL behind a segment. */
@@ -89,8 +97,8 @@ look_behind(const Catalog *catalog, TimeLineID number, XLogSegNo segno, Behind *
  * any of them.
  */
 static void
-look_behind_all(const Planner *planner, const Path *path, TimeLineID read_last, XLogSegNo segno, bool damaged,
-                Behind *behind)
+look_behind_all(const Planner *planner, const WalPath *path, TimeLineID read_last, XLogSegNo segno,
+                bool damaged, Behind *behind)
 {
 	const TimelineHistory *history = path->history;
 
@@ -109,15 +117,15 @@ look_behind_all(const Planner *planner, const Path *path, TimeLineID read_last, 
 }
 
 /* The replay ends before this segment, or in it when it is damaged. */
-static Step
-stop(const Planner *planner, const Path *path, TimeLineID read_last, XLogSegNo segno, bool damaged,
+static NextSegment
+stop(const Planner *planner, const WalPath *path, TimeLineID read_last, XLogSegNo segno, bool damaged,
      Hole *ret_hole)
 {
 	XLogRecPtr segment_end = segment_start(segno + 1, path->segment_size);
 	Behind behind = {0};
 	XLogSegNo next;
 
-	if (path_next(path, segno + 1, &next))
+	if (wal_path_next(path, segno + 1, &next))
 		consider(&behind, next, NULL);
 	look_behind_all(planner, path, read_last, segno, damaged, &behind);
 	*ret_hole = (Hole){.timeline = timeline_history_at(path->history, segment_end - 1),
@@ -125,25 +133,59 @@ stop(const Planner *planner, const Path *path, TimeLineID read_last, XLogSegNo s
 	                   .last = behind.found && !damaged ? behind.next - 1 : segno,
 	                   .damaged = damaged,
 	                   .proof = behind.proof};
-	return behind.found ? STEP_HOLE : STEP_END;
+	return behind.found ? NEXT_IS_HOLE : NEXT_IS_END;
 }
 
 bool
-planner_gap_behind(const Planner *planner, const Path *path, XLogSegNo segno, Hole *ret_hole)
+planner_gap_behind(const Planner *planner, const WalPath *path, XLogSegNo segno, Hole *ret_hole)
 {
-	const PathPiece *piece = path_piece(path, segno);
+	const WalPathPiece *piece = wal_path_piece(path, segno);
 
-	return piece != NULL && stop(planner, path, piece->timeline, segno + 1, false, ret_hole) == STEP_HOLE;
+	return piece != NULL && stop(planner, path, piece->timeline, segno + 1, false, ret_hole) == NEXT_IS_HOLE;
 }
 
-/* Known to be damaged, or to end in the middle. */
-static bool
-is_barrier(const Planner *planner, const PathPiece *piece, XLogSegNo segno)
+NextSegment
+planner_stop_at(const Planner *planner, const WalPath *path, XLogSegNo barrier, Hole *ret_hole)
 {
-	const SegmentFacts *segment = wal_facts_find(planner->facts, piece->timeline, segno);
-	uint32_t size = planner->catalog->segment_size;
+	return stop(planner, path, wal_path_piece(path, barrier)->timeline, barrier, true, ret_hole);
+}
 
-	return segment != NULL && (!segment->readable || segment->valid_end < segment_start(segno + 1, size));
+static bool
+is_barrier(const SegmentIndex *segment, uint32_t segment_size)
+{
+	return !segment->readable || segment->valid_end < segment_start(segment->segno + 1, segment_size);
+}
+
+/*
+ * Only the last segment of a chain can be a barrier, so that those are enough;
+ * but for damage that only the records told.  An older timeline's copy of the
+ * segment with the switch ends in the middle, and is none.
+ */
+bool
+planner_find_barrier(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last, bool every,
+                     XLogSegNo *ret_segno)
+{
+	bool found = false;
+
+	for (XLogSegNo next = last + 1; next > first;)
+	{
+		const WalPathPiece *piece = wal_path_piece(path, --next);
+		XLogSegNo segno = next;
+		const SegmentIndex *segment;
+
+		if (piece == NULL || piece->until != UINT64_MAX)
+			continue;
+		segment = planner_index_down(planner, path, first, segno);
+		if (!every)
+			next = planner_chain_first(path, segment);
+		if (is_barrier(segment, path->segment_size))
+			*ret_segno = segno;
+		else if (!wal_facts_damaged_between(
+					 planner->facts, &(WalRange){piece->timeline, not_below(first, next), segno}, ret_segno))
+			continue;
+		found = true;
+	}
+	return found;
 }
 
 static bool
@@ -164,111 +206,98 @@ backup_ends_within(const BackupRecord *backup, XLogSegNo segno)
 	       backup->stop_lsn < segment_start(segno + 1, backup->segment_size);
 }
 
-Step
-planner_step(const Planner *planner, const Path *path, const BackupRecord *backup, XLogSegNo segno,
+NextSegment
+planner_next(const Planner *planner, const WalPath *path, const BackupRecord *backup, XLogSegNo segno,
              Hole *ret_hole)
 {
-	const PathPiece *piece = path_piece_for(path, segno, backup);
+	const WalPathPiece *piece = wal_path_piece_for(path, segno, backup);
 	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
-	const PathPiece *before = segno > start ? path_piece(path, segno - 1) : NULL;
+	const WalPathPiece *before = segno > start ? wal_path_piece(path, segno - 1) : NULL;
 	TimeLineID read_last = before == NULL ? backup->timeline : before->timeline;
 
 	if (before != NULL && before->until != UINT64_MAX && !backup_has(backup, segno - 1))
 		return stop(planner, path, read_last, segno - 1, false, ret_hole);
-
-	/* Also where the backup has a better copy: the server takes the archive's first. */
-	if (before != NULL && before->until == UINT64_MAX && is_barrier(planner, before, segno - 1))
-		return stop(planner, path, read_last, segno - 1, true, ret_hole);
 	if (segno > start && before == NULL && backup_ends_within(backup, segno - 1))
 		return stop(planner, path, read_last, segno - 1, false, ret_hole);
 	if (piece != NULL)
-		return STEP_STORE;
+		return NEXT_IN_STORE;
 	if (backup_has(backup, segno))
-		return STEP_BACKUP;
+		return NEXT_IN_BACKUP;
 	return stop(planner, path, read_last, segno, false, ret_hole);
 }
 
 bool
-planner_covers(const Planner *planner, const Path *path, const BackupRecord *backup, XLogSegNo first,
+planner_covers(const Planner *planner, const WalPath *path, const BackupRecord *backup, XLogSegNo first,
                XLogSegNo last, Hole *ret_hole)
 {
+	XLogSegNo barrier;
+
 	for (XLogSegNo segno = first; segno <= last; segno++)
 	{
-		Step step = planner_step(planner, path, backup, segno, ret_hole);
+		NextSegment next = planner_next(planner, path, backup, segno, ret_hole);
 
-		if (step == STEP_END || step == STEP_HOLE)
+		if (next == NEXT_IS_END || next == NEXT_IS_HOLE)
 			return false;
 	}
-	if (last > first)
-		(void) planner_know_barriers(planner, path, first, last - 1);
-	return true;
+
+	/* Also where the backup has a better copy: the server takes the archive's first. */
+	if (last == first ||
+	    !planner_find_barrier(planner, path, first, last - 1, planner->request->every_index, &barrier))
+		return true;
+	(void) planner_stop_at(planner, path, barrier, ret_hole);
+	return false;
 }
 
-/* Asks for this index and a few before it. */
-static void
-need_backwards(const Planner *planner, const PathPiece *piece, XLogSegNo segno)
+TimeUs
+planner_last_time(const Planner *planner, const WalPath *path, XLogSegNo last)
 {
-	XLogSegNo first = segno;
+	XLogSegNo first = last > QUIET_SEGMENTS_MAX ? last - QUIET_SEGMENTS_MAX + 1 : 0;
 
-	while (first > piece->first && segno - first + 1 < INDEX_STEP_BACK &&
-	       wal_facts_find(planner->facts, piece->timeline, first - 1) == NULL)
-		first--;
-	wal_needs_index(planner->needs, piece->timeline, first, segno);
-}
-
-/* The last transaction at or before this segment, if it is not too far away.  False: facts are missing. */
-static bool
-last_transaction(const Planner *planner, const Path *path, XLogSegNo segno, WalPlace *place)
-{
-	for (int tried = 0; tried < QUIET_SEGMENTS_MAX; tried++, segno--)
+	for (XLogSegNo segno = last + 1; segno-- > first && wal_path_piece(path, segno) != NULL;)
 	{
-		const PathPiece *piece = path_piece(path, segno);
-		const SegmentFacts *segment;
+		const SegmentIndex *segment = planner_index_down(planner, path, first, segno);
 
-		if (piece == NULL)
-			return true;
-		segment = wal_facts_find(planner->facts, piece->timeline, segno);
-		if (segment == NULL)
-		{
-			need_backwards(planner, piece, segno);
-			return false;
-		}
 		if (segment->readable && segment->transactions > 0)
-			place->time = segment->last_time;
-		if (place->time != TIME_NONE || segno == 0)
-			return true;
+			return segment->last_time;
 	}
-	return true;
+	return TIME_NONE;
 }
 
-bool
-planner_reach(const Planner *planner, const Path *path, XLogSegNo last, WalPlace *ret_place)
+/* The last record of this segment that ends by the end of the path's segment "last". */
+static XLogRecPtr
+last_record_in(const Planner *planner, const WalPath *path, XLogSegNo segno, XLogSegNo last)
+{
+	const SegmentIndex *segment = planner_index(planner, path, segno);
+	const SegmentRecords *records;
+	XLogRecPtr record;
+
+	if (!segment->readable || segment->last_record == InvalidXLogRecPtr)
+		return InvalidXLogRecPtr;
+	if (!segment->continues && !segment->damaged)
+		return segment->last_record;
+	records = planner_records(planner, path, segno);
+	record = records->last_end <= segment_start(last + 1, path->segment_size) ? records->last_start
+	                                                                          : records->last_previous;
+	return record >= segment_start(segno, path->segment_size) ? record : InvalidXLogRecPtr;
+}
+
+WalPlace
+planner_reach(const Planner *planner, const WalPath *path, XLogSegNo last)
 {
 	WalPlace place = {.time = TIME_NONE, .segno = last};
-	const PathPiece *piece = path_piece(path, last);
-	const SegmentFacts *segment;
+	const WalPathPiece *piece = wal_path_piece(path, last);
 
-	*ret_place = place;
 	if (piece == NULL)
-		return true;
-	segment = planner_segment(planner, path, last);
-	if (segment == NULL)
-		return false;
+		return place;
 	place.timeline = piece->timeline;
-	if (segment->readable)
-	{
-		place.lsn = segment->last_record;
-		if (segment->continues || segment->damaged || piece->until != UINT64_MAX)
-		{
-			const SegmentDetail *detail = planner_detail(planner, path, last);
 
-			if (detail == NULL)
-				return false;
-			place.lsn = piece->until == UINT64_MAX ? detail->last_complete : InvalidXLogRecPtr;
-		}
+	/* A long record may fill whole segments. */
+	for (XLogSegNo segno = last; piece->until == UINT64_MAX && place.lsn == InvalidXLogRecPtr; segno--)
+	{
+		place.lsn = last_record_in(planner, path, segno, last);
+		if (segno == 0 || last - segno == QUIET_SEGMENTS_MAX || wal_path_piece(path, segno - 1) == NULL)
+			break;
 	}
-	if (!last_transaction(planner, path, last, &place))
-		return false;
-	*ret_place = place;
-	return true;
+	place.time = planner_last_time(planner, path, last);
+	return place;
 }

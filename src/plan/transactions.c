@@ -4,91 +4,72 @@
 /* So far below the backup's start, where nothing is replayed, the last one is looked for. */
 #define NEAR_SEGMENTS 128
 
+/* The first record that does not start before the stop is known by the one before it. */
 static bool
-is_included(const Bound *bound, XLogSegNo segno, const WalLandmark *landmark)
+is_included(const StopPoint *stop, const WalEvent *event)
 {
-	if (landmark->lsn < bound->lsn)
-		return true;
-	return bound->through && segno == bound->segno && landmark->previous < bound->lsn;
+	return event->lsn < stop->lsn || (stop->through && event->previous < stop->lsn);
 }
 
 /* The last included, or else the first excluded, in this segment; NULL: none. */
-static const WalLandmark *
-in_segment(const Path *path, XLogSegNo segno, const SegmentDetail *detail, const Bound *bound, bool included)
+static const WalEvent *
+in_segment(const SegmentRecords *records, const StopPoint *stop, bool included)
 {
-	const WalLandmark *last = NULL;
+	const WalEvent *last = NULL;
 
-	for (size_t i = 0; i < detail->n_landmarks; i++)
+	for (size_t i = 0; i < records->n_events; i++)
 	{
-		const WalLandmark *landmark = &detail->landmarks[i];
+		const WalEvent *event = &records->events[i];
 
-		if (!landmark_ends_transaction(path, segno, landmark) ||
-		    is_included(bound, segno, landmark) != included)
+		if (!event_ends_transaction(event) || is_included(stop, event) != included)
 			continue;
-		last = landmark;
+		last = event;
 		if (!included)
 			break;
 	}
 	return last;
 }
 
-bool
-planner_last_included(const Planner *planner, const Path *path, const BackupRecord *backup, Bound bound,
-                      WalPlace *ret_place)
+WalPlace
+planner_last_included(const Planner *planner, const WalPath *path, const BackupRecord *backup,
+                      const StopPoint *stop)
 {
 	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
 	XLogSegNo first = start > NEAR_SEGMENTS ? start - NEAR_SEGMENTS : 0;
 
-	*ret_place = (WalPlace){.time = TIME_NONE};
-	for (XLogSegNo segno = bound.segno + 1; segno-- > first;)
+	for (XLogSegNo segno = stop->segno + 1; segno-- > first;)
 	{
-		const SegmentFacts *segment;
-		const SegmentDetail *detail;
-		const WalLandmark *landmark;
+		const SegmentIndex *segment;
+		const WalEvent *event;
 
-		if (path_piece(path, segno) == NULL && segno < start)
-			return true;
-		if (path_piece(path, segno) == NULL)
+		if (wal_path_piece(path, segno) == NULL && segno < start)
+			break;
+		if (wal_path_piece(path, segno) == NULL)
 			continue; /* it is in the backup only */
-		segment = planner_segment_below(planner, path, segno < start ? first : start, segno);
-		if (segment == NULL)
-			return false;
+		segment = planner_index_down(planner, path, segno < start ? first : start, segno);
 		if (!segment->readable || (segment->transactions == 0 && !segment->continues))
 			continue;
-		detail = planner_detail(planner, path, segno);
-		if (detail == NULL)
-			return false;
-		landmark = in_segment(path, segno, detail, &bound, true);
-		if (landmark == NULL)
-			continue;
-		*ret_place = landmark_place(path, segno, landmark);
-		return true;
+		event = in_segment(planner_records(planner, path, segno), stop, true);
+		if (event != NULL)
+			return event_place(path, event);
 	}
-	return true;
+	return (WalPlace){.time = TIME_NONE};
 }
 
-bool
-planner_first_excluded(const Planner *planner, const Path *path, Bound bound, WalPlace *ret_place)
+WalPlace
+planner_first_excluded(const Planner *planner, const WalPath *path, const StopPoint *stop)
 {
-	*ret_place = (WalPlace){.time = TIME_NONE};
-	for (XLogSegNo segno = bound.segno; segno <= bound.highest && path_piece(path, segno) != NULL; segno++)
+	for (XLogSegNo segno = stop->segno; segno <= stop->highest && wal_path_piece(path, segno) != NULL;
+	     segno++)
 	{
-		const SegmentFacts *segment = planner_segment_above(planner, path, segno, bound.highest);
-		const SegmentDetail *detail;
-		const WalLandmark *landmark;
+		const SegmentIndex *segment = planner_index_up(planner, path, segno, stop->highest);
+		const WalEvent *event;
 
-		if (segment == NULL)
-			return false;
 		if (!segment->readable || (segment->transactions == 0 && !segment->continues))
 			continue;
-		detail = planner_detail(planner, path, segno);
-		if (detail == NULL)
-			return false;
-		landmark = in_segment(path, segno, detail, &bound, false);
-		if (landmark == NULL)
-			continue;
-		*ret_place = landmark_place(path, segno, landmark);
-		return true;
+		event = in_segment(planner_records(planner, path, segno), stop, false);
+		if (event != NULL)
+			return event_place(path, event);
 	}
-	return true;
+	return (WalPlace){.time = TIME_NONE};
 }

@@ -21,33 +21,22 @@ window_list_release(WindowList *list)
 	*list = (WindowList){0};
 }
 
-/* The fact, or NULL and a need. */
-static const SegmentFacts *
-facts_of(const Planner *planner, TimeLineID timeline, XLogSegNo segno)
-{
-	const SegmentFacts *segment = wal_facts_find(planner->facts, timeline, segno);
-
-	if (segment == NULL)
-		wal_needs_index(planner->needs, timeline, segno, segno);
-	return segment;
-}
-
 /*
  * The segment with a commit or abort that is nearest to the run's beginning or
- * end; NULL when it is far from there, or not yet known.
+ * end; NULL when it is far from there.
  */
-static const SegmentFacts *
+static const SegmentIndex *
 busy_near(const Planner *planner, TimeLineID timeline, const SegmentRun *run, bool from_end)
 {
-	XLogSegNo count = run->last - run->first + 1;
+	XLogSegNo last_tried =
+		run->last - run->first < QUIET_SEGMENTS_MAX ? run->last - run->first : QUIET_SEGMENTS_MAX - 1;
+	XLogSegNo toward = from_end ? run->last - last_tried : run->first + last_tried;
 
-	for (XLogSegNo tried = 0; tried < QUIET_SEGMENTS_MAX && tried < count; tried++)
+	for (XLogSegNo tried = 0; tried <= last_tried; tried++)
 	{
 		XLogSegNo segno = from_end ? run->last - tried : run->first + tried;
-		const SegmentFacts *segment = facts_of(planner, timeline, segno);
+		const SegmentIndex *segment = wal_facts_index(planner->facts, timeline, segno, toward);
 
-		if (segment == NULL)
-			return NULL;
 		if (segment->readable && segment->transactions > 0)
 			return segment;
 	}
@@ -67,8 +56,8 @@ describe_own_wal(const Planner *planner, const CatalogTimeline *timeline, Timeli
 
 	windows->first_lsn = segment_start(first->first, size);
 	windows->last_lsn = segment_start(last->last + 1, size);
-	const SegmentFacts *first_busy = busy_near(planner, timeline->timeline, first, false);
-	const SegmentFacts *last_busy = busy_near(planner, timeline->timeline, last, true);
+	const SegmentIndex *first_busy = busy_near(planner, timeline->timeline, first, false);
+	const SegmentIndex *last_busy = busy_near(planner, timeline->timeline, last, true);
 
 	windows->first_commit = first_busy != NULL ? first_busy->first_time : TIME_NONE;
 	windows->last_commit = last_busy != NULL ? last_busy->last_time : TIME_NONE;
@@ -83,20 +72,20 @@ add_gap(TimelineWindows *windows, WalRange gap)
 
 /* Missing segments between two that the path has, or between its oldest backup and its first segment. */
 static void
-find_gaps(const Planner *planner, const Path *path, const BackupRecord *oldest, TimelineWindows *windows)
+find_gaps(const Planner *planner, const WalPath *path, const BackupRecord *oldest, TimelineWindows *windows)
 {
 	XLogSegNo from;
 	XLogSegNo next;
 	Hole hole;
 
-	if (!path_next(path, 0, &from))
+	if (!wal_path_next(path, 0, &from))
 		return;
 	if (oldest != NULL && !oldest->wal_inside)
 		from = lsn_segment(oldest->start_lsn, path->segment_size) < from
 		           ? lsn_segment(oldest->start_lsn, path->segment_size)
 		           : from;
-	for (from = path_first_missing(path, from); path_next(path, from, &next);
-	     from = path_first_missing(path, next))
+	for (from = wal_path_first_missing(path, from); wal_path_next(path, from, &next);
+	     from = wal_path_first_missing(path, next))
 	{
 		XLogRecPtr end = segment_start(from + 1, planner->catalog->segment_size) - 1;
 
@@ -110,7 +99,7 @@ find_gaps(const Planner *planner, const Path *path, const BackupRecord *oldest, 
 
 /* How far replay goes from this backup: the end of its last segment, or of itself. */
 static RecoveryWindow
-window_from(const Planner *planner, const Path *path, const BackupRecord *backup)
+window_from(const Planner *planner, const WalPath *path, const BackupRecord *backup)
 {
 	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
 	RecoveryWindow window = {.backup = backup,
@@ -119,29 +108,32 @@ window_from(const Planner *planner, const Path *path, const BackupRecord *backup
 	                         .from_time = backup->stop_time,
 	                         .to_lsn = backup->stop_lsn,
 	                         .to_time = TIME_NONE};
-	XLogSegNo segno = start;
-	WalPlace reach;
-	TimeUs high;
+	XLogSegNo end = start; /* the first segment that is not reached */
+	XLogSegNo barrier;
 	Hole hole;
-	Step step;
+	NextSegment next;
 
-	while ((step = planner_step(planner, path, backup, segno, &hole)) == STEP_STORE || step == STEP_BACKUP)
-		segno++;
-	if (segno == start || !planner_know_barriers(planner, path, start, segno - 1) ||
-	    !planner_time_high(planner, path, start, segno - 1, &high) || path_piece(path, segno - 1) == NULL)
+	while ((next = planner_next(planner, path, backup, end, &hole)) == NEXT_IN_STORE ||
+	       next == NEXT_IN_BACKUP)
+		end++;
+	if (end > start && planner_find_barrier(planner, path, start, end - 1, false, &barrier))
+		end = barrier + 1;
+
+	const WalPathPiece *piece = end == start ? NULL : wal_path_piece(path, end - 1);
+
+	if (piece == NULL)
 		return window;
-	if (!planner_reach(planner, path, segno - 1, &reach))
-		return window;
 
-	const PathPiece *piece = path_piece(path, segno - 1);
-	const SegmentFacts *segment = planner_segment(planner, path, segno - 1);
-	XLogRecPtr end = segment != NULL && segment->readable ? segment->valid_end : InvalidXLogRecPtr;
+	const SegmentIndex *segment = planner_index(planner, path, end - 1);
+	XLogRecPtr valid_end = segment->readable ? segment->valid_end : InvalidXLogRecPtr;
 
-	if (end > piece->until)
-		end = piece->until;
-	if (end > window.to_lsn)
-		window.to_lsn = end;
-	window.to_time = high != TIME_NONE ? high : reach.time;
+	if (valid_end > piece->until)
+		valid_end = piece->until;
+	if (valid_end > window.to_lsn)
+		window.to_lsn = valid_end;
+	window.to_time = planner_time_high(planner, path, start, end - 1);
+	if (window.to_time == TIME_NONE)
+		window.to_time = planner_last_time(planner, path, end - 1);
 	if (window.to_time != TIME_NONE && window.to_time < window.from_time)
 		window.to_time = window.from_time;
 	return window;
@@ -170,12 +162,32 @@ add_window(TimelineWindows *windows, RecoveryWindow window)
 	windows->windows[windows->n_windows++] = window;
 }
 
+/*
+ * For the time that each window reaches, the index before its backup is asked
+ * where one chain spans it: all of them at once.
+ */
 static void
-describe_path(const Planner *planner, const Path *path, const BackupRecord **newest_first,
+expect_indexes(const Planner *planner, const WalPath *path)
+{
+	for (size_t i = 0; i < planner->catalog->n_backups; i++)
+	{
+		XLogSegNo start = lsn_segment(planner->catalog->backups[i]->start_lsn, path->segment_size);
+		const WalPathPiece *piece = wal_path_piece(path, start);
+		const WalPathPiece *before = start == 0 ? NULL : wal_path_piece(path, start - 1);
+
+		if (piece != NULL && before == piece &&
+		    planner_chain_first(path, planner_index(planner, path, piece->last)) < start)
+			wal_facts_expect(planner->facts, piece->timeline, start - 1);
+	}
+}
+
+static void
+describe_path(const Planner *planner, const WalPath *path, const BackupRecord **newest_first,
               TimelineWindows *windows)
 {
 	const BackupRecord *oldest = NULL;
 
+	expect_indexes(planner, path);
 	for (size_t i = planner->catalog->n_backups; i-- > 0;)
 	{
 		const BackupRecord *backup = newest_first[i];
@@ -190,18 +202,17 @@ describe_path(const Planner *planner, const Path *path, const BackupRecord **new
 	find_gaps(planner, path, oldest, windows);
 }
 
-void
-plan_windows(const Catalog *catalog, const WalFacts *facts, WalNeeds *needs, WindowList *ret_list)
+Error *
+plan_windows(const Catalog *catalog, WalFacts *facts, WindowList *ret_list)
 {
-	Planner planner = {.catalog = catalog, .request = &any_place, .facts = facts, .needs = needs};
+	Planner planner = {.catalog = catalog, .request = &any_place, .facts = facts};
 	AUTO_FREE const BackupRecord **newest_first = candidates_sorted(catalog);
 
-	wal_needs_clear(needs);
 	*ret_list = (WindowList){.timelines = NEW_ARRAY(TimelineWindows, catalog->n_timelines),
 	                         .n_timelines = catalog->n_timelines};
 	for (size_t i = 0; i < catalog->n_timelines; i++)
 	{
-		AUTO(Path) path = path_new(catalog, &catalog->timelines[i]);
+		AUTO(WalPath) path = wal_path_new(catalog, &catalog->timelines[i]);
 		TimelineWindows *windows = &ret_list->timelines[i];
 
 		windows->timeline = catalog->timelines[i].timeline;
@@ -210,4 +221,5 @@ plan_windows(const Catalog *catalog, const WalFacts *facts, WalNeeds *needs, Win
 		describe_own_wal(&planner, &catalog->timelines[i], windows);
 		describe_path(&planner, path, newest_first, windows);
 	}
+	return wal_facts_error(facts);
 }

@@ -165,7 +165,7 @@ aim_before(const Finding *finding, RecoveryRequest *request, DropFound *ret_foun
 }
 
 Error *
-drop_find(Recovery *recovery, DropFound *ret_found)
+drop_find(Recovery *recovery, WalFacts *facts, DropFound *ret_found)
 {
 	SearchRequest search = {.kind = SEARCH_LOSSES,
 	                        .timeline = recovery->request.timeline,
@@ -174,7 +174,7 @@ drop_find(Recovery *recovery, DropFound *ret_found)
 	                        .jobs = recovery->jobs};
 	Findings findings = {0};
 	const Finding *finding = NULL;
-	Error *error = search_run(recovery->store, recovery->catalog, recovery->identities, &search, &findings);
+	Error *error = search_run(facts, recovery->catalog, &search, &findings);
 
 	if (error == NULL)
 		error = choose(&recovery->drop, &findings, &finding);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "steps.h"
+#include "walship/archive/wal_reader.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 #include "walship/recovery/planning.h"
@@ -22,14 +23,16 @@ recovery_check_user(void)
 static Error *
 plan_to_target(Recovery *recovery)
 {
+	AUTO(WalFacts) facts =
+		wal_reader_facts(recovery->store, recovery->catalog, recovery->identities, recovery->jobs);
 	DropFound found = {0};
 	Error *error = NULL;
 
 	if (recovery->drop.choice != DROP_NOT_ASKED)
-		error = drop_find(recovery, &found);
+		error = drop_find(recovery, facts, &found);
 	if (error == NULL)
-		error = planning_run(recovery->store, recovery->jobs, recovery->catalog, recovery->identities,
-		                     &recovery->request, &recovery->plan);
+		error =
+			planning_run(facts, recovery->catalog, recovery->identities, &recovery->request, &recovery->plan);
 	if (error == NULL)
 		drop_explain(&found, recovery->plan);
 	free(found.note);

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "search_way.h"
+#include "search_path.h"
 #include "walship/base/mem.h"
 
 static int
@@ -53,49 +53,66 @@ findings_release(Findings *findings)
 	*findings = (Findings){0};
 }
 
-static void
-warn_of_gaps(Search *search, const FindWays *ways)
+void
+search_warn(const Search *search, const char *format, ...)
 {
-	uint32_t size = search->catalog->segment_size;
-	char first[WAL_NAME_SIZE];
-	char last[WAL_NAME_SIZE];
+	va_list arguments;
 
-	for (size_t i = 0; i < ways->n_gaps; i++)
+	va_start(arguments, format);
+	AUTO_FREE char *text = mem_vprintf(format, arguments);
+	va_end(arguments);
+	if (!strlist_contains(&search->findings->warnings, text))
+		strlist_add(&search->findings->warnings, text);
+}
+
+/* Missing segments between two that are looked through. */
+static void
+warn_of_gaps(const Search *search, const WalPath *path, XLogSegNo first)
+{
+	XLogSegNo from = first;
+	XLogSegNo next;
+
+	if (!wal_path_next(path, first, &from))
+		return;
+	for (from = wal_path_first_missing(path, from); wal_path_next(path, from, &next);
+	     from = wal_path_first_missing(path, next))
 	{
-		const WalRange *gap = &ways->gaps[i];
+		TimeLineID timeline =
+			timeline_history_at(path->history, segment_start(from + 1, path->segment_size) - 1);
+		char lowest[WAL_NAME_SIZE];
+		char highest[WAL_NAME_SIZE];
 
-		(void) wal_segment_name(gap->timeline, gap->first, size, first);
-		(void) wal_segment_name(gap->timeline, gap->last, size, last);
-		if (gap->first == gap->last)
-			search_warn(search, "WAL segment %s is missing: what happened in it is not listed.", first);
+		(void) wal_segment_name(timeline, from, path->segment_size, lowest);
+		(void) wal_segment_name(timeline, next - 1, path->segment_size, highest);
+		if (next - 1 == from)
+			search_warn(search, "WAL segment %s is missing: what happened in it is not listed.", lowest);
 		else
 			search_warn(search, "WAL segments %s to %s are missing: what happened in them is not listed.",
-			            first, last);
+			            lowest, highest);
 	}
 }
 
+/* The path to the timeline that was asked for, or, without one, every timeline's own WAL. */
 Error *
-search_run(Store *store, const Catalog *catalog, const AgeIdentities *identities,
-           const SearchRequest *request, Findings *findings)
+search_run(WalFacts *facts, const Catalog *catalog, const SearchRequest *request, Findings *findings)
 {
-	AUTO(Workers) workers = workers_new(request->jobs);
-	FindWays ways = {0};
-	Search search = {.catalog = catalog,
-	                 .request = request,
-	                 .source = {.store = store,
-	                            .identities = identities,
-	                            .system_identifier = catalog->system_identifier,
-	                            .segment_size = catalog->segment_size,
-	                            .wants = search_wants(request->kind)},
-	                 .workers = workers,
-	                 .findings = findings};
+	const Search search = {.facts = facts, .catalog = catalog, .request = request, .findings = findings};
 	Error *error = NULL;
 
-	find_ways(catalog, request->timeline, &ways);
-	for (size_t i = 0; i < ways.count && error == NULL; i++)
-		error = search_way(&search, &ways.items[i]);
-	warn_of_gaps(&search, &ways);
-	find_ways_release(&ways);
+	for (size_t i = 0; i < catalog->n_timelines && error == NULL; i++)
+	{
+		const CatalogTimeline *timeline = &catalog->timelines[i];
+		XLogSegNo first;
+
+		if (request->timeline != 0 ? timeline->timeline != request->timeline : timeline->n_runs == 0)
+			continue;
+
+		AUTO(WalPath) path = wal_path_new(catalog, timeline);
+
+		first = request->timeline != 0 ? 0 : timeline->runs[0].first;
+		error = search_path(&search, path, first);
+		warn_of_gaps(&search, path, first);
+	}
 	sort_findings(findings);
 	return error;
 }

@@ -16,7 +16,7 @@ typedef struct DropFound
  * and makes the place just before it the target; without a timeline that is the
  * drop's own.  ERR_NOT_FOUND when there is none, or when there are several.
  */
-Error *drop_find(Recovery *recovery, DropFound *ret_found) MUST_CHECK;
+Error *drop_find(Recovery *recovery, WalFacts *facts, DropFound *ret_found) MUST_CHECK;
 
 /* Says in the plan what was found, and whether it will be locked where the plan ends. */
 void drop_explain(const DropFound *found, RecoveryPlan *plan);

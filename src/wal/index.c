@@ -61,7 +61,8 @@ add_restore_point(WalIndex *index, const WalEvent *event)
 
 	point->lsn = event->lsn;
 	point->time = event->time;
-	(void) snprintf(point->name, sizeof point->name, "%s", event->restore_point);
+	(void) snprintf(point->name, sizeof point->name, "%s",
+	                event->restore_point == NULL ? "" : event->restore_point);
 }
 
 /* A list that is full goes on counting. */
@@ -117,8 +118,6 @@ wal_index_add_event(void *context, const WalEvent *event)
 {
 	WalIndex *index = context;
 
-	if (event->begins_timeline)
-		index->timeline_switch = true;
 	switch (event->kind)
 	{
 		case WAL_EVENT_COMMIT:
@@ -134,6 +133,8 @@ wal_index_add_event(void *context, const WalEvent *event)
 			break;
 		case WAL_EVENT_CHECKPOINT:
 			index->checkpoints++;
+			if (event->begins_timeline)
+				index->timeline_switch = true;
 			if (event->next_full_xid != 0)
 				index->known_full_xid = event->next_full_xid;
 			break;

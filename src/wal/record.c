@@ -46,7 +46,8 @@ page_of(uint32_t offset)
 static uint32_t
 page_header_size(const WalWalker *walker)
 {
-	return page_of(walker->offset) == 0 ? WAL_LONG_HEADER_SIZE : WAL_SHORT_HEADER_SIZE;
+	return walker->offset % walker->first.segment_size < XLOG_BLCKSZ ? WAL_LONG_HEADER_SIZE
+	                                                                 : WAL_SHORT_HEADER_SIZE;
 }
 
 /* The record is invalid, and WAL was written behind it. */
@@ -57,12 +58,15 @@ damaged(WalWalker *walker)
 	walker->state = WALK_DONE;
 }
 
-/* The record is invalid, or ends here without being whole: the end of WAL, unless proof of more comes. */
+/*
+ * The record is invalid, or ends here without being whole: the end of WAL, unless
+ * proof of more comes.  For that the next segment is its own witness.
+ */
 static void
 lost(WalWalker *walker)
 {
 	walker->window = 0;
-	walker->state = WALK_LOST;
+	walker->state = walker->continued ? WALK_GIVEN_UP : WALK_LOST;
 }
 
 static void
@@ -104,7 +108,7 @@ record_end(WalWalker *walker)
 	{
 		walker->result.switched = true;
 		walker->state = WALK_DONE;
-		walker->valid_end = walker->first.segment_size;
+		walker->valid_end = walker->limit;
 	}
 	walker_count_record(walker, walker_lsn(walker, walker->valid_end));
 }
@@ -133,7 +137,9 @@ header_complete(WalWalker *walker)
 		return;
 	}
 	walker->crc = 0;
-	record_body_begin(&walker->body, walker->first.major, walker->header, walker_lsn(walker, walker->record),
+	record_body_begin(&walker->body,
+	                  record_kind_of(walker->first.major, walker->header[17], walker->header[16]),
+	                  walker->first.major, walker->header, walker_lsn(walker, walker->record),
 	                  walker->callback, walker->context);
 	if (walker->length == RECORD_HEADER_SIZE)
 		record_end(walker);
@@ -192,6 +198,26 @@ walker_take_record(WalWalker *walker, const uint8_t *data, size_t size)
 	return taken;
 }
 
+/*
+ * Is what came from before this segment the rest of an XLOG_SWITCH?  A switch
+ * record has no body, so that its header's end, with info, manager and CRC, is
+ * here if any of it is: 8 or 16 bytes.
+ */
+static bool
+head_ends_switch(const WalWalker *walker)
+{
+	const WalEdge *head = &walker->result.head;
+	uint32_t info_at = head->length - (RECORD_HEADER_SIZE - RECORD_INFO_AT);
+
+	if (head->size != head->length || (head->length != 8 && head->length != 16))
+		return false;
+
+	const RecordKind *kind =
+		record_kind_of(walker->first.major, head->bytes[info_at + 1], head->bytes[info_at]);
+
+	return kind != NULL && kind->kind == WAL_EVENT_SWITCH;
+}
+
 static size_t
 take_foreign(WalWalker *walker, const uint8_t *data, size_t size)
 {
@@ -204,7 +230,7 @@ take_foreign(WalWalker *walker, const uint8_t *data, size_t size)
 	{
 		walker->state = WALK_BETWEEN;
 		walker->valid_end = record_align(walker->offset);
-		walker->blank = walker_head_ends_switch(walker);
+		walker->blank = head_ends_switch(walker);
 	}
 	return taken;
 }
@@ -248,7 +274,7 @@ page_is_right(const WalWalker *walker, uint32_t page_offset)
 	bool is_long = (info & XLP_LONG_HEADER) != 0;
 
 	return le16(page) == walker->first.magic && (info & ~XLP_ALL_FLAGS) == 0 &&
-	       is_long == (page_offset == 0) && le32(page + 4) >= walker->timeline &&
+	       is_long == (page_offset % walker->first.segment_size == 0) && le32(page + 4) >= walker->timeline &&
 	       le64(page + 8) == walker_lsn(walker, page_offset);
 }
 
@@ -261,7 +287,9 @@ continue_on_page(WalWalker *walker)
 	uint32_t remaining = continued ? le32(walker->page + 16) : 0;
 	uint32_t expected = walker->state == WALK_BETWEEN ? 0 : walker->length - walker->have;
 
-	if (page_of(walker->offset - 1) == 0)
+	if (walker->continued)
+		walker->state = remaining == expected ? WALK_RECORD : WALK_GIVEN_UP;
+	else if (page_of(walker->offset - 1) == 0)
 	{
 		walker->state = remaining > 0 ? WALK_FOREIGN : WALK_BETWEEN;
 		walker->length = remaining;
@@ -325,6 +353,7 @@ take(WalWalker *walker, const uint8_t *data, size_t size)
 		case WALK_FOREIGN:
 			return take_foreign(walker, data, size);
 		case WALK_LOST:
+		case WALK_GIVEN_UP:
 		case WALK_DONE:
 			break;
 	}
@@ -340,6 +369,7 @@ wal_walker_new(const WalPageHeader *header, WalEventCallback callback, void *con
 	walker->context = context;
 	walker->first = *header;
 	walker->timeline = header->timeline;
+	walker->limit = header->segment_size;
 	walker->result.damaged_at = InvalidXLogRecPtr;
 	return walker;
 }
@@ -360,7 +390,8 @@ wal_walker_feed(WalWalker *walker, const void *data, size_t size)
 {
 	const uint8_t *bytes = data;
 
-	while (size > 0 && walker->state != WALK_DONE && walker->offset < walker->first.segment_size)
+	while (size > 0 && walker->state != WALK_DONE && walker->offset < walker->limit &&
+	       (!walker->continued || walker->state == WALK_RECORD))
 	{
 		size_t taken = take(walker, bytes, size);
 

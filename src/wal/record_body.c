@@ -127,24 +127,44 @@ record_await_main(RecordBody *body, unsigned want, RecordStep step)
 		record_await(body, body->data_total, want, step);
 }
 
+/* What no RFC 3339 text can say is no time. */
+TimeUs
+record_time(const uint8_t *bytes)
+{
+	const TimeUs most = INT64_C(253402300799999999); /* 9999-12-31T23:59:59.999999Z */
+	int64_t timestamp = (int64_t) le64(bytes);
+
+	if (timestamp < -POSTGRES_EPOCH_US || timestamp > most - POSTGRES_EPOCH_US)
+		return TIME_NONE;
+	return time_from_postgres(timestamp);
+}
+
+WalRelation
+record_relation(const uint8_t *bytes)
+{
+	return (WalRelation){.tablespace = le32(bytes), .database = le32(bytes + 4), .number = le32(bytes + 8)};
+}
+
 void
 record_show_item(RecordBody *body, WalEvent item)
 {
 	item.lsn = body->event.lsn;
-	item.end = InvalidXLogRecPtr;
+	item.previous = body->event.previous;
 	item.time = TIME_NONE;
 	body->callback(body->context, &item);
 }
 
 /* PostgreSQL: access/xlogrecord.h, XLogRecord: u32 length, u32 xid, u64 previous, u8 info, u8 manager, u32 CRC */
 void
-record_body_begin(RecordBody *body, int major, const uint8_t header[RECORD_HEADER_SIZE], XLogRecPtr lsn,
-                  WalEventCallback callback, void *context)
+record_body_begin(RecordBody *body, const RecordKind *kind, int major,
+                  const uint8_t header[RECORD_HEADER_SIZE], XLogRecPtr lsn, WalEventCallback callback,
+                  void *context)
 {
-	const RecordKind *kind = record_kind_of(major, header[17], header[16]);
-
 	*body = (RecordBody){
-		.event = {.kind = kind == NULL ? WAL_EVENT_OTHER : kind->kind, .lsn = lsn, .time = TIME_NONE},
+		.event = {.kind = kind == NULL ? WAL_EVENT_OTHER : kind->kind,
+	              .lsn = lsn,
+	              .previous = le64(header + 8),
+	              .time = TIME_NONE},
 		.kind = kind,
 		.callback = callback,
 		.context = context,

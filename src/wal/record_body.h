@@ -1,8 +1,8 @@
 /*
  * What a record says, read while its bytes pass: kind, time, xid, name.  Keeps
  * one field at a time, whatever the length, and believes no length beyond the
- * record's own.  record_body.c knows the layout of every record's body,
- * record_kinds.c and record_xact.c the few records that matter.
+ * record's own.  This knows the layout of every record's body; record_kinds.c and
+ * record_xact.c know the few records that matter, and stand on it.
  */
 #pragma once
 
@@ -61,31 +61,21 @@ struct RecordBody
 	RecordStep step; /* takes the field; NULL: nothing more to be learnt */
 };
 
-/* "lsn": of the record.  Items go to "callback" while the body is fed. */
-void record_body_begin(RecordBody *body, int major, const uint8_t header[RECORD_HEADER_SIZE], XLogRecPtr lsn,
-                       WalEventCallback callback, void *context);
+/*
+ * "kind": NULL when it is of no interest.  "lsn": of the record.  Items go to
+ * "callback" while the body is fed.
+ */
+void record_body_begin(RecordBody *body, const RecordKind *kind, int major,
+                       const uint8_t header[RECORD_HEADER_SIZE], XLogRecPtr lsn, WalEventCallback callback,
+                       void *context);
 void record_body_feed(RecordBody *body, const uint8_t *data, size_t size);
 
 /* For the kinds. */
 
-/* NULL: of no interest */
-const RecordKind *record_kind_of(int major, uint8_t manager, uint8_t info);
-
-static inline bool
-record_is_switch(int major, uint8_t manager, uint8_t info)
-{
-	const RecordKind *kind = record_kind_of(major, manager, info);
-
-	return kind != NULL && kind->kind == WAL_EVENT_SWITCH;
-}
-
-/* Commits and aborts. */
-void record_begin_xact(RecordBody *body);
-
 /* A TimestampTz; TIME_NONE when it is no sane time. */
 TimeUs record_time(const uint8_t *bytes);
 
-/* Twelve bytes that name a relation's files. */
+/* Twelve bytes that name a relation's files: RelFileLocator, before 16 RelFileNode. */
 WalRelation record_relation(const uint8_t *bytes);
 
 /* Pass over "skip" bytes, then hand the next "want" to "step". */

@@ -8,28 +8,13 @@
 static bool
 ends_open(const WalWalker *walker)
 {
-	return walker->state == WALK_RECORD && walker->offset == walker->first.segment_size;
+	return walker->state == WALK_RECORD && walker->offset == walker->limit;
 }
 
 bool
 wal_walker_is_open(const WalWalker *walker)
 {
 	return ends_open(walker) && (walker->have < RECORD_HEADER_SIZE || walker->body.kind != NULL);
-}
-
-/*
- * A switch record has no body, so that its header's end, with info, manager and
- * CRC, is here if any of it is: 8 or 16 bytes.
- */
-bool
-walker_head_ends_switch(const WalWalker *walker)
-{
-	const WalEdge *head = &walker->result.head;
-	uint32_t info_at = head->length - (RECORD_HEADER_SIZE - RECORD_INFO_AT);
-
-	if (head->size != head->length || (head->length != 8 && head->length != 16))
-		return false;
-	return record_is_switch(walker->first.major, head->bytes[info_at + 1], head->bytes[info_at]);
 }
 
 /*
@@ -56,16 +41,50 @@ keep_tail(WalWalker *walker)
 	memset(tail->bytes + tail->size, 0, WAL_EDGE_MAX - tail->size); /* of earlier, longer records */
 }
 
+/* By its length, the first field, which always lies on the page where it starts; page headers come on top. */
+XLogRecPtr
+wal_walker_open_end(const WalWalker *walker)
+{
+	uint32_t segment_size = walker->first.segment_size;
+	XLogRecPtr end = walker_lsn(walker, walker->record);
+
+	if (!ends_open(walker))
+		return InvalidXLogRecPtr;
+	for (uint32_t rest = walker->length; rest > 0;)
+	{
+		uint32_t page_rest;
+
+		if (end % segment_size == 0)
+			end += WAL_LONG_HEADER_SIZE;
+		else if (end % XLOG_BLCKSZ == 0)
+			end += WAL_SHORT_HEADER_SIZE;
+		page_rest = XLOG_BLCKSZ - (uint32_t) (end % XLOG_BLCKSZ);
+		if (page_rest > rest)
+			page_rest = rest;
+		end += page_rest;
+		rest -= page_rest;
+	}
+	return (end + RECORD_ALIGNMENT - 1) & ~(XLogRecPtr) (RECORD_ALIGNMENT - 1);
+}
+
+bool
+wal_walker_needs_more(const WalWalker *walker, const WalEdge *head)
+{
+	return head->length == walker->length - walker->have && head->size < head->length;
+}
+
 void
 wal_walker_continue(WalWalker *walker, const WalEdge *head)
 {
 	const uint8_t *data = head->bytes;
 	size_t size = head->size;
 
-	if (!wal_walker_is_open(walker) || head->length != walker->length - walker->have)
+	if (!wal_walker_is_open(walker))
 		return;
 	keep_tail(walker);
 	walker->continued = true;
+	if (head->length != walker->length - walker->have)
+		walker->state = WALK_GIVEN_UP;
 	walker->offset += WAL_LONG_HEADER_SIZE;
 	while (size > 0 && walker->state == WALK_RECORD)
 	{
@@ -74,6 +93,17 @@ wal_walker_continue(WalWalker *walker, const WalEdge *head)
 		data += taken;
 		size -= taken;
 	}
+}
+
+void
+wal_walker_enter_next(WalWalker *walker)
+{
+	if (walker->state != WALK_RECORD || walker->offset != walker->limit)
+		return;
+	if (!walker->continued)
+		keep_tail(walker);
+	walker->continued = true;
+	walker->limit += walker->first.segment_size;
 }
 
 /* The last record, or the one from before this segment, goes on in the next one. */
@@ -150,7 +180,8 @@ wal_edge_join(const WalEdge *tail, const WalEdge *head, int major, XLogRecPtr ls
 
 	if (whole && crc != le32(header + RECORD_CRC_AT))
 		return false;
-	record_body_begin(&body, major, header, lsn, callback, context);
+	record_body_begin(&body, record_kind_of(major, header[RECORD_INFO_AT + 1], header[RECORD_INFO_AT]), major,
+	                  header, lsn, callback, context);
 	record_body_feed(&body, parts[0], sizes[0]);
 	record_body_feed(&body, parts[1], sizes[1]);
 	if (whole)

@@ -1,8 +1,7 @@
 /* The records that matter, but for commits and aborts. */
-#include <string.h>
+#include "record_kinds.h"
 
 #include "little_endian.h"
-#include "record_body.h"
 #include "walship/base/attributes.h"
 
 /* PostgreSQL: access/rmgrlist.h; these never changed. */
@@ -18,42 +17,24 @@ enum
 enum
 {
 	LOCK_SIZE = 12,
+	RESTORE_POINT_SIZE = 8 + 64,
 	MAIN_FORK = 0,
 	INIT_FORK = 3,
 };
-
-/* What no RFC 3339 text can say is no time. */
-TimeUs
-record_time(const uint8_t *bytes)
-{
-	const TimeUs most = INT64_C(253402300799999999); /* 9999-12-31T23:59:59.999999Z */
-	int64_t timestamp = (int64_t) le64(bytes);
-
-	if (timestamp < -POSTGRES_EPOCH_US || timestamp > most - POSTGRES_EPOCH_US)
-		return TIME_NONE;
-	return time_from_postgres(timestamp);
-}
-
-/* RelFileLocator, before 16 RelFileNode */
-WalRelation
-record_relation(const uint8_t *bytes)
-{
-	return (WalRelation){.tablespace = le32(bytes), .database = le32(bytes + 4), .number = le32(bytes + 8)};
-}
 
 /* xl_restore_point */
 static void
 on_restore_point(RecordBody *body)
 {
 	body->event.time = record_time(body->field);
-	memcpy(body->event.restore_point, body->field + 8, sizeof body->event.restore_point);
-	body->event.restore_point[sizeof body->event.restore_point - 1] = '\0';
+	body->field[RESTORE_POINT_SIZE - 1] = '\0';
+	body->event.restore_point = (const char *) body->field + 8;
 }
 
 static void
 begin_restore_point(RecordBody *body)
 {
-	record_await_main(body, 8 + sizeof body->event.restore_point, on_restore_point);
+	record_await_main(body, RESTORE_POINT_SIZE, on_restore_point);
 }
 
 /* xl_parameter_change: int32 each, in this order since 13 */
@@ -67,12 +48,13 @@ on_parameters(RecordBody *body)
 		.max_prepared_transactions = (int32_t) le32(body->field + 12),
 		.max_locks_per_transaction = (int32_t) le32(body->field + 16),
 	};
+	body->event.wal_level = (int32_t) le32(body->field + 20);
 }
 
 static void
 begin_parameters(RecordBody *body)
 {
-	record_await_main(body, 20, on_parameters);
+	record_await_main(body, 24, on_parameters);
 }
 
 /* CheckPoint and xl_end_of_recovery: 8 bytes, this timeline, the one before */

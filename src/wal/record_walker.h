@@ -1,7 +1,7 @@
-/* The walker from inside: record.c takes the bytes, record_edge.c what crosses the segment's end. */
+/* The walker from inside: record.c takes the bytes; record_edge.c stands on it, for what crosses the segment's end. */
 #pragma once
 
-#include "record_body.h"
+#include "record_kinds.h"
 #include "walship/wal/record.h"
 
 #define RECORD_ALIGNMENT 8  /* PostgreSQL: MAXALIGN */
@@ -11,8 +11,9 @@ typedef enum WalkState
 {
 	WALK_BETWEEN, /* no record is open */
 	WALK_RECORD,
-	WALK_FOREIGN, /* the rest of a record that began in an earlier segment */
-	WALK_LOST,    /* past an invalid record, looking for WAL behind it */
+	WALK_FOREIGN,  /* the rest of a record that began in an earlier segment */
+	WALK_LOST,     /* past an invalid record, looking for WAL behind it */
+	WALK_GIVEN_UP, /* the next segment does not go on with the open record */
 	WALK_DONE,
 } WalkState;
 
@@ -21,7 +22,8 @@ struct WalWalker
 	WalEventCallback callback;
 	void *context;
 	WalPageHeader first; /* of the segment's first page */
-	uint32_t offset;     /* in the segment, of the byte that comes next */
+	uint32_t offset;     /* from the segment's start, of the byte that comes next */
+	uint32_t limit;      /* end of the segment, or of the one that was entered to see a record's end */
 	TimeLineID timeline; /* of the last right page */
 	WalkState state;
 	uint8_t page[WAL_LONG_HEADER_SIZE];
@@ -32,7 +34,7 @@ struct WalWalker
 	uint8_t header[RECORD_HEADER_SIZE];
 	uint32_t crc; /* of the body, so far */
 	RecordBody body;
-	bool continued;  /* with bytes of the next segment */
+	bool continued;  /* with bytes of later segments */
 	uint64_t window; /* when lost: the last eight bytes */
 	bool blank;      /* what came from before may be a switch, and nothing but zeros followed it */
 
@@ -58,6 +60,3 @@ void walker_count_record(WalWalker *walker, XLogRecPtr end);
 
 /* Takes at least one byte of the open record, and ends it. */
 size_t walker_take_record(WalWalker *walker, const uint8_t *data, size_t size);
-
-/* Is what came from before this segment the rest of an XLOG_SWITCH? */
-bool walker_head_ends_switch(const WalWalker *walker);

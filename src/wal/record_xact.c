@@ -1,6 +1,6 @@
 /* Commit and abort records (PostgreSQL: access/xact.h; xactdesc.c, ParseCommitRecord and ParseAbortRecord). */
 #include "little_endian.h"
-#include "record_body.h"
+#include "record_kinds.h"
 #include "walship/base/attributes.h"
 
 enum

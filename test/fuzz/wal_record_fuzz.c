@@ -26,10 +26,10 @@ follow(void *context, const WalEvent *event)
 	must(trace->count == 0 || event->lsn > trace->last);
 	must(!is_item || event->end == InvalidXLogRecPtr);
 	must(event->end == InvalidXLogRecPtr || event->end > event->lsn);
-	must(memchr(event->restore_point, '\0', sizeof event->restore_point) != NULL);
-	must(event->dropped_files <= BUILDER_SEGMENT_SIZE);
+	must(event->restore_point == NULL || strlen(event->restore_point) < 64);
+	must(event->kind != WAL_EVENT_COMMIT || event->dropped_files <= BUILDER_SEGMENT_SIZE);
 	trace->sum = trace->sum * 31 + event->lsn + event->end * 3 + event->xid * 5 + (uint64_t) event->time * 7 +
-	             (uint64_t) event->kind + (uint64_t) event->begins_timeline + event->next_full_xid * 11 +
+	             (uint64_t) event->kind + event->previous + event->next_full_xid * 11 +
 	             event->relation.number * 13 + event->relation.database * 17 + event->statistics_kind * 19 +
 	             event->relation.tablespace * 23 + event->dropped_files * 29;
 	if (is_item)

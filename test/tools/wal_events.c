@@ -49,7 +49,7 @@ print_more(const WalEvent *event)
 			printf("%" PRIu64, event->dropped_files);
 			break;
 		case WAL_EVENT_RESTORE_POINT:
-			printf("%s", event->restore_point);
+			printf("%s", event->restore_point == NULL ? "" : event->restore_point);
 			break;
 		case WAL_EVENT_CHECKPOINT:
 		case WAL_EVENT_END_OF_RECOVERY:

@@ -156,83 +156,6 @@ a_commit_across_the_border_counts_in_the_next_segment(void **state)
 	free(builder.bytes);
 }
 
-/* The details of a segment tell the whole record, too. */
-static void
-find_commit(void *context, const WalEvent *event)
-{
-	if (event->kind == WAL_EVENT_COMMIT)
-		*(WalEvent *) context = *event;
-}
-
-static void
-a_walk_takes_the_rest_of_a_record_from_the_next_index(void **state)
-{
-	Place *place = *state;
-	WalBuilder builder = commit_across(NOON, 32);
-	WalName name = wal_name_of_segment(1, BUILDER_START / SEGMENT, SEGMENT);
-	TimeRun run = {.high = TIME_NONE};
-	WalWalkResult result;
-	WalEvent commit = {.xid = 0};
-	WalIndex index;
-
-	put_half(place, &builder, 0, &run, &index);
-	assert_ok(wal_object_walk(&place->archive, &name, find_commit, &commit, &result));
-	assert_int_equal(commit.xid, 731);
-	assert_int_equal(commit.time, TIME_NONE);
-	assert_int_equal(commit.end, InvalidXLogRecPtr);
-
-	put_half(place, &builder, 1, &run, &index);
-	assert_ok(wal_object_walk(&place->archive, &name, find_commit, &commit, &result));
-	assert_int_equal(commit.xid, 731);
-	assert_int_equal(commit.time, NOON);
-	assert_int_equal(commit.end, index.walk.first_record);
-	assert_true(result.continues);
-	free(builder.bytes);
-}
-
-/* Beside encrypted segments no byte of a record stands in plain, so the segment itself is read. */
-static void
-a_walk_takes_the_rest_of_a_record_from_an_encrypted_segment(void **state)
-{
-	Place *place = *state;
-	WalBuilder builder = commit_across(NOON, 32);
-	AUTO(AgeRecipients) recipients = age_recipients_new();
-	AUTO(AgeIdentities) identities = age_identities_new();
-	AUTO_FREE char *secret = NULL;
-	AUTO_FREE char *public_key = NULL;
-	WalName names[] = {wal_name_of_segment(1, BUILDER_START / SEGMENT, SEGMENT),
-	                   wal_name_of_segment(1, BUILDER_START / SEGMENT + 1, SEGMENT)};
-	TimeRun run = {.high = TIME_NONE};
-	WalWalkResult result;
-	WalEvent commit = {.xid = 0};
-	WalIndex index;
-
-	age_generate(&secret, &public_key);
-	assert_ok(age_recipients_add(recipients, public_key, strlen(public_key), "key"));
-	assert_ok(age_identities_add(identities, secret, strlen(secret), "key"));
-	place->archive.recipients = recipients;
-	place->archive.identities = identities;
-	for (unsigned i = 0; i < lengthof(names); i++)
-	{
-		AUTO_FREE char *key = layout_wal_key(place->archive.system_identifier, &names[i], NULL);
-		WalIndex stored;
-
-		put_half(place, &builder, i, &run, &index);
-		assert_int_equal(i == 0 ? index.walk.tail.size : index.walk.head.size,
-		                 i == 0 ? 32 : index.walk.head.length);
-		assert_ok(wal_object_index(place->store, key, &stored));
-		assert_int_equal(stored.walk.tail.size, 0);
-		assert_int_equal(stored.walk.tail.length, i == 0 ? 32 : 0); /* who looks for commits must know */
-		assert_int_equal(stored.walk.head.size, 0);
-		assert_int_equal(stored.walk.head.length, index.walk.head.length);
-	}
-	assert_int_equal(index.time_high, NOON); /* that needs no key */
-	assert_ok(wal_object_walk(&place->archive, &names[0], find_commit, &commit, &result));
-	assert_int_equal(commit.xid, 731);
-	assert_int_equal(commit.time, NOON);
-	free(builder.bytes);
-}
-
 static void
 a_note_is_read_back_and_bound(void **state)
 {
@@ -360,8 +283,6 @@ main(void)
 		cmocka_unit_test(a_run_goes_on_while_segments_join),
 		cmocka_unit_test(a_partial_has_no_run),
 		PLACE_TEST(a_commit_across_the_border_counts_in_the_next_segment),
-		PLACE_TEST(a_walk_takes_the_rest_of_a_record_from_the_next_index),
-		PLACE_TEST(a_walk_takes_the_rest_of_a_record_from_an_encrypted_segment),
 		PLACE_TEST(a_note_is_read_back_and_bound),
 		PLACE_TEST(a_note_that_is_damaged_in_any_way_is_no_run),
 		PLACE_TEST(what_no_push_has_written_is_no_run),

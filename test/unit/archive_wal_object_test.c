@@ -470,34 +470,6 @@ a_damaged_object_is_never_taken_for_the_same_contents(void **state)
 }
 
 static void
-count_event(void *context, const WalEvent *event)
-{
-	(void) event;
-	++*(size_t *) context;
-}
-
-static void
-a_stored_segment_is_walked_like_the_file(void **state)
-{
-	Place *place = *state;
-	WalName name = wal_name(NAME);
-	AUTO_FREE uint8_t *bytes = make_segment(MB, 0);
-	AUTO_FREE char *path = write_wal(place, NAME, bytes, MB);
-	PutResult put_result;
-	WalIndex index;
-	WalWalkResult result;
-	size_t events = 0;
-
-	assert_ok(wal_object_put(&place->archive, path, &name, &put_result, &index));
-	assert_ok(wal_object_walk(&place->archive, &name, count_event, &events, &result));
-	assert_int_equal(result.records, index.walk.records);
-	assert_true(result.records > 900);
-	assert_int_equal(result.wal_end, index.walk.wal_end);
-	put_raw(place, KEY, bytes, 10000);
-	assert_error(wal_object_walk(&place->archive, &name, count_event, &events, &result), ERR_CORRUPT, KEY);
-}
-
-static void
 history_and_backup_files_are_stored_word_for_word(void **state)
 {
 	static const struct
@@ -547,7 +519,6 @@ main(void)
 		PLACE_TEST(a_cut_or_longer_object_is_corrupt),
 		PLACE_TEST(an_index_that_tells_another_story_is_corrupt_before_any_byte),
 		PLACE_TEST(a_damaged_object_is_never_taken_for_the_same_contents),
-		PLACE_TEST(a_stored_segment_is_walked_like_the_file),
 		PLACE_TEST(history_and_backup_files_are_stored_word_for_word),
 	};
 

@@ -136,19 +136,9 @@ a_plan_is_one_object(void **state)
 static void
 read_windows(World *world, WindowList *list)
 {
-	WalFacts facts = {0};
-	WalNeeds needs = {0};
+	AUTO(WalFacts) facts = world_facts(world);
 
-	for (;;)
-	{
-		plan_windows(&world->catalog, &facts, &needs, list);
-		if (wal_needs_nothing(&needs))
-			break;
-		window_list_release(list);
-		world_tell(world, &needs, &facts);
-	}
-	wal_facts_release(&facts);
-	wal_needs_release(&needs);
+	assert_ok(plan_windows(&world->catalog, facts, list));
 }
 
 static void

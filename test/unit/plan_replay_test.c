@@ -323,7 +323,6 @@ ask(World *world, uint64_t *state, unsigned counts[2])
 
 	if (request.timeline != 0)
 		request.timeline = world->catalog.timelines[request.timeline - 1].timeline;
-	world->rounds = 0;
 	error = world_plan(world, &request, &plan);
 	counts[error == NULL]++;
 	if (error == NULL)

@@ -8,11 +8,16 @@
  *	label 1@7			a .backup file
  *	backup A 1@2.1-2.6 20-26	of these places, in these seconds; words after it: inside, pages, standby
  *	commit 1@3.2 32 700	at this place, in this second, by this transaction
+ *	commit 1@3.2 32 700 5.1	... in a record that ends there, two segments further on
+ *	hidden 1@3.f 32 700 4.1	likewise, but the index of segment 3 cannot tell what it is
  *	point 1@3.4 34 name	a restore point
- *	parameters 1@3.4 500 9	the server was restarted with so many connections and workers (0: in the next segment)
+ *	parameters 1@3.4 500 9	the server was restarted with so many connections and workers
  *	continues 1@6		the last record of segment 6 ends in the next one
+ *	long 1@6 8.2		the last record of segment 6 ends there
+ *	givenup 1@6		the last record of segment 6 was given up: the server crashed
  *	damaged 1@6.8		the record there fails its check
  *	unreadable 1@6		the object itself is damaged
+ *	payload 1@6		... though its index is not
  *	runs			indexes carry runs of time_high; without this word each tells of its segment only
  *	break 1@6		a new run begins with segment 6: the state directory was lost
  *
@@ -24,6 +29,8 @@
 #include <inttypes.h>
 
 #include "scratch.h"
+#include "walship/archive/wal_facts.h"
+#include "walship/archive/wal_path.h"
 #include "walship/plan/recover.h"
 #include "walship/plan/windows.h"
 
@@ -39,14 +46,17 @@
 typedef struct WorldEvent
 {
 	TimeLineID timeline;
+	bool hidden;
+	char name[64];
 	WalEvent event;
 } WorldEvent;
 
 typedef struct WorldFlaw
 {
 	TimeLineID timeline;
-	char kind; /* 'c'ontinues, 'd'amaged, 'u'nreadable, 'b'reak of a run */
+	char kind; /* 'c'ontinues, 'l'ong, 'g'ivenup, 'd'amaged, 'u'nreadable, 'p'ayload, 'b'reak of a run */
 	XLogRecPtr lsn;
+	XLogRecPtr end; /* of a record that goes on */
 } WorldFlaw;
 
 typedef struct World
@@ -58,9 +68,9 @@ typedef struct World
 	size_t n_flaws;
 	bool runs;
 	bool parameter_changes;
-	int rounds;  /* calls of the planner */
+	int rounds;  /* of requests side by side */
 	int indexes; /* that were read */
-	int details;
+	int records; /* segments whose records were */
 } World;
 
 static inline CatalogTimeline *
@@ -145,8 +155,30 @@ world_add_event(World *world, WalEventKind kind, unsigned timeline, XLogRecPtr l
 
 	assert_true(world->n_events <= lengthof(world->events));
 	event->timeline = timeline;
-	event->event = (WalEvent){.kind = kind, .lsn = lsn, .end = lsn + 64, .xid = xid, .time = SECOND(second)};
-	(void) snprintf(event->event.restore_point, sizeof(event->event.restore_point), "%s", name);
+	(void) snprintf(event->name, sizeof(event->name), "%s", name);
+	event->event = (WalEvent){.kind = kind,
+	                          .lsn = lsn,
+	                          .end = lsn + 64,
+	                          .previous = lsn - 64,
+	                          .xid = xid,
+	                          .time = SECOND(second),
+	                          .restore_point = kind == WAL_EVENT_RESTORE_POINT ? event->name : NULL};
+}
+
+static inline void
+world_add_long_commit(World *world, unsigned timeline, XLogRecPtr lsn, unsigned second, TransactionId xid,
+                      XLogRecPtr end, bool hidden)
+{
+	world_add_event(world, WAL_EVENT_COMMIT, timeline, lsn, second, xid, "");
+	world->events[world->n_events - 1].event.end = end;
+	world->events[world->n_events - 1].hidden = hidden;
+}
+
+static inline void
+world_add_flaw(World *world, WorldFlaw flaw)
+{
+	assert_true(world->n_flaws < lengthof(world->flaws));
+	world->flaws[world->n_flaws++] = flaw;
 }
 
 static inline void
@@ -154,8 +186,7 @@ world_add_parameters(World *world, unsigned timeline, XLogRecPtr lsn, int connec
 {
 	world_add_event(world, WAL_EVENT_PARAMETER_CHANGE, timeline, lsn, 0, 0, "");
 	world->parameter_changes = true;
-	world->events[world->n_events - 1].event.parameters =
-		(WalParameters){connections, workers, connections == 0 ? 0 : 10, 0, connections == 0 ? 0 : 64};
+	world->events[world->n_events - 1].event.parameters = (WalParameters){connections, workers, 10, 0, 64};
 }
 
 static inline void
@@ -184,7 +215,7 @@ world_add_label(World *world, TimeLineID number, XLogSegNo segno)
 static inline void
 world_add_line(World *world, const char *line)
 {
-	unsigned timeline, parent, first, last, part, second, xid;
+	unsigned timeline, parent, first, last, last_part, part, second, xid;
 	char name[64];
 	char kind[16];
 
@@ -200,6 +231,15 @@ world_add_line(World *world, const char *line)
 		world_add_label(world, timeline, first);
 	else if (strncmp(line, "backup ", 7) == 0)
 		world_add_backup(world, line);
+	else if (sscanf(line, "commit %u@%u.%x %u %u %u.%x", &timeline, &first, &part, &second, &xid, &last,
+	                &last_part) == 7)
+		world_add_long_commit(world, timeline, PLACE(first, part), second, xid, PLACE(last, last_part),
+		                      false);
+	else if (sscanf(line, "hidden %u@%u.%x %u %u %u.%x", &timeline, &first, &part, &second, &xid, &last,
+	                &last_part) == 7)
+		world_add_long_commit(world, timeline, PLACE(first, part), second, xid, PLACE(last, last_part), true);
+	else if (sscanf(line, "long %u@%u %u.%x", &timeline, &first, &last, &last_part) == 4)
+		world_add_flaw(world, (WorldFlaw){timeline, 'l', PLACE(first, 0), PLACE(last, last_part)});
 	else if (sscanf(line, "commit %u@%u.%x %u %u", &timeline, &first, &part, &second, &xid) == 5)
 		world_add_event(world, WAL_EVENT_COMMIT, timeline, PLACE(first, part), second, xid, "");
 	else if (sscanf(line, "point %u@%u.%x %u %63s", &timeline, &first, &part, &second, name) == 5)
@@ -212,9 +252,8 @@ world_add_line(World *world, const char *line)
 	{
 		part = 0;
 		assert_true(sscanf(line, "%15s %u@%u.%x", kind, &timeline, &first, &part) >= 3);
-		assert_non_null(strchr("cdub", kind[0]));
-		assert_true(world->n_flaws < lengthof(world->flaws));
-		world->flaws[world->n_flaws++] = (WorldFlaw){timeline, kind[0], PLACE(first, part)};
+		assert_non_null(strchr("cdubpg", kind[0]));
+		world_add_flaw(world, (WorldFlaw){timeline, kind[0], PLACE(first, part), PLACE(first + 1, 0) + 128});
 	}
 }
 
@@ -293,11 +332,57 @@ world_describe_run(World *world, TimeLineID number, XLogSegNo segno, WalIndex *i
 	}
 }
 
-/* What push would have put into the index of this segment; "detail" gets the events, too. */
+/* The record that goes on behind this segment's end, if there is one: where it starts and ends. */
+static inline bool
+world_open_record(World *world, TimeLineID number, XLogSegNo segno, bool *ret_matters, XLogRecPtr *ret_start,
+                  XLogRecPtr *ret_end)
+{
+	*ret_matters = false;
+	for (size_t i = 0; i < world->n_events; i++)
+	{
+		const WorldEvent *event = &world->events[i];
+
+		if (event->event.end < PLACE(segno + 1, 0) + 64 ||
+		    !world_event_is_in(world, event, number, event->event.lsn / WORLD_SEGMENT) ||
+		    event->event.lsn / WORLD_SEGMENT > segno)
+			continue;
+		*ret_matters = true;
+		*ret_start = event->event.lsn;
+		*ret_end = event->event.end;
+		return true;
+	}
+	for (size_t i = 0; i < world->n_flaws; i++)
+	{
+		const WorldFlaw *flaw = &world->flaws[i];
+
+		if (flaw->timeline != number || strchr("clg", flaw->kind) == NULL ||
+		    flaw->end <= PLACE(segno + 1, 0) || flaw->lsn / WORLD_SEGMENT > segno)
+			continue;
+		*ret_start = segment_start(flaw->lsn / WORLD_SEGMENT + 1, WORLD_SEGMENT) - 256;
+		*ret_end = flaw->end;
+		return flaw->kind != 'g' || flaw->lsn / WORLD_SEGMENT == segno;
+	}
+	return false;
+}
+
+static inline bool
+world_has_flaw(const World *world, TimeLineID number, XLogSegNo segno, char kind)
+{
+	for (size_t i = 0; i < world->n_flaws; i++)
+		if (world->flaws[i].kind == kind && world->flaws[i].timeline == number &&
+		    world->flaws[i].lsn / WORLD_SEGMENT == segno)
+			return true;
+	return false;
+}
+
+/* What push would have put into the index of this segment. */
 static inline void
-world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index, SegmentDetail *detail)
+world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index)
 {
 	XLogRecPtr start = segment_start(segno, WORLD_SEGMENT);
+	XLogRecPtr open_start;
+	XLogRecPtr open_end;
+	bool matters;
 
 	*index = (WalIndex){.timeline = number,
 	                    .segment_size = WORLD_SEGMENT,
@@ -312,93 +397,136 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	index->walk = (WalWalkResult){.first_record = start + 0x28,
 	                              .last_record = start + WORLD_SEGMENT - 256,
 	                              .wal_end = start + WORLD_SEGMENT};
-	detail->last_complete = index->walk.last_record;
-	for (size_t i = 0; i < world->n_flaws; i++)
+	if (segno > 0 && world_open_record(world, number, segno - 1, &matters, &open_start, &open_end) &&
+	    !world_has_flaw(world, number, segno - 1, 'g'))
+		index->walk.head.length = 64;
+	if (world_open_record(world, number, segno, &matters, &open_start, &open_end))
 	{
-		const WorldFlaw *flaw = &world->flaws[i];
-
-		if (flaw->timeline != number || flaw->lsn / WORLD_SEGMENT != segno)
-			continue;
-		index->walk.continues = flaw->kind == 'c';
-		if (flaw->kind == 'c')
-			detail->last_complete = index->walk.last_record - 256;
-		if (flaw->kind == 'd')
-			index->walk.damaged_at = flaw->lsn;
+		index->walk.continues = true;
+		index->walk.last_record = open_start >= start ? open_start : InvalidXLogRecPtr;
+		index->walk.tail.length = matters && open_start >= start ? 16 : 0;
 	}
+	for (size_t i = 0; i < world->n_flaws; i++)
+		if (world->flaws[i].timeline == number && world->flaws[i].lsn / WORLD_SEGMENT == segno &&
+		    world->flaws[i].kind == 'd')
+			index->walk.damaged_at = world->flaws[i].lsn;
 	for (size_t i = 0; i < world->n_events; i++)
 	{
 		const WorldEvent *event = &world->events[i];
-		WalEvent before = {.kind = WAL_EVENT_OTHER,
-		                   .lsn = event->event.lsn - 64,
-		                   .end = event->event.lsn,
-		                   .time = TIME_NONE};
 
-		if (!world_event_is_in(world, event, number, segno))
-			continue;
-		wal_index_add_event(index, &event->event);
-		segment_detail_add(detail, &before);
-		segment_detail_add(detail, &event->event);
+		if (world_event_is_in(world, event, number, segno) && !event->hidden)
+			wal_index_add_event(index, &event->event);
 	}
 	if (world->runs)
 		world_describe_run(world, number, segno, index);
-	if (detail->last_complete < index->walk.last_record - 256)
-		detail->last_complete = index->walk.last_record - (index->walk.continues ? 256 : 0);
 }
 
 static inline bool
 world_is_unreadable(const World *world, TimeLineID number, XLogSegNo segno)
 {
-	for (size_t i = 0; i < world->n_flaws; i++)
-		if (world->flaws[i].kind == 'u' && world->flaws[i].timeline == number &&
-		    world->flaws[i].lsn / WORLD_SEGMENT == segno)
-			return true;
-	return false;
+	return world_has_flaw(world, number, segno, 'u');
+}
+
+/* The world as a source of facts. */
+typedef struct WorldSource
+{
+	WalSource source;
+	World *world;
+} WorldSource;
+
+static inline Error *
+world_read_indexes(WalSource *source, SegmentIndex *const *items, size_t n_items)
+{
+	World *world = ((WorldSource *) source)->world;
+
+	world->rounds++;
+	for (size_t i = 0; i < n_items; i++)
+	{
+		WalIndex index;
+
+		assert_true(catalog_has_segment(&world->catalog, items[i]->timeline, items[i]->segno));
+		world->indexes++;
+		world_describe(world, items[i]->timeline, items[i]->segno, &index);
+		if (!world_is_unreadable(world, items[i]->timeline, items[i]->segno))
+			segment_index_fill(items[i], &index);
+	}
+	return NULL;
 }
 
 static inline void
-world_tell(World *world, const WalNeeds *needs, WalFacts *facts)
+world_read_segment(World *world, const WalPath *path, WalKinds kinds, SegmentRecords *records)
 {
-	const WalRange *lists[] = {needs->indexes, needs->details};
-	size_t counts[] = {needs->n_indexes, needs->n_details};
+	const WalPathPiece *piece = wal_path_piece(path, records->segno);
+	XLogRecPtr start = segment_start(records->segno, WORLD_SEGMENT);
+	XLogRecPtr open_start;
+	XLogRecPtr open_end;
+	bool matters;
 
+	records->readable = !world_is_unreadable(world, piece->timeline, records->segno) &&
+	                    !world_has_flaw(world, piece->timeline, records->segno, 'p');
+	for (size_t i = 0; records->readable && i < world->n_events; i++)
+	{
+		WalEvent event = world->events[i].event;
+
+		if (!world_event_is_in(world, &world->events[i], piece->timeline, records->segno) ||
+		    event.lsn >= piece->until)
+			continue;
+		if (wal_path_first_missing(path, records->segno) <= (event.end - 1) / WORLD_SEGMENT)
+			event.end = InvalidXLogRecPtr;
+		segment_records_add(records, kinds, &event);
+	}
+	records->last_start = start + WORLD_SEGMENT - 256;
+	records->last_end = start + WORLD_SEGMENT;
+	if (world_open_record(world, piece->timeline, records->segno, &matters, &open_start, &open_end))
+	{
+		records->last_start = open_start;
+		records->last_end = open_end;
+	}
+	records->last_previous = records->last_start - 256;
+	if (world_has_flaw(world, piece->timeline, records->segno, 'g'))
+		*records = (SegmentRecords){.segno = records->segno,
+		                            .readable = records->readable,
+		                            .events = records->events,
+		                            .n_events = records->n_events,
+		                            .capacity = records->capacity,
+		                            .last_start = records->last_previous,
+		                            .last_end = records->last_start,
+		                            .last_previous = records->last_previous - 256};
+}
+
+static inline Error *
+world_read_records(WalSource *source, const WalPath *path, WalKinds kinds, SegmentRecords *items,
+                   size_t n_items)
+{
+	World *world = ((WorldSource *) source)->world;
+
+	for (size_t i = 0; i < n_items; i++)
+		world_read_segment(world, path, kinds, &items[i]);
+	world->records += (int) n_items;
 	world->rounds++;
-	assert_true(world->rounds < 100);
-	for (int kind = 0; kind < 2; kind++)
-		for (size_t i = 0; i < counts[kind]; i++)
-			for (XLogSegNo segno = lists[kind][i].first; segno <= lists[kind][i].last; segno++)
-			{
-				TimeLineID timeline = lists[kind][i].timeline;
-				AUTO(SegmentDetail) detail = segment_detail_new();
-				WalIndex index;
+	return NULL;
+}
 
-				assert_true(catalog_has_segment(&world->catalog, timeline, segno));
-				world_describe(world, timeline, segno, &index, detail);
-				if (world_is_unreadable(world, timeline, segno))
-					wal_facts_add_unreadable(facts, timeline, segno);
-				else if (kind == 0)
-					wal_facts_add(facts, segno, &index);
-				else
-					wal_facts_add_detail(facts, timeline, segno, MOVE(detail));
-				world->indexes += kind == 0;
-				world->details += kind == 1;
-			}
+static inline void
+world_source_free(WalSource *source)
+{
+	free(source);
+}
+
+static inline WalFacts *
+world_facts(World *world)
+{
+	static const WalSourceOps ops = {world_read_indexes, world_read_records, world_source_free};
+	WorldSource *source = NEW(WorldSource);
+
+	*source = (WorldSource){.source.ops = &ops, .world = world};
+	return wal_facts_new(&source->source);
 }
 
 static inline Error *
 world_plan(World *world, const RecoveryRequest *request, RecoveryPlan **ret_plan)
 {
-	WalFacts facts = {0};
-	WalNeeds needs = {0};
-	Error *error;
+	AUTO(WalFacts) facts = world_facts(world);
 
-	for (;;)
-	{
-		error = plan_recover(&world->catalog, request, &facts, &needs, ret_plan);
-		if (error != NULL || wal_needs_nothing(&needs))
-			break;
-		world_tell(world, &needs, &facts);
-	}
-	wal_facts_release(&facts);
-	wal_needs_release(&needs);
-	return error;
+	return plan_recover(&world->catalog, request, facts, ret_plan);
 }

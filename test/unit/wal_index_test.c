@@ -382,14 +382,18 @@ fill_lists(WalIndex *index)
 {
 	for (unsigned i = 0; i < 20; i++)
 	{
-		WalEvent point = {.kind = WAL_EVENT_RESTORE_POINT, .lsn = index->end_lsn - 1, .time = NOON + 1};
+		char name[64] = "";
+		WalEvent point = {.kind = WAL_EVENT_RESTORE_POINT,
+		                  .lsn = index->end_lsn - 1,
+		                  .time = NOON + 1,
+		                  .restore_point = name};
 		WalEvent commit = {.kind = WAL_EVENT_COMMIT,
 		                   .lsn = index->end_lsn - 1000 + i,
 		                   .xid = 4000000000 + i,
 		                   .time = NOON + 1,
 		                   .dropped_files = 1000000};
 
-		memset(point.restore_point, '"', sizeof point.restore_point - 1);
+		memset(name, '"', sizeof name - 1);
 		wal_index_add_event(index, &point);
 		for (int file = 0; file < 9; file++)
 			wal_index_add_event(index, &(WalEvent){.kind = WAL_EVENT_DROPPED_FILE,
@@ -466,11 +470,11 @@ test_names_of_restore_points_become_valid_utf8(void **state)
 	for (size_t i = 0; i < lengthof(table); i++)
 	{
 		WalIndex index;
-		WalEvent event = {.kind = WAL_EVENT_RESTORE_POINT, .lsn = 1, .time = TIME_NONE};
+		WalEvent event = {
+			.kind = WAL_EVENT_RESTORE_POINT, .lsn = 1, .time = TIME_NONE, .restore_point = table[i].name};
 		AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
 
 		assert_parses(IDENTITY WALK "}", &index);
-		memcpy(event.restore_point, table[i].name, strlen(table[i].name));
 		wal_index_add_event(&index, &event);
 		wal_index_print(&index, &text);
 		if (strstr(text.data, table[i].printed) == NULL)

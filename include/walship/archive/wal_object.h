@@ -86,11 +86,3 @@ Error *wal_object_index(Store *store, const char *key, WalIndex *ret_index) MUST
 /* Walks the segment at "path" without storing it; the index has no digests. */
 Error *wal_object_inspect(const WalArchive *archive, const char *path, const WalName *name,
                           WalIndex *ret_index) MUST_CHECK;
-
-/*
- * Reads the segment of this name and walks its records; "callback" as in
- * walship/wal/record.h.  What matters of a record that goes on in the next
- * segment is taken from that one's index, if it is stored: one more request.
- */
-Error *wal_object_walk(const WalArchive *archive, const WalName *name, WalEventCallback callback,
-                       void *context, WalWalkResult *ret_result) MUST_CHECK;

@@ -1,6 +1,6 @@
 /*
  * Where can a recovery go, from which backup, along which timeline?  Pure:
- * catalog, request and facts in; a plan or an explanation out.
+ * catalog and request in, facts as they are asked for; a plan or an explanation out.
  *
  * The rules are PostgreSQL's (xlogrecovery.c, recoveryStopsBefore,
  * recoveryStopsAfter): a time target is reached when the first commit or abort
@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #include "walship/archive/catalog.h"
+#include "walship/archive/wal_facts.h"
 #include "walship/base/clock.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
-#include "walship/plan/facts.h"
 
 typedef enum TargetKind
 {
@@ -117,7 +117,8 @@ typedef struct RecoveryPlan
 	WalPlace last;                /* the last commit or abort that is included, where it is known */
 	WalPlace next;                /* the first that is not, where it is near */
 	XLogRecPtr end_lsn;           /* of a plan without a bound: the end of the WAL in the store */
-	char plan_end[WAL_NAME_SIZE]; /* the last segment that the server may need; "" when latest was asked */
+	char plan_end[WAL_NAME_SIZE]; /* the segment in which the last record ends that the server needs; "" when
+	                               * latest was asked */
 
 	PlanSegments *segments; /* from the store, in the order of replay */
 	size_t n_segments;
@@ -135,16 +136,16 @@ typedef struct RecoveryPlan
 } RecoveryPlan;
 
 /*
- * While facts are missing, "needs" (which is cleared first) says which and
- * *ret_plan is NULL: add them and call again.  The calls are few: reading by
- * the index goes on in steps until the target has been passed.
+ * Of the WAL no more is asked for than is needed: the index search goes on in
+ * steps until the target has been passed.
  *
- * Every error is ERR_NOT_FOUND: there is no suitable backup or the target cannot
- * be reached (exit status 9); the message says what, the hint names the remedy and
- * the nearest places that can be reached.  "catalog" must outlive the plan.
+ * ERR_NOT_FOUND: there is no suitable backup or the target cannot be reached
+ * (exit status 9); the message says what, the hint names the remedy and the
+ * nearest places that can be reached.  Other errors are those of the facts'
+ * source.  "catalog" must outlive the plan.
  */
-Error *plan_recover(const Catalog *catalog, const RecoveryRequest *request, const WalFacts *facts,
-                    WalNeeds *needs, RecoveryPlan **ret_plan) MUST_CHECK;
+Error *plan_recover(const Catalog *catalog, const RecoveryRequest *request, WalFacts *facts,
+                    RecoveryPlan **ret_plan) MUST_CHECK;
 void recovery_plan_free(RecoveryPlan *plan);
 AUTO_DEFINE(RecoveryPlan, recovery_plan_free);
 

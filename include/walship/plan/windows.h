@@ -1,15 +1,15 @@
 /*
  * What can be recovered: per timeline, from the end of a backup to the end of
- * the WAL that follows without a gap or damage.  Read are the indexes at the ends
- * of runs, which tell of the others.  Pure, like walship/plan/recover.h.
+ * the WAL that follows without a gap or damage.  Asked for are the indexes at
+ * the ends of chains, which tell of the others.  Pure, like walship/plan/recover.h.
  */
 #pragma once
 
 #include <stddef.h>
 
 #include "walship/archive/catalog.h"
+#include "walship/archive/wal_facts.h"
 #include "walship/base/clock.h"
-#include "walship/plan/facts.h"
 
 /* Any place from "from" to "to" can be recovered. */
 typedef struct RecoveryWindow
@@ -43,9 +43,6 @@ typedef struct WindowList
 	size_t n_timelines;
 } WindowList;
 
-/*
- * As plan_recover(): while "needs" is not empty, add these facts and call again;
- * the list is complete once nothing is needed.  Release it in any case.
- */
-void plan_windows(const Catalog *catalog, const WalFacts *facts, WalNeeds *needs, WindowList *ret_list);
+/* Reads indexes only; errors are those of the facts' source.  Release the list in any case. */
+Error *plan_windows(const Catalog *catalog, WalFacts *facts, WindowList *ret_list) MUST_CHECK;
 void window_list_release(WindowList *list);

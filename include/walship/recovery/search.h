@@ -2,10 +2,10 @@
 #pragma once
 
 #include "walship/archive/catalog.h"
+#include "walship/archive/wal_facts.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
 #include "walship/plan/find.h"
-#include "walship/store/store.h"
 
 /* More are refused: nobody reads them, and a program can ask in parts. */
 #define FINDINGS_MAX 200000
@@ -47,7 +47,7 @@ typedef struct Findings
 	StrList warnings; /* sentences: where the search could not look */
 } Findings;
 
-/* "catalog" belongs to "store"; NULL as "identities": nothing can be decrypted.  Release the findings in any case. */
-Error *search_run(Store *store, const Catalog *catalog, const AgeIdentities *identities,
-                  const SearchRequest *request, Findings *findings) MUST_CHECK;
+/* "facts" are those of the catalog's store.  Release the findings in any case. */
+Error *search_run(WalFacts *facts, const Catalog *catalog, const SearchRequest *request, Findings *findings)
+	MUST_CHECK;
 void findings_release(Findings *findings);

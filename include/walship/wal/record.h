@@ -31,7 +31,7 @@ typedef enum WalEventKind
 	WAL_EVENT_SWITCH,           /* nothing follows in this segment */
 	WAL_EVENT_FILE_CREATED,     /* XLOG_SMGR_CREATE of a main or init fork: "xid", "relation" */
 	WAL_EVENT_DATABASE_DROPPED, /* "xid", "relation.database"; its files go here, before the commit */
-	WAL_EVENT_OTHER,            /* any other record: only "lsn", "end" are of use */
+	WAL_EVENT_OTHER,            /* any other record: only "lsn", "end", "previous" are of use */
 
 	/*
 	 * Items: parts of a record, as many events as it has of them.  They come while
@@ -70,26 +70,42 @@ typedef struct WalParameters
 } WalParameters;
 
 /*
- * What lies beyond the segment's end is not known: a commit whose record
- * continues there may have no time, or (prepared) no xid, and not all of its
- * items, a change of parameters no values, a dropped database no OID; a created
- * file, and a record whose header continues there, is WAL_EVENT_OTHER.
+ * What lies beyond the last byte that was fed is not known: a commit whose
+ * record continues there may have no time, or (prepared) no xid, and not all of
+ * its items, a change of parameters no values, a dropped database no OID; a
+ * created file, and a record whose header continues there, is WAL_EVENT_OTHER.
  */
 typedef struct WalEvent
 {
 	WalEventKind kind;
-	XLogRecPtr lsn; /* where the record starts */
-	XLogRecPtr end; /* where the next may start, or InvalidXLogRecPtr when it continues in the next segment */
 	TransactionId xid; /* where the kind says so, and of commit and abort; of a prepared transaction: the one
 	                      that ends; 0: not known */
-	TimeUs time;       /* commit, abort, restore point; else, or when it is no sane time, TIME_NONE */
-	bool begins_timeline;   /* end of recovery, or a checkpoint in its place */
-	uint64_t next_full_xid; /* of a checkpoint: epoch and the next xid; 0: not known */
-	char restore_point[64];
-	WalParameters parameters; /* of a change; all zero: not known */
-	WalRelation relation;
-	uint32_t statistics_kind; /* PostgreSQL: pgstat_kind.h; a relation's is WAL_STATISTICS_RELATION */
-	uint64_t dropped_files; /* of a commit: exact; 0 also when the record says so only in the next segment */
+	XLogRecPtr lsn;    /* where the record starts */
+	XLogRecPtr end;    /* where the next may start, or InvalidXLogRecPtr when its end was not seen */
+	XLogRecPtr previous; /* start of the record before it; InvalidXLogRecPtr: its header is not all here */
+	TimeUs time;         /* commit, abort, restore point; else, or when it is no sane time, TIME_NONE */
+	const char *restore_point; /* its name, at most 63 bytes; only as long as the callback runs */
+
+	/* By kind. */
+	union
+	{
+		struct
+		{
+			WalParameters parameters; /* of a change; all zero: not known */
+			int32_t wal_level;        /* likewise; PostgreSQL: access/xlog.h, WalLevel */
+		};
+		struct
+		{
+			WalRelation relation;
+			uint32_t statistics_kind; /* PostgreSQL: pgstat_kind.h; a relation's is WAL_STATISTICS_RELATION */
+		};
+		struct
+		{
+			uint64_t next_full_xid; /* of a checkpoint: epoch and the next xid; 0: not known */
+			bool begins_timeline;   /* end of recovery, or a checkpoint in its place */
+		};
+		uint64_t dropped_files; /* of a commit: exact; 0 also when the record says so only further on */
+	};
 } WalEvent;
 
 typedef void (*WalEventCallback)(void *context, const WalEvent *event);
@@ -141,15 +157,27 @@ WalWalker *wal_walker_new(const WalPageHeader *header, WalEventCallback callback
 void wal_walker_feed(WalWalker *walker, const void *data, size_t size);
 
 /*
- * Between the last feed and finish: what the next segment keeps of the record
- * that is open at this one's end.  Its items and event are told then as if they
- * lay here, and its CRC counts when all of it is there.  A head that belongs to
- * another record changes nothing.
+ * A record may go on in the next segment, and in as many after it as it is
+ * long.  Between the last feed of a segment and finish its end can be added, so
+ * that its items and event are told as if they lay here, with its CRC checked.
+ * A record that the next segment does not go on with was given up, because the
+ * server had crashed: of it nothing is told.
  */
+
+/* Would the end of the record that is open here tell anything? */
+bool wal_walker_is_open(const WalWalker *walker);
+
+/* Where the record that is open here ends, by its length; InvalidXLogRecPtr when none is. */
+XLogRecPtr wal_walker_open_end(const WalWalker *walker);
+
+/* Is it the open record's head, and is less kept of it than there is? */
+bool wal_walker_needs_more(const WalWalker *walker, const WalEdge *head);
+
+/* Its end, or as much as is kept of it, from the index of the next segment. */
 void wal_walker_continue(WalWalker *walker, const WalEdge *head);
 
-/* Would wal_walker_continue() tell anything? */
-bool wal_walker_is_open(const WalWalker *walker);
+/* What is fed from here on is the next segment, of which no more is read than the record's end. */
+void wal_walker_enter_next(WalWalker *walker);
 
 void wal_walker_finish(WalWalker *walker, WalWalkResult *ret_result); /* once */
 void wal_walker_free(WalWalker *walker);

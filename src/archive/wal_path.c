@@ -1,10 +1,10 @@
-/* Paths through the WAL; see path.h. */
-#include "path.h"
+/* Paths through the WAL; see wal_path.h. */
+#include "walship/archive/wal_path.h"
 
 #include "walship/base/mem.h"
 
 static void
-add_piece(Path *path, PathPiece piece)
+add_piece(WalPath *path, WalPathPiece piece)
 {
 	GROW(path->pieces, path->n_pieces, path->capacity);
 	path->pieces[path->n_pieces++] = piece;
@@ -12,7 +12,7 @@ add_piece(Path *path, PathPiece piece)
 
 /* What the store has of this timeline within [first, before). */
 static void
-add_runs(Path *path, const CatalogTimeline *timeline, XLogSegNo first, XLogSegNo before)
+add_runs(WalPath *path, const CatalogTimeline *timeline, XLogSegNo first, XLogSegNo before)
 {
 	for (size_t i = 0; timeline != NULL && i < timeline->n_runs; i++)
 	{
@@ -21,11 +21,11 @@ add_runs(Path *path, const CatalogTimeline *timeline, XLogSegNo first, XLogSegNo
 
 		if (from > run->last || from >= before)
 			continue;
-		add_piece(path, (PathPiece){.timeline = timeline->timeline,
-		                            .first = from,
-		                            .last = run->last < before ? run->last : before - 1,
-		                            .until = UINT64_MAX,
-		                            .sizes = run->sizes + (from - run->first)});
+		add_piece(path, (WalPathPiece){.timeline = timeline->timeline,
+		                               .first = from,
+		                               .last = run->last < before ? run->last : before - 1,
+		                               .until = UINT64_MAX,
+		                               .sizes = run->sizes + (from - run->first)});
 	}
 }
 
@@ -34,7 +34,7 @@ add_runs(Path *path, const CatalogTimeline *timeline, XLogSegNo first, XLogSegNo
  * copy is not there: an older timeline's copy holds the bytes before the switch.
  */
 static void
-add_old_copy(Path *path, const Catalog *catalog, size_t next, XLogSegNo segno)
+add_old_copy(WalPath *path, const Catalog *catalog, size_t next, XLogSegNo segno)
 {
 	const TimelineHistory *history = path->history;
 
@@ -54,11 +54,11 @@ add_old_copy(Path *path, const Catalog *catalog, size_t next, XLogSegNo segno)
 	}
 }
 
-Path *
-path_new(const Catalog *catalog, const CatalogTimeline *timeline)
+WalPath *
+wal_path_new(const Catalog *catalog, const CatalogTimeline *timeline)
 {
 	const TimelineHistory *history = timeline->history;
-	Path *path = NEW(Path);
+	WalPath *path = NEW(WalPath);
 	XLogSegNo first = 0;
 
 	path->timeline = timeline->timeline;
@@ -86,7 +86,7 @@ path_new(const Catalog *catalog, const CatalogTimeline *timeline)
 }
 
 void
-path_free(Path *path)
+wal_path_free(WalPath *path)
 {
 	if (path == NULL)
 		return;
@@ -94,8 +94,8 @@ path_free(Path *path)
 	free(path);
 }
 
-const PathPiece *
-path_piece(const Path *path, XLogSegNo segno)
+const WalPathPiece *
+wal_path_piece(const WalPath *path, XLogSegNo segno)
 {
 	size_t low = 0;
 	size_t high = path->n_pieces;
@@ -103,7 +103,7 @@ path_piece(const Path *path, XLogSegNo segno)
 	while (low < high)
 	{
 		size_t middle = low + (high - low) / 2;
-		const PathPiece *piece = &path->pieces[middle];
+		const WalPathPiece *piece = &path->pieces[middle];
 
 		if (segno < piece->first)
 			high = middle;
@@ -115,16 +115,16 @@ path_piece(const Path *path, XLogSegNo segno)
 	return NULL;
 }
 
-const PathPiece *
-path_piece_for(const Path *path, XLogSegNo segno, const BackupRecord *backup)
+const WalPathPiece *
+wal_path_piece_for(const WalPath *path, XLogSegNo segno, const BackupRecord *backup)
 {
-	const PathPiece *piece = path_piece(path, segno);
+	const WalPathPiece *piece = wal_path_piece(path, segno);
 
 	return piece != NULL && piece->until < backup->stop_lsn ? NULL : piece;
 }
 
 bool
-path_next(const Path *path, XLogSegNo from, XLogSegNo *ret_segno)
+wal_path_next(const WalPath *path, XLogSegNo from, XLogSegNo *ret_segno)
 {
 	for (size_t i = 0; i < path->n_pieces; i++)
 	{
@@ -137,7 +137,7 @@ path_next(const Path *path, XLogSegNo from, XLogSegNo *ret_segno)
 }
 
 bool
-path_last(const Path *path, XLogSegNo *ret_segno)
+wal_path_last(const WalPath *path, XLogSegNo *ret_segno)
 {
 	if (path->n_pieces == 0)
 		return false;
@@ -146,9 +146,9 @@ path_last(const Path *path, XLogSegNo *ret_segno)
 }
 
 XLogSegNo
-path_first_missing(const Path *path, XLogSegNo from)
+wal_path_first_missing(const WalPath *path, XLogSegNo from)
 {
-	for (const PathPiece *piece; (piece = path_piece(path, from)) != NULL;)
+	for (const WalPathPiece *piece; (piece = wal_path_piece(path, from)) != NULL;)
 		from = piece->last + 1;
 	return from;
 }
@@ -163,7 +163,7 @@ stretch(const TimelineHistory *history, size_t i)
 }
 
 XLogRecPtr
-path_divergence(const Path *a, const Path *b)
+wal_path_divergence(const WalPath *a, const WalPath *b)
 {
 	XLogRecPtr same_until = 0;
 
@@ -182,7 +182,7 @@ path_divergence(const Path *a, const Path *b)
 }
 
 TimeLineID
-path_parent_timeline(const Path *path, XLogRecPtr *ret_begin)
+wal_path_parent_timeline(const WalPath *path, XLogRecPtr *ret_begin)
 {
 	XLogRecPtr begin = 0;
 

@@ -1,0 +1,377 @@
+/* Facts that are remembered; see walship/archive/wal_facts.h. */
+#include "walship/archive/wal_facts.h"
+
+#include <string.h>
+
+#include "walship/base/mem.h"
+
+#define AT_ONCE_MAX 4096 /* indexes that are read side by side */
+
+/* Open addressing; full at three quarters. */
+typedef struct IndexTable
+{
+	SegmentIndex **slots; /* NULL: free */
+	size_t n_slots;       /* a power of two */
+	size_t count;
+} IndexTable;
+
+typedef struct KnownRecords
+{
+	TimeLineID timeline;
+	TimeLineID next_timeline; /* of the path's next segment; 0: it has none */
+	SegmentRecords records;
+} KnownRecords;
+
+struct WalFacts
+{
+	WalSource *source;
+	IndexTable indexes;
+	KnownRecords **records; /* few */
+	size_t n_records;
+	size_t records_capacity;
+	SegmentIndex *expected; /* only timeline and number */
+	size_t n_expected;
+	size_t expected_capacity;
+	WalRange *damaged; /* of one segment each: only the records told of it */
+	size_t n_damaged;
+	size_t damaged_capacity;
+	bool failed;
+	Error *error;
+};
+
+void
+segment_records_release(SegmentRecords *records)
+{
+	for (size_t i = 0; i < records->n_events; i++)
+		free((char *) (uintptr_t) records->events[i].restore_point);
+	free(records->events);
+	records->events = NULL;
+	records->n_events = 0;
+	records->capacity = 0;
+}
+
+/* A chain that does not hold what its last segment holds is none. */
+static void
+fill_chain(SegmentIndex *segment, const WalIndex *index)
+{
+	bool known = index->time_high_since != InvalidXLogRecPtr && index->time_high_since <= index->start_lsn &&
+	             index->segment_size > 0 && index->time_high >= index->max_time;
+
+	segment->time_high = known ? index->time_high : index->max_time;
+	segment->chain_first = known ? lsn_segment(index->time_high_since, index->segment_size) : segment->segno;
+}
+
+void
+segment_index_fill(SegmentIndex *segment, const WalIndex *index)
+{
+	const WalWalkResult *walk = &index->walk;
+
+	segment->readable = index->walked;
+	segment->major = index->major;
+	segment->transactions = index->commits + index->aborts;
+	segment->commits = index->commits;
+	segment->drops = index->n_drops;
+	segment->files_created = index->n_files_created;
+	segment->first_time = index->first_time;
+	segment->last_time = index->last_time;
+	segment->min_time = index->min_time;
+	segment->max_time = index->max_time;
+	segment->min_xid = index->min_xid;
+	segment->max_xid = index->max_xid;
+	fill_chain(segment, index);
+	segment->last_record = walk->last_record;
+	segment->damaged = walk->damaged_at != InvalidXLogRecPtr;
+	segment->valid_end = segment->damaged ? walk->damaged_at : walk->wal_end;
+	segment->continues = walk->continues;
+	segment->crosses = walk->tail.length > 0;
+	segment->head_length = walk->head.length;
+	segment->parameter_change = index->parameter_change;
+	segment->n_restore_points = index->n_restore_points;
+	segment->n_listed_points = index->n_restore_points < WAL_INDEX_RESTORE_POINTS_MAX
+	                               ? (size_t) index->n_restore_points
+	                               : WAL_INDEX_RESTORE_POINTS_MAX;
+	if (segment->n_listed_points > 0)
+	{
+		size_t size = segment->n_listed_points * sizeof(WalRestorePoint);
+
+		segment->restore_points = mem_alloc(size);
+		memcpy(segment->restore_points, index->restore_points, size);
+	}
+}
+
+void
+segment_records_add(SegmentRecords *records, WalKinds kinds, const WalEvent *event)
+{
+	bool is_of_items = event->kind == WAL_EVENT_OTHER && records->n_events > 0 &&
+	                   records->events[records->n_events - 1].lsn == event->lsn;
+
+	if (!wal_event_is_item(event->kind))
+	{
+		records->last_start = event->lsn;
+		records->last_previous = event->previous;
+		records->last_end = event->end;
+	}
+	if ((kinds & WAL_KIND(event->kind)) == 0 && !is_of_items)
+		return;
+	GROW(records->events, records->n_events, records->capacity);
+
+	WalEvent *kept = &records->events[records->n_events++];
+
+	*kept = *event;
+	kept->restore_point = mem_strdup(event->restore_point);
+}
+
+WalFacts *
+wal_facts_new(WalSource *source)
+{
+	WalFacts *facts = NEW(WalFacts);
+
+	facts->source = source;
+	return facts;
+}
+
+static void
+free_index(SegmentIndex *segment)
+{
+	if (segment == NULL)
+		return;
+	free(segment->restore_points);
+	free(segment);
+}
+
+void
+wal_facts_free(WalFacts *facts)
+{
+	if (facts == NULL)
+		return;
+	for (size_t i = 0; i < facts->indexes.n_slots; i++)
+		free_index(facts->indexes.slots[i]);
+	free(facts->indexes.slots);
+	for (size_t i = 0; i < facts->n_records; i++)
+	{
+		segment_records_release(&facts->records[i]->records);
+		free(facts->records[i]);
+	}
+	free(facts->records);
+	free(facts->expected);
+	free(facts->damaged);
+	facts->source->ops->free(facts->source);
+	error_free(facts->error);
+	free(facts);
+}
+
+/* The segment's slot, or the free one where it belongs. */
+static SegmentIndex **
+slot_of(const IndexTable *table, TimeLineID timeline, XLogSegNo segno)
+{
+	uint64_t hash = (segno ^ (uint64_t) timeline << 40) * UINT64_C(0x9E3779B97F4A7C15);
+	size_t at = (size_t) (hash >> 20) & (table->n_slots - 1);
+
+	while (table->slots[at] != NULL &&
+	       (table->slots[at]->segno != segno || table->slots[at]->timeline != timeline))
+		at = (at + 1) & (table->n_slots - 1);
+	return &table->slots[at];
+}
+
+static SegmentIndex *
+find(const WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
+{
+	return facts->indexes.n_slots == 0 ? NULL : *slot_of(&facts->indexes, timeline, segno);
+}
+
+static void
+make_room(IndexTable *table)
+{
+	IndexTable wider = {.n_slots = table->n_slots == 0 ? 64 : 2 * table->n_slots, .count = table->count};
+
+	if (table->count * 4 < table->n_slots * 3)
+		return;
+	wider.slots = NEW_ARRAY(SegmentIndex *, wider.n_slots);
+	for (size_t i = 0; i < table->n_slots; i++)
+		if (table->slots[i] != NULL)
+			*slot_of(&wider, table->slots[i]->timeline, table->slots[i]->segno) = table->slots[i];
+	free(table->slots);
+	*table = wider;
+}
+
+/* A place for what is to be read, with nothing known of it; NULL when it is known already. */
+static SegmentIndex *
+add(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
+{
+	SegmentIndex *segment;
+
+	if (find(facts, timeline, segno) != NULL)
+		return NULL;
+	make_room(&facts->indexes);
+	facts->indexes.count++;
+	segment = *slot_of(&facts->indexes, timeline, segno) = NEW(SegmentIndex);
+	*segment = (SegmentIndex){.timeline = timeline,
+	                          .segno = segno,
+	                          .first_time = TIME_NONE,
+	                          .last_time = TIME_NONE,
+	                          .min_time = TIME_NONE,
+	                          .max_time = TIME_NONE,
+	                          .chain_first = segno,
+	                          .time_high = TIME_NONE,
+	                          .recipients = ""};
+	return segment;
+}
+
+static void
+keep_error(WalFacts *facts, Error *error)
+{
+	facts->failed = true;
+	facts->error = error;
+}
+
+/* As many as were asked for one after the other until here; then what is expected. */
+static void
+read_from(WalFacts *facts, TimeLineID timeline, XLogSegNo segno, XLogSegNo toward)
+{
+	bool down = toward < segno;
+	XLogSegNo room = down ? segno - toward + 1 : toward - segno + 1;
+	size_t known = 1;
+	SegmentIndex **items;
+	size_t n_items = 0;
+	SegmentIndex *item;
+
+	while (known < AT_ONCE_MAX && known < room && (down || known <= segno) &&
+	       find(facts, timeline, down ? segno + known : segno - known) != NULL)
+		known++;
+	items = NEW_ARRAY(SegmentIndex *, known + facts->n_expected);
+	for (size_t i = 0; i < known && i < room; i++)
+	{
+		item = add(facts, timeline, down ? segno - i : segno + i);
+		if (item == NULL)
+			break;
+		items[n_items++] = item;
+	}
+	for (size_t i = 0; i < facts->n_expected; i++)
+		if ((item = add(facts, facts->expected[i].timeline, facts->expected[i].segno)) != NULL)
+			items[n_items++] = item;
+	facts->n_expected = 0;
+	if (!facts->failed)
+	{
+		Error *error = facts->source->ops->read_indexes(facts->source, items, n_items);
+
+		if (error != NULL)
+			keep_error(facts, error);
+	}
+	free(items);
+}
+
+const SegmentIndex *
+wal_facts_index(WalFacts *facts, TimeLineID timeline, XLogSegNo segno, XLogSegNo toward)
+{
+	const SegmentIndex *segment = find(facts, timeline, segno);
+
+	if (segment == NULL)
+	{
+		read_from(facts, timeline, segno, toward);
+		segment = find(facts, timeline, segno);
+	}
+	return segment;
+}
+
+void
+wal_facts_expect(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
+{
+	if (find(facts, timeline, segno) != NULL)
+		return;
+	GROW(facts->expected, facts->n_expected, facts->expected_capacity);
+	facts->expected[facts->n_expected++] = (SegmentIndex){.timeline = timeline, .segno = segno};
+}
+
+/* The same segment may be followed by another one on another path. */
+static const SegmentRecords *
+find_records(const WalFacts *facts, TimeLineID timeline, TimeLineID next_timeline, XLogSegNo segno)
+{
+	for (size_t i = 0; i < facts->n_records; i++)
+	{
+		const KnownRecords *known = facts->records[i];
+
+		if (known->records.segno == segno && known->timeline == timeline &&
+		    known->next_timeline == next_timeline)
+			return &known->records;
+	}
+	return NULL;
+}
+
+static void
+note_damage(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
+{
+	SegmentIndex *index = find(facts, timeline, segno);
+
+	if (index == NULL || !index->readable)
+		return;
+	index->readable = false;
+	index->chain_first = segno;
+	GROW(facts->damaged, facts->n_damaged, facts->damaged_capacity);
+	facts->damaged[facts->n_damaged++] = (WalRange){timeline, segno, segno};
+}
+
+const SegmentRecords *
+wal_facts_records(WalFacts *facts, const WalPath *path, XLogSegNo segno)
+{
+	const WalPathPiece *piece = wal_path_piece(path, segno);
+	const WalPathPiece *next = wal_path_piece(path, segno + 1);
+	TimeLineID next_timeline = next == NULL ? 0 : next->timeline;
+	const SegmentRecords *records = find_records(facts, piece->timeline, next_timeline, segno);
+	KnownRecords *known;
+
+	if (records != NULL)
+		return records;
+	known = NEW(KnownRecords);
+	*known = (KnownRecords){
+		.timeline = piece->timeline, .next_timeline = next_timeline, .records = {.segno = segno}};
+	GROW(facts->records, facts->n_records, facts->records_capacity);
+	facts->records[facts->n_records++] = known;
+	if (!facts->failed)
+	{
+		Error *error =
+			facts->source->ops->read_records(facts->source, path, WAL_PLAN_KINDS, &known->records, 1);
+
+		if (error != NULL)
+			keep_error(facts, error);
+		else if (!known->records.readable)
+			note_damage(facts, piece->timeline, segno);
+	}
+	return &known->records;
+}
+
+size_t
+wal_facts_damaged_count(const WalFacts *facts)
+{
+	return facts->n_damaged;
+}
+
+bool
+wal_facts_damaged_between(const WalFacts *facts, const WalRange *range, XLogSegNo *ret_segno)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < facts->n_damaged; i++)
+	{
+		XLogSegNo segno = facts->damaged[i].first;
+
+		if (facts->damaged[i].timeline != range->timeline || segno < range->first || segno > range->last ||
+		    (found && segno >= *ret_segno))
+			continue;
+		*ret_segno = segno;
+		found = true;
+	}
+	return found;
+}
+
+Error *
+wal_facts_read_records(WalFacts *facts, const WalPath *path, WalKinds kinds, SegmentRecords *items,
+                       size_t n_items)
+{
+	return facts->source->ops->read_records(facts->source, path, kinds, items, n_items);
+}
+
+Error *
+wal_facts_error(WalFacts *facts)
+{
+	return MOVE(facts->error);
+}
