@@ -43,7 +43,7 @@ void
 segment_records_release(SegmentRecords *records)
 {
 	for (size_t i = 0; i < records->n_events; i++)
-		free((char *) (uintptr_t) records->events[i].restore_point);
+		free((char *) (uintptr_t) records->events[i].name);
 	free(records->events);
 	records->events = NULL;
 	records->n_events = 0;
@@ -118,7 +118,7 @@ segment_records_add(SegmentRecords *records, WalKinds kinds, const WalEvent *eve
 	WalEvent *kept = &records->events[records->n_events++];
 
 	*kept = *event;
-	kept->restore_point = mem_strdup(event->restore_point);
+	kept->name = mem_strdup(event->name);
 }
 
 WalFacts *

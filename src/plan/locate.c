@@ -213,8 +213,8 @@ names_in_segment(const Planner *planner, const WalPath *path, XLogRecPtr from, c
 	{
 		const WalEvent *event = &records->events[i];
 
-		if (event->kind == WAL_EVENT_RESTORE_POINT && event->restore_point != NULL &&
-		    strcmp(event->restore_point, name) == 0 && event->lsn >= from)
+		if (event->kind == WAL_EVENT_RESTORE_POINT && event->name != NULL && strcmp(event->name, name) == 0 &&
+		    event->lsn >= from)
 			add_point(path, event->lsn, event->time, points);
 	}
 }

@@ -247,9 +247,7 @@ take_records(const Search *search, const WalPath *path, const SegmentRecords *re
 			                (Finding){.lsn = event->lsn,
 			                          .xid = event->xid,
 			                          .time = event->time,
-			                          .name = event->restore_point == NULL
-			                                      ? NULL
-			                                      : str_printable(event->restore_point)}));
+			                          .name = event->name == NULL ? NULL : str_printable(event->name)}));
 	}
 	return NULL;
 }

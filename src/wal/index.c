@@ -61,8 +61,7 @@ add_restore_point(WalIndex *index, const WalEvent *event)
 
 	point->lsn = event->lsn;
 	point->time = event->time;
-	(void) snprintf(point->name, sizeof point->name, "%s",
-	                event->restore_point == NULL ? "" : event->restore_point);
+	(void) snprintf(point->name, sizeof point->name, "%s", event->name == NULL ? "" : event->name);
 }
 
 /* A list that is full goes on counting. */
@@ -153,6 +152,10 @@ wal_index_add_event(void *context, const WalEvent *event)
 		case WAL_EVENT_DROPPED_FILE:
 			add_dropped_file(index, event);
 			break;
+		case WAL_EVENT_DATABASE_CREATED:
+		case WAL_EVENT_TABLESPACE_CREATED:
+		case WAL_EVENT_TABLESPACE_DROPPED:
+		case WAL_EVENT_FULL_PAGE_WRITES:
 		case WAL_EVENT_BACKUP_END:
 		case WAL_EVENT_SWITCH:
 		case WAL_EVENT_SUBXACT:

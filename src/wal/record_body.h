@@ -11,9 +11,9 @@
 
 #include "walship/wal/record.h"
 
-#define RECORD_HEADER_SIZE 24 /* PostgreSQL: SizeOfXLogRecord */
-#define RECORD_INFO_AT     16 /* behind it, the resource manager */
-#define RECORD_FIELD_MAX   72
+#define RECORD_HEADER_SIZE 24         /* PostgreSQL: SizeOfXLogRecord */
+#define RECORD_INFO_AT     16         /* behind it, the resource manager */
+#define RECORD_FIELD_MAX   (4 + 1024) /* a tablespace's OID and path (PostgreSQL: MAXPGPATH) */
 
 typedef struct RecordBody RecordBody;
 typedef void (*RecordStep)(RecordBody *body);

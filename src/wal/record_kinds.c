@@ -11,6 +11,7 @@ enum
 	RM_XACT = 1,
 	RM_SMGR = 2,
 	RM_DBASE = 4,
+	RM_TBLSPC = 5,
 	RM_STANDBY = 8,
 };
 
@@ -28,7 +29,7 @@ on_restore_point(RecordBody *body)
 {
 	body->event.time = record_time(body->field);
 	body->field[RESTORE_POINT_SIZE - 1] = '\0';
-	body->event.restore_point = (const char *) body->field + 8;
+	body->event.name = (const char *) body->field + 8;
 }
 
 static void
@@ -70,10 +71,11 @@ begin_end_of_recovery(RecordBody *body)
 	record_await_main(body, 16, on_timelines);
 }
 
-/* CheckPoint (PostgreSQL: catalog/pg_control.h): the next xid is at 24 in all majors */
+/* CheckPoint (PostgreSQL: catalog/pg_control.h): full_page_writes is at 16, the next xid at 24 in all majors */
 static void
 on_online_checkpoint(RecordBody *body)
 {
+	body->event.full_page_writes = body->field[16] != 0;
 	body->event.next_full_xid = le64(body->field + 24);
 }
 
@@ -133,6 +135,69 @@ begin_database_dropped(RecordBody *body)
 	record_await_main(body, 4, on_database_dropped);
 }
 
+/*
+ * xl_dbase_create_rec, since 15 xl_dbase_create_file_copy_rec: OID and tablespace
+ * of the database, then of the one that it is copied from; xl_dbase_create_wal_log_rec
+ * has only the first two.
+ */
+static void
+on_database_created(RecordBody *body)
+{
+	body->event.relation.database = le32(body->field);
+	body->event.relation.tablespace = le32(body->field + 4);
+	if (body->want > 8)
+		body->event.source_database = le32(body->field + 8);
+}
+
+static void
+begin_database_copied(RecordBody *body)
+{
+	record_await_main(body, 16, on_database_created);
+}
+
+static void
+begin_database_logged(RecordBody *body)
+{
+	record_await_main(body, 8, on_database_created);
+}
+
+/* xl_tblspc_create_rec: OID, path; xl_tblspc_drop_rec: OID */
+static void
+on_tablespace(RecordBody *body)
+{
+	body->event.relation.tablespace = le32(body->field);
+	if (body->event.kind == WAL_EVENT_TABLESPACE_DROPPED)
+		return;
+	body->field[body->want - 1] = '\0';
+	body->event.name = (const char *) body->field + 4;
+}
+
+static void
+begin_tablespace_created(RecordBody *body)
+{
+	uint32_t size = body->main_length < RECORD_FIELD_MAX ? body->main_length : RECORD_FIELD_MAX;
+
+	record_await_main(body, size > 4 ? size : 5, on_tablespace);
+}
+
+static void
+begin_tablespace_dropped(RecordBody *body)
+{
+	record_await_main(body, 4, on_tablespace);
+}
+
+static void
+on_full_page_writes(RecordBody *body)
+{
+	body->event.full_page_writes = body->field[0] != 0;
+}
+
+static void
+begin_full_page_writes(RecordBody *body)
+{
+	record_await_main(body, 1, on_full_page_writes);
+}
+
 /* xl_standby_lock: xid, OID of the database, OID of the relation */
 static void
 on_lock(RecordBody *body)
@@ -176,10 +241,16 @@ static const RecordKind kinds[] = {
 	{RM_XLOG, 0xF0, 0x50, 13, 18, WAL_EVENT_BACKUP_END, NO_XID, NULL},
 	{RM_XLOG, 0xF0, 0x60, 13, 18, WAL_EVENT_PARAMETER_CHANGE, NO_XID, begin_parameters},
 	{RM_XLOG, 0xF0, 0x70, 13, 18, WAL_EVENT_RESTORE_POINT, NO_XID, begin_restore_point},
+	{RM_XLOG, 0xF0, 0x80, 13, 18, WAL_EVENT_FULL_PAGE_WRITES, NO_XID, begin_full_page_writes},
 	{RM_XLOG, 0xF0, 0x90, 13, 18, WAL_EVENT_END_OF_RECOVERY, NO_XID, begin_end_of_recovery},
 
 	/* The fork decides what it is. */
 	{RM_SMGR, 0xF0, 0x10, 13, 18, WAL_EVENT_OTHER, HEADER_XID, begin_file_created},
+
+	{RM_TBLSPC, 0xF0, 0x00, 13, 18, WAL_EVENT_TABLESPACE_CREATED, HEADER_XID, begin_tablespace_created},
+	{RM_TBLSPC, 0xF0, 0x10, 13, 18, WAL_EVENT_TABLESPACE_DROPPED, HEADER_XID, begin_tablespace_dropped},
+	{RM_DBASE, 0xF0, 0x00, 13, 18, WAL_EVENT_DATABASE_CREATED, HEADER_XID, begin_database_copied},
+	{RM_DBASE, 0xF0, 0x10, 15, 18, WAL_EVENT_DATABASE_CREATED, HEADER_XID, begin_database_logged},
 
 	/* 15 put CREATE DATABASE ... STRATEGY wal_log before it. */
 	{RM_DBASE, 0xF0, 0x10, 13, 14, WAL_EVENT_DATABASE_DROPPED, HEADER_XID, begin_database_dropped},

@@ -26,7 +26,7 @@ follow(void *context, const WalEvent *event)
 	must(trace->count == 0 || event->lsn > trace->last);
 	must(!is_item || event->end == InvalidXLogRecPtr);
 	must(event->end == InvalidXLogRecPtr || event->end > event->lsn);
-	must(event->restore_point == NULL || strlen(event->restore_point) < 64);
+	must(event->name == NULL || strlen(event->name) < 1024);
 	must(event->kind != WAL_EVENT_COMMIT || event->dropped_files <= BUILDER_SEGMENT_SIZE);
 	trace->sum = trace->sum * 31 + event->lsn + event->end * 3 + event->xid * 5 + (uint64_t) event->time * 7 +
 	             (uint64_t) event->kind + event->previous + event->next_full_xid * 11 +

@@ -33,7 +33,13 @@ KINDS = {
     ("XLOG", "PARAMETER_CHANGE"): "parameter_change",
     ("XLOG", "SWITCH"): "switch",
     ("Storage", "CREATE"): "file_created",
+    ("XLOG", "FPW_CHANGE"): "full_page_writes",
+    ("Database", "CREATE"): "database_created",
+    ("Database", "CREATE_FILE_COPY"): "database_created",
+    ("Database", "CREATE_WAL_LOG"): "database_created",
     ("Database", "DROP"): "database_dropped",
+    ("Tablespace", "CREATE"): "tablespace_created",
+    ("Tablespace", "DROP"): "tablespace_dropped",
 }
 ITEMS = {"subxact", "dropped_file", "dropped_stats", "lock"}
 
@@ -58,7 +64,7 @@ def events_of(lsn, manager, header_xid, what, rest):
         kind = "other"  # neither the main nor the init fork
     items = []
     xid, time, more = 0, "-", ""
-    if kind in ("file_created", "database_dropped"):
+    if kind in ("file_created", "database_created", "database_dropped", "tablespace_created", "tablespace_dropped"):
         xid = header_xid
     if kind in ("commit", "abort"):
         prepared = re.match(r"(\d+): ", rest)  # "COMMIT_PREPARED 731: 2026-..."
@@ -71,6 +77,18 @@ def events_of(lsn, manager, header_xid, what, rest):
         more = rest
     elif kind == "file_created":
         more = file_text(rest)
+    elif kind == "parameter_change":
+        more = parameters_text(rest)
+    elif kind == "full_page_writes":
+        more = rest.strip()
+    elif kind == "database_created":
+        made = re.findall(r"(\d+)/(\d+)", rest)
+        more = "{}/{}".format(*made[-1]) + " " + (made[0][1] if len(made) == 2 else "0")
+    elif kind == "tablespace_created":
+        oid, path = re.match(r'(\d+) "(.*)"', rest).groups()
+        more = f"{oid} {path}"
+    elif kind == "tablespace_dropped":
+        more = rest.strip()
     elif kind == "database_dropped":
         more = re.search(r"dir \d+/(\d+)", rest)[1]
     elif kind == "checkpoint":
@@ -79,6 +97,15 @@ def events_of(lsn, manager, header_xid, what, rest):
         items = [("lock", int(of), f"{db}/{rel}") for of, db, rel in re.findall(r"xid (\d+) db (\d+) rel (\d+)", rest)]
         assert items
     return [(lsn, item, of, "-", text) for item, of, text in items] + [(lsn, kind, xid, time, more)]
+
+
+WAL_LEVELS = {"minimal": "0", "replica": "1", "logical": "2"}
+
+
+def parameters_text(rest):
+    """max_connections=100 ... wal_level=replica ..."""
+    values = dict(word.split("=") for word in rest.split() if "=" in word)
+    return f"{values['max_connections']} {WAL_LEVELS[values['wal_level']]}"
 
 
 def commit_items(rest):
@@ -234,6 +261,33 @@ def test_mixed_load_is_read_as_pg_waldump_reads_it(make_server, archive):
     assert {"commit", "abort", "restore_point", "checkpoint", "switch", "other"} <= kinds_of(walks)
     assert {"file_created", "subxact", "dropped_file", "dropped_stats", "lock"} <= kinds_of(walks)
     assert all(ends_whole(walk) for walk in walks)
+
+
+def test_tablespaces_databases_and_settings_are_read_as_pg_waldump_reads_them(make_server, archive, directory):
+    server = make_server()
+    place = directory / "tablespace"
+    place.mkdir()
+    server.write_rows(2000)
+    with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+        for statement in (f"CREATE TABLESPACE elsewhere LOCATION '{place}'",
+                          "CREATE DATABASE logged STRATEGY wal_log",
+                          "CREATE DATABASE copied STRATEGY file_copy",
+                          "ALTER DATABASE copied SET TABLESPACE elsewhere",
+                          "DROP DATABASE copied", "DROP DATABASE logged", "DROP TABLESPACE elsewhere"):
+            cursor.execute(statement)
+    server.configure(full_page_writes="off", max_connections=70, wal_level="logical")
+    server.reload()
+    server.sql("CHECKPOINT")  # by the process that writes the record
+    server.restart()
+    server.write_rows(10)
+    server.switch_and_archive()
+    walks = archive.check(server)
+    expected = {"tablespace_created", "tablespace_dropped", "database_created", "database_dropped", "full_page_writes",
+                "parameter_change"}
+    assert expected <= kinds_of(walks), expected - kinds_of(walks)
+    told = [event for walk in walks for event in walk.all]
+    assert any(event[1] == "tablespace_created" and event[4].endswith(f" {place}") for event in told)
+    assert any(event[1] == "parameter_change" and event[4] == "70 2" for event in told)
 
 
 def test_the_size_of_the_pieces_makes_no_difference(make_server, archive):

@@ -21,7 +21,11 @@ static const char *const kinds[] = {
 	[WAL_EVENT_PARAMETER_CHANGE] = "parameter_change",
 	[WAL_EVENT_SWITCH] = "switch",
 	[WAL_EVENT_FILE_CREATED] = "file_created",
+	[WAL_EVENT_DATABASE_CREATED] = "database_created",
 	[WAL_EVENT_DATABASE_DROPPED] = "database_dropped",
+	[WAL_EVENT_TABLESPACE_CREATED] = "tablespace_created",
+	[WAL_EVENT_TABLESPACE_DROPPED] = "tablespace_dropped",
+	[WAL_EVENT_FULL_PAGE_WRITES] = "full_page_writes",
 	[WAL_EVENT_OTHER] = "other",
 	[WAL_EVENT_SUBXACT] = "subxact",
 	[WAL_EVENT_DROPPED_FILE] = "dropped_file",
@@ -49,12 +53,28 @@ print_more(const WalEvent *event)
 			printf("%" PRIu64, event->dropped_files);
 			break;
 		case WAL_EVENT_RESTORE_POINT:
-			printf("%s", event->restore_point == NULL ? "" : event->restore_point);
+			printf("%s", event->name == NULL ? "" : event->name);
 			break;
 		case WAL_EVENT_CHECKPOINT:
 		case WAL_EVENT_END_OF_RECOVERY:
 			printf("%" PRIu64 ":%" PRIu32 "%s", event->next_full_xid >> 32, (uint32_t) event->next_full_xid,
 			       event->begins_timeline ? " begins_timeline" : "");
+			break;
+		case WAL_EVENT_PARAMETER_CHANGE:
+			printf("%" PRId32 " %" PRId32, event->parameters.max_connections, event->wal_level);
+			break;
+		case WAL_EVENT_FULL_PAGE_WRITES:
+			printf("%s", event->full_page_writes ? "true" : "false");
+			break;
+		case WAL_EVENT_DATABASE_CREATED:
+			printf("%" PRIu32 "/%" PRIu32 " %" PRIu32, event->relation.tablespace, event->relation.database,
+			       event->source_database);
+			break;
+		case WAL_EVENT_TABLESPACE_CREATED:
+			printf("%" PRIu32 " %s", event->relation.tablespace, event->name == NULL ? "" : event->name);
+			break;
+		case WAL_EVENT_TABLESPACE_DROPPED:
+			printf("%" PRIu32, event->relation.tablespace);
 			break;
 		case WAL_EVENT_DATABASE_DROPPED:
 			printf("%" PRIu32, event->relation.database);

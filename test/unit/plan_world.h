@@ -162,7 +162,7 @@ world_add_event(World *world, WalEventKind kind, unsigned timeline, XLogRecPtr l
 	                          .previous = lsn - 64,
 	                          .xid = xid,
 	                          .time = SECOND(second),
-	                          .restore_point = kind == WAL_EVENT_RESTORE_POINT ? event->name : NULL};
+	                          .name = kind == WAL_EVENT_RESTORE_POINT ? event->name : NULL};
 }
 
 static inline void

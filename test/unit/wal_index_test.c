@@ -383,10 +383,8 @@ fill_lists(WalIndex *index)
 	for (unsigned i = 0; i < 20; i++)
 	{
 		char name[64] = "";
-		WalEvent point = {.kind = WAL_EVENT_RESTORE_POINT,
-		                  .lsn = index->end_lsn - 1,
-		                  .time = NOON + 1,
-		                  .restore_point = name};
+		WalEvent point = {
+			.kind = WAL_EVENT_RESTORE_POINT, .lsn = index->end_lsn - 1, .time = NOON + 1, .name = name};
 		WalEvent commit = {.kind = WAL_EVENT_COMMIT,
 		                   .lsn = index->end_lsn - 1000 + i,
 		                   .xid = 4000000000 + i,
@@ -471,7 +469,7 @@ test_names_of_restore_points_become_valid_utf8(void **state)
 	{
 		WalIndex index;
 		WalEvent event = {
-			.kind = WAL_EVENT_RESTORE_POINT, .lsn = 1, .time = TIME_NONE, .restore_point = table[i].name};
+			.kind = WAL_EVENT_RESTORE_POINT, .lsn = 1, .time = TIME_NONE, .name = table[i].name};
 		AUTO_BUF(text, WAL_INDEX_TEXT_MAX);
 
 		assert_parses(IDENTITY WALK "}", &index);

@@ -24,7 +24,7 @@ test_each_kind_of_record_is_told(void **state)
 		{"backup end", 0, 0x50, WAL_EVENT_BACKUP_END, false},
 		{"parameter change", 0, 0x60, WAL_EVENT_PARAMETER_CHANGE, false},
 		{"restore point", 0, 0x70, WAL_EVENT_RESTORE_POINT, false},
-		{"full page writes", 0, 0x80, WAL_EVENT_OTHER, false},
+		{"full page writes", 0, 0x80, WAL_EVENT_FULL_PAGE_WRITES, false},
 		{"end of recovery", 0, 0x90, WAL_EVENT_END_OF_RECOVERY, true},
 		{"full page image", 0, 0xB0, WAL_EVENT_OTHER, false},
 		{"overwrite contrecord", 0, 0xD0, WAL_EVENT_OTHER, false},
@@ -75,6 +75,51 @@ test_a_parameter_change_says_its_values(void **state)
 	assert_int_equal(event->wal_level, 105);
 }
 
+/* As long as a path may be, and one that is no path any more. */
+static void
+test_a_tablespace_says_its_path(void **state)
+{
+	static const size_t lengths[] = {0, 1, 20, 100, 1023, 1024, 5000};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(lengths); i++)
+	{
+		AUTO_BUILDER builder = builder_new(15, 1);
+		size_t size = 4 + lengths[i] + 1;
+		AUTO_FREE uint8_t *main = mem_zalloc(size);
+
+		builder_le(main, 16385, 4);
+		memset(main + 4, 'p', lengths[i]);
+		(void) builder_record(&builder, 5, 0x00, 731, main, size);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		assert_int_equal(only_event(seen)->kind, WAL_EVENT_TABLESPACE_CREATED);
+		assert_int_equal(only_event(seen)->relation.tablespace, 16385);
+		assert_int_equal(strlen(seen->name), lengths[i] < 1023 ? lengths[i] : 1023);
+	}
+}
+
+static void
+test_a_change_of_full_page_writes_and_a_checkpoint_say_what_holds(void **state)
+{
+	for (uint8_t on = 0; on < 2; on++)
+	{
+		AUTO_BUILDER builder = builder_new(15, 1);
+		uint8_t checkpoint[88] = {0};
+
+		checkpoint[16] = on;
+		(void) builder_record(&builder, 0, 0x80, 0, &on, 1);
+		(void) builder_record(&builder, 0, 0x10, 0, checkpoint, sizeof checkpoint);
+		AUTO_SEEN seen = walk(&builder, 0);
+
+		assert_int_equal(seen->n_events, 2);
+		assert_int_equal(seen->events[0].kind, WAL_EVENT_FULL_PAGE_WRITES);
+		assert_int_equal(seen->events[0].full_page_writes, on);
+		assert_int_equal(seen->events[1].full_page_writes, on);
+	}
+	(void) state;
+}
+
 static void
 test_a_commit_says_its_time_and_xid(void **state)
 {
@@ -116,7 +161,7 @@ test_a_restore_point_says_its_name(void **state)
 	AUTO_SEEN seen = walk(&builder, 0);
 
 	assert_int_equal(only_event(seen)->time, POSTGRES_EPOCH_US);
-	assert_int_equal(strlen(seen->restore_point), 63);
+	assert_int_equal(strlen(seen->name), 63);
 }
 
 /* Block references lie before the main data: their headers first, then everybody's data. */
@@ -400,10 +445,14 @@ test_files_databases_and_locks_are_told(void **state)
 		{"truncate", 15, 2, 0x20, 0, WAL_EVENT_OTHER},
 		{"DROP DATABASE", 13, 4, 0x10, 0, WAL_EVENT_DATABASE_DROPPED},
 		{"DROP DATABASE", 14, 4, 0x10, 0, WAL_EVENT_DATABASE_DROPPED},
-		{"CREATE DATABASE, wal_log", 15, 4, 0x10, 0, WAL_EVENT_OTHER},
+		{"CREATE DATABASE, wal_log", 15, 4, 0x10, 0, WAL_EVENT_DATABASE_CREATED},
 		{"DROP DATABASE", 15, 4, 0x20, 0, WAL_EVENT_DATABASE_DROPPED},
 		{"DROP DATABASE", 18, 4, 0x20, 0, WAL_EVENT_DATABASE_DROPPED},
-		{"CREATE DATABASE", 15, 4, 0x00, 0, WAL_EVENT_OTHER},
+		{"CREATE DATABASE", 13, 4, 0x00, 0, WAL_EVENT_DATABASE_CREATED},
+		{"CREATE DATABASE, file_copy", 15, 4, 0x00, 0, WAL_EVENT_DATABASE_CREATED},
+		{"CREATE TABLESPACE", 13, 5, 0x00, 0, WAL_EVENT_TABLESPACE_CREATED},
+		{"CREATE TABLESPACE", 18, 5, 0x00, 0, WAL_EVENT_TABLESPACE_CREATED},
+		{"DROP TABLESPACE", 13, 5, 0x10, 0, WAL_EVENT_TABLESPACE_DROPPED},
 		{"unknown to 14", 14, 4, 0x20, 0, WAL_EVENT_OTHER},
 	};
 
@@ -423,7 +472,15 @@ test_files_databases_and_locks_are_told(void **state)
 		if (event->kind == WAL_EVENT_OTHER)
 			continue;
 		assert_int_equal(event->xid, 731);
-		if (event->kind == WAL_EVENT_DATABASE_DROPPED)
+		if (event->kind == WAL_EVENT_TABLESPACE_CREATED || event->kind == WAL_EVENT_TABLESPACE_DROPPED)
+			assert_int_equal(event->relation.tablespace, 11);
+		else if (event->kind == WAL_EVENT_DATABASE_CREATED)
+		{
+			assert_int_equal(event->relation.database, 11);
+			assert_int_equal(event->relation.tablespace, 22);
+			assert_int_equal(event->source_database, table[i].info == 0x00 ? 33 : 0);
+		}
+		else if (event->kind == WAL_EVENT_DATABASE_DROPPED)
 			assert_int_equal(event->relation.database, 11);
 		else
 			assert_memory_equal(&event->relation, (&(WalRelation){11, 22, 33}), sizeof(WalRelation));
@@ -483,6 +540,8 @@ main(void)
 		cmocka_unit_test(test_a_commit_says_its_time_and_xid),
 		cmocka_unit_test(test_a_time_beyond_the_year_9999_is_none),
 		cmocka_unit_test(test_a_restore_point_says_its_name),
+		cmocka_unit_test(test_a_tablespace_says_its_path),
+		cmocka_unit_test(test_a_change_of_full_page_writes_and_a_checkpoint_say_what_holds),
 		cmocka_unit_test(test_a_commit_behind_block_references_is_read),
 		cmocka_unit_test(test_a_prepared_transaction_says_its_own_xid),
 		cmocka_unit_test(test_a_commit_shows_its_items_before_itself),

@@ -18,7 +18,7 @@ typedef struct Seen
 {
 	size_t n_events;
 	WalEvent events[EVENTS_MAX];
-	char restore_point[64]; /* the last one's name */
+	char name[1024]; /* the last one */
 	WalWalkResult result;
 } Seen;
 
@@ -29,9 +29,9 @@ see(void *context, const WalEvent *event)
 
 	assert_true(seen->n_events < EVENTS_MAX);
 	seen->events[seen->n_events] = *event;
-	if (event->restore_point != NULL)
-		(void) snprintf(seen->restore_point, sizeof seen->restore_point, "%s", event->restore_point);
-	seen->events[seen->n_events++].restore_point = NULL; /* it is gone when the callback returns */
+	if (event->name != NULL)
+		(void) snprintf(seen->name, sizeof seen->name, "%s", event->name);
+	seen->events[seen->n_events++].name = NULL; /* it is gone when the callback returns */
 }
 
 /* Segment number "segment" of what was built, fed in pieces. */

@@ -30,8 +30,12 @@ typedef enum WalEventKind
 	WAL_EVENT_PARAMETER_CHANGE,
 	WAL_EVENT_SWITCH,           /* nothing follows in this segment */
 	WAL_EVENT_FILE_CREATED,     /* XLOG_SMGR_CREATE of a main or init fork: "xid", "relation" */
+	WAL_EVENT_DATABASE_CREATED, /* "xid", "relation.tablespace" and ".database", "source_database" */
 	WAL_EVENT_DATABASE_DROPPED, /* "xid", "relation.database"; its files go here, before the commit */
-	WAL_EVENT_OTHER,            /* any other record: only "lsn", "end", "previous" are of use */
+	WAL_EVENT_TABLESPACE_CREATED, /* "xid", "relation.tablespace", "name" is its path: the only one in all WAL */
+	WAL_EVENT_TABLESPACE_DROPPED, /* "xid", "relation.tablespace" */
+	WAL_EVENT_FULL_PAGE_WRITES,   /* "full_page_writes" changed; every checkpoint tells it, too */
+	WAL_EVENT_OTHER,              /* any other record: only "lsn", "end", "previous" are of use */
 
 	/*
 	 * Items: parts of a record, as many events as it has of them.  They come while
@@ -72,7 +76,7 @@ typedef struct WalParameters
 /*
  * What lies beyond the last byte that was fed is not known: a commit whose
  * record continues there may have no time, or (prepared) no xid, and not all of
- * its items, a change of parameters no values, a dropped database no OID; a
+ * its items, a change of parameters no values, a database or tablespace no OID; a
  * created file, and a record whose header continues there, is WAL_EVENT_OTHER.
  */
 typedef struct WalEvent
@@ -84,7 +88,8 @@ typedef struct WalEvent
 	XLogRecPtr end;    /* where the next may start, or InvalidXLogRecPtr when its end was not seen */
 	XLogRecPtr previous; /* start of the record before it; InvalidXLogRecPtr: its header is not all here */
 	TimeUs time;         /* commit, abort, restore point; else, or when it is no sane time, TIME_NONE */
-	const char *restore_point; /* its name, at most 63 bytes; only as long as the callback runs */
+	const char *name; /* of a restore point, at most 63 bytes; path of a tablespace, at most 1023; NULL: not
+	                     known; only as long as the callback runs */
 
 	/* By kind. */
 	union
@@ -98,11 +103,13 @@ typedef struct WalEvent
 		{
 			WalRelation relation;
 			uint32_t statistics_kind; /* PostgreSQL: pgstat_kind.h; a relation's is WAL_STATISTICS_RELATION */
+			uint32_t source_database; /* whose files are copied; 0: none are (STRATEGY wal_log) */
 		};
 		struct
 		{
 			uint64_t next_full_xid; /* of a checkpoint: epoch and the next xid; 0: not known */
 			bool begins_timeline;   /* end of recovery, or a checkpoint in its place */
+			bool full_page_writes;
 		};
 		uint64_t dropped_files; /* of a commit: exact; 0 also when the record says so only further on */
 	};
