@@ -10,7 +10,7 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
-#include "walship/ship/pace.h"
+#include "walship/ship/backlog_rate.h"
 #include "walship/ship/pushed.h"
 #include "walship/ship/ready.h"
 
@@ -97,7 +97,7 @@ push_tell(const PushOptions *options, const char *path, const WalIndex *index, P
 		       lsn_format(index->walk.damaged_at, text));
 }
 
-/* The note of a run or a pace can be done without: the next segment begins anew, slower and just as right. */
+/* The note of a run or a rate can be done without: the next segment begins anew, slower and just as right. */
 static void
 tell_unnoted(const PushOptions *options, Error *error)
 {
@@ -114,14 +114,14 @@ push_segment(const PushOptions *options, const HistoryFiles *histories, bool hur
 	TimeLineID timeline = options->name.timeline;
 	WalArchive archive = options->archive;
 	WalName name = options->name;
-	Pace pace = {0};
+	BacklogRate rate = {0};
 	WalIndex index;
 	PutResult result;
 
 	archive.compression.cpu = cpu;
 	if (hurry)
-		pace = pace_noted(options->state_dir, &archive, timeline);
-	if (hurry && pace_hurries(&pace))
+		rate = backlog_rate_noted(options->state_dir, &archive, timeline);
+	if (hurry && backlog_rate_hurries(&rate))
 		archive.compression.level = compression_for(archive.compression.codec, COMPRESS_BACKLOG).level;
 
 	TRY(push_choose_name(options, &archive, histories, options->path, &name));
@@ -145,8 +145,8 @@ push_segment(const PushOptions *options, const HistoryFiles *histories, bool hur
 	}
 	if (hurry)
 	{
-		pace_note(&pace, made_ms - begun_ms, clock_monotonic_ms() - made_ms);
-		tell_unnoted(options, pace_keep(options->state_dir, &archive, timeline, &pace));
+		backlog_rate_add(&rate, made_ms - begun_ms, clock_monotonic_ms() - made_ms);
+		tell_unnoted(options, backlog_rate_note(options->state_dir, &archive, timeline, &rate));
 	}
 	return NULL;
 }

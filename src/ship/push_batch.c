@@ -21,7 +21,7 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
-#include "walship/ship/pace.h"
+#include "walship/ship/backlog_rate.h"
 #include "walship/ship/pushed.h"
 
 /* Nothing is begun besides the segment in question when the push has lasted so long. */
@@ -50,7 +50,7 @@ typedef struct PushBatch
 	size_t run_order; /* number of the segment that may carry the run on */
 	TimeRun run;
 	bool run_is_new; /* not yet noted */
-	Pace pace;
+	BacklogRate rate;
 } PushBatch;
 
 /* One segment; the one that was asked for has number 0. */
@@ -134,7 +134,7 @@ push_one(const PushJob *job, const WalArchive *into, const char *path, WalName n
 	PutResult result;
 
 	(void) pthread_mutex_lock(&batch->mutex);
-	if (batch->hurry && pace_hurries(&batch->pace))
+	if (batch->hurry && backlog_rate_hurries(&batch->rate))
 		archive.compression.level = compression_for(archive.compression.codec, COMPRESS_BACKLOG).level;
 	(void) pthread_mutex_unlock(&batch->mutex);
 	TRY(push_choose_name(batch->options, &archive, batch->histories, path, &name));
@@ -158,7 +158,7 @@ push_one(const PushJob *job, const WalArchive *into, const char *path, WalName n
 	(void) pthread_mutex_lock(&batch->mutex);
 	if (index->walked && batch->run_order == job->number + 1)
 		batch->run = time_run_after(index);
-	pace_note(&batch->pace, made_ms - begun_ms, clock_monotonic_ms() - sent_from_ms);
+	backlog_rate_add(&batch->rate, made_ms - begun_ms, clock_monotonic_ms() - sent_from_ms);
 	(void) pthread_mutex_unlock(&batch->mutex);
 	return NULL;
 }
@@ -252,14 +252,14 @@ keep_notes(const PushBatch *batch)
 	const PushOptions *options = batch->options;
 	TimeLineID timeline = options->name.timeline;
 	AUTO(Error) run_error = NULL;
-	AUTO(Error) pace_error = NULL;
+	AUTO(Error) rate_error = NULL;
 
 	if (batch->run_is_new)
 		run_error = time_run_note(options->state_dir, &options->archive, timeline, &batch->run);
 	if (batch->hurry)
-		pace_error = pace_keep(options->state_dir, &options->archive, timeline, &batch->pace);
+		rate_error = backlog_rate_note(options->state_dir, &options->archive, timeline, &batch->rate);
 	notice_of_error(&options->notices, LOG_DEBUG, run_error);
-	notice_of_error(&options->notices, LOG_DEBUG, pace_error);
+	notice_of_error(&options->notices, LOG_DEBUG, rate_error);
 }
 
 Error *
@@ -281,7 +281,7 @@ push_batch(const PushOptions *options, const char *wal_directory, const HistoryF
 	batch.ahead_archive.patience = patience;
 	batch.run = time_run_noted(options->state_dir, &options->archive, options->name.timeline);
 	if (hurry)
-		batch.pace = pace_noted(options->state_dir, &options->archive, options->name.timeline);
+		batch.rate = backlog_rate_noted(options->state_dir, &options->archive, options->name.timeline);
 	pushed_sweep(options->state_dir);
 
 	Error *error = run_jobs(&batch, follows);

@@ -29,7 +29,7 @@ typedef struct PushOptions
 	int ahead; /* segments that are stored along, at most */
 	int jobs;  /* segments at a time */
 
-	/* The level was chosen: else a backlog is compressed less, as long as that is faster (walship/ship/pace.h). */
+	/* The level was chosen: else a backlog is compressed less, as long as that is faster (walship/ship/backlog_rate.h). */
 	bool level_is_set;
 
 	Notices notices;

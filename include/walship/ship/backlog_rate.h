@@ -11,18 +11,18 @@
 #include "walship/archive/wal_object.h"
 
 /* Zero when nothing is known: then it hurries. */
-typedef struct Pace
+typedef struct BacklogRate
 {
 	int64_t making_ms; /* of the last segments, the newest counting most */
 	int64_t sending_ms;
-} Pace;
+} BacklogRate;
 
 /* A segment was read and compressed in the one time, and stored in the other. */
-void pace_note(Pace *pace, int64_t making_ms, int64_t sending_ms);
+void backlog_rate_add(BacklogRate *rate, int64_t making_ms, int64_t sending_ms);
 
-bool pace_hurries(const Pace *pace);
+bool backlog_rate_hurries(const BacklogRate *rate);
 
 /* What the pushes before have found out, for a push is soon over; nothing, where that is lost. */
-Pace pace_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline);
-Error *pace_keep(const char *state_dir, const WalArchive *archive, TimeLineID timeline, const Pace *pace)
-	MUST_CHECK;
+BacklogRate backlog_rate_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline);
+Error *backlog_rate_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline,
+                         const BacklogRate *rate) MUST_CHECK;

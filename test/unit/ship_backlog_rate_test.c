@@ -11,7 +11,7 @@
 #include "archive_fixture.h"
 #include "walship/archive/timeline_note.h"
 #include "walship/base/mem.h"
-#include "walship/ship/pace.h"
+#include "walship/ship/backlog_rate.h"
 
 #define NOTES_MOST 8
 
@@ -41,11 +41,11 @@ a_backlog_is_hurried_while_the_processor_is_what_takes_the_time(void **state)
 	for (size_t i = 0; i < lengthof(rows); i++)
 	{
 		const Row *row = &rows[i];
-		Pace pace = {0};
+		BacklogRate rate = {0};
 
 		for (size_t k = 0; k < NOTES_MOST && row->making_ms[k] > 0; k++)
-			pace_note(&pace, row->making_ms[k], row->sending_ms[k]);
-		if (pace_hurries(&pace) != row->hurries)
+			backlog_rate_add(&rate, row->making_ms[k], row->sending_ms[k]);
+		if (backlog_rate_hurries(&rate) != row->hurries)
 			fail_msg("%s", row->name);
 	}
 }
@@ -61,21 +61,21 @@ what_is_known_outlives_a_push_and_rubbish_is_not_believed(void **state)
 	                                      "making_ms -1\nsending_ms 5\n",
 	                                      "making_ms 99999999999999999999\nsending_ms 5\n"};
 	const Place *place = *state;
-	const Pace known = {.making_ms = 60, .sending_ms = 900};
-	AUTO_STATE_NOTE note = timeline_note(place->scratch, "pace", &place->archive, 3);
-	Pace pace;
+	const BacklogRate known = {.making_ms = 60, .sending_ms = 900};
+	AUTO_STATE_NOTE note = timeline_note(place->scratch, "backlog-rate", &place->archive, 3);
+	BacklogRate rate;
 
-	assert_int_equal(pace_noted(place->scratch, &place->archive, 3).making_ms, 0);
-	assert_ok(pace_keep(place->scratch, &place->archive, 3, &known));
-	pace = pace_noted(place->scratch, &place->archive, 3);
-	assert_int_equal(pace.making_ms, known.making_ms);
-	assert_int_equal(pace.sending_ms, known.sending_ms);
-	assert_int_equal(pace_noted(place->scratch, &place->archive, 4).making_ms, 0);
+	assert_int_equal(backlog_rate_noted(place->scratch, &place->archive, 3).making_ms, 0);
+	assert_ok(backlog_rate_note(place->scratch, &place->archive, 3, &known));
+	rate = backlog_rate_noted(place->scratch, &place->archive, 3);
+	assert_int_equal(rate.making_ms, known.making_ms);
+	assert_int_equal(rate.sending_ms, known.sending_ms);
+	assert_int_equal(backlog_rate_noted(place->scratch, &place->archive, 4).making_ms, 0);
 	for (size_t i = 0; i < lengthof(rubbish); i++)
 	{
 		assert_ok(state_note_write(&note, rubbish[i]));
-		pace = pace_noted(place->scratch, &place->archive, 3);
-		assert_true(pace.making_ms == 0 && pace.sending_ms == 0);
+		rate = backlog_rate_noted(place->scratch, &place->archive, 3);
+		assert_true(rate.making_ms == 0 && rate.sending_ms == 0);
 	}
 }
 
