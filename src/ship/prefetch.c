@@ -39,7 +39,8 @@ typedef struct Prefetch
 	WalArchive archive;
 	Store *store;
 	Workers *workers;
-	XLogSegNo most; /* segments ahead of the server */
+	XLogSegNo most;  /* segments ahead of the server */
+	XLogSegNo ahead; /* the same, as long as it has not come far */
 	bool bounded;
 	XLogSegNo end;  /* when bounded: the last one that is wanted */
 	XLogSegNo next; /* the first that was not given to the workers */
@@ -139,7 +140,7 @@ get_segment(void *argument)
 static void
 fill(Prefetch *prefetch)
 {
-	XLogSegNo last = prefetch->at + prefetch->most;
+	XLogSegNo last = prefetch->at + prefetch->ahead;
 
 	if (prefetch->bounded && prefetch->end < last)
 		last = prefetch->end;
@@ -228,7 +229,7 @@ prefetch_open(const FetchSource *source, const PrefetchSpool *spool, const WalNa
 
 	*prefetch = (Prefetch){.spool = spool, .stop = UINT64_MAX, .mutex = PTHREAD_MUTEX_INITIALIZER};
 	room = room > SEGMENTS_LEAST ? room : SEGMENTS_LEAST;
-	prefetch->most = (XLogSegNo) most < room ? (XLogSegNo) most : room;
+	prefetch->most = prefetch->ahead = (XLogSegNo) most < room ? (XLogSegNo) most : room;
 	prefetch->bounded = plan_end != NULL && wal_name_segno(plan_end, spool->segment_size, &prefetch->end);
 	TRY(store_opener_open(&source->opener, patience, &prefetch->store));
 	prefetch->archive = (WalArchive){.store = prefetch->store,
@@ -276,6 +277,18 @@ prefetch_batch(const FetchSource *source, PrefetchSpool *spool, const WalName *g
 	}
 	prefetch_close(&prefetch);
 	return error;
+}
+
+/*
+ * Of a server that needs longer than IDLE_MOST_MS for a segment this process knows little: it has
+ * left each time, and the next one begins anew.  So it begins small, lest much is got in vain.
+ */
+static void
+grow(Prefetch *prefetch)
+{
+	prefetch->ahead = prefetch->path == NULL ? SEGMENTS_LEAST : 2 * prefetch->ahead;
+	if (prefetch->ahead > prefetch->most)
+		prefetch->ahead = prefetch->most;
 }
 
 /* The data directory as it was found: by another one in its place, or another server in it, nothing is wanted. */
@@ -343,6 +356,7 @@ follow(Prefetch *prefetch, const Server *server)
 		{
 			got = last;
 			heard_ms = now_ms;
+			grow(prefetch);
 			set_position(prefetch, &got, segno);
 		}
 		if (now_ms - heard_ms >= IDLE_MOST_MS || is_used_up(prefetch))
