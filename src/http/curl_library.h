@@ -1,4 +1,4 @@
-/* libcurl as http.c and http_transfer.c see it: the functions of <curl/curl.h>, once curl_library_load() has succeeded. */
+/* libcurl as http.c and transfer.c see it: the functions of <curl/curl.h>, once curl_library_load() has succeeded. */
 #pragma once
 
 #include "walship/base/error.h"

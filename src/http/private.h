@@ -1,5 +1,5 @@
 /*
- * What the files of http share.  libcurl's handles are pointers to void in its own
+ * What http.c and transfer.c share.  libcurl's handles are pointers to void in its own
  * header, too.
  */
 #pragma once
@@ -16,7 +16,7 @@ typedef struct Connection
 	void *easy;
 } Connection;
 
-typedef struct HttpEarly HttpEarly;
+typedef struct HttpEarly HttpEarly; /* of http.c */
 
 struct HttpClient
 {
@@ -45,13 +45,3 @@ typedef struct HttpGate
  */
 Error *http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
                      HttpResponse *response, bool *ret_connected) MUST_CHECK;
-
-/* The connection that waits for this request, out of the client's hands; NULL: none does. */
-HttpEarly *http_early_take(HttpClient *client, const HttpRequest *request);
-
-/* http_perform() on that connection.  Frees it. */
-Error *http_early_perform(HttpEarly *early, const HttpRequest *request, HttpResponse *response) MUST_CHECK;
-
-/* When it was not performed, the connection is given up. */
-void http_early_free(HttpEarly *early);
-AUTO_DEFINE(HttpEarly, http_early_free);

@@ -273,28 +273,24 @@ set_request_options(Transfer *transfer)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-static uint64_t
-bytes_moved(CURL *easy)
-{
-	curl_off_t up = 0;
-	curl_off_t down = 0;
-
-	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &up);
-	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
-	return (uint64_t) up + (uint64_t) down;
-}
-
 /* Has it stood still?  What counts is any span of stall_ms, not the average since the beginning. */
 static Error *
-check_flow(const HttpRequest *request, uint64_t moved, Flow *flow)
+check_flow(Transfer *transfer)
 {
-	int64_t stall_ms = request->patience.stall_ms;
+	int64_t stall_ms = transfer->request->patience.stall_ms;
 	int64_t now_ms = clock_monotonic_ms();
+	Flow *flow = &transfer->flow;
 	uint64_t *oldest = &flow->samples[flow->taken % FLOW_SLOTS];
+	curl_off_t up = 0;
+	curl_off_t down = 0;
+	uint64_t moved;
 
 	if (stall_ms == 0 || now_ms < flow->next_ms)
 		return NULL;
 	flow->next_ms = now_ms + stall_ms / FLOW_SLOTS;
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &up);
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+	moved = (uint64_t) up + (uint64_t) down;
 	if (flow->taken >= FLOW_SLOTS && moved - *oldest < (uint64_t) (stall_ms * PATIENCE_LEAST_RATE / 1000))
 		return error_new(ERR_TRANSIENT, "connection stalled: %llu bytes in %lld s",
 		                 (unsigned long long) (moved - *oldest), (long long) stall_ms / 1000);
@@ -319,7 +315,7 @@ wait_for_answer(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 		if (running == 0)
 			break;
 		TRY(patience_check(&transfer->request->patience));
-		TRY(check_flow(transfer->request, bytes_moved(transfer->easy), &transfer->flow));
+		TRY(check_flow(transfer));
 		if (curl_multi_poll(multi, &signal, heeds_signal ? 1 : 0, WAIT_MOST_MS, NULL) != CURLM_OK)
 			return error_new(ERR_TRANSIENT, "libcurl could not wait");
 	}

@@ -61,7 +61,7 @@ typedef struct HttpRequest
 
 	bool fresh; /* by a new connection and a new look at the name: the old ones failed */
 	Patience patience;
-	const struct HttpGate *gate; /* of early.c; NULL */
+	const struct HttpGate *gate; /* of http.c; NULL */
 } HttpRequest;
 
 /*
