@@ -16,18 +16,12 @@
 #define MARKER_FORMAT   1
 #define MARKER_SIZE_MAX 4096
 
-static Error *
-error_no_object(const FileStore *store, const char *key)
-{
-	return error_new(ERR_NOT_FOUND, "file \"%s/%s\" does not exist", store->directory, key);
-}
-
 /* The marker is looked at again, for a server may have lost its disk since. */
 static Error *
 object_missing(const FileStore *store, int root, const char *key)
 {
 	TRY(file_store_check_marker(store, root));
-	return error_no_object(store, key);
+	return error_new(ERR_NOT_FOUND, "file \"%s/%s\" does not exist", store->directory, key);
 }
 
 static Error *
@@ -195,19 +189,6 @@ static const StoreOps file_store_ops = {
 	.probe = file_store_probe,
 };
 
-/* Of another disk under the same path the marker is another file. */
-static Error *
-marker_identity(const FileStore *store, int marker, char **ret_identity)
-{
-	struct stat status;
-
-	if (fstat(marker, &status) != 0)
-		return file_store_errno(store, FILE_STORE_MARKER, "look at");
-	*ret_identity =
-		mem_printf("%s %ju:%ju", store->store.url, (uintmax_t) status.st_dev, (uintmax_t) status.st_ino);
-	return NULL;
-}
-
 static Error *
 marker_read(FileStore *store, int root)
 {
@@ -217,6 +198,7 @@ marker_read(FileStore *store, int root)
 	char text[MARKER_SIZE_MAX];
 	size_t size;
 	int64_t format;
+	struct stat status;
 
 	if (fd < 0)
 		return file_store_errno(store, FILE_STORE_MARKER, "open file");
@@ -227,7 +209,13 @@ marker_read(FileStore *store, int root)
 		return error_hint(error_new(ERR_CORRUPT, "store \"%s\" has format %" PRId64 " instead of %d",
 		                            store->directory, format, MARKER_FORMAT),
 		                  "It may have been made by a newer walship.");
-	return marker_identity(store, fd, &store->store.identity);
+
+	/* Of another disk under the same path the marker is another file. */
+	if (fstat(fd, &status) != 0)
+		return file_store_errno(store, FILE_STORE_MARKER, "look at");
+	store->store.identity =
+		mem_printf("%s %ju:%ju", store->store.url, (uintmax_t) status.st_dev, (uintmax_t) status.st_ino);
+	return NULL;
 }
 
 Error *
@@ -247,28 +235,23 @@ file_store_open(const char *directory, Store **ret_store)
 	return NULL;
 }
 
-/* System identifiers; hidden files; an unfinished marker; and what mkfs puts into a new file system. */
-static bool
-may_lie_in_a_store(const char *name)
-{
-	uint64_t system_identifier;
-
-	return str_to_uint64(name, &system_identifier) || name[0] == '.' ||
-	       str_starts_with(name, FILE_STORE_MARKER) || strcmp(name, "lost+found") == 0;
-}
-
+/* System identifiers; hidden files; an unfinished marker; and what mkfs puts into a new file system may lie there. */
 static Error *
-check_for_strangers(const char *directory)
+check_is_empty(const char *directory)
 {
 	AUTO_STRLIST names = {0};
+	uint64_t system_identifier;
 
 	TRY(dir_list(directory, &names));
 	for (size_t i = 0; i < names.count; i++)
 	{
-		if (!may_lie_in_a_store(names.items[i]))
+		const char *name = names.items[i];
+
+		if (!str_to_uint64(name, &system_identifier) && name[0] != '.' &&
+		    !str_starts_with(name, FILE_STORE_MARKER) && strcmp(name, "lost+found") != 0)
 			return error_hint(error_new(ERR_EXISTS,
 			                            "directory \"%s\" is neither empty nor a store: it holds \"%s\"",
-			                            directory, names.items[i]),
+			                            directory, name),
 			                  "Choose an empty directory, or one that does not exist yet.");
 	}
 	return NULL;
@@ -284,7 +267,7 @@ file_store_create(const char *directory)
 	TRY(dir_make(directory, 0750));
 	if (file_exists(marker_path))
 		return NULL;
-	TRY(check_for_strangers(directory));
+	TRY(check_is_empty(directory));
 	json_add_int(marker, "format", MARKER_FORMAT);
 	json_add_string(marker, "created_by", "walship");
 	json_print(marker, true, &text);

@@ -229,13 +229,16 @@ list_directory(const Listing *listing, int directory, const char *so_far)
 
 /* Begins in the directory that the prefix names, so that the others are not even read. */
 static Error *
-list_from_prefix(const Listing *listing, int root)
+list_from_prefix(const Listing *listing)
 {
 	size_t length = (size_t) (file_store_leaf(listing->prefix) - listing->prefix);
 	AUTO_FREE char *so_far = mem_strndup(listing->prefix, length);
+	AUTO_CLOSE int root = -1;
 	AUTO_CLOSE int directory = -1;
-	Error *error = file_store_open_parent(listing->store, root, listing->prefix, &directory);
+	Error *error;
 
+	TRY(file_store_open_root(listing->store, &root));
+	error = file_store_open_parent(listing->store, root, listing->prefix, &directory);
 	if (error_is(error, ERR_NOT_FOUND))
 	{
 		error_free(error);
@@ -252,7 +255,6 @@ Error *
 file_store_list(Store *base, const char *prefix, ListDepth depth, const char *start_after,
                 StoreListCallback callback, void *context)
 {
-	AUTO_CLOSE int root = -1;
 	Listing listing = {
 		.store = (const FileStore *) base,
 		.prefix = prefix,
@@ -262,14 +264,12 @@ file_store_list(Store *base, const char *prefix, ListDepth depth, const char *st
 		.context = context,
 	};
 
-	TRY(file_store_open_root(listing.store, &root));
-	return list_from_prefix(&listing, root);
+	return list_from_prefix(&listing);
 }
 
 Error *
 file_store_list_leftovers(Store *base, StoreListCallback callback, void *context)
 {
-	AUTO_CLOSE int root = -1;
 	Listing listing = {
 		.store = (const FileStore *) base,
 		.prefix = "",
@@ -280,6 +280,5 @@ file_store_list_leftovers(Store *base, StoreListCallback callback, void *context
 		.context = context,
 	};
 
-	TRY(file_store_open_root(listing.store, &root));
-	return list_from_prefix(&listing, root);
+	return list_from_prefix(&listing);
 }

@@ -17,15 +17,6 @@ file_store_path(const FileStore *store, const char *key)
 	return key == NULL ? mem_strdup(store->directory) : path_join(store->directory, key);
 }
 
-/* What a file server that went away makes of a system call. */
-static bool
-is_passing(int number)
-{
-	return number == ESTALE || number == EHOSTDOWN || number == EHOSTUNREACH || number == ENETDOWN ||
-	       number == ENETUNREACH || number == ETIMEDOUT || number == ENOTCONN || number == ECONNABORTED ||
-	       number == ECONNRESET;
-}
-
 Error *
 file_store_errno(const FileStore *store, const char *key, const char *action)
 {
@@ -36,7 +27,10 @@ file_store_errno(const FileStore *store, const char *key, const char *action)
 
 	Error *error = error_errno("could not %s \"%s\"", action, path);
 
-	if (is_passing(number))
+	/* What a file server that went away makes of a system call. */
+	if (number == ESTALE || number == EHOSTDOWN || number == EHOSTUNREACH || number == ENETDOWN ||
+	    number == ENETUNREACH || number == ETIMEDOUT || number == ENOTCONN || number == ECONNABORTED ||
+	    number == ECONNRESET)
 	{
 		AUTO_FREE char *message = mem_strdup(error_message(error));
 

@@ -153,18 +153,12 @@ is_in_place(const NewFile *file)
 	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
-static bool
-means_no_links(int number)
-{
-	return number == EPERM || number == EOPNOTSUPP || number == ENOSYS || number == EMLINK ||
-	       number == EINVAL;
-}
-
-/* Gives it its name unless that is taken.  Returns 0 or an errno. */
+/* Gives it its name, unless that is taken and must not be replaced.  Returns 0 or an errno. */
 static int
-name_if_absent(NewFile *file)
+name_file(NewFile *file)
 {
 	const char *leaf = file_store_leaf(file->key);
+	unsigned int flags = file->mode == PUT_REPLACE ? 0 : RENAME_NOREPLACE;
 	char link[64];
 
 	if (file->temporary[0] == '\0')
@@ -172,34 +166,29 @@ name_if_absent(NewFile *file)
 		(void) snprintf(link, sizeof(link), "/proc/self/fd/%d", file->fd);
 		return linkat(AT_FDCWD, link, file->directory, leaf, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 	}
-	if (file->store->try_links)
+	if (file->mode != PUT_REPLACE && file->store->try_links)
 	{
 		if (linkat(file->directory, file->temporary, file->directory, leaf, 0) == 0)
 			return 0;
-		if (!means_no_links(errno))
+
+		/* Where there are no links, or no more of them for this file, a rename that does not replace is as good. */
+		if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK && errno != EINVAL)
 			return errno;
 	}
-	if (renameat2(file->directory, file->temporary, file->directory, leaf, RENAME_NOREPLACE) != 0)
+	if (renameat2(file->directory, file->temporary, file->directory, leaf, flags) != 0)
 		return errno;
 	file->temporary[0] = '\0';
 	return 0;
 }
 
-static int
-name_replacing(NewFile *file)
-{
-	if (renameat(file->directory, file->temporary, file->directory, file_store_leaf(file->key)) != 0)
-		return errno;
-	file->temporary[0] = '\0';
-	return 0;
-}
-
-/* Under its name or an error; a directory that was removed under an unnamed file is made again. */
+/* Durable, and under its name; a directory that was removed under an unnamed file is made again. */
 static Error *
-new_file_name(NewFile *file)
+new_file_publish(NewFile *file)
 {
 	int number = ENOENT;
 
+	if (fsync(file->fd) != 0)
+		return file_store_errno(file->store, file->key, "fsync file");
 	for (int i = 0; i < DIRECTORY_TRIES && number == ENOENT; i++)
 	{
 		if (i > 0)
@@ -209,24 +198,17 @@ new_file_name(NewFile *file)
 				break;
 			TRY(new_file_enter_directory(file));
 		}
-		number = file->mode == PUT_REPLACE ? name_replacing(file) : name_if_absent(file);
+		number = name_file(file);
 	}
 
 	/* NFS may repeat a request that succeeded, its answer being lost, and report the repetition's EEXIST. */
-	if (number == 0 || (number == EEXIST && is_in_place(file)))
-		return NULL;
-	if (number == EEXIST)
+	if (number == EEXIST && !is_in_place(file))
 		return error_taken(file);
-	errno = number;
-	return file_store_errno(file->store, file->key, "create file");
-}
-
-static Error *
-new_file_publish(NewFile *file)
-{
-	if (fsync(file->fd) != 0)
-		return file_store_errno(file->store, file->key, "fsync file");
-	TRY(new_file_name(file));
+	if (number != 0 && number != EEXIST)
+	{
+		errno = number;
+		return file_store_errno(file->store, file->key, "create file");
+	}
 	return file_store_sync_directory(file->store, file->directory, file->key);
 }
 
@@ -249,21 +231,6 @@ file_store_write(const FileStore *store, int fd, const char *key, const void *da
 	return NULL;
 }
 
-static Error *
-write_slice(const NewFile *file, const Slice *slice, void *buffer)
-{
-	size_t got;
-
-	if (slice->data != NULL)
-		return file_store_write(file->store, file->fd, file->key, slice->data, (size_t) slice->size);
-	for (uint64_t at = 0; at < slice->size; at += got)
-	{
-		TRY(slice_read(slice, at, buffer, FILE_STORE_COPY_SIZE, &got));
-		TRY(file_store_write(file->store, file->fd, file->key, buffer, got));
-	}
-	return NULL;
-}
-
 Error *
 file_store_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode mode)
 {
@@ -272,7 +239,18 @@ file_store_put(Store *base, const char *key, const Slice *slices, int n_slices, 
 
 	TRY(new_file_open((const FileStore *) base, key, mode, &file));
 	for (int i = 0; i < n_slices; i++)
-		TRY(write_slice(file, &slices[i], buffer));
+	{
+		const Slice *slice = &slices[i];
+		size_t got = 0;
+
+		if (slice->data != NULL)
+			TRY(file_store_write(file->store, file->fd, key, slice->data, (size_t) slice->size));
+		for (uint64_t at = 0; slice->data == NULL && at < slice->size; at += got)
+		{
+			TRY(slice_read(slice, at, buffer, FILE_STORE_COPY_SIZE, &got));
+			TRY(file_store_write(file->store, file->fd, key, buffer, got));
+		}
+	}
 	return new_file_publish(file);
 }
 

@@ -22,18 +22,6 @@ s3_object_url(const S3Store *store, const char *key)
 	return mem_printf("s3://%s/%s%s", store->address.bucket, store->address.prefix, key == NULL ? "" : key);
 }
 
-void
-s3_notice(const S3Store *store, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	AUTO_FREE char *message = mem_vprintf(format, arguments);
-	va_end(arguments);
-	notice(&store->options.notices, store->options.patience.quiet ? LOG_DEBUG : LOG_WARNING, NULL, "%s",
-	       message);
-}
-
 Error *
 s3_payload(const Slice *slices, int n_slices, S3Payload *ret_payload)
 {
@@ -252,14 +240,6 @@ handle_error(Attempts *attempts, const HttpResponse *response)
 	}
 }
 
-/* A HEAD answer has no body: why it failed must be asked another way, by the verb. */
-static bool
-says_nothing(const S3Call *call, int status)
-{
-	return strcmp(call->method, "HEAD") == 0 && (status / 100 == 3 || status / 100 == 4) && status != 408 &&
-	       status != 429;
-}
-
 static Error *
 check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdict)
 {
@@ -267,6 +247,7 @@ check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdi
 	S3Call *call = attempts->call;
 	S3Answer *answer = attempts->answer;
 	AUTO_FREE char *message = NULL;
+	int status = response->status;
 	const S3ErrorRule *rule;
 	Error *error;
 
@@ -275,34 +256,27 @@ check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdi
 		answer->code = s3_xml_find(response->body.data, response->body.size, "Error/Code");
 		message = s3_xml_find(response->body.data, response->body.size, "Error/Message");
 	}
-	if (response->status / 100 == 2 && answer->code == NULL)
+	if (status / 100 == 2 && answer->code == NULL)
 	{
 		error = call->check_answer == NULL ? NULL : call->check_answer(call->context, response);
 		answer->class = error == NULL ? S3_DONE : S3_TRANSIENT;
 		*ret_verdict = error_is(error, ERR_TRANSIENT) ? HTTP_AGAIN : HTTP_FAILED;
 		return error;
 	}
-	if (says_nothing(call, response->status))
+
+	/* A HEAD answer has no body: why it failed must be asked another way, by the verb. */
+	if (strcmp(call->method, "HEAD") == 0 && (status / 100 == 3 || status / 100 == 4) && status != 408 &&
+	    status != 429)
 	{
 		answer->class = S3_WRONG;
-		return error_new(ERR_USAGE, "HTTP %d", response->status);
+		return error_new(ERR_USAGE, "HTTP %d", status);
 	}
 
 	/* An error inside of a 200, which some calls may give, is the server's trouble. */
-	rule = s3_error_rule(answer->code, response->status / 100 == 2 ? 500 : response->status);
+	rule = s3_error_rule(answer->code, status / 100 == 2 ? 500 : status);
 	answer->class = rule->class;
 	*ret_verdict = handle_error(attempts, response);
 	return s3_error_of(rule, answer->code, message, response);
-}
-
-static Error *
-name_object(const Attempts *attempts, Error *error)
-{
-	AUTO_FREE char *url = s3_object_url(attempts->store, attempts->call->key);
-
-	return error_is(error, ERR_CANCELLED)
-	           ? error
-	           : error_context(error, "could not %s \"%s\"", attempts->call->action, url);
 }
 
 static void
@@ -332,12 +306,17 @@ s3_call(S3Store *store, S3Call *call, S3Answer *answer)
 		.check_answer = check_answer,
 		.retrying = tell_of_retry,
 		.context = &attempts};
-	Error *error = name_object(&attempts, http_call(store->http, &http, &answer->http));
+	Error *error = http_call(store->http, &http, &answer->http);
 
 	free(attempts.region);
 	buf_release(&attempts.url);
 	strlist_release(&attempts.headers);
-	return error;
+	if (error == NULL || error_is(error, ERR_CANCELLED))
+		return error;
+
+	AUTO_FREE char *url = s3_object_url(store, call->key);
+
+	return error_context(error, "could not %s \"%s\"", call->action, url);
 }
 
 static void

@@ -65,26 +65,13 @@ invalid_endpoint(const char *endpoint)
 		"Write https://host or https://host:port, without a path.");
 }
 
-/* libcurl leaves the scheme's own port out of the header "host", and the signature must agree. */
-static char *
-without_own_port(const char *scheme, const char *authority, size_t length)
-{
-	const char *own = strcmp(scheme, "https") == 0 ? ":443" : ":80";
-	char *host = mem_strndup(authority, length);
-
-	if (str_ends_with(host, own))
-		host[length - strlen(own)] = '\0';
-	for (char *c = host; *c != '\0'; c++)
-		*c = (char) tolower((unsigned char) *c);
-	return host;
-}
-
 static Error *
 parse_endpoint(const char *endpoint, S3Address *address)
 {
 	const char *separator = strstr(endpoint, "://");
 	const char *authority = separator == NULL ? endpoint : separator + 3;
 	size_t length = strcspn(authority, "/");
+	const char *port;
 
 	address->scheme =
 		separator == NULL ? mem_strdup("https") : mem_strndup(endpoint, (size_t) (separator - endpoint));
@@ -93,7 +80,14 @@ parse_endpoint(const char *endpoint, S3Address *address)
 	if (length == 0 || strcspn(authority, "@?#\\% \t") < length ||
 	    (authority[length] == '/' && authority[length + 1] != '\0'))
 		return invalid_endpoint(endpoint);
-	address->host = without_own_port(address->scheme, authority, length);
+
+	/* libcurl leaves the scheme's own port out of the header "host", and the signature must agree. */
+	port = strcmp(address->scheme, "https") == 0 ? ":443" : ":80";
+	address->host = mem_strndup(authority, length);
+	if (str_ends_with(address->host, port))
+		address->host[length - strlen(port)] = '\0';
+	for (char *c = address->host; *c != '\0'; c++)
+		*c = (char) tolower((unsigned char) *c);
 	return NULL;
 }
 
@@ -101,15 +95,6 @@ static bool
 is_aws(const char *host)
 {
 	return host == NULL || strstr(host, ".amazonaws.com") != NULL;
-}
-
-/* A certificate *.s3.region.amazonaws.com does not cover a bucket with dots. */
-static bool
-choose_path_style(const S3Address *address, S3PathStyle style)
-{
-	if (style != S3_PATH_STYLE_AUTO)
-		return style == S3_PATH_STYLE_ON;
-	return !is_aws(address->host) || strchr(address->bucket, '.') != NULL;
 }
 
 Error *
@@ -127,7 +112,12 @@ s3_address_parse(const char *url, const char *endpoint, S3PathStyle style, S3Add
 		s3_address_release(&address);
 		return error;
 	}
-	address.path_style = choose_path_style(&address, style);
+
+	/* A certificate *.s3.region.amazonaws.com does not cover a bucket with dots. */
+	if (style == S3_PATH_STYLE_AUTO)
+		address.path_style = !is_aws(address.host) || strchr(address.bucket, '.') != NULL;
+	else
+		address.path_style = style == S3_PATH_STYLE_ON;
 	*ret_address = address;
 	return NULL;
 }

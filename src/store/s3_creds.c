@@ -13,6 +13,8 @@
 #define PROFILE_FILE_MAX (1024 * 1024)
 #define DEFAULT_PROFILE  "default"
 
+#define AUTO_CREDENTIALS __attribute__((cleanup(s3_creds_release))) S3Credentials
+
 /* NULL also when the variable is empty, as the AWS tools have it. */
 static const char *
 variable(char *const *environment, const char *name)
@@ -229,41 +231,30 @@ first_of(const char *a, const char *b, const char *c)
 	return a != NULL ? a : b != NULL ? b : c;
 }
 
-static Error *
-find(const S3Options *options, S3Credentials *profile, S3Credentials *found)
+Error *
+s3_creds_find(const S3Options *options, S3Credentials *ret_credentials)
 {
 	char *const *environment = options->environment;
 	bool keys_elsewhere =
 		options->access_key_id != NULL || variable(environment, "AWS_ACCESS_KEY_ID") != NULL;
+	AUTO_CREDENTIALS profile = {0};
+	AUTO_CREDENTIALS found = {0};
 	Error *error = NULL;
 
 	/* Settings that say everything need no other file; and who has keys does not depend on one. */
 	if (options->access_key_id == NULL || options->region == NULL || options->endpoint == NULL)
-		error = read_profiles(environment, profile);
+		error = read_profiles(environment, &profile);
 	if (error != NULL && !keys_elsewhere)
 		return error;
 	error_free(error);
-	TRY(take_first_keys(options, profile, found));
-	found->region = mem_strdup(first_of(variable(environment, "AWS_REGION"),
-	                                    variable(environment, "AWS_DEFAULT_REGION"), profile->region));
-	found->endpoint = mem_strdup(first_of(variable(environment, "AWS_ENDPOINT_URL_S3"),
-	                                      variable(environment, "AWS_ENDPOINT_URL"), profile->endpoint));
+	TRY(take_first_keys(options, &profile, &found));
+	found.region = mem_strdup(first_of(variable(environment, "AWS_REGION"),
+	                                   variable(environment, "AWS_DEFAULT_REGION"), profile.region));
+	found.endpoint = mem_strdup(first_of(variable(environment, "AWS_ENDPOINT_URL_S3"),
+	                                     variable(environment, "AWS_ENDPOINT_URL"), profile.endpoint));
+	*ret_credentials = found;
+	found = (S3Credentials){0};
 	return NULL;
-}
-
-Error *
-s3_creds_find(const S3Options *options, S3Credentials *ret_credentials)
-{
-	S3Credentials profile = {0};
-	S3Credentials found = {0};
-	Error *error = find(options, &profile, &found);
-
-	s3_creds_release(&profile);
-	if (error != NULL)
-		s3_creds_release(&found);
-	else
-		*ret_credentials = found;
-	return error;
 }
 
 void

@@ -86,6 +86,7 @@ end_item(Page *page, bool is_prefix)
 	return NULL;
 }
 
+/* Of the item that is being read. */
 static Error *
 take_item_field(ListItem *item, const char *name, const char *text)
 {
@@ -100,19 +101,6 @@ take_item_field(ListItem *item, const char *name, const char *text)
 	else if (strcmp(name, "Size") == 0 && !str_to_uint64(text, &item->size))
 		return error_new(ERR_CORRUPT, "an entry of the listing has no size");
 	return NULL;
-}
-
-static void
-take_page_field(Page *page, const char *name, const char *text)
-{
-	if (strcmp(name, "IsTruncated") == 0)
-		page->truncated = strcmp(text, "true") == 0;
-	else if (strcmp(name, "NextContinuationToken") == 0 || strcmp(name, "NextKeyMarker") == 0)
-		replace_text(&page->next, text);
-	else if (strcmp(name, "NextUploadIdMarker") == 0)
-		replace_text(&page->next_upload, text);
-	else if (strcmp(name, "CommonPrefixes/Prefix") == 0)
-		replace_text(&page->open.key, text);
 }
 
 static Error *
@@ -133,8 +121,18 @@ take_element(void *context, const char *path, const char *text)
 		return end_item(page, true);
 	if (text != NULL && strncmp(name, page->items, item) == 0 && name[item] == '/')
 		return take_item_field(&page->open, name + item + 1, text);
-	if (text != NULL)
-		take_page_field(page, name, text);
+	if (text == NULL)
+		return NULL;
+
+	/* Of the page itself. */
+	if (strcmp(name, "IsTruncated") == 0)
+		page->truncated = strcmp(text, "true") == 0;
+	else if (strcmp(name, "NextContinuationToken") == 0 || strcmp(name, "NextKeyMarker") == 0)
+		replace_text(&page->next, text);
+	else if (strcmp(name, "NextUploadIdMarker") == 0)
+		replace_text(&page->next_upload, text);
+	else if (strcmp(name, "CommonPrefixes/Prefix") == 0)
+		replace_text(&page->open.key, text);
 	return NULL;
 }
 

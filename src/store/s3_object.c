@@ -203,15 +203,6 @@ is_ranged(const Get *get)
 	return get->offset > 0 || get->size != STORE_TO_END || get->got > 0;
 }
 
-/* "bytes 0-9/100"; sizes that are not told ("*") are not taken. */
-static bool
-parse_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last, uint64_t *ret_total)
-{
-	return text != NULL &&
-	       sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, ret_first, ret_last, ret_total) == 3 &&
-	       *ret_first <= *ret_last && *ret_last < *ret_total;
-}
-
 /* "length" is the answer's own; *ret_expected is that of all that is wanted. */
 static Error *
 check_range(const Get *get, const HttpResponse *response, uint64_t length, uint64_t *ret_expected)
@@ -222,7 +213,10 @@ check_range(const Get *get, const HttpResponse *response, uint64_t length, uint6
 	uint64_t total = 0;
 	uint64_t wanted;
 
-	if (response->status != 206 || !parse_content_range(text, &first, &last, &total))
+	/* "bytes 0-9/100"; sizes that are not told ("*") are not taken. */
+	if (response->status != 206 || text == NULL ||
+	    sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &first, &last, &total) != 3 || first > last ||
+	    last >= total)
 		return error_new(ERR_TRANSIENT, "the server did not answer with the range that was asked for");
 	wanted = get->offset >= total ? 0 : total - get->offset;
 	wanted = get->size < wanted ? get->size : wanted;

@@ -44,8 +44,6 @@ typedef struct S3Store
 	atomic_bool told_of_md5;
 } S3Store;
 
-void s3_notice(const S3Store *store, const char *format, ...) PRINTF_LIKE(2, 3);
-
 /* "s3://bucket/prefix/key", for messages; the caller frees. */
 char *s3_object_url(const S3Store *store, const char *key);
 
@@ -107,6 +105,7 @@ Patience s3_cleanup_patience(const S3Store *store);
 void s3_object_address(S3Store *store, const char *key, Buf *url);
 
 /* s3_state.c */
+void s3_notice(const S3Store *store, const char *format, ...) PRINTF_LIKE(2, 3);
 S3Conditional s3_state_conditional(S3Store *store);
 void s3_state_set_conditional(S3Store *store, S3Conditional conditional);
 char *s3_state_region(S3Store *store); /* the caller frees */

@@ -49,19 +49,15 @@ s3_pairs_release(S3Pairs *pairs)
 	*pairs = (S3Pairs){0};
 }
 
-static bool
-is_unreserved(unsigned char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-	       c == '.' || c == '_' || c == '~';
-}
-
 void
 s3_encode(const char *text, bool path, Buf *into)
 {
 	for (const unsigned char *c = (const unsigned char *) text; *c != '\0'; c++)
 	{
-		if (is_unreserved(*c) || (path && *c == '/'))
+		bool unreserved = (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ||
+		                  *c == '-' || *c == '.' || *c == '_' || *c == '~';
+
+		if (unreserved || (path && *c == '/'))
 			buf_putc(into, (char) *c);
 		else
 			buf_printf(into, "%%%02X", *c);
@@ -104,16 +100,6 @@ s3_sign_query(const S3Pairs *query, Buf *into)
 		qsort(sorted.items, sorted.count, sizeof(S3Pair), compare_pairs);
 	for (size_t i = 0; i < sorted.count; i++)
 		buf_printf(into, "%s%s=%s", i == 0 ? "" : "&", sorted.items[i].name, sorted.items[i].value);
-}
-
-static char *
-lower_case(const char *name)
-{
-	char *lower = mem_strdup(name);
-
-	for (char *c = lower; *c != '\0'; c++)
-		*c = (char) tolower((unsigned char) *c);
-	return lower;
 }
 
 /* Without blanks at the ends, and one instead of several inside. */
@@ -160,9 +146,11 @@ canonical_headers(const S3Pairs *headers, Buf *into, Buf *names)
 
 	for (size_t i = 0; i < headers->count; i++)
 	{
-		AUTO_FREE char *name = lower_case(headers->items[i].name);
+		AUTO_FREE char *name = mem_strdup(headers->items[i].name);
 		AUTO_FREE char *value = trimmed(headers->items[i].value);
 
+		for (char *c = name; *c != '\0'; c++)
+			*c = (char) tolower((unsigned char) *c);
 		insert_by_name(&sorted, name, value);
 	}
 	for (size_t i = 0; i < sorted.count; i++)

@@ -1,7 +1,8 @@
 /*
- * What was found out about a bucket and its provider, kept as a note in the state
- * directory, so that the next process need not find it out again.  Losing the note
- * costs a request, so neither reading nor writing it can fail.
+ * What was found out about a bucket and its provider: told to the user, and kept
+ * as a note in the state directory, so that the next process need not find it out
+ * again.  Losing the note costs a request, so neither reading nor writing it can
+ * fail.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,6 +19,18 @@ static const char *const conditional_names[] = {
 	[S3_CONDITIONAL_REFUSED] = "refused",
 	[S3_CONDITIONAL_IGNORED] = "ignored",
 };
+
+void
+s3_notice(const S3Store *store, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	AUTO_FREE char *message = mem_vprintf(format, arguments);
+	va_end(arguments);
+	notice(&store->options.notices, store->options.patience.quiet ? LOG_DEBUG : LOG_WARNING, NULL, "%s",
+	       message);
+}
 
 /* False: nothing is kept. */
 static bool

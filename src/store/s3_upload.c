@@ -123,17 +123,6 @@ send_part(void *argument)
 	return s3_call(upload->store, &call, &answer);
 }
 
-/* Bounds the memory.  Requests end by themselves, also when cancelled, so nobody waits here for good. */
-static void
-take_slot(S3UploadSlots *slots, int most)
-{
-	(void) pthread_mutex_lock(&slots->mutex);
-	while (slots->taken >= most)
-		(void) pthread_cond_wait(&slots->changed, &slots->mutex);
-	slots->taken++;
-	(void) pthread_mutex_unlock(&slots->mutex);
-}
-
 /* With the job goes its slot. */
 static void
 part_job_free(void *argument)
@@ -152,6 +141,7 @@ part_job_free(void *argument)
 static Error *
 submit_part(Upload *upload)
 {
+	S3UploadSlots *slots = &upload->store->upload_slots;
 	PartJob *job;
 
 	if (upload->id == NULL)
@@ -166,7 +156,14 @@ submit_part(Upload *upload)
 		return error_hint(error_new(ERR_USAGE, "object \"%s\" is too large for %d parts of %u MiB",
 		                            upload->key, PARTS_MOST, PART_SIZE / (1024 * 1024)),
 		                  "Make \"part_size\" smaller.");
-	take_slot(&upload->store->upload_slots, upload->jobs);
+
+	/* Bounds the memory.  Requests end by themselves, also when cancelled, so nobody waits here for good. */
+	(void) pthread_mutex_lock(&slots->mutex);
+	while (slots->taken >= upload->jobs)
+		(void) pthread_cond_wait(&slots->changed, &slots->mutex);
+	slots->taken++;
+	(void) pthread_mutex_unlock(&slots->mutex);
+
 	job = NEW(PartJob);
 	job->upload = upload;
 	job->number = ++upload->n_parts;

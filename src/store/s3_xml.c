@@ -226,25 +226,21 @@ read_tag(Scanner *scanner)
 }
 
 static Error *
-read_markup(Scanner *scanner)
-{
-	if (at(scanner, "<?"))
-		return skip_past(scanner, "?>");
-	if (at(scanner, "<!--"))
-		return skip_past(scanner, "-->");
-	if (at(scanner, "<!"))
-		return malformed("a declaration");
-	return read_tag(scanner);
-}
-
-static Error *
 scan(Scanner *scanner)
 {
 	while (scanner->next < scanner->end)
 	{
 		TRY(read_text(scanner));
-		if (scanner->next < scanner->end)
-			TRY(read_markup(scanner));
+		if (scanner->next == scanner->end)
+			break;
+		if (at(scanner, "<?"))
+			TRY(skip_past(scanner, "?>"));
+		else if (at(scanner, "<!--"))
+			TRY(skip_past(scanner, "-->"));
+		else if (at(scanner, "<!"))
+			return malformed("a declaration");
+		else
+			TRY(read_tag(scanner));
 	}
 	if (!scanner->seen_root || scanner->depth > 0)
 		return malformed("it ends too early");

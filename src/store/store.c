@@ -7,13 +7,6 @@
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 
-static bool
-is_key_byte(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-	       c == '_' || c == '-';
-}
-
 bool
 store_key_part_is_valid(const char *part, size_t length)
 {
@@ -21,7 +14,10 @@ store_key_part_is_valid(const char *part, size_t length)
 		return false;
 	for (size_t i = 0; i < length; i++)
 	{
-		if (!is_key_byte(part[i]))
+		char c = part[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+		      c == '_' || c == '-'))
 			return false;
 	}
 	return true;
@@ -107,15 +103,26 @@ give_up_removing(const char *const *keys, size_t count, StoreNotRemoved callback
 	return error;
 }
 
-/* What is cancelled already is tidied up after; what is cancelled meanwhile ends. */
-static Error *
-remove_each(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback, void *context)
+Error *
+store_remove_many(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
+                  void *context)
 {
-	bool parting = cancel_requested();
+	bool cleanup = cancel_requested();
 
 	for (size_t i = 0; i < count; i++)
 	{
-		AUTO(Error) error = parting ? NULL : cancel_check();
+		Error *error = store_check_key(keys[i]);
+
+		if (error != NULL)
+			return give_up_removing(keys, count, callback, context, error);
+	}
+	if (store->ops->remove_many != NULL)
+		return store->ops->remove_many(store, keys, count, callback, context);
+
+	/* One by one.  What is cancelled already is tidied up after; what is cancelled meanwhile ends. */
+	for (size_t i = 0; i < count; i++)
+	{
+		AUTO(Error) error = cleanup ? NULL : cancel_check();
 
 		if (error == NULL)
 			error = store->ops->remove(store, keys[i]);
@@ -125,22 +132,6 @@ remove_each(Store *store, const char *const *keys, size_t count, StoreNotRemoved
 			callback(context, keys[i], error);
 	}
 	return NULL;
-}
-
-Error *
-store_remove_many(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
-                  void *context)
-{
-	for (size_t i = 0; i < count; i++)
-	{
-		Error *error = store_check_key(keys[i]);
-
-		if (error != NULL)
-			return give_up_removing(keys, count, callback, context, error);
-	}
-	if (store->ops->remove_many == NULL)
-		return remove_each(store, keys, count, callback, context);
-	return store->ops->remove_many(store, keys, count, callback, context);
 }
 
 Error *
