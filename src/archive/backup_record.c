@@ -162,9 +162,17 @@ backup_record_put(const BackupRecord *record, const char *members, Json *into)
 }
 
 static Error *
-check_record(const BackupRecord *record)
+read_record(const Json *root, BackupRecord *record)
 {
+	int64_t format;
 	Codec codec;
+
+	/* First what says whether the rest can be understood at all. */
+	TRY(json_get_int(root, "format", &format));
+	if (format != BACKUP_RECORD_FORMAT)
+		return error_hint(error_new(ERR_CORRUPT, "format version %" PRId64 " is unknown", format),
+		                  "A newer walship wrote it. Update this one.");
+	TRY(json_take(root, &record_table, record));
 
 	if (!layout_is_backup_id(record->id))
 		return json_invalid("id", record->id);
@@ -175,20 +183,6 @@ check_record(const BackupRecord *record)
 	if (!codec_from_name(record->codec, &codec))
 		return json_invalid("codec", record->codec);
 	return NULL;
-}
-
-/* First what says whether the rest can be understood at all. */
-static Error *
-read_record(const Json *root, BackupRecord *record)
-{
-	int64_t format;
-
-	TRY(json_get_int(root, "format", &format));
-	if (format != BACKUP_RECORD_FORMAT)
-		return error_hint(error_new(ERR_CORRUPT, "format version %" PRId64 " is unknown", format),
-		                  "A newer walship wrote it. Update this one.");
-	TRY(json_take(root, &record_table, record));
-	return check_record(record);
 }
 
 Error *

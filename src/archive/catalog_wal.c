@@ -51,6 +51,8 @@ listing_release(Listing *listing)
 	found_list_release(&listing->histories);
 }
 
+#define AUTO_LISTING __attribute__((cleanup(listing_release))) Listing
+
 static void
 found_list_add(FoundList *list, FoundFile file)
 {
@@ -130,53 +132,38 @@ number_segments(FoundList *list, uint32_t segment_size)
 	list->count = kept;
 }
 
-static CatalogTimeline *
-insert_timeline(Catalog *catalog, size_t position, TimeLineID timeline)
-{
-	size_t behind = catalog->n_timelines - position;
-
-	catalog->timelines =
-		mem_realloc(catalog->timelines, (catalog->n_timelines + 1) * sizeof(CatalogTimeline));
-
-	CatalogTimeline *inserted = &catalog->timelines[position];
-
-	memmove(inserted + 1, inserted, behind * sizeof(*inserted));
-	*inserted = (CatalogTimeline){.timeline = timeline, .history = timeline_history_root(timeline)};
-	catalog->n_timelines++;
-	return inserted;
-}
-
 CatalogTimeline *
 catalog_add_timeline(Catalog *catalog, TimeLineID timeline)
 {
+	CatalogTimeline *found;
 	size_t position = 0;
 
 	while (position < catalog->n_timelines && catalog->timelines[position].timeline < timeline)
 		position++;
 	if (position < catalog->n_timelines && catalog->timelines[position].timeline == timeline)
 		return &catalog->timelines[position];
-	return insert_timeline(catalog, position, timeline);
+	catalog->timelines =
+		mem_realloc(catalog->timelines, (catalog->n_timelines + 1) * sizeof(CatalogTimeline));
+	found = &catalog->timelines[position];
+	memmove(found + 1, found, (catalog->n_timelines - position) * sizeof(*found));
+	*found = (CatalogTimeline){.timeline = timeline, .history = timeline_history_root(timeline)};
+	catalog->n_timelines++;
+	return found;
 }
 
-/* How many files from "first" on follow each other without a gap. */
+/* The files from "first" on that follow each other without a gap; returns how many they are. */
 static size_t
-run_length(const FoundList *list, size_t first)
+add_run(Catalog *catalog, const FoundList *list, size_t first)
 {
-	size_t length = 1;
-
-	while (first + length < list->count &&
-	       list->files[first + length].name.timeline == list->files[first].name.timeline &&
-	       list->files[first + length].segno == list->files[first].segno + length)
-		length++;
-	return length;
-}
-
-static void
-add_run(Catalog *catalog, const FoundFile *files, size_t count)
-{
+	const FoundFile *files = &list->files[first];
 	CatalogTimeline *timeline = catalog_add_timeline(catalog, files[0].name.timeline);
-	SegmentRun run = {.first = files[0].segno, .last = files[count - 1].segno};
+	SegmentRun run = {.first = files[0].segno};
+	size_t count = 1;
 
+	while (first + count < list->count && files[count].name.timeline == files[0].name.timeline &&
+	       files[count].segno == files[0].segno + count)
+		count++;
+	run.last = files[count - 1].segno;
 	run.sizes = NEW_ARRAY(uint32_t, count);
 	for (size_t i = 0; i < count; i++)
 	{
@@ -185,6 +172,7 @@ add_run(Catalog *catalog, const FoundFile *files, size_t count)
 	}
 	timeline->runs = mem_realloc(timeline->runs, (timeline->n_runs + 1) * sizeof(SegmentRun));
 	timeline->runs[timeline->n_runs++] = run;
+	return count;
 }
 
 static void
@@ -238,39 +226,27 @@ read_history(Store *store, Catalog *catalog, const WalName *name)
 	return NULL;
 }
 
-static Error *
-read_listing(Store *store, Catalog *catalog, Listing *listing)
-{
-	AUTO_FREE char *prefix = layout_wal_prefix(catalog->system_identifier);
-
-	TRY(store_list(store, prefix, LIST_ALL, NULL, add_wal_file, listing));
-	if (catalog->segment_size == 0)
-		TRY(probe_segment_size(store, catalog, &listing->segments));
-	if (catalog->segment_size == 0)
-		TRY(probe_segment_size(store, catalog, &listing->partials));
-	if (catalog->segment_size != 0)
-	{
-		number_segments(&listing->segments, catalog->segment_size);
-		number_segments(&listing->partials, catalog->segment_size);
-		number_segments(&listing->backup_files, catalog->segment_size);
-	}
-	for (size_t i = 0, length; i < listing->segments.count; i += length)
-	{
-		length = run_length(&listing->segments, i);
-		add_run(catalog, &listing->segments.files[i], length);
-	}
-	add_files(catalog, listing);
-	for (size_t i = 0; i < listing->histories.count; i++)
-		TRY(read_history(store, catalog, &listing->histories.files[i].name));
-	return NULL;
-}
-
 Error *
 catalog_read_wal(Store *store, Catalog *catalog)
 {
-	Listing listing = {0};
-	Error *error = read_listing(store, catalog, &listing);
+	AUTO_FREE char *prefix = layout_wal_prefix(catalog->system_identifier);
+	AUTO_LISTING listing = {0};
 
-	listing_release(&listing);
-	return error;
+	TRY(store_list(store, prefix, LIST_ALL, NULL, add_wal_file, &listing));
+	if (catalog->segment_size == 0)
+		TRY(probe_segment_size(store, catalog, &listing.segments));
+	if (catalog->segment_size == 0)
+		TRY(probe_segment_size(store, catalog, &listing.partials));
+	if (catalog->segment_size != 0)
+	{
+		number_segments(&listing.segments, catalog->segment_size);
+		number_segments(&listing.partials, catalog->segment_size);
+		number_segments(&listing.backup_files, catalog->segment_size);
+	}
+	for (size_t i = 0; i < listing.segments.count;)
+		i += add_run(catalog, &listing.segments, i);
+	add_files(catalog, &listing);
+	for (size_t i = 0; i < listing.histories.count; i++)
+		TRY(read_history(store, catalog, &listing.histories.files[i].name));
+	return NULL;
 }

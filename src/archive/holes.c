@@ -34,12 +34,6 @@ swallow_found(Search *search, Error *error)
 	return NULL;
 }
 
-static bool
-is_above(const WalName *other, const WalName *name)
-{
-	return other->log != name->log ? other->log > name->log : other->seg > name->seg;
-}
-
 static Error *
 look_at_wal_file(void *context, const StoreEntry *entry)
 {
@@ -47,19 +41,9 @@ look_at_wal_file(void *context, const StoreEntry *entry)
 	WalName name;
 
 	if (!layout_parse_wal_key(entry->key, &name) || name.kind == WAL_HISTORY ||
-	    !is_above(&name, search->name))
+	    name.log < search->name->log || (name.log == search->name->log && name.seg <= search->name->seg))
 		return NULL;
 	return found(search, mem_printf("\"%s\" of the same timeline is there", entry->key));
-}
-
-static Error *
-look_above(Search *search)
-{
-	AUTO_FREE char *prefix = layout_timeline_prefix(search->system_identifier, search->name->timeline);
-	AUTO_FREE char *start_after = layout_wal_key(search->system_identifier, search->name, NULL);
-
-	return swallow_found(search,
-	                     store_list(search->store, prefix, LIST_ALL, start_after, look_at_wal_file, search));
 }
 
 static Error *
@@ -77,15 +61,6 @@ look_at_history_file(void *context, const StoreEntry *entry)
 	if (!timeline_history_end_of(history, search->name->timeline, &end) || end < search->segment_end)
 		return NULL;
 	return found(search, mem_printf("\"%s\" says that the timeline goes on beyond it", entry->key));
-}
-
-static Error *
-look_at_histories(Search *search)
-{
-	AUTO_FREE char *prefix = layout_wal_prefix(search->system_identifier);
-
-	return swallow_found(search,
-	                     store_list(search->store, prefix, LIST_LEVEL, NULL, look_at_history_file, search));
 }
 
 static Error *
@@ -121,16 +96,21 @@ holes_explain(Store *store, uint64_t system_identifier, const WalName *name, uin
               char **ret_why)
 {
 	Search search = {.store = store, .system_identifier = system_identifier, .name = name};
+	AUTO_FREE char *wal = layout_wal_prefix(system_identifier);
+	AUTO_FREE char *timeline = layout_timeline_prefix(system_identifier, name->timeline);
+	AUTO_FREE char *key = layout_wal_key(system_identifier, name, NULL);
 	XLogSegNo segno;
+	Error *error;
 
 	if (!wal_name_segno(name, segment_size, &segno))
 		return error_new(ERR_USAGE, "no segment of %u bytes has such a name", segment_size);
 	search.segment_end = segment_start(segno + 1, segment_size);
 
-	Error *error = look_above(&search);
-
+	/* WAL of this timeline behind it; a timeline that leaves it later; nothing at all, as of a wrong "system". */
+	error = swallow_found(&search, store_list(store, timeline, LIST_ALL, key, look_at_wal_file, &search));
 	if (error == NULL && search.why == NULL)
-		error = look_at_histories(&search);
+		error =
+			swallow_found(&search, store_list(store, wal, LIST_LEVEL, NULL, look_at_history_file, &search));
 	if (error == NULL && search.why == NULL)
 		error = look_for_anything(&search);
 	if (error != NULL)

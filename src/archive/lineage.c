@@ -48,33 +48,22 @@ set_aside(Lineage *lineage, const char *name, Error *error)
 }
 
 static Error *
-is_stored(const Lineage *lineage, const WalName *name, bool *ret_stored)
-{
-	AUTO_FREE char *key = layout_wal_key(lineage->archive->system_identifier, name, NULL);
-	StoreEntry entry;
-	Error *error = store_stat(lineage->archive->store, key, &entry);
-
-	*ret_stored = error == NULL;
-	if (!error_is(error, ERR_NOT_FOUND))
-		return error;
-	error_free(error);
-	return NULL;
-}
-
-static Error *
 ensure_history_file(Lineage *lineage, TimeLineID timeline)
 {
+	const WalArchive *archive = lineage->archive;
 	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
 	char text[WAL_NAME_SIZE];
 	AUTO_FREE char *path = path_join(lineage->wal_directory, wal_name_format(&name, text));
-	bool stored;
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, &name, NULL);
+	StoreEntry entry;
 	PutResult result;
+	Error *error = store_stat(archive->store, key, &entry);
 
-	TRY(is_stored(lineage, &name, &stored));
-	if (stored)
-		return NULL;
-
-	Error *error = wal_text_put(lineage->archive, path, &name, &result);
+	/* It is stored, or whether it is cannot be known. */
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	error = wal_text_put(archive, path, &name, &result);
 
 	/* The new timeline's own comes here first and was not missing; those before it were. */
 	if (error == NULL && timeline != lineage->timeline)
@@ -183,19 +172,6 @@ add_stored(void *context, const StoreEntry *entry)
 	return NULL;
 }
 
-/*
- * By a listing: pg_wal may hold thousands, and a request for each would outlast
- * the deadline, at every attempt anew.
- */
-static Error *
-list_stored(const Lineage *lineage, TimeLineID timeline, const char *first, StrList *stored)
-{
-	AUTO_FREE char *prefix = layout_timeline_prefix(lineage->archive->system_identifier, timeline);
-	AUTO_FREE char *before_first = mem_printf("%s%s", prefix, first);
-
-	return store_list(lineage->archive->store, prefix, LIST_ALL, before_first, add_stored, stored);
-}
-
 static int
 compare_names(const void *a, const void *b)
 {
@@ -208,11 +184,20 @@ ensure_segments_before(Lineage *lineage, const StrList *names, uint32_t segment_
 {
 	AUTO_STRLIST segments = {0};
 	AUTO_STRLIST stored = {0};
+	AUTO_FREE char *prefix = NULL;
+	AUTO_FREE char *before_first = NULL;
 
 	list_segments_before(names, segment_size, timeline, end, &segments);
 	if (segments.count == 0)
 		return NULL;
-	TRY(list_stored(lineage, timeline, segments.items[0], &stored));
+
+	/*
+	 * By a listing: pg_wal may hold thousands, and a request for each would outlast
+	 * the deadline, at every attempt anew.
+	 */
+	prefix = layout_timeline_prefix(lineage->archive->system_identifier, timeline);
+	before_first = mem_printf("%s%s", prefix, segments.items[0]);
+	TRY(store_list(lineage->archive->store, prefix, LIST_ALL, before_first, add_stored, &stored));
 	for (size_t i = 0; i < segments.count; i++)
 	{
 		WalName name;
@@ -226,19 +211,6 @@ ensure_segments_before(Lineage *lineage, const StrList *names, uint32_t segment_
 	return NULL;
 }
 
-/* From pg_wal or, when the server has removed it there, from the store. */
-static Error *
-history_of(const Lineage *lineage, TimeLineID timeline, TimelineHistory **ret_history)
-{
-	Error *error = history_file_read(lineage->wal_directory, timeline, ret_history);
-
-	if (!error_is(error, ERR_NOT_FOUND))
-		return error;
-	error_free(error);
-	return history_file_get(lineage->archive->store, lineage->archive->system_identifier, timeline,
-	                        ret_history);
-}
-
 Error *
 lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID timeline, int64_t deadline_ms,
                LineageReport *report)
@@ -249,8 +221,14 @@ lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID 
 	char own_name[WAL_NAME_SIZE];
 	uint32_t segment_size;
 	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
-	Error *error = history_of(&lineage, timeline, &history);
+	Error *error = history_file_read(wal_directory, timeline, &history);
 
+	/* The server may have removed it from pg_wal already. */
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		error = history_file_get(archive->store, archive->system_identifier, timeline, &history);
+	}
 	if (error != NULL)
 		return set_aside(&lineage, wal_name_format(&name, own_name), error);
 	TRY(dir_list(wal_directory, &names));

@@ -60,13 +60,6 @@ time_run_after(const WalIndex *index)
 	                 .tail = walk->tail};
 }
 
-static bool
-run_is_valid(const TimeRun *run)
-{
-	return wal_segment_size_is_valid(run->segment_size) && run->since != InvalidXLogRecPtr &&
-	       run->since < run->end && run->since % run->segment_size == 0 && run->end % run->segment_size == 0;
-}
-
 TimeRun
 time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline)
 {
@@ -88,7 +81,10 @@ time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID time
 	tail[strcspn(tail, "\n")] = '\0';
 	run.tail.size = run.tail.length = (uint32_t) (strlen(tail) / 2);
 	if (run.tail.size > WAL_EDGE_MAX || !hex_decode(tail, run.tail.bytes, run.tail.size) ||
-	    !lsn_parse(since, &run.since) || !lsn_parse(end, &run.end) || !run_is_valid(&run))
+	    !lsn_parse(since, &run.since) || !lsn_parse(end, &run.end))
+		return no_run;
+	if (!wal_segment_size_is_valid(run.segment_size) || run.since == InvalidXLogRecPtr ||
+	    run.since >= run.end || run.since % run.segment_size != 0 || run.end % run.segment_size != 0)
 		return no_run;
 	return run;
 }

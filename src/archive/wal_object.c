@@ -244,39 +244,27 @@ format_head(WalIndex *index, Codec codec, Buf *head)
 	return append_tar_header(head, index->member, index->stored_size, index);
 }
 
-static Error *
-put_object(const WalArchive *archive, const WalName *name, const Spool *spool, WalIndex *index,
-           PutResult *ret_result)
-{
-	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, index->sha256);
-	AUTO_BUF(head, WAL_OBJECT_INDEX_MAX + 3 * TAR_BLOCK_SIZE);
-	static const uint8_t tail[TAR_BLOCK_SIZE + TAR_END_SIZE]; /* zeros: padding and the end of the archive */
-
-	TRY(format_head(index, archive->compression.codec, &head));
-
-	Slice slices[] = {slice_of_memory(head.data, head.size), spool_slice(spool),
-	                  slice_of_memory(tail, tar_padding(index->stored_size) + TAR_END_SIZE)};
-	Error *error = store_put(archive->store, key, slices, lengthof(slices), PUT_IF_ABSENT);
-
-	if (error == NULL)
-	{
-		*ret_result = PUT_STORED;
-		return NULL;
-	}
-	if (!error_is(error, ERR_EXISTS))
-		return error;
-	error_free(error);
-	TRY(compare_with_stored(archive, key, index));
-	*ret_result = PUT_WAS_THERE;
-	return NULL;
-}
-
 Error *
 wal_object_store(const WalArchive *archive, const char *path, const WalName *name, const Spool *spool,
                  WalIndex *index, PutResult *ret_result)
 {
-	return error_context(put_object(archive, name, spool, index, ret_result), "could not archive \"%s\"",
-	                     path);
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, index->sha256);
+	AUTO_BUF(head, WAL_OBJECT_INDEX_MAX + 3 * TAR_BLOCK_SIZE);
+	static const uint8_t tail[TAR_BLOCK_SIZE + TAR_END_SIZE]; /* zeros: padding and the end of the archive */
+	Error *error = format_head(index, archive->compression.codec, &head);
+	Slice slices[] = {slice_of_memory(head.data, head.size), spool_slice(spool),
+	                  slice_of_memory(tail, tar_padding(index->stored_size) + TAR_END_SIZE)};
+
+	*ret_result = PUT_STORED;
+	if (error == NULL)
+		error = store_put(archive->store, key, slices, lengthof(slices), PUT_IF_ABSENT);
+	if (error_is(error, ERR_EXISTS))
+	{
+		error_free(error);
+		error = compare_with_stored(archive, key, index);
+		*ret_result = PUT_WAS_THERE;
+	}
+	return error_context(error, "could not archive \"%s\"", path);
 }
 
 Error *
