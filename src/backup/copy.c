@@ -77,12 +77,20 @@ receive(void *context, const void *data, size_t size)
 	return stored_object_write(run->manifest, data, size);
 }
 
+/* BackupHandler.end */
 static Error *
-end_manifest(BackupRun *run)
+end_archive(void *context)
 {
+	BackupRun *run = context;
 	BackupRecord *record = run->record;
 	Digest stored;
 
+	if (run->tar != NULL)
+	{
+		TRY(backup_tar_finish(run->tar));
+		backup_tar_free(MOVE(run->tar));
+		return NULL;
+	}
 	TRY(pipe_finish(run->manifest_reader));
 	TRY(stored_object_finish(run->manifest, &stored));
 	record->manifest_raw_size = stored_object_raw_size(run->manifest);
@@ -91,19 +99,6 @@ end_manifest(BackupRun *run)
 	memcpy(record->manifest_sha256, stored.sha256, sizeof(record->manifest_sha256));
 	record->files = manifest_count(run->manifest_facts);
 	record->files_size = manifest_total_size(run->manifest_facts);
-	return NULL;
-}
-
-/* BackupHandler.end */
-static Error *
-end_archive(void *context)
-{
-	BackupRun *run = context;
-
-	if (run->tar == NULL)
-		return end_manifest(run);
-	TRY(backup_tar_finish(run->tar));
-	backup_tar_free(MOVE(run->tar));
 	return NULL;
 }
 

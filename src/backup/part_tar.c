@@ -39,8 +39,9 @@ backup_tar_new(PartWriter *writer, BackupFacts *facts)
 }
 
 static Error *
-read_captured(BackupTar *tar)
+end_member(BackupTar *tar)
 {
+	tar->header_size = 0;
 	switch (tar->capture)
 	{
 		case CAPTURE_CONTROL:
@@ -59,14 +60,6 @@ read_captured(BackupTar *tar)
 			break;
 	}
 	tar->capture = CAPTURE_NOTHING;
-	return NULL;
-}
-
-static Error *
-end_member(BackupTar *tar)
-{
-	tar->header_size = 0;
-	TRY(read_captured(tar));
 	return part_writer_end_member(tar->writer);
 }
 

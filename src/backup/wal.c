@@ -103,24 +103,6 @@ begin_tar(BackupWal *wal, Server *server, XLogRecPtr keep_from)
 	return store_result(wal, wal_tar_add_history(wal->tar, history, history_size));
 }
 
-/*
- * A primary begins a backup by a switch to a new segment (PostgreSQL: xlog.c,
- * do_pg_backup_start), unless it stands at the beginning of one: what remains
- * of the segment where it stands now is received, so that a slot moves on, but
- * not kept.
- */
-static Error *
-begin_on_primary(BackupWal *wal, Server *server)
-{
-	uint32_t segment_size = wal->options.segment_size;
-	XLogRecPtr from = wal->options.from;
-	XLogRecPtr segment = segment_start(lsn_segment(from, segment_size), segment_size);
-	bool at_beginning = from - segment <= WAL_LONG_HEADER_SIZE;
-
-	wal->position = at_beginning ? segment : from;
-	return begin_tar(wal, server, at_beginning ? segment : segment + segment_size);
-}
-
 /* From the segment where the backup starts, once that is known; dropping what was kept before. */
 static Error *
 begin_at_start(BackupWal *wal, Server *server)
@@ -136,10 +118,15 @@ begin_at_start(BackupWal *wal, Server *server)
 	return begin_tar(wal, server, wal->position);
 }
 
-/* The last attempt, if nothing else helped, is content with what the backup needs. */
 static Error *
 begin(BackupWal *wal, Server *server, int attempt)
 {
+	uint32_t segment_size = wal->options.segment_size;
+	XLogRecPtr from = wal->options.from;
+	XLogRecPtr segment = segment_start(lsn_segment(from, segment_size), segment_size);
+	bool at_beginning = from - segment <= WAL_LONG_HEADER_SIZE;
+
+	/* The last attempt, if nothing else helped, is content with what the backup needs. */
 	if (attempt == ATTEMPTS_MAX - 1)
 	{
 		XLogRecPtr start_lsn;
@@ -150,8 +137,17 @@ begin(BackupWal *wal, Server *server, int attempt)
 	}
 	if (wal->tar != NULL)
 		return NULL;
-	return wal->options.from != InvalidXLogRecPtr ? begin_on_primary(wal, server)
-	                                              : begin_at_start(wal, server);
+	if (from == InvalidXLogRecPtr)
+		return begin_at_start(wal, server);
+
+	/*
+	 * A primary begins a backup by a switch to a new segment (PostgreSQL: xlog.c,
+	 * do_pg_backup_start), unless it stands at the beginning of one: what remains
+	 * of the segment where it stands now is received, so that a slot moves on, but
+	 * not kept.
+	 */
+	wal->position = at_beginning ? segment : from;
+	return begin_tar(wal, server, at_beginning ? segment : segment + segment_size);
 }
 
 static Error *
