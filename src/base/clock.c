@@ -116,20 +116,6 @@ format_local(TimeUs time, int32_t offset, char separator, char text[TIME_TEXT_SI
 	return length;
 }
 
-/* As PostgreSQL writes them: "+01", "+05:30", "-00:44:30". */
-static int
-format_offset(int32_t offset, char *text, size_t size)
-{
-	int magnitude = abs(offset);
-	int length = snprintf(text, size, "%c%02d", offset < 0 ? '-' : '+', magnitude / 3600);
-
-	if (magnitude % 3600 != 0)
-		length += snprintf(text + length, size - (size_t) length, ":%02d", magnitude / 60 % 60);
-	if (magnitude % 60 != 0)
-		length += snprintf(text + length, size - (size_t) length, ":%02d", magnitude % 60);
-	return length;
-}
-
 const char *
 time_format_compact(TimeUs time, char text[TIME_TEXT_SIZE])
 {
@@ -155,18 +141,25 @@ time_format_utc(TimeUs time, char text[TIME_TEXT_SIZE])
 	return text;
 }
 
+/* The offset as PostgreSQL writes it: "+01", "+05:30", "-00:44:30". */
 static const char *
 format_with_offset(TimeUs time, int32_t offset, char text[TIME_TEXT_SIZE])
 {
+	int magnitude = abs(offset);
 	int length;
 
 	if (time == TIME_NONE)
-		(void) snprintf(text, TIME_TEXT_SIZE, "unknown");
-	else
 	{
-		length = format_local(time, offset, ' ', text);
-		(void) format_offset(offset, text + length, (size_t) (TIME_TEXT_SIZE - length));
+		(void) snprintf(text, TIME_TEXT_SIZE, "unknown");
+		return text;
 	}
+	length = format_local(time, offset, ' ', text);
+	length += snprintf(text + length, (size_t) (TIME_TEXT_SIZE - length), "%c%02d", offset < 0 ? '-' : '+',
+	                   magnitude / 3600);
+	if (magnitude % 3600 != 0)
+		length += snprintf(text + length, (size_t) (TIME_TEXT_SIZE - length), ":%02d", magnitude / 60 % 60);
+	if (magnitude % 60 != 0)
+		(void) snprintf(text + length, (size_t) (TIME_TEXT_SIZE - length), ":%02d", magnitude % 60);
 	return text;
 }
 

@@ -50,12 +50,6 @@ dir_make(const char *path, mode_t mode)
 	return dir_sync(parent);
 }
 
-static bool
-is_dot(const char *name)
-{
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
 static void
 close_dir(DIR **dir)
 {
@@ -83,7 +77,8 @@ dir_list_ending(const char *path, const char *suffix, StrList *ret_names)
 			return error_errno("could not read directory \"%s\"", path);
 		if (entry == NULL)
 			return NULL;
-		if (!is_dot(entry->d_name) && str_ends_with(entry->d_name, suffix))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    str_ends_with(entry->d_name, suffix))
 			strlist_add(ret_names, entry->d_name);
 	}
 }

@@ -35,23 +35,18 @@ error_new(ErrorKind kind, const char *format, ...)
 	return error_take(kind, message);
 }
 
-static ErrorKind
-kind_of_errno(int number)
-{
-	return number == EACCES || number == EPERM || number == EROFS ? ERR_DENIED : ERR_SYSTEM;
-}
-
 Error *
 error_errno(const char *format, ...)
 {
 	int number = errno;
+	bool denied = number == EACCES || number == EPERM || number == EROFS;
 	char reason[128];
 	va_list arguments;
 
 	va_start(arguments, format);
 	AUTO_FREE char *what = mem_vprintf(format, arguments);
 	va_end(arguments);
-	return error_take(kind_of_errno(number),
+	return error_take(denied ? ERR_DENIED : ERR_SYSTEM,
 	                  mem_printf("%s: %s", what, strerror_r(number, reason, sizeof(reason))));
 }
 

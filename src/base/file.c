@@ -122,8 +122,8 @@ is_same_file(int fd, const char *path)
 /* How often another process may finish or give up between our open and our lock. */
 #define TAKE_OVER_TRIES 100
 
-static Error *
-open_locked(const char *temporary, int *ret_fd)
+Error *
+file_open_temporary(const char *temporary, mode_t mode, int *ret_fd)
 {
 	for (int i = 0; i < TAKE_OVER_TRIES; i++)
 	{
@@ -142,24 +142,13 @@ open_locked(const char *temporary, int *ret_fd)
 		/* Its owner may have renamed or removed it before we had the lock. */
 		if (!is_same_file(fd, temporary))
 			continue;
+		if (ftruncate(fd, 0) != 0 || fchmod(fd, mode) != 0)
+			return error_errno("could not prepare file \"%s\"", temporary);
 		*ret_fd = fd;
 		fd = -1;
 		return NULL;
 	}
 	return error_new(ERR_TRANSIENT, "file \"%s\" is being written by other processes", temporary);
-}
-
-Error *
-file_open_temporary(const char *temporary, mode_t mode, int *ret_fd)
-{
-	AUTO_CLOSE int fd = -1;
-
-	TRY(open_locked(temporary, &fd));
-	if (ftruncate(fd, 0) != 0 || fchmod(fd, mode) != 0)
-		return error_errno("could not prepare file \"%s\"", temporary);
-	*ret_fd = fd;
-	fd = -1;
-	return NULL;
 }
 
 Error *

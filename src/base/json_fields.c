@@ -110,16 +110,6 @@ json_put_list(Json *into, const char *name, const JsonTable *of, const void *ite
 		put_item(of, (const char *) items + i * of->size, array);
 }
 
-/* Readers of JSON differ in which of two they take. */
-static bool
-is_twice(const Json *member)
-{
-	for (const Json *other = json_next(member); other != NULL; other = json_next(other))
-		if (strcmp(json_name(other), json_name(member)) == 0)
-			return true;
-	return false;
-}
-
 static Error *
 take_field(const JsonField *field, const Json *object, void *into)
 {
@@ -132,8 +122,11 @@ take_field(const JsonField *field, const Json *object, void *into)
 		return NULL;
 	if (node == NULL)
 		return error_new(ERR_CORRUPT, "member \"%s\" is missing", field->name);
-	if (is_twice(node))
-		return error_new(ERR_CORRUPT, "member \"%s\" is there twice", field->name);
+
+	/* Readers of JSON differ in which of two they take. */
+	for (const Json *other = json_next(node); other != NULL; other = json_next(other))
+		if (strcmp(json_name(other), json_name(node)) == 0)
+			return error_new(ERR_CORRUPT, "member \"%s\" is there twice", field->name);
 	TRY(field->kind->get(field, node, into));
 	return (field->flags & JSON_NOT_EMPTY) && !is_set(field, into) ? json_invalid(field->name, NULL) : NULL;
 }

@@ -30,19 +30,6 @@ checksum_line(const char *text, size_t size, char ret_line[CHECKSUM_SIZE + 1])
 	(void) snprintf(ret_line, CHECKSUM_SIZE + 1, "crc32c %08" PRIx32 "\n", crc32c(0, text, size));
 }
 
-static Error *
-print(const StateNote *note, const char *contents, Buf *text)
-{
-	char checksum[CHECKSUM_SIZE + 1];
-
-	buf_printf(text, FIRST_LINE "%swritten %" PRId64 " %" PRId64 "\n%s", note->binding, clock_now() / 1000,
-	           clock_monotonic_ms(), contents);
-	checksum_line(text->data, text->size, checksum);
-	buf_puts(text, checksum);
-	return text->overflowed ? error_new(ERR_USAGE, "what note \"%s\" is bound to is too long", note->name)
-	                        : NULL;
-}
-
 static bool
 is_fresh(int64_t age_ms, int64_t valid_ms)
 {
@@ -141,8 +128,14 @@ Error *
 state_note_commit(const StateNote *note, TemporaryFile *file, const char *contents)
 {
 	AUTO_BUF(text, STATE_NOTE_SIZE_MAX);
+	char checksum[CHECKSUM_SIZE + 1];
 
-	TRY(print(note, contents, &text));
+	buf_printf(&text, FIRST_LINE "%swritten %" PRId64 " %" PRId64 "\n%s", note->binding, clock_now() / 1000,
+	           clock_monotonic_ms(), contents);
+	checksum_line(text.data, text.size, checksum);
+	buf_puts(&text, checksum);
+	if (text.overflowed)
+		return error_new(ERR_USAGE, "what note \"%s\" is bound to is too long", note->name);
 	TRY(file_write(file->fd, file->temporary, text.data, text.size));
 	if (ftruncate(file->fd, (off_t) text.size) != 0)
 		return error_errno("could not write file \"%s\"", file->temporary);

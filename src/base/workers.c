@@ -38,14 +38,6 @@ struct Workers
 	bool ending;
 };
 
-static void
-job_free(Job *job)
-{
-	if (job->free_argument != NULL)
-		job->free_argument(job->argument);
-	free(job);
-}
-
 static Job *
 take_job(Workers *workers)
 {
@@ -62,22 +54,17 @@ take_job(Workers *workers)
  * The lowest sequence number wins, so that what is reported does not depend on
  * timing; but one that was only cancelled because of another's failure never does.
  */
-static bool
-is_more_telling(const Workers *workers, const Error *error, uint64_t sequence)
-{
-	bool cancelled = error_is(error, ERR_CANCELLED);
-
-	if (workers->error == NULL)
-		return true;
-	if (cancelled != error_is(workers->error, ERR_CANCELLED))
-		return !cancelled;
-	return sequence < workers->error_sequence;
-}
-
 static void
 keep_error(Workers *workers, Error *error, uint64_t sequence)
 {
-	if (!is_more_telling(workers, error, sequence))
+	bool cancelled = error_is(error, ERR_CANCELLED);
+	bool wins = sequence < workers->error_sequence;
+
+	if (workers->error == NULL)
+		wins = true;
+	else if (cancelled != error_is(workers->error, ERR_CANCELLED))
+		wins = !cancelled;
+	if (!wins)
 	{
 		error_free(error);
 		return;
@@ -96,8 +83,10 @@ run_job(Workers *workers, Job *job)
 	(void) pthread_mutex_unlock(&workers->mutex);
 	if (!skip)
 		error = job->run(job->argument);
+	if (job->free_argument != NULL)
+		job->free_argument(job->argument);
 	uint64_t sequence = job->sequence;
-	job_free(job);
+	free(job);
 	(void) pthread_mutex_lock(&workers->mutex);
 
 	if (error != NULL)

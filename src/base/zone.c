@@ -17,6 +17,9 @@
 #define ZONE_LOCAL_FILE "/etc/localtime"
 #define ZONE_FILE_MAX   (256 * 1024)
 
+#define CAPITALS         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define ABBREVIATION_MAX 5
+
 /*
  * The TZ string of POSIX (the environment variables chapter of its base definitions; RFC 8536, 3.3.1):
  * "CET-1CEST,M3.5.0,M10.5.0/3".  libc takes for UTC what it does not understand, so the form is looked at before.
@@ -152,27 +155,15 @@ is_zone_name(const char *name)
 	return !str_starts_with(name, "right/");
 }
 
-/* Letters only and short: EST, CEST.  The database has a few of them as names, with another meaning. */
-static bool
-is_abbreviation(const char *name)
-{
-	size_t length = strlen(name);
-
-	for (const char *c = name; *c != '\0'; c++)
-	{
-		if (!isupper((unsigned char) *c))
-			return false;
-	}
-	return length > 0 && length <= 5;
-}
-
 static Error *
 zone_of_name(const char *name, Zone **ret_zone)
 {
 	AUTO_FREE char *path = mem_printf("%s/%s", ZONE_DIRECTORY, name);
+	size_t length = strlen(name);
 	Error *error;
 
-	if (is_abbreviation(name))
+	/* Capitals only and few: EST, CEST.  The database has some of them as names, with another meaning. */
+	if (length > 0 && length <= ABBREVIATION_MAX && strspn(name, CAPITALS) == length)
 		return error_hint(error_new(ERR_USAGE, "time zone \"%s\" is an abbreviation", name), "%s", zone_form);
 	if (!is_zone_name(name))
 		return error_hint(error_new(ERR_USAGE, "invalid time zone \"%s\"", name), "%s", zone_form);
@@ -221,13 +212,19 @@ zone_local(Zone **ret_zone)
 	return error;
 }
 
-/* "[+-]HH[[:]MM[[:]SS]]", at most 15:59:59 as in PostgreSQL. */
-static bool
-parse_offset(const char *text, int32_t *ret_offset)
+bool
+zone_parse_fixed(const char *text, int32_t *ret_offset)
 {
 	const char *cursor = text + 1;
 	int parts[3] = {0};
 
+	if (strcasecmp(text, "UTC") == 0 || strcasecmp(text, "GMT") == 0 || strcasecmp(text, "Z") == 0)
+	{
+		*ret_offset = 0;
+		return true;
+	}
+
+	/* "[+-]HH[[:]MM[[:]SS]]", at most 15:59:59 as in PostgreSQL. */
 	if (*text != '+' && *text != '-')
 		return false;
 	for (int i = 0; i < 3 && (i == 0 || *cursor != '\0'); i++)
@@ -247,17 +244,6 @@ parse_offset(const char *text, int32_t *ret_offset)
 		return false;
 	*ret_offset = (*text == '-' ? -1 : 1) * (parts[0] * 3600 + parts[1] * 60 + parts[2]);
 	return true;
-}
-
-bool
-zone_parse_fixed(const char *text, int32_t *ret_offset)
-{
-	if (strcasecmp(text, "UTC") == 0 || strcasecmp(text, "GMT") == 0 || strcasecmp(text, "Z") == 0)
-	{
-		*ret_offset = 0;
-		return true;
-	}
-	return parse_offset(text, ret_offset);
 }
 
 Error *
