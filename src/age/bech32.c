@@ -70,23 +70,6 @@ bech32_encode(const char *prefix, const void *bytes, size_t size)
 	return text;
 }
 
-/* In lower case; false when cases are mixed.  Only ASCII letters have a case here. */
-static bool
-to_one_case(const char *text, char *ret_lower)
-{
-	bool lower = false;
-	bool upper = false;
-
-	for (; *text != '\0'; text++, ret_lower++)
-	{
-		lower |= *text >= 'a' && *text <= 'z';
-		upper |= *text >= 'A' && *text <= 'Z';
-		*ret_lower = *text >= 'A' && *text <= 'Z' ? (char) (*text - 'A' + 'a') : *text;
-	}
-	*ret_lower = '\0';
-	return !lower || !upper;
-}
-
 static bool
 decode_lower(const char *text, const char *prefix, uint8_t *bytes, size_t size)
 {
@@ -126,8 +109,20 @@ bech32_decode(const char *text, const char *prefix, void *ret_bytes, size_t size
 	size_t length = strlen(text);
 	char *lower = mem_alloc(length + 1);
 	uint8_t *bytes = mem_alloc(size + 1);
-	bool valid = to_one_case(text, lower) && decode_lower(lower, prefix, bytes, size);
+	bool any_lower = false;
+	bool any_upper = false;
+	bool valid;
 
+	/* All of it in one case, whichever.  Only ASCII letters have a case here. */
+	for (size_t i = 0; i <= length; i++)
+	{
+		bool is_upper = text[i] >= 'A' && text[i] <= 'Z';
+
+		any_upper |= is_upper;
+		any_lower |= text[i] >= 'a' && text[i] <= 'z';
+		lower[i] = is_upper ? (char) (text[i] - 'A' + 'a') : text[i];
+	}
+	valid = !(any_lower && any_upper) && decode_lower(lower, prefix, bytes, size);
 	if (valid)
 		memcpy(ret_bytes, bytes, size);
 	secret_clear(lower, length); /* may be a secret key */

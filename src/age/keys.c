@@ -80,26 +80,20 @@ not_a_recipient(const char *text, const char *where)
 		"of hybrids (\"age1pq...\") are not supported.");
 }
 
-/* With a point of low order every file would have the same wrap key, which anyone can compute. */
-static bool
-is_low_order(const uint8_t point[X25519_SIZE])
-{
-	AUTO_SECRET_KEY any;
-	AUTO_SECRET_KEY shared;
-
-	random_bytes(any.bytes, sizeof(any.bytes));
-	return !x25519_shared(&any, point, &shared);
-}
-
 static Error *
 add_recipient(AgeRecipients *recipients, const char *text, const char *where)
 {
 	AUTO_BUF(fingerprints, AGE_FINGERPRINTS_SIZE);
+	AUTO_SECRET_KEY any;
+	AUTO_SECRET_KEY shared;
 	uint8_t point[X25519_SIZE];
 
+	random_bytes(any.bytes, sizeof(any.bytes));
 	if (!bech32_decode(text, PUBLIC_PREFIX, point, sizeof(point)) || isupper((unsigned char) text[0]))
 		return not_a_recipient(text, where);
-	if (is_low_order(point))
+
+	/* With a point of low order every file would have the same wrap key, which anyone can compute. */
+	if (!x25519_shared(&any, point, &shared))
 		return error_new(ERR_USAGE, "%s: \"%s\" is no key: it would encrypt for everybody", where, text);
 	for (size_t i = 0; i < recipients->count; i++)
 		if (memcmp(recipients->keys[i], point, X25519_SIZE) == 0)

@@ -166,13 +166,6 @@ static const char *const origin_names[] = {
 	[SETTING_FROM_ENVIRONMENT] = "environment", [SETTING_FROM_FLAG] = "flag",
 };
 
-static bool
-is_number(const SettingRow *row, const SettingValue *value)
-{
-	return row->type != SETTING_TYPE_TEXT && row->type != SETTING_TYPE_CHOICE &&
-	       !(row->automatic && str_equal(value->text, SETTING_AUTO));
-}
-
 void
 settings_list_json(const Settings *settings, Json *object)
 {
@@ -189,7 +182,8 @@ settings_list_json(const Settings *settings, Json *object)
 		Json *item = json_add_object(list, NULL);
 
 		json_add_string(item, "name", row->name);
-		if (text != NULL && is_number(row, value))
+		if (text != NULL && row->type != SETTING_TYPE_TEXT && row->type != SETTING_TYPE_CHOICE &&
+		    !(row->automatic && strcmp(text, SETTING_AUTO) == 0))
 			json_add_int(item, "value", value->number);
 		else
 			json_add_string(item, "value", text);

@@ -269,17 +269,6 @@ load_variable(Settings *settings, const StrList *keys, const char *variable)
 }
 
 static Error *
-load_environment(Settings *settings, char *const *environment)
-{
-	AUTO_STRLIST keys = {0};
-
-	setting_list_keys(&settings->table, &keys);
-	for (; environment != NULL && *environment != NULL; environment++)
-		TRY(load_variable(settings, &keys, *environment));
-	return NULL;
-}
-
-static Error *
 load_flag(Settings *settings, const SettingFlag *flag)
 {
 	AUTO_FREE char *name = setting_name_of_flag(flag->name);
@@ -317,6 +306,7 @@ load_all(Settings *settings, const char *default_path, const SettingsSources *so
 {
 	const char *path = sources->config_path;
 	const char *cluster = sources->cluster;
+	AUTO_STRLIST keys = {0};
 
 	if (path == NULL)
 		path = variable_value(sources->environment, CONFIG_PATH_VARIABLE);
@@ -327,7 +317,9 @@ load_all(Settings *settings, const char *default_path, const SettingsSources *so
 
 	TRY(assign_defaults(settings));
 	TRY(load_file(settings, default_path));
-	TRY(load_environment(settings, sources->environment));
+	setting_list_keys(&settings->table, &keys);
+	for (char *const *variable = sources->environment; variable != NULL && *variable != NULL; variable++)
+		TRY(load_variable(settings, &keys, *variable));
 	for (size_t i = 0; i < sources->n_flags; i++)
 		TRY(load_flag(settings, &sources->flags[i]));
 	return NULL;

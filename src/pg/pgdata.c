@@ -58,15 +58,6 @@ pgdata_in_archive_recovery(const char *directory)
 	return holds(directory, "recovery.signal") && !pgdata_is_standby(directory);
 }
 
-static Error *
-read_control_once(const char *path, PgControl *ret_control)
-{
-	AUTO_BUF(bytes, 2 * PG_CONTROL_FILE_SIZE);
-
-	TRY(file_read_all(path, &bytes));
-	return error_context(pg_control_parse(bytes.data, bytes.size, ret_control), "file \"%s\"", path);
-}
-
 Error *
 pgdata_read_control(const char *directory, PgControl *ret_control)
 {
@@ -74,8 +65,11 @@ pgdata_read_control(const char *directory, PgControl *ret_control)
 
 	for (int attempt = 1;; attempt++)
 	{
-		Error *error = read_control_once(path, ret_control);
+		AUTO_BUF(bytes, 2 * PG_CONTROL_FILE_SIZE);
+		Error *error = file_read_all(path, &bytes);
 
+		if (error == NULL)
+			error = error_context(pg_control_parse(bytes.data, bytes.size, ret_control), "file \"%s\"", path);
 		if (!error_is(error, ERR_CORRUPT) || attempt == CONTROL_ATTEMPTS)
 			return error;
 		error_free(error);

@@ -77,22 +77,6 @@ check_order(const TimelineHistory *history, const TimelineSwitch *next)
 	return NULL;
 }
 
-/*
- * A recovery along timeline 2 that stops before 2 had left 1 makes timeline 3 a
- * child of 2 all the same (PostgreSQL: xlog.c, StartupXLOG gives
- * recoveryTargetTLI as the parent), switching at an earlier place than 2 itself.
- * The server resolves it by looking at the newest timeline first
- * (tliOfPointInHistory): nothing of an ancestor counts from where a descendant
- * begins.  Written down once here, every question below is a plain comparison.
- */
-static void
-cut_at_descendants(TimelineHistory *history)
-{
-	for (size_t i = history->n_ancestors; i-- > 1;)
-		if (history->ancestors[i - 1].switch_lsn > history->ancestors[i].switch_lsn)
-			history->ancestors[i - 1].switch_lsn = history->ancestors[i].switch_lsn;
-}
-
 static Error *
 parse_lines(TimelineHistory *history, const char *text, size_t size, const char *name)
 {
@@ -125,7 +109,18 @@ timeline_history_parse(TimeLineID timeline, const char *text, size_t size, const
 
 	if (size > 0)
 		TRY(parse_lines(history, text, size, name));
-	cut_at_descendants(history);
+
+	/*
+	 * A recovery along timeline 2 that stops before 2 had left 1 makes timeline 3 a
+	 * child of 2 all the same (PostgreSQL: xlog.c, StartupXLOG gives
+	 * recoveryTargetTLI as the parent), switching at an earlier place than 2 itself.
+	 * The server resolves it by looking at the newest timeline first
+	 * (tliOfPointInHistory): nothing of an ancestor counts from where a descendant
+	 * begins.  Written down once here, every question below is a plain comparison.
+	 */
+	for (size_t i = history->n_ancestors; i-- > 1;)
+		if (history->ancestors[i - 1].switch_lsn > history->ancestors[i].switch_lsn)
+			history->ancestors[i - 1].switch_lsn = history->ancestors[i].switch_lsn;
 	*ret_history = MOVE(history);
 	return NULL;
 }

@@ -11,34 +11,6 @@
 #define SEGMENT_DIGITS  24
 #define FIELD_DIGITS    8
 
-/* A .backup name counts bytes within a segment. */
-static bool
-parse_backup_suffix(const char *suffix, uint32_t *ret_offset)
-{
-	return suffix[0] == '.' && str_hex_field(suffix + 1, FIELD_DIGITS, ret_offset) &&
-	       *ret_offset < WAL_SEGMENT_SIZE_MAX && strcmp(suffix + 1 + FIELD_DIGITS, ".backup") == 0;
-}
-
-static bool
-parse_segment(const char *text, WalName *name)
-{
-	if (!str_hex_field(text + TIMELINE_DIGITS, FIELD_DIGITS, &name->log) ||
-	    !str_hex_field(text + TIMELINE_DIGITS + FIELD_DIGITS, FIELD_DIGITS, &name->seg))
-		return false;
-
-	const char *suffix = text + SEGMENT_DIGITS;
-
-	if (*suffix == '\0')
-		name->kind = WAL_SEGMENT;
-	else if (strcmp(suffix, ".partial") == 0)
-		name->kind = WAL_PARTIAL;
-	else if (parse_backup_suffix(suffix, &name->offset))
-		name->kind = WAL_BACKUP;
-	else
-		return false;
-	return true;
-}
-
 static bool
 parse(const char *text, WalName *name)
 {
@@ -50,7 +22,22 @@ parse(const char *text, WalName *name)
 		name->kind = WAL_HISTORY;
 		return true;
 	}
-	return parse_segment(text, name);
+	if (!str_hex_field(text + TIMELINE_DIGITS, FIELD_DIGITS, &name->log) ||
+	    !str_hex_field(text + TIMELINE_DIGITS + FIELD_DIGITS, FIELD_DIGITS, &name->seg))
+		return false;
+
+	const char *suffix = text + SEGMENT_DIGITS;
+
+	if (*suffix == '\0')
+		name->kind = WAL_SEGMENT;
+	else if (strcmp(suffix, ".partial") == 0)
+		name->kind = WAL_PARTIAL;
+	else if (*suffix == '.' && str_hex_field(suffix + 1, FIELD_DIGITS, &name->offset) &&
+	         name->offset < WAL_SEGMENT_SIZE_MAX && strcmp(suffix + 1 + FIELD_DIGITS, ".backup") == 0)
+		name->kind = WAL_BACKUP; /* the offset counts bytes within the segment */
+	else
+		return false;
+	return true;
 }
 
 Error *
