@@ -10,6 +10,7 @@
 #include "help.h"
 #include "invocation.h"
 #include "signals.h"
+#include "table.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
@@ -26,20 +27,6 @@ status_of_kind(ErrorKind kind)
 	};
 
 	return statuses[kind];
-}
-
-static int
-status_of(const Invocation *invocation, const Error *error)
-{
-	int status = -1;
-
-	if (error != NULL && invocation->command->error_status != NULL)
-		status = invocation->command->error_status(invocation, error);
-	if (status >= 0)
-		return status;
-	if (invocation->status >= 0)
-		return invocation->status;
-	return error == NULL ? 0 : status_of_kind(error_kind(error));
 }
 
 static char *
@@ -86,24 +73,6 @@ load_settings(Invocation *invocation)
 	return NULL;
 }
 
-/* Longer output is written before it is flushed: then only the stream knows that it failed. */
-Error *
-command_flush_output(void)
-{
-	if (fflush(stdout) != 0)
-		return error_errno("could not write to standard output");
-	return ferror(stdout) ? error_new(ERR_SYSTEM, "could not write to standard output") : NULL;
-}
-
-Error *
-command_print(const Buf *text)
-{
-	if (text->overflowed)
-		return error_new(ERR_SYSTEM, "output is longer than %zu bytes and cannot be printed", text->cap);
-	(void) fwrite(text->data, 1, text->size, stdout);
-	return NULL;
-}
-
 static Error *
 run_command(Invocation *invocation, int argc, char **argv)
 {
@@ -111,33 +80,39 @@ run_command(Invocation *invocation, int argc, char **argv)
 	if (invocation->help)
 	{
 		help_print_command(invocation->command);
-		return command_flush_output();
+		return print_flush();
 	}
 	TRY(load_settings(invocation));
 	TRY(signals_init());
 	TRY(invocation->command->run(invocation));
 
-	return command_flush_output();
+	return print_flush();
 }
 
+/* Says what came of it, and returns the status; does not return when a signal ended the command. */
 static int
-run_and_report(const Command *command, int argc, char **argv)
+end_command(Invocation *invocation, const Error *error)
 {
-	Invocation invocation = {.command = command, .status = -1, .program = program_path(argv[0])};
-	AUTO(Error) error = run_command(&invocation, argc - 2, argv + 2);
-	int status = status_of(&invocation, error);
-	bool die = error_is(error, ERR_CANCELLED) && status != 0 &&
-	           (command->error_status == NULL || command->error_status(&invocation, error) < 0);
+	const Command *command = invocation->command;
+	bool normal = command->absence_is_normal && error_is(error, ERR_NOT_FOUND);
+	int status = -1;
+	bool die;
 
+	/* What the command makes of the error, what it has set itself, or else the kind of the error. */
+	if (error != NULL && command->error_status != NULL)
+		status = command->error_status(invocation, error);
+	die = error_is(error, ERR_CANCELLED) && status < 0;
+	if (status < 0)
+		status = invocation->status;
+	if (status < 0)
+		status = error == NULL ? 0 : status_of_kind(error_kind(error));
 	if (error != NULL)
 	{
-		bool normal = command->absence_is_normal && error_is(error, ERR_NOT_FOUND);
-
 		(void) fflush(stdout);
 		log_of_error(normal ? LOG_DEBUG : LOG_ERROR, error);
 	}
-	invocation_release(&invocation);
-	if (die)
+	invocation_release(invocation);
+	if (die && status != 0)
 		signals_die();
 	return status;
 }
@@ -184,7 +159,7 @@ print_and_report(Error *(*print)(void) )
 	AUTO(Error) error = print();
 
 	if (error == NULL)
-		error = command_flush_output();
+		error = print_flush();
 	if (error == NULL)
 		return 0;
 	log_of_error(LOG_ERROR, error);
@@ -202,9 +177,9 @@ int
 command_main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
+	const Command *command;
 
 	mem_on_exhausted(end_out_of_memory);
-
 	if (name == NULL)
 	{
 		log_line(LOG_ERROR, "Try \"walship --help\".", "no command was given");
@@ -214,8 +189,12 @@ command_main(int argc, char **argv)
 		return print_and_report(help_print_overview);
 	if (strcmp(name, "--version") == 0)
 		return print_and_report(print_version);
+	command = command_by_name(name);
+	if (command == NULL)
+		return unknown_command(name);
 
-	const Command *command = command_by_name(name);
+	Invocation invocation = {.command = command, .status = -1, .program = program_path(argv[0])};
+	AUTO(Error) error = run_command(&invocation, argc - 2, argv + 2);
 
-	return command == NULL ? unknown_command(name) : run_and_report(command, argc, argv);
+	return end_command(&invocation, error);
 }

@@ -87,7 +87,3 @@ void invocation_append_flags(const Invocation *invocation, Buf *into);
 void invocation_set_status(Invocation *invocation, int status);
 
 int command_main(int argc, char **argv);
-
-/* What could not be printed was not delivered: a full disk must not look like success, nor a text that is cut. */
-Error *command_flush_output(void) MUST_CHECK;
-Error *command_print(const Buf *text) MUST_CHECK; /* to be flushed yet */

@@ -32,7 +32,7 @@ run(Invocation *invocation)
 		settings_describe_markdown(&text);
 	else
 		settings_list_text(invocation_settings(invocation), &text);
-	return command_print(&text);
+	return print_buf(&text);
 }
 
 const Command command_config = {

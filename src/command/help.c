@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "commands.h"
+#include "table.h"
 #include "walship/base/mem.h"
 
 #define HELP_TEXT_MAX (256 * 1024)
@@ -26,19 +27,7 @@ help_print_overview(void)
 		"  --config FILE              settings file (default $WALSHIP_CONFIG, then /etc/walship/walship.conf)\n"
 		"  --cluster NAME             use the section [cluster NAME] of that file\n\n");
 	settings_describe_help(&settings);
-	return command_print(&settings);
-}
-
-static void
-print_option(const CommandOption *option)
-{
-	bool maybe = option->kind == OPTION_MAYBE;
-	AUTO_FREE char *left =
-		option->value_name == NULL
-			? mem_printf("--%s", option->name)
-			: mem_printf("--%s %s%s%s", option->name, maybe ? "[" : "", option->value_name, maybe ? "]" : "");
-
-	printf("  %-26s %s\n", left, option->help);
+	return print_buf(&settings);
 }
 
 void
@@ -51,6 +40,15 @@ help_print_command(const Command *command)
 	if (command->n_options > 0)
 		printf("\nOptions:\n");
 	for (size_t i = 0; i < command->n_options; i++)
-		print_option(&command->options[i]);
+	{
+		const CommandOption *option = &command->options[i];
+		bool maybe = option->kind == OPTION_MAYBE;
+		AUTO_FREE char *value = option->value_name == NULL
+		                            ? mem_strdup("")
+		                            : mem_printf(maybe ? " [%s]" : " %s", option->value_name);
+		AUTO_FREE char *left = mem_printf("--%s%s", option->name, value);
+
+		printf("  %-26s %s\n", left, option->help);
+	}
 	printf("\nEvery setting is an option too (--store, --state-dir, ...): see \"walship --help\".\n");
 }

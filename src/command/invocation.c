@@ -11,19 +11,6 @@ is_named(const char *text, size_t length, const char *name)
 	return strlen(name) == length && strncmp(text, name, length) == 0;
 }
 
-static const CommandOption *
-find_option(const Command *command, const char *name, size_t length)
-{
-	for (size_t i = 0; i < command->n_options; i++)
-	{
-		const CommandOption *option = &command->options[i];
-
-		if (is_named(name, length, option->name))
-			return option;
-	}
-	return NULL;
-}
-
 /* "given" is what was typed, "name" the same without its dashes. */
 static Error *
 unknown_option(const Invocation *invocation, const char *given, const char *name)
@@ -59,35 +46,25 @@ take_value(const char *name, const char *equals, int argc, char **argv, int *pos
 }
 
 static Error *
-add_given(Invocation *invocation, const CommandOption *option, const char *value)
+parse_command_option(Invocation *invocation, const CommandOption *option, const char *equals, int argc,
+                     char **argv, int *position)
 {
+	const char *value = NULL;
+	bool takes_value = option->kind != OPTION_FLAG;
+
+	if (option->kind == OPTION_FLAG && equals != NULL)
+		return error_new(ERR_USAGE, "option \"--%s\" takes no value", option->name);
+
+	/* What looks like an option is not the value of one that needs none. */
+	if (option->kind == OPTION_MAYBE && equals == NULL)
+		takes_value = *position + 1 < argc && argv[*position + 1][0] != '-';
+	if (takes_value)
+		TRY(take_value(option->name, equals, argc, argv, position, &value));
 	if (option->kind != OPTION_MANY && invocation_count(invocation, option->name) > 0)
 		return error_new(ERR_USAGE, "option \"--%s\" is given twice", option->name);
 	GROW(invocation->given, invocation->n_given, invocation->given_capacity);
 	invocation->given[invocation->n_given++] = (GivenOption){option, value};
 	return NULL;
-}
-
-/* What looks like an option is not the value of one that needs none. */
-static bool
-takes_value(const CommandOption *option, const char *equals, int argc, char **argv, int position)
-{
-	if (option->kind != OPTION_MAYBE || equals != NULL)
-		return option->kind != OPTION_FLAG;
-	return position + 1 < argc && argv[position + 1][0] != '-';
-}
-
-static Error *
-parse_command_option(Invocation *invocation, const CommandOption *option, const char *equals, int argc,
-                     char **argv, int *position)
-{
-	const char *value = NULL;
-
-	if (option->kind == OPTION_FLAG && equals != NULL)
-		return error_new(ERR_USAGE, "option \"--%s\" takes no value", option->name);
-	if (takes_value(option, equals, argc, argv, *position))
-		TRY(take_value(option->name, equals, argc, argv, position, &value));
-	return add_given(invocation, option, value);
 }
 
 /* The flag's name lives in argv: cut at '=' there, for settings_load() wants it alone. */
@@ -125,10 +102,11 @@ parse_option(Invocation *invocation, int argc, char **argv, int *position)
 	char *name = argv[*position] + 2;
 	char *equals = strchr(name, '=');
 	size_t length = equals != NULL ? (size_t) (equals - name) : strlen(name);
-	const CommandOption *option = find_option(invocation->command, name, length);
+	const Command *command = invocation->command;
 
-	if (option != NULL)
-		return parse_command_option(invocation, option, equals, argc, argv, position);
+	for (size_t i = 0; i < command->n_options; i++)
+		if (is_named(name, length, command->options[i].name))
+			return parse_command_option(invocation, &command->options[i], equals, argc, argv, position);
 	if (strcmp(name, "help") == 0)
 	{
 		invocation->help = true;
@@ -141,19 +119,10 @@ parse_option(Invocation *invocation, int argc, char **argv, int *position)
 	return parse_setting_flag(invocation, name, equals, argc, argv, position);
 }
 
-static Error *
-add_argument(Invocation *invocation, const char *argument)
-{
-	if (invocation->n_arguments == invocation->command->n_arguments + invocation->command->n_optional)
-		return error_hint(error_new(ERR_USAGE, "too many arguments, the first one is \"%s\"", argument),
-		                  "Try \"walship %s --help\".", invocation->command->name);
-	invocation->arguments[invocation->n_arguments++] = argument;
-	return NULL;
-}
-
 Error *
 invocation_parse(Invocation *invocation, int argc, char **argv)
 {
+	const Command *command = invocation->command;
 	bool options_ended = false;
 
 	for (int i = 0; i < argc; i++)
@@ -166,13 +135,16 @@ invocation_parse(Invocation *invocation, int argc, char **argv)
 			TRY(parse_option(invocation, argc, argv, &i));
 		else if (!options_ended && argv[i][0] == '-' && argv[i][1] != '\0')
 			return unknown_option(invocation, argv[i], argv[i] + 1);
+		else if (invocation->n_arguments == command->n_arguments + command->n_optional)
+			return error_hint(error_new(ERR_USAGE, "too many arguments, the first one is \"%s\"", argv[i]),
+			                  "Try \"walship %s --help\".", command->name);
 		else
-			TRY(add_argument(invocation, argv[i]));
+			invocation->arguments[invocation->n_arguments++] = argv[i];
 	}
-	if (invocation->help || invocation->n_arguments >= invocation->command->n_arguments)
+	if (invocation->help || invocation->n_arguments >= command->n_arguments)
 		return NULL;
 	return error_hint(error_new(ERR_USAGE, "missing argument"), "Usage: walship %s [OPTION]... %s",
-	                  invocation->command->name, invocation->command->arguments);
+	                  command->name, command->arguments);
 }
 
 void

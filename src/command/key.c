@@ -135,13 +135,6 @@ collect(const AgeIdentities *identities, const AgeRecipients *recipients, KeyRep
 }
 
 static void
-release_report(KeyReport *report)
-{
-	for (size_t i = 0; i < report->count; i++)
-		free(report->items[i].public_key);
-}
-
-static void
 print_text(const KeyReport *report)
 {
 	printf("%-*s  secret key  encrypted for\n", PUBLIC_WIDTH, "public key");
@@ -184,7 +177,8 @@ show(const Invocation *invocation)
 		print_json(&report);
 	else
 		print_text(&report);
-	release_report(&report);
+	for (size_t i = 0; i < report.count; i++)
+		free(report.items[i].public_key);
 	return NULL;
 }
 

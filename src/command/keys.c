@@ -22,21 +22,16 @@ check_ciphers(void)
 		"It has nothing but a FIPS provider; activate the default provider beside it in openssl.cnf.");
 }
 
-/* Both, for a core file that is piped to a program does not ask for its size. */
-static void
-forbid_core_files(void)
-{
-	const struct rlimit none = {0, 0};
-
-	(void) prctl(PR_SET_DUMPABLE, 0);
-	(void) setrlimit(RLIMIT_CORE, &none);
-}
-
 Error *
 keys_prepare(void)
 {
+	const struct rlimit none = {0, 0};
+
 	TRY(check_ciphers());
-	forbid_core_files();
+
+	/* Both, for a core file that is piped to a program does not ask for its size. */
+	(void) prctl(PR_SET_DUMPABLE, 0);
+	(void) setrlimit(RLIMIT_CORE, &none);
 	return NULL;
 }
 

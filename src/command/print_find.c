@@ -17,9 +17,12 @@ are_losses(const FindReport *report)
 	return report->request->kind <= SEARCH_LOSSES;
 }
 
-/* Was this restore point's name, or this transaction id, found only once? */
+/*
+ * Does its name, or else its transaction id, lead to it alone?  Not a restore point's name that was found more than
+ * once, nor one that is not the whole truth: a '?' may stand for what could not be shown.
+ */
 static bool
-is_unique(const FindReport *report, const Finding *finding)
+is_found_by_name(const FindReport *report, const Finding *finding)
 {
 	size_t count = 0;
 
@@ -27,14 +30,7 @@ is_unique(const FindReport *report, const Finding *finding)
 		return true;
 	for (size_t i = 0; i < report->findings->count; i++)
 		count += str_equal(report->findings->items[i].name, finding->name);
-	return count == 1;
-}
-
-/* Is this the whole truth of a restore point's name?  A '?' may stand for what could not be shown. */
-static bool
-is_exact(const Finding *finding)
-{
-	return finding->name == NULL || (*finding->name != '\0' && strchr(finding->name, '?') == NULL);
+	return count == 1 && *finding->name != '\0' && strchr(finding->name, '?') == NULL;
 }
 
 /* "walship recover --before-drop xid:745 --pgdata DIR".  The caller frees. */
@@ -49,7 +45,7 @@ recover_command(const FindReport *report, const Finding *finding)
 
 	if (are_losses(report))
 		target = mem_printf("--before-drop xid:%" PRIu32, finding->xid);
-	else if (!is_unique(report, finding) || !is_exact(finding))
+	else if (!is_found_by_name(report, finding))
 		target = mem_printf("--target-lsn %s", lsn_format(finding->lsn, lsn));
 	else if (finding->name != NULL)
 	{

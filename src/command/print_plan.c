@@ -136,7 +136,10 @@ static void
 print_wal(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
+	uint64_t bytes = plan->segment_count * plan->segment_size;
 	char stored[SIZE_TEXT_SIZE];
+	char rate[SIZE_TEXT_SIZE];
+	char time[SIZE_TEXT_SIZE];
 	char first[WAL_NAME_SIZE];
 	char last[WAL_NAME_SIZE];
 
@@ -153,19 +156,9 @@ print_wal(const PlanReport *report, FILE *into)
 		line(into, "", "%s%s%s", first, range->first == range->last ? "" : " to ",
 		     range->first == range->last ? "" : last);
 	}
-}
-
-static void
-print_replay(const RecoveryPlan *plan, FILE *into)
-{
-	uint64_t bytes = plan->segment_count * plan->segment_size;
-	char size[SIZE_TEXT_SIZE];
-	char rate[SIZE_TEXT_SIZE];
-	char time[SIZE_TEXT_SIZE];
-
 	if (bytes > 0)
 		line(into, "replay", "about %s: %s of WAL at an assumed %s/s",
-		     duration_format(replay_estimate_ms(bytes), time), size_format(bytes, size),
+		     duration_format(replay_estimate_ms(bytes), time), size_format(bytes, stored),
 		     size_format(REPLAY_BYTES_PER_SECOND, rate));
 }
 
@@ -221,7 +214,6 @@ print_plan_text(const PlanReport *report, FILE *into)
 	print_transactions(report, into);
 	print_backup(report, into);
 	print_wal(report, into);
-	print_replay(plan, into);
 	print_spaces(report, into);
 	line(into, "purpose", "%s", purpose_texts[plan->purpose]);
 	if (plan->purpose != PURPOSE_STANDBY)
@@ -269,19 +261,6 @@ add_target(Json *object, const char *name, const RecoveryTarget *target)
 }
 
 static void
-add_backup(Json *object, const RecoveryPlan *plan)
-{
-	const BackupRecord *backup = plan->backup;
-	Json *item = json_add_object(object, "backup");
-
-	backup_record_put(backup, "id timeline start_lsn stop_lsn stop_time", item);
-	json_add_int(item, "stored_size", (int64_t) plan->stored_backup_size);
-	json_add_int(item, "files", (int64_t) backup->files);
-	json_add_int(item, "files_size", (int64_t) backup->files_size);
-	json_add_bool(item, "own_wal_used", plan->uses_backup_wal);
-}
-
-static void
 add_wal(Json *object, const RecoveryPlan *plan)
 {
 	Json *wal = json_add_object(object, "wal");
@@ -311,7 +290,9 @@ void
 print_plan_json(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
+	const BackupRecord *backup = plan->backup;
 	AUTO(Json) root = json_new_object();
+	Json *item;
 
 	json_add_string(root, "purpose", purposes[plan->purpose]);
 	json_add_string(root, "action", actions[plan->action]);
@@ -322,7 +303,12 @@ print_plan_json(const PlanReport *report, FILE *into)
 	json_put(json_add_object(root, "last_included"), &place_table, &plan->last);
 	json_put(json_add_object(root, "first_excluded"), &place_table, &plan->next);
 	json_add_lsn(root, "end_lsn", plan->end_lsn);
-	add_backup(root, plan);
+	item = json_add_object(root, "backup");
+	backup_record_put(backup, "id timeline start_lsn stop_lsn stop_time", item);
+	json_add_int(item, "stored_size", (int64_t) plan->stored_backup_size);
+	json_add_int(item, "files", (int64_t) backup->files);
+	json_add_int(item, "files_size", (int64_t) backup->files_size);
+	json_add_bool(item, "own_wal_used", plan->uses_backup_wal);
 	add_wal(root, plan);
 	json_put_list(root, "disk", &space_table, report->spaces, report->n_spaces);
 	json_put_list(root, "rejected", &rejected_table, plan->rejected, plan->n_rejected);

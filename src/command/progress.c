@@ -109,20 +109,20 @@ format_json(const Progress *progress, int64_t elapsed_ms, Buf *text)
 	json_print(root, true, text);
 }
 
-static int64_t
-period_of(ProgressMode mode)
-{
-	return mode == PROGRESS_LIVE ? LIVE_PERIOD_MS : mode == PROGRESS_LOG ? LOG_PERIOD_MS : JSON_PERIOD_MS;
-}
-
 /* With the mutex held. */
 static void
 show(Progress *progress, int64_t now)
 {
+	static const int64_t periods_ms[] = {
+		[PROGRESS_LIVE] = LIVE_PERIOD_MS,
+		[PROGRESS_LOG] = LOG_PERIOD_MS,
+		[PROGRESS_JSON] = JSON_PERIOD_MS,
+		[PROGRESS_NONE] = JSON_PERIOD_MS,
+	};
 	int64_t elapsed_ms = now - progress->began_ms;
 	AUTO_BUF(text, 4096);
 
-	atomic_store(&progress->next_ms, now + period_of(progress->mode));
+	atomic_store(&progress->next_ms, now + periods_ms[progress->mode]);
 	switch (progress->mode)
 	{
 		case PROGRESS_LIVE:

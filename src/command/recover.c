@@ -10,6 +10,7 @@
 #include "print_plan.h"
 #include "progress.h"
 #include "recover_options.h"
+#include "table.h"
 #include "walship/base/mem.h"
 
 #define STATUS_NOT_REACHABLE 9
@@ -30,7 +31,7 @@ print_plan(const Invocation *invocation, const Recovery *recovery)
 		print_plan_text(&report, stdout);
 
 	/* Before the work begins, for it may take hours. */
-	return command_flush_output();
+	return print_flush();
 }
 
 /* How to undo and how to go on; the last line is what must not be overlooked. */

@@ -1,4 +1,4 @@
-/* Aligned columns, and objects. */
+/* Aligned columns, objects, and standard output. */
 #include "table.h"
 
 #include <string.h>
@@ -23,18 +23,6 @@ struct Table
 	StrList cells; /* row by row */
 };
 
-static void
-add_column(Table *table, const char *heading, size_t length)
-{
-	bool right = length > 0 && heading[0] == '>';
-	Column column = {.heading = mem_strndup(heading + right, length - right),
-	                 .right = right,
-	                 .width = (int) (length - right)};
-
-	GROW(table->columns, table->n_columns, table->capacity);
-	table->columns[table->n_columns++] = column;
-}
-
 Table *
 table_new(const char *headings)
 {
@@ -43,8 +31,13 @@ table_new(const char *headings)
 	for (;;)
 	{
 		size_t length = strcspn(headings, "|");
+		bool right = length > 0 && headings[0] == '>';
 
-		add_column(table, headings, length);
+		GROW(table->columns, table->n_columns, table->capacity);
+		table->columns[table->n_columns++] =
+			(Column){.heading = mem_strndup(headings + right, length - right),
+		             .right = right,
+		             .width = (int) (length - right)};
 		if (headings[length] == '\0')
 			return table;
 		headings += length + 1;
@@ -141,4 +134,22 @@ print_object(const Json *root, FILE *into)
 	AUTO_FREE char *text = json_text(root, false);
 
 	(void) fprintf(into, "%s\n", text);
+}
+
+Error *
+print_buf(const Buf *text)
+{
+	if (text->overflowed)
+		return error_new(ERR_SYSTEM, "output is longer than %zu bytes and cannot be printed", text->cap);
+	(void) fwrite(text->data, 1, text->size, stdout);
+	return NULL;
+}
+
+/* Longer output is written before it is flushed: then only the stream knows that it failed. */
+Error *
+print_flush(void)
+{
+	if (fflush(stdout) != 0)
+		return error_errno("could not write to standard output");
+	return ferror(stdout) ? error_new(ERR_SYSTEM, "could not write to standard output") : NULL;
 }

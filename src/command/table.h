@@ -23,5 +23,11 @@ void table_print(const Table *table, const char *indent, FILE *into);
 void table_time(Table *table, TimeUs time);
 void table_lsn(Table *table, XLogRecPtr lsn);
 
-/* Indented.  As of everything printed, only the stream knows whether it went well: command_flush_output() asks it. */
+/* Indented.  As of everything printed, only the stream knows whether it went well: print_flush() asks it. */
 void print_object(const Json *root, FILE *into);
+
+/* To standard output.  What could not be printed was not delivered: a text that is cut must not look like success, */
+Error *print_buf(const Buf *text) MUST_CHECK;
+
+/* nor a full disk. */
+Error *print_flush(void) MUST_CHECK;
