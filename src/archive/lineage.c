@@ -79,7 +79,8 @@ put_whole_segment(Lineage *lineage, const char *path, const WalName *name)
 	PutResult result;
 
 	TRY(wal_object_inspect(lineage->archive, path, name, &index));
-	if (index.walk.wal_end < index.end_lsn || index.walk.damaged_at != InvalidXLogRecPtr)
+	if ((index.walk.wal_end < index.end_lsn && !index.walk.switched) ||
+	    index.walk.damaged_at != InvalidXLogRecPtr)
 		return error_new(ERR_CORRUPT, "its WAL is not whole");
 	return wal_object_put(lineage->archive, path, name, &result, NULL);
 }
@@ -270,6 +271,7 @@ lineage_is_stub(const WalArchive *archive, const HistoryFiles *histories, const 
 	XLogSegNo segno;
 	XLogRecPtr start;
 	WalIndex index;
+	XLogRecPtr last_byte;
 
 	*ret_stub = false;
 	TRY(segment_size_of(path, &segment_size));
@@ -281,7 +283,12 @@ lineage_is_stub(const WalArchive *archive, const HistoryFiles *histories, const 
 
 	/* Rare, so a second reading of the file is no matter. */
 	TRY(wal_object_inspect(archive, path, name, &index));
-	*ret_stub = is_left_within(histories, name->timeline, index.walk.wal_end - 1, index.walk.wal_end);
+	last_byte = index.walk.wal_end - 1;
+
+	/* Of a PostgreSQL that is not known only the last page is known.  Its segment's last one may be that of any segment. */
+	if (!index.walked && index.walk.wal_end < index.end_lsn)
+		last_byte = index.walk.wal_end - XLOG_BLCKSZ;
+	*ret_stub = is_left_within(histories, name->timeline, last_byte, index.walk.wal_end);
 	return NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "walship/pipe/stages.h"
 #include "walship/pipe/tar.h"
 #include "walship/wal/history.h"
+#include "walship/wal/pages.h"
 
 _Static_assert(AGE_FINGERPRINTS_SIZE <= WAL_INDEX_RECIPIENTS_SIZE, "an index has room for all recipients");
 
@@ -29,6 +30,13 @@ static Error *
 feed_walker(void *walker, const void *data, size_t size)
 {
 	wal_walker_feed(walker, data, size);
+	return NULL;
+}
+
+static Error *
+feed_pages(void *pages, const void *data, size_t size)
+{
+	wal_pages_feed(pages, data, size);
 	return NULL;
 }
 
@@ -91,14 +99,62 @@ describe_segment(const WalName *name, const WalPageHeader *header, WalIndex *ind
 }
 
 /*
- * Reads the file once, through the walker and the given stages into "spool".
+ * What is read of a segment on its way: its records, or, where their version is
+ * not known, its pages.
+ */
+typedef struct SegmentCheck
+{
+	WalWalker *walker;
+	WalPages pages;
+} SegmentCheck;
+
+static void
+segment_check_begin(SegmentCheck *check, const WalPageHeader *header, WalIndex *index, Pipe *pipe)
+{
+	if (header->major != 0)
+	{
+		check->walker = wal_walker_new(header, wal_index_add_event, index);
+		pipe_add(pipe, callback_stage_new(feed_walker, check->walker));
+		return;
+	}
+	wal_pages_begin(&check->pages, header);
+	pipe_add(pipe, callback_stage_new(feed_pages, &check->pages));
+}
+
+static void
+segment_check_finish(const SegmentCheck *check, WalIndex *index)
+{
+	const WalPages *pages = &check->pages;
+
+	index->walked = check->walker != NULL;
+	if (index->walked)
+	{
+		wal_walker_finish(check->walker, &index->walk);
+		return;
+	}
+	index->walk.wal_end = pages->end;
+	index->walk.switched = pages->blank && pages->end < index->end_lsn;
+	if (pages->is_damaged)
+		index->walk.damaged_at = index->start_lsn;
+}
+
+static void
+segment_check_release(SegmentCheck *check)
+{
+	wal_walker_free(check->walker);
+}
+
+#define AUTO_SEGMENT_CHECK __attribute__((cleanup(segment_check_release))) SegmentCheck
+
+/*
+ * Reads the file once, through the check and the given stages into "spool".
  * A partial's tail may be old WAL of a recycled file: only its header counts.
  */
 static Error *
 encode_file(const WalArchive *archive, const char *path, const WalName *name, Spool *spool, WalIndex *index)
 {
 	AUTO_CLOSE int fd = -1;
-	AUTO(WalWalker) walker = NULL;
+	AUTO_SEGMENT_CHECK check = {0};
 	AUTO(Pipe) pipe = pipe_new();
 	struct stat status;
 	WalPageHeader header;
@@ -110,10 +166,7 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	describe_segment(name, &header, index);
 
 	if (name->kind == WAL_SEGMENT)
-	{
-		walker = wal_walker_new(&header, wal_index_add_event, index);
-		pipe_add(pipe, callback_stage_new(feed_walker, walker));
-	}
+		segment_check_begin(&check, &header, index, pipe);
 	pipe_add(pipe, digest_stage_new(&plain));
 	codec_add_encoder(pipe, &archive->compression);
 	age_add_encoder(pipe, archive->recipients);
@@ -121,11 +174,8 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	pipe_add(pipe, spool_sink_new(spool));
 	TRY(pump(archive, fd, path, header.segment_size, pipe));
 
-	if (walker != NULL)
-	{
-		wal_walker_finish(walker, &index->walk);
-		index->walked = true;
-	}
+	if (name->kind == WAL_SEGMENT)
+		segment_check_finish(&check, index);
 	memcpy(index->sha256, plain.sha256, SHA256_SIZE);
 	memcpy(index->stored_sha256, stored.sha256, SHA256_SIZE);
 	index->stored_size = stored.size;
@@ -161,7 +211,7 @@ encode_checked(const WalArchive *archive, const char *path, const WalName *name,
 	if (!is_damaged(index) || !archive->refuse_damaged)
 		return NULL;
 	return error_hint(
-		error_new(ERR_CORRUPT, "WAL record at %s is damaged", lsn_format(index->walk.damaged_at, text)),
+		error_new(ERR_CORRUPT, "WAL at %s is damaged", lsn_format(index->walk.damaged_at, text)),
 		"Look for disk or memory faults and take a new base backup. The server keeps the segment "
 		"and asks again until wal_check is \"warn\".");
 }
@@ -286,7 +336,7 @@ wal_object_put(const WalArchive *archive, const char *path, const WalName *name,
 Error *
 wal_object_inspect(const WalArchive *archive, const char *path, const WalName *name, WalIndex *ret_index)
 {
-	AUTO(WalWalker) walker = NULL;
+	AUTO_SEGMENT_CHECK check = {0};
 	AUTO_CLOSE int fd = -1;
 	AUTO(Pipe) pipe = pipe_new();
 	struct stat status;
@@ -296,11 +346,9 @@ wal_object_inspect(const WalArchive *archive, const char *path, const WalName *n
 	TRY(file_open_read(path, &fd, &status));
 	TRY(read_header(archive, fd, path, name, (uint64_t) status.st_size, &header));
 	describe_segment(name, &header, &index);
-	walker = wal_walker_new(&header, wal_index_add_event, &index);
-	pipe_add(pipe, callback_stage_new(feed_walker, walker));
+	segment_check_begin(&check, &header, &index, pipe);
 	TRY(pump(archive, fd, path, header.segment_size, pipe));
-	wal_walker_finish(walker, &index.walk);
-	index.walked = true;
+	segment_check_finish(&check, &index);
 	*ret_index = index;
 	return NULL;
 }

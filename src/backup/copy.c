@@ -117,11 +117,12 @@ check_facts(BackupRun *run)
 	if (run->manifest_facts == NULL || record->files == 0)
 		return error_new(ERR_CORRUPT, "the server sent a backup without a manifest");
 	if (facts->control.system_identifier != record->system_identifier ||
-	    facts->control.segment_size != record->segment_size)
+	    (facts->control.major != 0 && facts->control.segment_size != record->segment_size))
 		return error_new(ERR_CORRUPT, "pg_control in the backup is another database system's");
 
 	record->from_standby = facts->label.from_standby;
-	record->data_checksums = facts->control.data_checksum_version != 0;
+
+	/* Of a version that is not known they are zero, "nobody knows": recover then leaves the server's own settings. */
 	record->parameters =
 		(BackupParameters){.max_connections = facts->control.max_connections,
 	                       .max_worker_processes = facts->control.max_worker_processes,

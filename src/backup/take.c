@@ -41,6 +41,7 @@ identify(BackupRun *run)
 	const BackupOptions *options = run->options;
 	BackupRecord *record = run->record;
 	AUTO_FREE char *synchronous = NULL;
+	AUTO_FREE char *checksums = NULL;
 
 	TRY(server_connect(&run->server));
 	TRY(server_identify(run->server, &run->identity));
@@ -61,6 +62,8 @@ identify(BackupRun *run)
 	TRY(server_show(run->server, "synchronous_standby_names", &synchronous));
 	run->slot_allowed = strchr(synchronous, '*') == NULL && strcasestr(synchronous, "walship") == NULL;
 
+	TRY(server_show(run->server, "data_checksums", &checksums));
+	record->data_checksums = strcmp(checksums, "on") == 0;
 	TRY(wal_stream_clock(run->server, &record->start_time));
 	record->system_identifier = run->identity.system_identifier;
 	record->server_version = server_version(run->server);

@@ -17,6 +17,7 @@
 #include "walship/base/workers.h"
 #include "walship/pg/backup_stream.h"
 #include "walship/pg/server.h"
+#include "walship/wal/majors.h"
 
 #define EXIT_CHECKS_FAILED 8
 #define NOTE_MAX           4096
@@ -101,10 +102,14 @@ report(Invocation *invocation, const BackupRecord *record)
 {
 	AUTO_BUF(json, BACKUP_RECORD_MAX);
 
-	if (record->server_version / 10000 > SERVER_MAJOR_MAX)
-		log_warning(
-			"PostgreSQL %d is newer than this walship: the backup is kept, but its WAL may not be understood",
-			record->server_version / 10000);
+	if (record->server_version / 10000 > pg_major_newest()->major)
+		log_line(
+			LOG_WARNING,
+			"Use a walship that knows it. Until then the WAL from here on is stored without being read: see "
+			"\"Newer versions of PostgreSQL\" in docs/operations.md.",
+			"PostgreSQL %d is newer than walship " WALSHIP_VERSION
+			", which knows %d to %d; the backup is kept",
+			record->server_version / 10000, pg_major_oldest()->major, pg_major_newest()->major);
 	if (invocation_flag(invocation, "json"))
 	{
 		backup_record_print(record, &json);

@@ -13,6 +13,7 @@
 #include "connection.h"
 #include "walship/base/buf.h"
 #include "walship/base/mem.h"
+#include "walship/wal/majors.h"
 
 #define COMMAND_MAX       (8 * 1024)
 #define SQLSTATE_BAD_PAGE "XX001"
@@ -65,9 +66,9 @@ check_label(const char *label)
  * CRC-32C because SHA-256 doubles the server's work.
  */
 static void
-format_command(Buf *sql, int major, const BackupStreamOptions *options)
+format_command(Buf *sql, const PgMajor *major, const BackupStreamOptions *options)
 {
-	bool old = major < 15;
+	bool old = !major->has_typed_backup;
 
 	buf_puts(sql, old ? "BASE_BACKUP LABEL " : "BASE_BACKUP (LABEL ");
 	buf_putc(sql, '\'');
@@ -207,7 +208,7 @@ take_typed_message(BackupStream *stream, const char *message, size_t size)
 static Error *
 take_copy(BackupStream *stream)
 {
-	bool typed = server_major(stream->server) >= 15;
+	bool typed = pg_major_nearest(server_major(stream->server))->has_typed_backup;
 
 	if (stream->row_results != 2)
 		return error_new(ERR_TRANSIENT, "unexpected answer of the server: data out of order");
@@ -283,7 +284,7 @@ backup_stream_run(Server *server, const BackupStreamOptions *options, const Back
 	AUTO_BUF(sql, COMMAND_MAX);
 
 	TRY(check_label(options->label));
-	format_command(&sql, server_major(server), options);
+	format_command(&sql, pg_major_nearest(server_major(server)), options);
 
 	server->cancel_on_free = true;
 	TRY(error_context(server_send(server, sql.data), "could not start a base backup"));

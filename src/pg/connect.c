@@ -9,6 +9,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
+#include "walship/wal/majors.h"
 
 #define CONNECT_TIMEOUT_MS 30000 /* when connect_timeout says nothing */
 #define CANCEL_TIMEOUT_S   1
@@ -138,9 +139,9 @@ server_connect(Server **ret_server)
 	(void) PQsetErrorVerbosity(server->conn, PQERRORS_DEFAULT);
 	if (PQsetnonblocking(server->conn, 1) != 0)
 		return server_error(server, NULL);
-	if (server_major(server) < SERVER_MAJOR_MIN)
+	if (server_major(server) < pg_major_oldest()->major)
 		return error_new(ERR_USAGE, "PostgreSQL %d is not supported: walship needs %d or later",
-		                 server_major(server), SERVER_MAJOR_MIN);
+		                 server_major(server), pg_major_oldest()->major);
 	*ret_server = MOVE(server);
 	return NULL;
 }

@@ -2,7 +2,7 @@
  * Tells drops from rewrites.  What the records of a transaction show, tried on 13, 15 and 18:
  * - Whatever gives a relation a new file creates it (XLOG_SMGR_CREATE) and drops
  *   the old one at its commit, one for one.
- * - VACUUM FULL, CLUSTER, REFRESH and ALTER TABLE write the new heap as a
+ * - VACUUM FULL, CLUSTER, REPACK (19), REFRESH and ALTER TABLE write the new heap as a
  *   relation of its own, swap the files and drop that relation with the old file
  *   (PostgreSQL: cluster.c, finish_heap_swap).  So since 15 its OID is among the
  *   dropped statistics while its file stays.  TOAST tables and indexes may be
@@ -14,8 +14,7 @@
 
 #include "footprints.h"
 #include "walship/base/mem.h"
-
-#define STATISTICS_MAJOR 15 /* from here on a commit tells which relations it drops */
+#include "walship/wal/majors.h"
 
 /* A commit may have as many subtransactions, files and relations as this; what comes after them is not counted. */
 #define ITEMS_MAX ((size_t) 1 << 21)
@@ -30,7 +29,7 @@ typedef struct Item
 
 struct LossWatch
 {
-	int major;
+	bool told; /* since 15 a commit tells which relations it drops */
 	LossList *list;
 	Footprints open;
 
@@ -153,11 +152,11 @@ settle(const LossWatch *watch, Footprint *footprint, Deed *deed)
  * was swapped and others were created and dropped it may be a drop for all that.
  */
 static LossKind
-classify(int major, bool cut, const Deed *deed)
+classify(bool told, bool cut, const Deed *deed)
 {
 	bool more_lost = deed->lost.count > deed->kept.count;
 
-	if (major < STATISTICS_MAJOR || (cut && deed->gone.count == 0))
+	if (!told || (cut && deed->gone.count == 0))
 		return more_lost ? LOSS_DROP : LOSS_REWRITE;
 	if (deed->gone.count == 0)
 		return LOSS_REWRITE;
@@ -246,7 +245,7 @@ add_relations(LossWatch *watch, Footprint *footprint, const WalEvent *commit)
 
 		loss->locked_lsn = footprint->locked_at;
 		loss->cut = commit->end == InvalidXLogRecPtr || watch->n_items == ITEMS_MAX;
-		loss->kind = classify(watch->major, loss->cut, &deed);
+		loss->kind = classify(watch->told, loss->cut, &deed);
 		name_files(&deed.lost, loss);
 		add_objects(footprint, &deed, loss);
 	}
@@ -354,7 +353,7 @@ loss_watch_new(int major, LossList *list)
 {
 	LossWatch *watch = NEW(LossWatch);
 
-	watch->major = major;
+	watch->told = pg_major_nearest(major)->dropped_stats_size > 0;
 	watch->list = list;
 	return watch;
 }

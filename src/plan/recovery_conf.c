@@ -8,13 +8,14 @@
 
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
+#include "walship/wal/majors.h"
 
 #define NUMBER_SIZE 16
 
 /* What the settings are for: lines for a server of this major version, or the names alone, of all versions. */
 typedef struct Conf
 {
-	int major;
+	const PgMajor *major;
 	Buf *lines;
 	StrList *names; /* NULL: lines are wanted */
 } Conf;
@@ -63,13 +64,13 @@ recovery_conf_append(Buf *into, const char *name, const char *value)
 	buf_puts(into, "'\n");
 }
 
-/* "since" and "until": the first and the last major version that knows it, 0 for none.  NULL as value: no line. */
+/* "known": by the server's version; it refuses to start with one that it does not know.  NULL as value: no line. */
 static void
-conf_set_between(Conf *conf, const char *name, int since, int until, const char *value)
+conf_set_if(Conf *conf, bool known, const char *name, const char *value)
 {
 	if (conf->names != NULL)
 		strlist_add(conf->names, name);
-	else if (value != NULL && conf->major >= since && (until == 0 || conf->major <= until))
+	else if (value != NULL && known)
 	{
 		recovery_conf_append(conf->lines, name, value);
 		conf->lines->overflowed = conf->lines->overflowed || strlen(value) > RECOVERY_CONF_VALUE_MAX;
@@ -79,7 +80,7 @@ conf_set_between(Conf *conf, const char *name, int since, int until, const char 
 static void
 conf_set(Conf *conf, const char *name, const char *value)
 {
-	conf_set_between(conf, name, 0, 0, value);
+	conf_set_if(conf, true, name, value);
 }
 
 /* Below "least" it means that nobody knows: the server's own setting stays. */
@@ -187,7 +188,7 @@ set_everything(Conf *conf, const RecoveryPlan *plan, const RecoveryConf *values)
 	         standby && values->primary_conninfo != NULL ? values->primary_conninfo : "");
 	conf_set(conf, "primary_slot_name",
 	         standby && values->primary_slot_name != NULL ? values->primary_slot_name : "");
-	conf_set_between(conf, "promote_trigger_file", 0, 15, "");
+	conf_set_if(conf, conf->major->has_promote_trigger_file, "promote_trigger_file", "");
 
 	/* Its standbys do not follow this one: commits would wait for them for ever. */
 	conf_set(conf, "synchronous_standby_names", "");
@@ -210,7 +211,7 @@ set_everything(Conf *conf, const RecoveryPlan *plan, const RecoveryConf *values)
 	{
 		conf_set(conf, "archive_mode", "off");
 		conf_set(conf, "archive_command", "");
-		conf_set_between(conf, "archive_library", 15, 0, "");
+		conf_set_if(conf, conf->major->has_archive_library, "archive_library", "");
 	}
 	set_targets(conf, target);
 }
@@ -218,7 +219,9 @@ set_everything(Conf *conf, const RecoveryPlan *plan, const RecoveryConf *values)
 void
 recovery_conf_print(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *into)
 {
-	set_everything(&(Conf){.major = plan->backup->server_version / 10000, .lines = into}, plan, conf);
+	const PgMajor *major = pg_major_nearest(plan->backup->server_version / 10000);
+
+	set_everything(&(Conf){.major = major, .lines = into}, plan, conf);
 }
 
 static bool
@@ -254,7 +257,7 @@ recovery_conf_comment_out(RecoveryPurpose purpose, const char *text, size_t size
 	const char *end = text + size;
 	AUTO_STRLIST names = {0};
 
-	set_everything(&(Conf){.names = &names}, &plan, &(RecoveryConf){0});
+	set_everything(&(Conf){.major = pg_major_newest(), .names = &names}, &plan, &(RecoveryConf){0});
 
 	/* A quoted value cannot go over a line's end (PostgreSQL: guc-file.l, STRING). */
 	while (text < end)

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "walship/wal/majors.h"
+
 void
 wal_index_init(WalIndex *index)
 {
@@ -11,6 +13,12 @@ wal_index_init(WalIndex *index)
 	                    .min_time = TIME_NONE,
 	                    .max_time = TIME_NONE,
 	                    .time_high = TIME_NONE};
+}
+
+bool
+wal_index_is_foreign(const WalIndex *index)
+{
+	return pg_major(index->major) == NULL;
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "walship/base/strs.h"
 #include "walship/wal/index.h"
 #include "walship/wal/json.h"
+#include "walship/wal/majors.h"
 #include "walship/wal/name.h"
 
 static const JsonField identity_fields[] = {
@@ -254,7 +255,7 @@ check_identity(const WalIndex *index)
 		return json_invalid("segment", index->segment);
 	if (name.timeline != index->timeline)
 		return json_invalid("timeline", NULL);
-	if (wal_magic_of_major(index->major) == 0)
+	if (index->major != 0 && index->major < pg_major_oldest()->major)
 		return json_invalid("postgres", NULL);
 	if (!wal_segment_size_is_valid(index->segment_size) ||
 	    !wal_name_segno(&name, index->segment_size, &segno))
@@ -356,7 +357,9 @@ parse(const Json *root, WalIndex *index)
 		                  "It was written by a newer version of walship; use that one.");
 	TRY(json_take(root, &identity_table, index));
 	TRY(check_identity(index));
-	index->walked = json_has(root, "records");
+
+	/* Who knows a major that we do not may have told of its records, but a record that crosses an end we could not read. */
+	index->walked = json_has(root, "records") && !wal_index_is_foreign(index);
 	if (!index->walked)
 		return NULL;
 	TRY(json_take(root, &walk_table, index));

@@ -6,46 +6,32 @@
 
 #include "little_endian.h"
 #include "walship/base/attributes.h"
+#include "walship/wal/majors.h"
 
-/* PostgreSQL: access/xlog_internal.h, XLOG_PAGE_MAGIC; it changes with every major. */
-static const struct
-{
-	int major;
-	uint16_t magic;
-} magics[] = {
-	{13, 0xD106}, {14, 0xD10D}, {15, 0xD110}, {16, 0xD113}, {17, 0xD116}, {18, 0xD118},
-};
+/*
+ * A magic is one more than the one before it, or a few more; what is none at all
+ * should not be taken for one of the far future.
+ */
+#define MAGIC_MAX 0xDFFF
 
-int
-wal_major_of_magic(uint16_t magic)
+/* Not in the table of majors, but not older than that: a later version, or a development version of one that is. */
+static bool
+may_be_newer(uint16_t magic)
 {
-	for (size_t i = 0; i < lengthof(magics); i++)
-		if (magics[i].magic == magic)
-			return magics[i].major;
-	return 0;
-}
-
-uint16_t
-wal_magic_of_major(int major)
-{
-	for (size_t i = 0; i < lengthof(magics); i++)
-		if (magics[i].major == major)
-			return magics[i].magic;
-	return 0;
+	return magic > pg_major_oldest()->page_magic && magic <= MAGIC_MAX;
 }
 
 static Error *
 check_magic(const WalPageHeader *header)
 {
-	if (header->major != 0)
+	if (header->major != 0 || may_be_newer(header->magic))
 		return NULL;
 
 	Error *error = error_new(ERR_CORRUPT, "unknown WAL page magic %04" PRIX16, header->magic);
 
 	if (header->magic == 0)
 		return error_hint(error, "The file begins with zeros: it is not a written WAL segment.");
-	return error_hint(error, "It is no WAL segment, or not of PostgreSQL %d to %d.", magics[0].major,
-	                  magics[lengthof(magics) - 1].major);
+	return error_hint(error, "It is no WAL segment, or of a PostgreSQL before %d.", pg_major_oldest()->major);
 }
 
 static Error *
@@ -53,7 +39,9 @@ check_fields(const WalPageHeader *header)
 {
 	char address[LSN_TEXT_SIZE];
 
-	if ((header->info & ~XLP_ALL_FLAGS) != 0 || (header->info & XLP_LONG_HEADER) == 0)
+	uint16_t unknown_flags = header->info & (uint16_t) ~XLP_ALL_FLAGS;
+
+	if ((unknown_flags != 0 && header->major != 0) || (header->info & XLP_LONG_HEADER) == 0)
 		return error_hint(
 			error_new(ERR_CORRUPT, "invalid flags %04" PRIX16 " in the first WAL page header", header->info),
 			"The file is damaged, or it is not the beginning of a segment.");
@@ -78,11 +66,14 @@ Error *
 wal_page_header_parse(const void *data, size_t size, WalPageHeader *ret_header)
 {
 	const uint8_t *bytes = data;
+	const PgMajor *major;
 
 	if (size < WAL_LONG_HEADER_SIZE)
 		return error_hint(
 			error_new(ERR_CORRUPT, "only %zu bytes long, too short for a WAL page header", size),
 			"The file was cut off, or it is no WAL segment.");
+
+	major = pg_major_of_magic(le16(bytes));
 
 	WalPageHeader header = {
 		.magic = le16(bytes),
@@ -93,7 +84,7 @@ wal_page_header_parse(const void *data, size_t size, WalPageHeader *ret_header)
 		.system_identifier = le64(bytes + 24),
 		.segment_size = le32(bytes + 32),
 		.block_size = le32(bytes + 36),
-		.major = wal_major_of_magic(le16(bytes)),
+		.major = major == NULL ? 0 : major->major,
 	};
 
 	TRY(check_magic(&header));

@@ -137,10 +137,9 @@ header_complete(WalWalker *walker)
 		return;
 	}
 	walker->crc = 0;
-	record_body_begin(&walker->body,
-	                  record_kind_of(walker->first.major, walker->header[17], walker->header[16]),
-	                  walker->first.major, walker->header, walker_lsn(walker, walker->record),
-	                  walker->callback, walker->context);
+	record_body_begin(&walker->body, record_kind_of(walker->major, walker->header[17], walker->header[16]),
+	                  walker->major, walker->header, walker_lsn(walker, walker->record), walker->callback,
+	                  walker->context);
 	if (walker->length == RECORD_HEADER_SIZE)
 		record_end(walker);
 }
@@ -212,8 +211,7 @@ head_ends_switch(const WalWalker *walker)
 	if (head->size != head->length || (head->length != 8 && head->length != 16))
 		return false;
 
-	const RecordKind *kind =
-		record_kind_of(walker->first.major, head->bytes[info_at + 1], head->bytes[info_at]);
+	const RecordKind *kind = record_kind_of(walker->major, head->bytes[info_at + 1], head->bytes[info_at]);
 
 	return kind != NULL && kind->kind == WAL_EVENT_SWITCH;
 }
@@ -368,6 +366,7 @@ wal_walker_new(const WalPageHeader *header, WalEventCallback callback, void *con
 	walker->callback = callback;
 	walker->context = context;
 	walker->first = *header;
+	walker->major = pg_major(header->major);
 	walker->timeline = header->timeline;
 	walker->limit = header->segment_size;
 	walker->result.damaged_at = InvalidXLogRecPtr;

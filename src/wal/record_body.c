@@ -16,8 +16,6 @@ enum
 	BLOCK_HAS_IMAGE = 0x10,
 	BLOCK_SAME_RELATION = 0x80,
 	IMAGE_HAS_HOLE = 0x01,
-	IMAGE_COMPRESSED_13 = 0x02, /* 13 and 14 */
-	IMAGE_COMPRESSED_15 = 0x1C, /* pglz, lz4, zstd: since 15 */
 	RELATION_SIZE = 12,
 	BLOCK_NUMBER_SIZE = 4,
 };
@@ -58,10 +56,10 @@ static void
 on_block_image(RecordBody *body)
 {
 	uint8_t flags = body->field[4];
-	uint8_t compressed = body->major >= 15 ? IMAGE_COMPRESSED_15 : IMAGE_COMPRESSED_13;
+	bool compressed = (flags & body->major->image_compressed) != 0;
 
 	body->data_total += le16(body->field);
-	await_rest_of_block(body, (flags & compressed) != 0 && (flags & IMAGE_HAS_HOLE) != 0 ? 2 : 0);
+	await_rest_of_block(body, compressed && (flags & IMAGE_HAS_HOLE) != 0 ? 2 : 0);
 }
 
 /* u8 flags, u16 length of the data */
@@ -156,7 +154,7 @@ record_show_item(RecordBody *body, WalEvent item)
 
 /* PostgreSQL: access/xlogrecord.h, XLogRecord: u32 length, u32 xid, u64 previous, u8 info, u8 manager, u32 CRC */
 void
-record_body_begin(RecordBody *body, const RecordKind *kind, int major,
+record_body_begin(RecordBody *body, const RecordKind *kind, const PgMajor *major,
                   const uint8_t header[RECORD_HEADER_SIZE], XLogRecPtr lsn, WalEventCallback callback,
                   void *context)
 {

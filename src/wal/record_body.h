@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "walship/wal/majors.h"
 #include "walship/wal/record.h"
 
 #define RECORD_HEADER_SIZE 24         /* PostgreSQL: SizeOfXLogRecord */
@@ -30,8 +31,6 @@ typedef struct RecordKind
 	uint8_t manager;
 	uint8_t mask; /* of info */
 	uint8_t info;
-	int first_major;
-	int last_major;
 	WalEventKind kind;
 	RecordXid xid;
 	RecordStep begin_main; /* what to read of the main data, or NULL */
@@ -44,7 +43,7 @@ struct RecordBody
 	const RecordKind *kind; /* NULL: of no interest */
 	WalEventCallback callback;
 	void *context;
-	int major;
+	const PgMajor *major;
 	uint8_t info;
 	uint32_t length;      /* of the body */
 	uint64_t position;    /* in the body, after the field that is awaited */
@@ -65,7 +64,7 @@ struct RecordBody
  * "kind": NULL when it is of no interest.  "lsn": of the record.  Items go to
  * "callback" while the body is fed.
  */
-void record_body_begin(RecordBody *body, const RecordKind *kind, int major,
+void record_body_begin(RecordBody *body, const RecordKind *kind, const PgMajor *major,
                        const uint8_t header[RECORD_HEADER_SIZE], XLogRecPtr lsn, WalEventCallback callback,
                        void *context);
 void record_body_feed(RecordBody *body, const uint8_t *data, size_t size);

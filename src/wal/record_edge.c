@@ -168,8 +168,9 @@ wal_edge_join(const WalEdge *tail, const WalEdge *head, int major, XLogRecPtr ls
 	RecordBody body;
 	size_t sizes[2];
 	const uint8_t *parts[2] = {body_part(tail, 0, &sizes[0]), body_part(head, tail->size, &sizes[1])};
+	const PgMajor *known = pg_major(major);
 
-	if (tail->size == 0 || head->size == 0 || tail->size + head->size < RECORD_HEADER_SIZE)
+	if (known == NULL || tail->size == 0 || head->size == 0 || tail->size + head->size < RECORD_HEADER_SIZE)
 		return false;
 	for (uint32_t i = 0; i < RECORD_HEADER_SIZE; i++)
 		header[i] = byte_at(tail, head, i);
@@ -180,7 +181,7 @@ wal_edge_join(const WalEdge *tail, const WalEdge *head, int major, XLogRecPtr ls
 
 	if (whole && crc != le32(header + RECORD_CRC_AT))
 		return false;
-	record_body_begin(&body, record_kind_of(major, header[RECORD_INFO_AT + 1], header[RECORD_INFO_AT]), major,
+	record_body_begin(&body, record_kind_of(known, header[RECORD_INFO_AT + 1], header[RECORD_INFO_AT]), known,
 	                  header, lsn, callback, context);
 	record_body_feed(&body, parts[0], sizes[0]);
 	record_body_feed(&body, parts[1], sizes[1]);

@@ -17,6 +17,7 @@ enum
 
 enum
 {
+	DATABASE_DROP_INFO = 0x20,
 	LOCK_SIZE = 12,
 	RESTORE_POINT_SIZE = 8 + 64,
 	MAIN_FORK = 0,
@@ -71,18 +72,18 @@ begin_end_of_recovery(RecordBody *body)
 	record_await_main(body, 16, on_timelines);
 }
 
-/* CheckPoint (PostgreSQL: catalog/pg_control.h): full_page_writes is at 16, the next xid at 24 in all majors */
+/* CheckPoint (PostgreSQL: catalog/pg_control.h): full_page_writes is at 16 in all majors */
 static void
 on_online_checkpoint(RecordBody *body)
 {
 	body->event.full_page_writes = body->field[16] != 0;
-	body->event.next_full_xid = le64(body->field + 24);
+	body->event.next_full_xid = le64(body->field + body->major->checkpoint_next_xid);
 }
 
 static void
 begin_online_checkpoint(RecordBody *body)
 {
-	record_await_main(body, 32, on_online_checkpoint);
+	record_await_main(body, body->major->checkpoint_next_xid + 8u, on_online_checkpoint);
 }
 
 static void
@@ -95,7 +96,7 @@ on_shutdown_checkpoint(RecordBody *body)
 static void
 begin_shutdown_checkpoint(RecordBody *body)
 {
-	record_await_main(body, 32, on_shutdown_checkpoint);
+	record_await_main(body, body->major->checkpoint_next_xid + 8u, on_shutdown_checkpoint);
 }
 
 /*
@@ -231,41 +232,42 @@ begin_locks(RecordBody *body)
 #define BODY_XID   RECORD_XID_IN_BODY
 
 static const RecordKind kinds[] = {
-	{RM_XACT, 0x70, 0x00, 13, 18, WAL_EVENT_COMMIT, HEADER_XID, record_begin_xact},
-	{RM_XACT, 0x70, 0x20, 13, 18, WAL_EVENT_ABORT, HEADER_XID, record_begin_xact},
-	{RM_XACT, 0x70, 0x30, 13, 18, WAL_EVENT_COMMIT, BODY_XID, record_begin_xact},
-	{RM_XACT, 0x70, 0x40, 13, 18, WAL_EVENT_ABORT, BODY_XID, record_begin_xact},
-	{RM_XLOG, 0xF0, 0x00, 13, 18, WAL_EVENT_CHECKPOINT, NO_XID, begin_shutdown_checkpoint},
-	{RM_XLOG, 0xF0, 0x10, 13, 18, WAL_EVENT_CHECKPOINT, NO_XID, begin_online_checkpoint},
-	{RM_XLOG, 0xF0, 0x40, 13, 18, WAL_EVENT_SWITCH, NO_XID, NULL},
-	{RM_XLOG, 0xF0, 0x50, 13, 18, WAL_EVENT_BACKUP_END, NO_XID, NULL},
-	{RM_XLOG, 0xF0, 0x60, 13, 18, WAL_EVENT_PARAMETER_CHANGE, NO_XID, begin_parameters},
-	{RM_XLOG, 0xF0, 0x70, 13, 18, WAL_EVENT_RESTORE_POINT, NO_XID, begin_restore_point},
-	{RM_XLOG, 0xF0, 0x80, 13, 18, WAL_EVENT_FULL_PAGE_WRITES, NO_XID, begin_full_page_writes},
-	{RM_XLOG, 0xF0, 0x90, 13, 18, WAL_EVENT_END_OF_RECOVERY, NO_XID, begin_end_of_recovery},
+	{RM_XACT, 0x70, 0x00, WAL_EVENT_COMMIT, HEADER_XID, record_begin_xact},
+	{RM_XACT, 0x70, 0x20, WAL_EVENT_ABORT, HEADER_XID, record_begin_xact},
+	{RM_XACT, 0x70, 0x30, WAL_EVENT_COMMIT, BODY_XID, record_begin_xact},
+	{RM_XACT, 0x70, 0x40, WAL_EVENT_ABORT, BODY_XID, record_begin_xact},
+	{RM_XLOG, 0xF0, 0x00, WAL_EVENT_CHECKPOINT, NO_XID, begin_shutdown_checkpoint},
+	{RM_XLOG, 0xF0, 0x10, WAL_EVENT_CHECKPOINT, NO_XID, begin_online_checkpoint},
+	{RM_XLOG, 0xF0, 0x40, WAL_EVENT_SWITCH, NO_XID, NULL},
+	{RM_XLOG, 0xF0, 0x50, WAL_EVENT_BACKUP_END, NO_XID, NULL},
+	{RM_XLOG, 0xF0, 0x60, WAL_EVENT_PARAMETER_CHANGE, NO_XID, begin_parameters},
+	{RM_XLOG, 0xF0, 0x70, WAL_EVENT_RESTORE_POINT, NO_XID, begin_restore_point},
+	{RM_XLOG, 0xF0, 0x80, WAL_EVENT_FULL_PAGE_WRITES, NO_XID, begin_full_page_writes},
+	{RM_XLOG, 0xF0, 0x90, WAL_EVENT_END_OF_RECOVERY, NO_XID, begin_end_of_recovery},
 
 	/* The fork decides what it is. */
-	{RM_SMGR, 0xF0, 0x10, 13, 18, WAL_EVENT_OTHER, HEADER_XID, begin_file_created},
+	{RM_SMGR, 0xF0, 0x10, WAL_EVENT_OTHER, HEADER_XID, begin_file_created},
 
-	{RM_TBLSPC, 0xF0, 0x00, 13, 18, WAL_EVENT_TABLESPACE_CREATED, HEADER_XID, begin_tablespace_created},
-	{RM_TBLSPC, 0xF0, 0x10, 13, 18, WAL_EVENT_TABLESPACE_DROPPED, HEADER_XID, begin_tablespace_dropped},
-	{RM_DBASE, 0xF0, 0x00, 13, 18, WAL_EVENT_DATABASE_CREATED, HEADER_XID, begin_database_copied},
-	{RM_DBASE, 0xF0, 0x10, 15, 18, WAL_EVENT_DATABASE_CREATED, HEADER_XID, begin_database_logged},
-
-	/* 15 put CREATE DATABASE ... STRATEGY wal_log before it. */
-	{RM_DBASE, 0xF0, 0x10, 13, 14, WAL_EVENT_DATABASE_DROPPED, HEADER_XID, begin_database_dropped},
-	{RM_DBASE, 0xF0, 0x20, 15, 18, WAL_EVENT_DATABASE_DROPPED, HEADER_XID, begin_database_dropped},
+	{RM_TBLSPC, 0xF0, 0x00, WAL_EVENT_TABLESPACE_CREATED, HEADER_XID, begin_tablespace_created},
+	{RM_TBLSPC, 0xF0, 0x10, WAL_EVENT_TABLESPACE_DROPPED, HEADER_XID, begin_tablespace_dropped},
+	{RM_DBASE, 0xF0, 0x00, WAL_EVENT_DATABASE_CREATED, HEADER_XID, begin_database_copied},
+	{RM_DBASE, 0xF0, 0x10, WAL_EVENT_DATABASE_CREATED, HEADER_XID, begin_database_logged},
+	{RM_DBASE, 0xF0, DATABASE_DROP_INFO, WAL_EVENT_DATABASE_DROPPED, HEADER_XID, begin_database_dropped},
 
 	/* Only its locks are told. */
-	{RM_STANDBY, 0xF0, 0x00, 13, 18, WAL_EVENT_OTHER, NO_XID, begin_locks},
+	{RM_STANDBY, 0xF0, 0x00, WAL_EVENT_OTHER, NO_XID, begin_locks},
 };
 
 const RecordKind *
-record_kind_of(int major, uint8_t manager, uint8_t info)
+record_kind_of(const PgMajor *major, uint8_t manager, uint8_t info)
 {
+	/* 15 put CREATE DATABASE ... STRATEGY wal_log before DROP DATABASE, the last one: the infos above are those since then. */
+	if (manager == RM_DBASE && (info & 0xF0) > major->database_drop_info)
+		return NULL;
+	if (manager == RM_DBASE && (info & 0xF0) == major->database_drop_info)
+		info = DATABASE_DROP_INFO;
 	for (size_t i = 0; i < lengthof(kinds); i++)
-		if (kinds[i].manager == manager && kinds[i].info == (info & kinds[i].mask) &&
-		    kinds[i].first_major <= major && major <= kinds[i].last_major)
+		if (kinds[i].manager == manager && kinds[i].info == (info & kinds[i].mask))
 			return &kinds[i];
 	return NULL;
 }

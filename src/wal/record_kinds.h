@@ -4,7 +4,7 @@
 #include "record_body.h"
 
 /* NULL: of no interest */
-const RecordKind *record_kind_of(int major, uint8_t manager, uint8_t info);
+const RecordKind *record_kind_of(const PgMajor *major, uint8_t manager, uint8_t info);
 
 /* Commits and aborts (record_xact.c). */
 void record_begin_xact(RecordBody *body);

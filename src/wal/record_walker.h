@@ -22,6 +22,7 @@ struct WalWalker
 	WalEventCallback callback;
 	void *context;
 	WalPageHeader first; /* of the segment's first page */
+	const PgMajor *major;
 	uint32_t offset;     /* from the segment's start, of the byte that comes next */
 	uint32_t limit;      /* end of the segment, or of the one that was entered to see a record's end */
 	TimeLineID timeline; /* of the last right page */

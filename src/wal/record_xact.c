@@ -28,12 +28,12 @@ show_dropped_file(RecordBody *body)
 	                 (WalEvent){.kind = WAL_EVENT_DROPPED_FILE, .relation = record_relation(body->field)});
 }
 
-/* xl_xact_stats_item: kind, database, then the object's OID; since 18 64 bits that are no OID for every kind */
+/* xl_xact_stats_item: kind, database, then the object's id */
 static void
 show_dropped_stats(RecordBody *body)
 {
 	const uint8_t *field = body->field;
-	uint64_t object = body->major >= 18 ? le64(field + 8) : le32(field + 8);
+	uint64_t object = body->major->dropped_stats_id_size == 8 ? le64(field + 8) : le32(field + 8);
 
 	record_show_item(body, (WalEvent){.kind = WAL_EVENT_DROPPED_STATS,
 	                                  .statistics_kind = le32(field),
@@ -48,17 +48,23 @@ show_dropped_stats(RecordBody *body)
 static const struct
 {
 	uint32_t flag;
-	int first_major;
-	int last_major;
-	uint32_t item_size;
-	RecordStep show; /* the items of a commit; NULL: passed over */
+	uint32_t item_size; /* 0: the major says */
+	RecordStep show;    /* the items of a commit; NULL: passed over */
 } arrays[] = {
-	{XINFO_SUBXACTS, 13, 18, 4, show_subxact},
-	{XINFO_RELATIONS, 13, 18, 12, show_dropped_file},
-	{XINFO_DROPPED_STATS, 15, 17, 12, show_dropped_stats},
-	{XINFO_DROPPED_STATS, 18, 18, 16, show_dropped_stats},
-	{XINFO_INVALIDATIONS, 13, 18, 16, NULL},
+	{XINFO_SUBXACTS, 4, show_subxact},
+	{XINFO_RELATIONS, 12, show_dropped_file},
+	{XINFO_DROPPED_STATS, 0, show_dropped_stats},
+	{XINFO_INVALIDATIONS, 16, NULL},
 };
+
+/* Of the array that comes next; 0: this major has none of the kind. */
+static uint32_t
+item_size(const RecordBody *body)
+{
+	uint32_t size = arrays[body->array].item_size;
+
+	return size != 0 ? size : body->major->dropped_stats_size;
+}
 
 /* xl_xact_twophase */
 static void
@@ -70,16 +76,15 @@ on_twophase_xid(RecordBody *body)
 static void on_array_count(RecordBody *body);
 
 static bool
-array_is_there(const RecordBody *body, unsigned array)
+array_is_there(const RecordBody *body)
 {
-	return (body->xinfo & arrays[array].flag) != 0 && body->major >= arrays[array].first_major &&
-	       body->major <= arrays[array].last_major;
+	return (body->xinfo & arrays[body->array].flag) != 0 && item_size(body) != 0;
 }
 
 static void
 await_array(RecordBody *body, uint64_t skip)
 {
-	while (body->array < lengthof(arrays) && !array_is_there(body, body->array))
+	while (body->array < lengthof(arrays) && !array_is_there(body))
 		body->array++;
 	if (body->array < lengthof(arrays))
 		record_await(body, skip, 4, on_array_count);
@@ -93,7 +98,7 @@ on_array_item(RecordBody *body)
 	arrays[body->array].show(body);
 	if (--body->items > 0)
 	{
-		record_await(body, 0, arrays[body->array].item_size, on_array_item);
+		record_await(body, 0, item_size(body), on_array_item);
 		return;
 	}
 	body->array++;
@@ -105,7 +110,7 @@ static void
 on_array_count(RecordBody *body)
 {
 	uint64_t count = le32(body->field);
-	uint64_t size = count * arrays[body->array].item_size;
+	uint64_t size = count * item_size(body);
 
 	if (size > record_rest(body))
 		return;
@@ -114,7 +119,7 @@ on_array_count(RecordBody *body)
 	if (body->kind->kind == WAL_EVENT_COMMIT && arrays[body->array].show != NULL && count > 0)
 	{
 		body->items = count;
-		record_await(body, 0, arrays[body->array].item_size, on_array_item);
+		record_await(body, 0, item_size(body), on_array_item);
 		return;
 	}
 	body->array++;

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 #include "wal_builder.h"
+#include "walship/wal/majors.h"
 #include "walship/wal/record.h"
 
 #define START UINT64_C(0x300000000)
@@ -75,8 +76,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(record + BUILDER_HEADER_SIZE, data + 6, given);
 	builder_le(record + 20, crc32c(crc32c(0, record + BUILDER_HEADER_SIZE, given), record, 20), 4);
 
-	Told here = join(record, kept, whole, border, 13 + data[0] % 6);
-	Told there = join(record, kept, whole, 1 + border % (kept - 1), 13 + data[0] % 6);
+	Told here = join(record, kept, whole, border, pg_majors[data[0] % n_pg_majors].major);
+	Told there = join(record, kept, whole, 1 + border % (kept - 1), pg_majors[data[0] % n_pg_majors].major);
 
 	must(here.items == there.items && here.sum == there.sum);
 	return 0;

@@ -5,6 +5,7 @@
 #include "walship/base/mem.h"
 #include "walship/wal/control.h"
 #include "walship/wal/label.h"
+#include "walship/wal/majors.h"
 #include "walship/wal/name.h"
 #include "walship/wal/page.h"
 
@@ -41,7 +42,7 @@ try_binary(const uint8_t *data, size_t size)
 	AUTO(Error) no_control = pg_control_parse(data, size, &control);
 
 	if (no_control == NULL)
-		must(control.major >= 13 && control.major <= 18);
+		must(control.major == 0 ? control.segment_size == 0 : pg_major(control.major) != NULL);
 	if (no_header == NULL)
 		must(wal_segment_size_is_valid(header.segment_size));
 }

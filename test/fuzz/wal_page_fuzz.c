@@ -1,5 +1,6 @@
 /* The first page header of a segment: what is accepted is sane, and belongs to one name only. */
 #include "fuzz.h"
+#include "walship/wal/majors.h"
 #include "walship/wal/name.h"
 #include "walship/wal/page.h"
 
@@ -12,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (error != NULL)
 		return 0;
 	must(size >= WAL_LONG_HEADER_SIZE);
-	must(header.major >= 13 && header.major <= 18);
+	must(header.major == 0 ? header.magic > pg_major_oldest()->page_magic : pg_major(header.major) != NULL);
 	must(wal_segment_size_is_valid(header.segment_size));
 	must(header.page_address % header.segment_size == 0);
 

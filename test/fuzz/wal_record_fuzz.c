@@ -99,7 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 
-	WalBuilder builder = builder_new(13 + data[0] % 6, 1);
+	WalBuilder builder = builder_new(pg_majors[data[0] % n_pg_majors].major, 1);
 	size_t piece = (size_t) (data[0] >> 3) * 37 + 1;
 	Trace whole = {0};
 	Trace pieces = {0};

@@ -9,6 +9,7 @@
 
 #include "walship/base/crc32c.h"
 #include "walship/base/mem.h"
+#include "walship/wal/majors.h"
 #include "walship/wal/page.h"
 
 #define BUILDER_SEGMENT_SIZE WAL_SEGMENT_SIZE_MIN
@@ -22,6 +23,7 @@ typedef struct WalBuilder
 	size_t size; /* of all segments */
 	size_t at;
 	int major;
+	uint16_t magic; /* of the pages */
 	TimeLineID timeline;
 	XLogRecPtr previous; /* start of the last record */
 	uint16_t page_flags; /* besides the usual ones, for the next page */
@@ -41,6 +43,7 @@ builder_new(int major, size_t segments)
 		.bytes = NEW_ARRAY(uint8_t, segments * BUILDER_SEGMENT_SIZE),
 		.size = segments * BUILDER_SEGMENT_SIZE,
 		.major = major,
+		.magic = pg_major(major)->page_magic,
 		.timeline = 1,
 		.previous = BUILDER_START - 0x100,
 	};
@@ -55,7 +58,7 @@ builder_page(WalBuilder *builder, size_t remaining)
 		builder->page_flags | (remaining > 0 ? XLP_FIRST_IS_CONTRECORD : 0) | (is_long ? XLP_LONG_HEADER : 0);
 
 	builder->page_flags = 0;
-	builder_le(page, wal_magic_of_major(builder->major), 2);
+	builder_le(page, builder->magic, 2);
 	builder_le(page + 2, (uint64_t) flags, 2);
 	builder_le(page + 4, builder->timeline, 4);
 	builder_le(page + 8, BUILDER_START + builder->at, 8);

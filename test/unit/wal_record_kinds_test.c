@@ -181,6 +181,7 @@ test_a_commit_behind_block_references_is_read(void **state)
 		{"15, hole, to be applied", 15, 0x03, 0},
 		{"15, lz4 with hole", 15, 0x09, 2},
 		{"18, zstd with hole", 18, 0x11, 2},
+		{"19, zstd with hole", 19, 0x11, 2},
 	};
 
 	(void) state;
@@ -225,6 +226,7 @@ test_a_prepared_transaction_says_its_own_xid(void **state)
 		{"relations and invalidations", 15, 0xB0, 0x1D, 8 + 4 + 1200 + 4 + 1600},
 		{"dropped statistics in 15", 15, 0xB0, 0x110, 4 + 1200},
 		{"dropped statistics in 18", 18, 0xB0, 0x110, 4 + 1600},
+		{"dropped statistics in 19", 19, 0xB0, 0x110, 4 + 1600},
 		{"a bit unknown to 14", 14, 0xB0, 0x110, 0},
 		{"abort", 13, 0xC0, 0x16, 4 + 400 + 4 + 1200},
 	};
@@ -235,7 +237,7 @@ test_a_prepared_transaction_says_its_own_xid(void **state)
 		AUTO_BUILDER builder = builder_new(table[i].major, 1);
 		uint8_t main[12 + 8192] = {0};
 		size_t at = 12;
-		uint32_t sizes[] = {4, 12, table[i].major == 18 ? 16 : 12, 16};
+		uint32_t sizes[] = {4, 12, table[i].major >= 18 ? 16 : 12, 16};
 		uint32_t flags[] = {0x2, 0x4, table[i].major >= 15 ? 0x100 : 0, 0x8};
 
 		builder_le(main + 8, table[i].xinfo, 4);
@@ -448,10 +450,11 @@ test_files_databases_and_locks_are_told(void **state)
 		{"CREATE DATABASE, wal_log", 15, 4, 0x10, 0, WAL_EVENT_DATABASE_CREATED},
 		{"DROP DATABASE", 15, 4, 0x20, 0, WAL_EVENT_DATABASE_DROPPED},
 		{"DROP DATABASE", 18, 4, 0x20, 0, WAL_EVENT_DATABASE_DROPPED},
+		{"DROP DATABASE", 19, 4, 0x20, 0, WAL_EVENT_DATABASE_DROPPED},
 		{"CREATE DATABASE", 13, 4, 0x00, 0, WAL_EVENT_DATABASE_CREATED},
 		{"CREATE DATABASE, file_copy", 15, 4, 0x00, 0, WAL_EVENT_DATABASE_CREATED},
 		{"CREATE TABLESPACE", 13, 5, 0x00, 0, WAL_EVENT_TABLESPACE_CREATED},
-		{"CREATE TABLESPACE", 18, 5, 0x00, 0, WAL_EVENT_TABLESPACE_CREATED},
+		{"CREATE TABLESPACE", 19, 5, 0x00, 0, WAL_EVENT_TABLESPACE_CREATED},
 		{"DROP TABLESPACE", 13, 5, 0x10, 0, WAL_EVENT_TABLESPACE_DROPPED},
 		{"unknown to 14", 14, 4, 0x20, 0, WAL_EVENT_OTHER},
 	};
@@ -518,17 +521,27 @@ test_each_lock_of_a_record_is_shown(void **state)
 static void
 test_a_checkpoint_says_the_next_xid_with_its_epoch(void **state)
 {
-	(void) state;
-	for (uint8_t info = 0x00; info <= 0x10; info += 0x10)
+	static const struct
 	{
-		AUTO_BUILDER builder = builder_new(15, 1);
-		uint8_t main[88] = {[24] = 5, [28] = 3};
+		int major;
+		size_t at; /* 19 put two members before it */
+		size_t size;
+	} table[] = {{13, 24, 80}, {15, 24, 88}, {18, 24, 88}, {19, 32, 96}};
 
-		(void) builder_record(&builder, 0, info, 0, main, sizeof main);
-		AUTO_SEEN seen = walk(&builder, 0);
+	(void) state;
+	for (size_t i = 0; i < lengthof(table); i++)
+		for (uint8_t info = 0x00; info <= 0x10; info += 0x10)
+		{
+			AUTO_BUILDER builder = builder_new(table[i].major, 1);
+			uint8_t main[96] = {[8] = 1, [12] = 1};
 
-		assert_int_equal(only_event(seen)->next_full_xid, UINT64_C(0x300000005));
-	}
+			builder_le(main + table[i].at, UINT64_C(0x300000005), 8);
+			(void) builder_record(&builder, 0, info, 0, main, table[i].size);
+			AUTO_SEEN seen = walk(&builder, 0);
+
+			assert_int_equal(only_event(seen)->next_full_xid, UINT64_C(0x300000005));
+			assert_false(only_event(seen)->begins_timeline);
+		}
 }
 
 int

@@ -21,9 +21,6 @@
 #include "walship/base/strs.h"
 #include "walship/wal/lsn.h"
 
-#define SERVER_MAJOR_MIN 13
-#define SERVER_MAJOR_MAX 18 /* a newer one is let in; the caller may want to say that it was not tested */
-
 typedef struct Server Server;
 
 /* What IDENTIFY_SYSTEM tells. */
@@ -41,7 +38,7 @@ typedef struct ServerTick
 	void *context;
 } ServerTick;
 
-/* A server older than SERVER_MAJOR_MIN is ERR_USAGE. */
+/* A server older than pg_major_oldest() is ERR_USAGE; a newer one than is known is let in. */
 Error *server_connect(Server **ret_server) MUST_CHECK;
 
 /* A command still under way is cancelled on the server, so that no checkpoint and no copy goes on for nobody. */

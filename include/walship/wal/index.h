@@ -46,7 +46,7 @@ typedef struct WalIndex
 	char segment[WAL_NAME_SIZE]; /* the file's name, with ".partial" when it is one */
 	uint64_t system_identifier;
 	TimeLineID timeline; /* of the name */
-	int major;
+	int major;           /* 0: of a PostgreSQL that its writer did not know */
 	uint32_t segment_size;
 	XLogRecPtr start_lsn;
 	XLogRecPtr end_lsn;              /* the byte after the segment */
@@ -58,7 +58,7 @@ typedef struct WalIndex
 	uint64_t stored_size;
 	uint8_t stored_sha256[SHA256_SIZE];
 
-	/* From the records; a .partial has none of it (walked == false). */
+	/* From the records.  False for a .partial, and when wal_index_is_foreign(): then nothing below is known. */
 	bool walked;
 	WalWalkResult walk;
 	uint64_t commits;
@@ -96,6 +96,12 @@ typedef struct WalIndex
 		known_full_xid; /* an xid of these times with its epoch: what wal_index_full_xid() goes by; 0: none */
 	WalDrop open_drop;  /* while events are added: the items of the record that is being read */
 } WalIndex;
+
+/*
+ * Is the segment of a PostgreSQL that is not in walship/wal/majors.h?  It is whole,
+ * but what happened in it cannot be read.
+ */
+bool wal_index_is_foreign(const WalIndex *index);
 
 /* Empty, with no time known. */
 void wal_index_init(WalIndex *index);

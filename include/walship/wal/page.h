@@ -31,17 +31,17 @@ typedef struct WalPageHeader
 	uint64_t system_identifier;
 	uint32_t segment_size;
 	uint32_t block_size;
-	int major; /* PostgreSQL major version, from the magic */
+	int major; /* of PostgreSQL, from the magic; 0: of a version that is not in walship/wal/majors.h */
 } WalPageHeader;
-
-/* 0 when no supported version has this magic. */
-int wal_major_of_magic(uint16_t magic);
-uint16_t wal_magic_of_major(int major);
 
 /*
  * Reads the long header of a segment's first page and checks it in itself:
  * magic, flags, block size, segment size, address.  ERR_CORRUPT names the field, the
  * value found and, as a hint, what usually is the cause.
+ *
+ * The header has had one form since PostgreSQL 9.3.  A magic above the oldest one
+ * that is known is therefore no error: whose the segment is can be read, and its
+ * records cannot.
  */
 Error *wal_page_header_parse(const void *data, size_t size, WalPageHeader *ret_header) MUST_CHECK;
 

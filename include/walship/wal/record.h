@@ -16,7 +16,7 @@
 #include "walship/wal/lsn.h"
 #include "walship/wal/page.h"
 
-#define WAL_STATISTICS_RELATION 2 /* PostgreSQL: PGSTAT_KIND_RELATION; the same in 15 to 18 */
+#define WAL_STATISTICS_RELATION 2 /* PostgreSQL: PGSTAT_KIND_RELATION; the same since 15 */
 
 typedef enum WalEventKind
 {
@@ -155,8 +155,8 @@ typedef struct WalWalkResult
 } WalWalkResult;
 
 /*
- * "header" is the segment's first page header, already checked; its page is fed
- * like all others.  Events come in LSN order, each (but items) once its record is
+ * "header" is the segment's first page header, already checked, and of a major
+ * that is known; its page is fed like all others.  Events come in LSN order, each (but items) once its record is
  * whole and its CRC right; the one that continues in the next segment comes from
  * wal_walker_finish().  Bytes beyond the segment's size are ignored.
  */
