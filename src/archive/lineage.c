@@ -10,6 +10,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/pg/pgdata.h"
 
 /* Then it is looked at anew: the store may have been emptied meanwhile, and history files are pushed only once. */
 #define COMPLETE_VALID_MS (3600 * INT64_C(1000))
@@ -101,48 +102,12 @@ ensure_segment(Lineage *lineage, const char *file_name, const WalName *name)
 	return set_aside(lineage, file_name, error);
 }
 
-/* By the segment's own header. */
-static Error *
-segment_size_of(const char *path, uint32_t *ret_size)
-{
-	AUTO_CLOSE int fd = -1;
-	uint8_t bytes[WAL_LONG_HEADER_SIZE];
-	WalPageHeader header;
-	size_t size;
-
-	TRY(file_open_read(path, &fd, NULL));
-	TRY(file_read_at(fd, path, 0, bytes, sizeof(bytes), &size));
-	TRY(wal_page_header_parse(bytes, size, &header));
-	*ret_size = header.segment_size;
-	return NULL;
-}
-
 static bool
 is_segment(const char *file_name, WalName *ret_name)
 {
 	AUTO(Error) error = wal_name_parse(file_name, ret_name);
 
 	return error == NULL && ret_name->kind == WAL_SEGMENT;
-}
-
-/* By the first segment that tells it; all of a server's have one size.  0 when none does. */
-static uint32_t
-common_segment_size(const Lineage *lineage, const StrList *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-	{
-		AUTO_FREE char *path = path_join(lineage->wal_directory, names->items[i]);
-		AUTO(Error) error = NULL;
-		WalName name;
-		uint32_t segment_size;
-
-		if (!is_segment(names->items[i], &name))
-			continue;
-		error = segment_size_of(path, &segment_size);
-		if (error == NULL)
-			return segment_size;
-	}
-	return 0;
 }
 
 /* Segments of "timeline" in pg_wal that end at or before "end", its switch to the next one; in byte order. */
@@ -233,7 +198,7 @@ lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID 
 	if (error != NULL)
 		return set_aside(&lineage, wal_name_format(&name, own_name), error);
 	TRY(dir_list(wal_directory, &names));
-	segment_size = common_segment_size(&lineage, &names);
+	segment_size = wal_directory_segment_size(wal_directory, &names);
 
 	/* The oldest first, so that what is in the store is never without its beginning. */
 	for (size_t i = 0; i < history->n_ancestors; i++)
@@ -274,7 +239,7 @@ lineage_is_stub(const WalArchive *archive, const HistoryFiles *histories, const 
 	XLogRecPtr last_byte;
 
 	*ret_stub = false;
-	TRY(segment_size_of(path, &segment_size));
+	TRY(wal_file_segment_size(path, &segment_size));
 	if (!wal_name_segno(name, segment_size, &segno))
 		return NULL;
 	start = segment_start(segno, segment_size);

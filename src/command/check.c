@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "check_encryption.h"
+#include "check_postgres.h"
 #include "commands.h"
 #include "context.h"
 #include "table.h"
@@ -50,6 +51,14 @@ note(Report *report, const char *name, Error *error, const char *detail)
 	            .hint = error == NULL ? NULL : mem_strdup(error_get_hint(error))};
 	report->failed += error != NULL;
 	error_free(error);
+}
+
+/* Not wrong, but to be known. */
+static void
+note_version(Report *report, const char *name, VersionNote version)
+{
+	report->checks[report->count++] =
+		(Check){.name = mem_strdup(name), .ok = true, .detail = version.detail, .hint = version.hint};
 }
 
 static void
@@ -98,10 +107,17 @@ check_data_directory(const Settings *settings, const char *directory, Report *re
 	error = pgdata_read_control(directory, &control);
 	if (error == NULL)
 		error = context_system(settings, directory, &system);
-	if (error == NULL)
+	if (error == NULL && control.major != 0)
 		detail = mem_printf("%s: PostgreSQL %d, system %" PRIu64 ", segments of %" PRIu32 " MB", directory,
 		                    control.major, control.system_identifier, control.segment_size / (1024 * 1024));
+	else if (error == NULL)
+		detail = mem_printf("%s: system %" PRIu64, directory, control.system_identifier);
+
+	bool known = error == NULL;
+
 	note(report, "data directory", error, detail);
+	if (known)
+		note_version(report, "server version", check_postgres_server(&control, clock_now()));
 }
 
 /* Without it everything works, but every push on a later timeline looks at all its ancestors again. */
@@ -162,8 +178,25 @@ try_store(Store *store, Buf *report)
 	return NULL;
 }
 
+/* A store may well let nobody list it; then "list" and "fetch" say what that means. */
 static void
-check_store(const Settings *settings, Report *report)
+check_stored_wal(const Settings *settings, const char *directory, Store *store, Report *report)
+{
+	VersionNote version = {0};
+	uint64_t system;
+	AUTO(Error) error = directory != NULL ? context_system(settings, directory, &system)
+	                                      : context_system_in_store(settings, store, &system);
+
+	if (error == NULL)
+		error = check_postgres_wal(store, system, (int) settings_integer(settings, SETTING_jobs), &version);
+	if (error != NULL && !error_is(error, ERR_NOT_FOUND))
+		version.detail = mem_printf("not looked at: %s", error_message(error));
+	if (version.detail != NULL)
+		note_version(report, "stored WAL", version);
+}
+
+static void
+check_store(const Settings *settings, const char *directory, Report *report)
 {
 	AUTO(Store) store = NULL;
 	AUTO_FREE char *url = NULL;
@@ -178,7 +211,12 @@ check_store(const Settings *settings, Report *report)
 		url = mem_printf("%s: written, read back, not overwritten, in %" PRId64 " ms%s%s", store_url(store),
 		                 clock_monotonic_ms() - began_ms, learned.size > 0 ? "; " : "",
 		                 learned.size > 0 ? learned.data : "");
+
+	bool works = error == NULL;
+
 	note(report, "store", error, url);
+	if (works)
+		check_stored_wal(settings, directory, store, report);
 }
 
 static void
@@ -229,7 +267,7 @@ run(Invocation *invocation)
 	check_keys(settings, &report);
 	check_data_directory(settings, directory, &report);
 	check_state_directory(settings, &report);
-	check_store(settings, &report);
+	check_store(settings, directory, &report);
 
 	if (invocation_flag(invocation, "json"))
 		print_json(&report);

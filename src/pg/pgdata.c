@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "walship/base/cancel.h"
+#include "walship/base/dir.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/wal/name.h"
+#include "walship/wal/page.h"
 
 #define PID_FILE_MAX (64 * 1024)
 #define STAT_MAX     4096
@@ -75,6 +78,61 @@ pgdata_read_control(const char *directory, PgControl *ret_control)
 		error_free(error);
 		TRY(cancel_sleep_ms(CONTROL_PAUSE_MS));
 	}
+}
+
+Error *
+wal_file_segment_size(const char *path, uint32_t *ret_size)
+{
+	AUTO_CLOSE int fd = -1;
+	uint8_t bytes[WAL_LONG_HEADER_SIZE];
+	WalPageHeader header;
+	size_t size;
+
+	TRY(file_open_read(path, &fd, NULL));
+	TRY(file_read_at(fd, path, 0, bytes, sizeof(bytes), &size));
+	TRY(wal_page_header_parse(bytes, size, &header));
+	*ret_size = header.segment_size;
+	return NULL;
+}
+
+uint32_t
+wal_directory_segment_size(const char *wal_directory, const StrList *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+	{
+		AUTO_FREE char *path = path_join(wal_directory, names->items[i]);
+		WalName name;
+		uint32_t segment_size;
+		AUTO(Error) error = wal_name_parse(names->items[i], &name);
+
+		if (error != NULL || name.kind != WAL_SEGMENT)
+			continue;
+		error = wal_file_segment_size(path, &segment_size);
+		if (error == NULL)
+			return segment_size;
+	}
+	return 0;
+}
+
+Error *
+pgdata_segment_size(const char *directory, uint32_t *ret_size)
+{
+	AUTO_FREE char *wal_directory = path_join(directory, "pg_wal");
+	AUTO_STRLIST names = {0};
+	PgControl control;
+
+	TRY(pgdata_read_control(directory, &control));
+	*ret_size = control.segment_size;
+	if (*ret_size != 0)
+		return NULL;
+	TRY(dir_list(wal_directory, &names));
+	*ret_size = wal_directory_segment_size(wal_directory, &names);
+	if (*ret_size != 0)
+		return NULL;
+	return error_hint(
+		error_new(ERR_SYSTEM, "the size of WAL segments is not known: \"%s\" holds none", wal_directory),
+		"pg_control has version %u, which this walship does not know. Use a newer one.",
+		control.control_version);
 }
 
 /* The first line is its process id (PostgreSQL: pidfile.h); that of a standalone backend is negative: 0 here. */

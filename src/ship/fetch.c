@@ -67,13 +67,9 @@ absent(const Fetch *fetch, const char *why)
 static Error *
 local_segment_size(const Fetch *fetch, uint32_t *ret_size)
 {
-	PgControl control;
-
 	if (fetch->options->source.data_directory == NULL)
 		return error_new(ERR_SYSTEM, "the data directory has no pg_control");
-	TRY(pgdata_read_control(fetch->options->source.data_directory, &control));
-	*ret_size = control.segment_size;
-	return NULL;
+	return pgdata_segment_size(fetch->options->source.data_directory, ret_size);
 }
 
 /* Has the server this segment itself?  It looks into pg_wal when the archive has none. */

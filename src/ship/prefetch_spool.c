@@ -37,13 +37,13 @@ prefetch_spool_new(const FetchSource *source, PrefetchSpool **ret_spool)
 	uint8_t digest[SHA256_SIZE];
 	char hex[2 * DIGEST_BYTES + 1];
 	struct stat status;
-	PgControl control;
+	uint32_t segment_size;
 
-	TRY(pgdata_read_control(source->data_directory, &control));
+	TRY(pgdata_segment_size(source->data_directory, &segment_size));
 	if (stat(source->data_directory, &status) != 0)
 		return error_errno("could not look at \"%s\"", source->data_directory);
 	identity = mem_printf("%s\n%" PRIu64 "\n%" PRIu32 "\n%s\n%ju:%ju", source->store,
-	                      source->system_identifier, control.segment_size, source->data_directory,
+	                      source->system_identifier, segment_size, source->data_directory,
 	                      (uintmax_t) status.st_dev, (uintmax_t) status.st_ino);
 	sha256_of(identity, strlen(identity), digest);
 	hex_encode(digest, DIGEST_BYTES, hex);
@@ -53,7 +53,7 @@ prefetch_spool_new(const FetchSource *source, PrefetchSpool **ret_spool)
 	spool->parent = path_join(source->state_dir, "prefetch");
 	spool->directory = path_join(spool->parent, hex);
 	spool->system_identifier = source->system_identifier;
-	spool->segment_size = control.segment_size;
+	spool->segment_size = segment_size;
 	*ret_spool = spool;
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "walship/base/error.h"
+#include "walship/base/strs.h"
 #include "walship/wal/control.h"
 
 /*
@@ -20,6 +21,15 @@ bool pgdata_is_standby(const char *directory);
 
 /* Reads <data directory>/global/pg_control; again when it is torn, for the server may be writing it. */
 Error *pgdata_read_control(const char *directory, PgControl *ret_control) MUST_CHECK;
+
+/* By the page header of this file, a segment. */
+Error *wal_file_segment_size(const char *path, uint32_t *ret_size) MUST_CHECK;
+
+/* By the first segment among "names" that tells it: all of a server's have one size.  0 when none does. */
+uint32_t wal_directory_segment_size(const char *wal_directory, const StrList *names);
+
+/* By pg_control, of an unknown version by pg_wal.  ERR_SYSTEM when neither tells it. */
+Error *pgdata_segment_size(const char *directory, uint32_t *ret_size) MUST_CHECK;
 
 typedef enum PostmasterState
 {
