@@ -10,7 +10,9 @@
 #include "s3_xml.h"
 #include "walship/base/mem.h"
 
-#define PAGES_MOST INT64_C(100000000)
+/* 20 million objects: 320 TB of WAL.  A page may be empty, behind much that was removed, but not page after page. */
+#define PAGES_MOST       20000
+#define EMPTY_PAGES_MOST 1000
 
 typedef struct ListItem
 {
@@ -36,6 +38,19 @@ typedef struct Page
 	char *next_upload; /* the second half of the marker */
 } Page;
 
+/*
+ * What has come of a listing so far.  The server says where it goes on, and a fool
+ * or an enemy could send us in circles for ever: so the token must change, keys must
+ * grow, and the number of pages has a bound.
+ */
+typedef struct Progress
+{
+	char *token;    /* of the last page, like what follows */
+	char *last_key; /* the greatest of all */
+	int pages;
+	int empty; /* in a row */
+} Progress;
+
 static void
 item_release(ListItem *item)
 {
@@ -58,6 +73,15 @@ page_release(Page *page)
 }
 
 #define AUTO_PAGE __attribute__((cleanup(page_release))) Page
+
+static void
+progress_release(Progress *progress)
+{
+	free(progress->token);
+	free(progress->last_key);
+}
+
+#define AUTO_PROGRESS __attribute__((cleanup(progress_release))) Progress
 
 static void
 replace_text(char **into, const char *text)
@@ -158,6 +182,51 @@ compare_items(const void *a, const void *b)
 	return strcmp(((const ListItem *) a)->key, ((const ListItem *) b)->key);
 }
 
+/* Where the listing goes on.  No attempt is worth repeating: what is wrong is the listing, not this answer to it. */
+static Error *
+check_marker(Progress *progress, const Page *page, const char *url)
+{
+	AUTO_FREE char *token = mem_printf("%s\n%s", page->next == NULL ? "" : page->next,
+	                                   page->next_upload == NULL ? "" : page->next_upload);
+
+	progress->empty = page->count == 0 ? progress->empty + 1 : 0;
+	if (!page->truncated)
+		return NULL;
+	if (str_equal(token, progress->token))
+		return error_new(ERR_CORRUPT, "could not list \"%s\": the listing goes in a circle", url);
+	if (++progress->pages >= PAGES_MOST || progress->empty >= EMPTY_PAGES_MOST)
+		return error_new(ERR_CORRUPT, "could not list \"%s\": the listing does not end", url);
+	free(progress->token);
+	progress->token = MOVE(token);
+	return NULL;
+}
+
+/* Does this item come after all before it?  A common prefix may be told by two pages: the second time it is passed over. */
+static Error *
+check_order(Progress *progress, const ListItem *item, const char *url, bool *ret_is_new)
+{
+	int order = progress->last_key == NULL ? 1 : strcmp(item->key, progress->last_key);
+
+	if (order < 0 || (order == 0 && !item->is_prefix))
+		return error_new(ERR_CORRUPT,
+		                 "could not list \"%s\": the listing goes back, or tells an object twice", url);
+	*ret_is_new = order > 0;
+	if (order > 0)
+		replace_text(&progress->last_key, item->key);
+	return NULL;
+}
+
+/* A listing may have many pages, and each is a request that succeeds: the moment when nothing new begins counts for them together. */
+static Error *
+check_deadline(const S3Store *store, const char *url)
+{
+	const Patience *patience = &store->options.patience;
+
+	if (patience->retry_until_ms == 0 || clock_monotonic_ms() < patience->retry_until_ms)
+		return NULL;
+	return error_new(ERR_TRANSIENT, "could not list \"%s\": the listing did not end in time", url);
+}
+
 /* What other programs have put there under names of theirs is not ours to list. */
 static bool
 is_ours(const char *key, bool is_prefix)
@@ -176,6 +245,7 @@ s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_afte
 	size_t own = strlen(store->address.prefix); /* every key of the answer is at least so long */
 	AUTO_FREE char *whole = mem_printf("%s%s", store->address.prefix, prefix);
 	AUTO_PAGE page = {.root = "ListBucketResult", .items = "Contents", .prefix = whole};
+	AUTO_PROGRESS progress = {0};
 	AUTO_CALL call = {.action = "list", .method = "GET", .check_answer = check_page, .context = &page};
 	AUTO_ANSWER answer = {0};
 
@@ -192,29 +262,33 @@ s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_afte
 
 		s3_pairs_set(&call.query, "start-after", after);
 	}
-	for (int64_t i = 0; i < PAGES_MOST; i++)
+	for (;;)
 	{
 		TRY(s3_call(store, &call, &answer));
 
 		/* Objects and common prefixes come in two lists, each in order. */
 		if (page.count > 0)
 			qsort(page.list, page.count, sizeof(ListItem), compare_items);
+		TRY(check_marker(&progress, &page, base->url));
 		for (size_t j = 0; j < page.count; j++)
 		{
 			const ListItem *item = &page.list[j];
+			bool is_new;
+
 			StoreEntry entry = {.key = item->key + own,
 			                    .size = item->size,
 			                    .modified = item->modified,
 			                    .is_prefix = item->is_prefix};
 
-			if (is_ours(entry.key, entry.is_prefix) && strcmp(entry.key, start_after) > 0)
+			TRY(check_order(&progress, item, base->url, &is_new));
+			if (is_new && is_ours(entry.key, entry.is_prefix) && strcmp(entry.key, start_after) > 0)
 				TRY(callback(context, &entry));
 		}
 		if (!page.truncated)
 			return NULL;
+		TRY(check_deadline(store, base->url));
 		s3_pairs_set(&call.query, "continuation-token", page.next);
 	}
-	return error_new(ERR_TRANSIENT, "could not list \"%s\": the listing does not end", base->url);
 }
 
 static Error *
@@ -243,6 +317,7 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 {
 	AUTO_FREE char *whole = mem_printf("%s%s", store->address.prefix, prefix);
 	AUTO_PAGE page = {.root = "ListMultipartUploadsResult", .items = "Upload"};
+	AUTO_PROGRESS progress = {0};
 	AUTO_CALL call = {.action = "list the unfinished uploads of",
 	                  .method = "GET",
 	                  .check_answer = check_page,
@@ -251,9 +326,10 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 
 	s3_pairs_set(&call.query, "uploads", "");
 	s3_pairs_set(&call.query, "prefix", whole);
-	for (int64_t i = 0; i < PAGES_MOST; i++)
+	for (;;)
 	{
 		TRY(s3_call(store, &call, &answer));
+		TRY(check_marker(&progress, &page, store->store.url));
 		for (size_t j = 0; j < page.count; j++)
 		{
 			const ListItem *upload = &page.list[j];
@@ -270,7 +346,6 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 		if (page.next_upload != NULL)
 			s3_pairs_set(&call.query, "upload-id-marker", page.next_upload);
 	}
-	return NULL;
 }
 
 Error *
