@@ -234,7 +234,7 @@ compare_with_stored(const WalArchive *archive, const char *key, WalIndex *index)
 {
 	WalIndex stored;
 
-	TRY(error_context(wal_object_index(archive->store, key, &stored),
+	TRY(error_context(store_said_there(wal_object_index(archive->store, key, &stored), key),
 	                  "could not compare with what is stored"));
 	if (memcmp(stored.sha256, index->sha256, SHA256_SIZE) == 0)
 	{
@@ -360,7 +360,7 @@ compare_text(const WalArchive *archive, const char *key, const Buf *text)
 	AUTO(Sink) sink = NULL;
 
 	sink = buf_sink_new(&stored);
-	TRY(store_get(archive->store, key, 0, STORE_TO_END, sink));
+	TRY(store_said_there(store_get(archive->store, key, 0, STORE_TO_END, sink), key));
 	if (stored.size == text->size && (text->size == 0 || memcmp(stored.data, text->data, text->size) == 0))
 		return NULL;
 	return error_hint(

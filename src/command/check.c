@@ -22,9 +22,6 @@
 #define STORE_PATIENCE_MS    10000
 #define LEARNED_MAX          (256 * 1024)
 
-/* One permanent object, never removed: credentials may be allowed to add only. */
-#define PROBE_KEY "walship-check.json"
-
 typedef struct Check
 {
 	char *name;
@@ -146,32 +143,31 @@ read_probe(Store *store, Buf *into)
 {
 	AUTO(Sink) sink = buf_sink_new(into);
 
-	return store_get(store, PROBE_KEY, 0, STORE_TO_END, sink);
+	return store_get(store, STORE_PROBE_KEY, 0, STORE_TO_END, sink);
 }
 
 /* Writes, reads back, and proves that nothing is overwritten. */
 static Error *
 try_store(Store *store, Buf *report)
 {
-	static const char text[] =
-		"{\"format\": 1, \"purpose\": \"walship check writes this once and keeps it\"}\n";
+	static const char text[] = STORE_PROBE_TEXT;
 	Slice slice = slice_of_memory(text, sizeof(text) - 1);
 	AUTO_BUF(got, 64 * 1024);
 
-	Error *error = store_put(store, PROBE_KEY, &slice, 1, PUT_IF_ABSENT);
+	Error *error = store_put(store, STORE_PROBE_KEY, &slice, 1, PUT_IF_ABSENT);
 
 	if (error != NULL && !error_is(error, ERR_EXISTS))
 		return error;
 	error_free(error);
 	TRY(read_probe(store, &got));
 	if (got.size != slice.size || memcmp(got.data, text, got.size) != 0)
-		return error_new(ERR_CORRUPT, "object \"%s\" does not read back as it was written", PROBE_KEY);
+		return error_new(ERR_CORRUPT, "object \"%s\" does not read back as it was written", STORE_PROBE_KEY);
 
-	TRY(store_probe(store, PROBE_KEY, &slice, report));
+	TRY(store_probe(store, report));
 
-	error = store_put(store, PROBE_KEY, &slice, 1, PUT_IF_ABSENT);
+	error = store_put(store, STORE_PROBE_KEY, &slice, 1, PUT_IF_ABSENT);
 	if (error == NULL)
-		return error_new(ERR_CORRUPT, "store lets object \"%s\" be overwritten", PROBE_KEY);
+		return error_new(ERR_CORRUPT, "store lets object \"%s\" be overwritten", STORE_PROBE_KEY);
 	if (!error_is(error, ERR_EXISTS))
 		return error;
 	error_free(error);

@@ -369,8 +369,7 @@ s3_store_open(const S3Options *given, Store **ret_store)
 	                     options->path_style, &store->address));
 	if (options->region == NULL)
 		options->region = store->credentials.region != NULL ? store->credentials.region : DEFAULT_REGION;
-	if (strlen(options->region) >= S3_SIGNED_REGIONS ||
-	    strcspn(options->region, "/ \t\r\n") != strlen(options->region))
+	if (!s3_region_is_valid(options->region))
 		return error_new(ERR_USAGE, "\"%s\" is no region", options->region);
 	store->state.region = mem_strdup(options->region);
 

@@ -91,6 +91,15 @@ parse_endpoint(const char *endpoint, S3Address *address)
 	return NULL;
 }
 
+bool
+s3_region_is_valid(const char *region)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t length = strlen(region);
+
+	return length > 0 && length < S3_SIGNED_REGIONS && strspn(region, allowed) == length;
+}
+
 static bool
 is_aws(const char *host)
 {

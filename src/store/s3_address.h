@@ -25,6 +25,9 @@ void s3_address_release(S3Address *address);
 void s3_address_host(const S3Address *address, const char *region, Buf *into);
 void s3_address_path(const S3Address *address, const char *key, Buf *into);
 
+/* Letters, digits, '-' and '_': it becomes a part of the host name and of the signature. */
+bool s3_region_is_valid(const char *region);
+
 /* What is known of this endpoint without asking it. */
 typedef enum S3Conditional
 {

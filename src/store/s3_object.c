@@ -51,9 +51,55 @@ put_object(S3Store *store, const char *key, const S3Payload *payload, bool condi
 static bool
 has_conditions(S3Store *store)
 {
-	S3Conditional conditional = s3_state_conditional(store);
+	return s3_state_conditional(store) == S3_CONDITIONAL_HONOURED;
+}
 
-	return conditional != S3_CONDITIONAL_IGNORED && conditional != S3_CONDITIONAL_REFUSED;
+/*
+ * Before anything is written to a bucket of which nothing is known: the same small
+ * object is put, under the condition that it is not there, until that is refused or
+ * overlooked.  What it costs is one request, or two where nobody did it before.
+ */
+static Error *
+prove_conditions(S3Store *store, S3Conditional *ret_conditional)
+{
+	Slice contents = slice_of_memory(STORE_PROBE_TEXT, sizeof(STORE_PROBE_TEXT) - 1);
+	S3Payload payload;
+
+	TRY(s3_payload(&contents, 1, &payload));
+	*ret_conditional = S3_CONDITIONAL_IGNORED;
+	for (int i = 0; i < 2; i++)
+	{
+		AUTO_ANSWER answer = {0};
+		AUTO(Error) error = put_object(store, STORE_PROBE_KEY, &payload, true, &answer);
+
+		if (error == NULL)
+			continue;
+		if (answer.class != S3_TAKEN && answer.class != S3_UNSUPPORTED)
+			return MOVE(error);
+		*ret_conditional = answer.class == S3_TAKEN ? S3_CONDITIONAL_HONOURED : S3_CONDITIONAL_REFUSED;
+		break;
+	}
+	s3_state_set_conditional(store, *ret_conditional);
+	return NULL;
+}
+
+/*
+ * The note of it may be deleted at any time, and no harm may come from that.
+ * Credentials that may not write that object prove nothing: then walship looks itself.
+ */
+static Error *
+find_conditions(S3Store *store)
+{
+	S3Conditional conditional;
+	Error *error;
+
+	if (s3_state_conditional(store) != S3_CONDITIONAL_UNKNOWN)
+		return NULL;
+	error = prove_conditions(store, &conditional);
+	if (!error_is(error, ERR_DENIED))
+		return error;
+	error_free(error);
+	return NULL;
 }
 
 /* Where it does not, HEAD comes first, by a connection that is kept for the PUT. */
@@ -96,7 +142,7 @@ compare_with_stored(S3Store *store, const char *key, const S3Payload *payload)
 	uint8_t digest[SHA256_SIZE];
 	char hex[SHA256_TEXT_SIZE];
 
-	TRY(s3_get(&store->store, key, 0, STORE_TO_END, &sink.sink));
+	TRY(store_said_there(s3_get(&store->store, key, 0, STORE_TO_END, &sink.sink), key));
 	sha256_final(sha, digest);
 	hex_encode(digest, sizeof(digest), hex);
 	return strcmp(hex, payload->sha256) == 0 ? NULL : error_taken(store, key);
@@ -115,6 +161,7 @@ s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode 
 	if (mode == PUT_REPLACE)
 		return put_object(store, key, &payload, false, &answer);
 
+	TRY(find_conditions(store));
 	if (has_conditions(store))
 	{
 		error = put_object(store, key, &payload, true, &answer);
@@ -138,28 +185,14 @@ s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode 
 	return put_object(store, key, &payload, false, &answer);
 }
 
-/* The object is there, and is put again with the same contents under the condition that it is not there. */
 Error *
-s3_probe(Store *base, const char *key, const Slice *contents, Buf *report)
+s3_probe(Store *base, Buf *report)
 {
 	S3Store *store = (S3Store *) base;
-	AUTO_ANSWER answer = {0};
 	AUTO_FREE char *region = NULL;
-	S3Payload payload;
-	S3Conditional conditional = S3_CONDITIONAL_IGNORED;
-	Error *error;
+	S3Conditional conditional;
 
-	TRY(s3_payload(contents, 1, &payload));
-	error = put_object(store, key, &payload, true, &answer);
-	if (error != NULL && answer.class == S3_TAKEN)
-		conditional = S3_CONDITIONAL_HONOURED;
-	else if (error != NULL && answer.class == S3_UNSUPPORTED)
-		conditional = S3_CONDITIONAL_REFUSED;
-	else if (error != NULL)
-		return error;
-	error_free(error);
-	s3_state_set_conditional(store, conditional);
-
+	TRY(prove_conditions(store, &conditional));
 	region = s3_state_region(store);
 	buf_printf(report, "region %s, %s, ", region, store->address.path_style ? "path style" : "host style");
 	if (strcmp(store->address.scheme, "http") == 0)

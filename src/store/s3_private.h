@@ -123,7 +123,7 @@ void s3_add_object_headers(const S3Store *store, S3Call *call);
 
 void s3_expect_put(Store *base, const char *key);
 Error *s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode mode) MUST_CHECK;
-Error *s3_probe(Store *base, const char *key, const Slice *contents, Buf *report) MUST_CHECK;
+Error *s3_probe(Store *base, Buf *report) MUST_CHECK;
 Error *s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into) MUST_CHECK;
 Error *s3_stat(Store *base, const char *key, StoreEntry *ret_entry) MUST_CHECK;
 

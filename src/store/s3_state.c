@@ -13,6 +13,8 @@
 #include "walship/base/mem.h"
 #include "walship/base/state_note.h"
 
+#define CLOCK_OFFSET_MOST_US (INT64_C(7) * 24 * 3600 * 1000000)
+
 static const char *const conditional_names[] = {
 	[S3_CONDITIONAL_UNKNOWN] = "unknown",
 	[S3_CONDITIONAL_HONOURED] = "honoured",
@@ -62,7 +64,7 @@ take_line(S3Store *store, char *line)
 
 	/* Found when this very region turned out to be the wrong one; another setting is another try. */
 	if (strcmp(what, "region") == 0 && str_equal(value, store->options.region) && found != NULL &&
-	    found[0] != '\0' && strlen(found) < S3_SIGNED_REGIONS)
+	    s3_region_is_valid(found))
 	{
 		free(state->region);
 		state->region = mem_strdup(found);
@@ -163,9 +165,7 @@ s3_state_correct_region(S3Store *store, const char *asked, const HttpResponse *r
 	S3State *state;
 	bool is_new;
 
-	if (region == NULL || str_equal(region, asked) || region[0] == '\0' ||
-	    strlen(region) >= S3_SIGNED_REGIONS ||
-	    strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(region))
+	if (region == NULL || str_equal(region, asked) || !s3_region_is_valid(region))
 		return false;
 	state = lock_state(store);
 	is_new = !str_equal(state->region, region); /* another thread may have been told before */
@@ -182,6 +182,11 @@ s3_state_correct_region(S3Store *store, const char *asked, const HttpResponse *r
 	return true;
 }
 
+/*
+ * Whoever answers says what time we sign for.  A clock that was set wrongly is off by
+ * hours or a day; what is signed for a day far in the future would be good for others
+ * to use then.
+ */
 bool
 s3_state_correct_clock(S3Store *store, const HttpResponse *response)
 {
@@ -190,6 +195,16 @@ s3_state_correct_clock(S3Store *store, const HttpResponse *response)
 
 	if (theirs == TIME_NONE)
 		return false;
+	if (offset_us > CLOCK_OFFSET_MOST_US || offset_us < -CLOCK_OFFSET_MOST_US)
+	{
+		char text[TIME_TEXT_SIZE];
+
+		s3_notice(
+			store,
+			"the store says that it is %s: more than a week from this machine's clock, and not believed",
+			time_format_utc(theirs, text));
+		return false;
+	}
 	lock_state(store)->clock_offset_us = offset_us;
 	unlock_state(store);
 	s3_notice(store,

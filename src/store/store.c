@@ -142,10 +142,9 @@ store_writer(Store *store, const char *key, Sink **ret_sink)
 }
 
 Error *
-store_probe(Store *store, const char *key, const Slice *contents, Buf *report)
+store_probe(Store *store, Buf *report)
 {
-	TRY(store_check_key(key));
-	return store->ops->probe(store, key, contents, report);
+	return store->ops->probe(store, report);
 }
 
 Error *
@@ -154,6 +153,17 @@ store_tidy(Store *store, const char *prefix, TimeUs before)
 	if (!key_is_valid(prefix, true))
 		return error_new(ERR_USAGE, "\"%s\" is not the beginning of a valid object name", prefix);
 	return store->ops->tidy == NULL ? NULL : store->ops->tidy(store, prefix, before);
+}
+
+Error *
+store_said_there(Error *error, const char *key)
+{
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return error_new(ERR_TRANSIENT,
+	                 "the store says of object \"%s\" that it exists already, and then that it does not",
+	                 key);
 }
 
 const char *

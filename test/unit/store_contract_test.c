@@ -705,14 +705,13 @@ static void
 a_probe_leaves_everything_as_it_was(void **state)
 {
 	Store *store = store_of(state);
-	Slice contents = slice_of_memory("probe", 5);
 	AUTO_BUF(report, 10000);
 
-	assert_ok(put_text(store, "probe", "probe", PUT_IF_ABSENT));
-	assert_ok(store_probe(store, "probe", &contents, &report));
-	assert_object(store, "probe", "probe", 5);
-	assert_listing(store, "", LIST_ALL, NULL, "probe");
-	assert_error(put_text(store, "probe", "other", PUT_IF_ABSENT), ERR_EXISTS, "probe");
+	assert_ok(put_text(store, STORE_PROBE_KEY, STORE_PROBE_TEXT, PUT_IF_ABSENT));
+	assert_ok(store_probe(store, &report));
+	assert_object(store, STORE_PROBE_KEY, STORE_PROBE_TEXT, sizeof(STORE_PROBE_TEXT) - 1);
+	assert_listing(store, "", LIST_ALL, NULL, STORE_PROBE_KEY);
+	assert_error(put_text(store, STORE_PROBE_KEY, "other", PUT_IF_ABSENT), ERR_EXISTS, STORE_PROBE_KEY);
 }
 
 static void

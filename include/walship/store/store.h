@@ -23,6 +23,13 @@
 #define STORE_KEY_MAX      1024 /* as in S3 */
 #define STORE_KEY_PART_MAX 255  /* as in file systems */
 
+/*
+ * One permanent object beside the archive, never removed: credentials may be allowed to
+ * add only.  By it, and by no object of the archive, it is found out what a store does.
+ */
+#define STORE_PROBE_KEY  "walship-check.json"
+#define STORE_PROBE_TEXT "{\"format\": 1, \"purpose\": \"walship check writes this once and keeps it\"}\n"
+
 typedef struct Store Store;
 
 typedef enum PutMode
@@ -68,7 +75,7 @@ typedef struct StoreOps
 	Error *(*remove)(Store *store, const char *key);
 	Error *(*writer)(Store *store, const char *key, Sink **ret_sink);
 	void (*free)(Store *store);
-	Error *(*probe)(Store *store, const char *key, const Slice *contents, Buf *report);
+	Error *(*probe)(Store *store, Buf *report);
 	Error *(*tidy)(Store *store, const char *prefix, TimeUs before);
 	Error *(*remove_many)(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
 	                      void *context);
@@ -126,18 +133,25 @@ Error *store_remove_many(Store *store, const char *const *keys, size_t count, St
 Error *store_writer(Store *store, const char *key, Sink **ret_sink) MUST_CHECK;
 
 /*
- * Proves that the store can be written to, as far as that can be done without
- * changing anything, finds out what it can do, remembers that, and appends it to
- * "report" in words (nothing, where there is nothing to find out).  The object
- * "key" must be there and have these contents.
+ * Proves that the store can be written to by writing STORE_PROBE_TEXT to
+ * STORE_PROBE_KEY, where it may be already, finds out what the store can do,
+ * remembers that, and appends it to "report" in words (nothing, where there is
+ * nothing to find out).
  */
-Error *store_probe(Store *store, const char *key, const Slice *contents, Buf *report) MUST_CHECK;
+Error *store_probe(Store *store, Buf *report) MUST_CHECK;
 
 /*
  * Removes what writers below the prefix left behind that began before this time
  * and neither finished nor were freed: it costs money and shows in no listing.
  */
 Error *store_tidy(Store *store, const char *prefix, TimeUs before) MUST_CHECK;
+
+/*
+ * For what is read because the store said that it is there (ERR_EXISTS): that it is
+ * "not there" then is a contradiction, and no certain absence: ERR_TRANSIENT.  Everything
+ * else passes.  Takes and returns ownership.
+ */
+Error *store_said_there(Error *error, const char *key) MUST_CHECK;
 
 const char *store_url(const Store *store);
 
