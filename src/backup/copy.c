@@ -59,7 +59,7 @@ begin_archive(void *context, const char *set)
 	strlist_add(&run->parts.names, run->record->manifest_name);
 	run->manifest_facts = manifest_new();
 	run->manifest_reader = pipe_new();
-	pipe_add(run->manifest_reader, manifest_sink_new(run->manifest_facts));
+	pipe_add(run->manifest_reader, manifest_sink_new(run->manifest_facts, SIZE_MAX));
 	return backup_target_open(&run->target, run->record->manifest_name, &run->manifest);
 }
 

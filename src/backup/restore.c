@@ -107,8 +107,17 @@ read_manifest(const Restore *restore, Manifest *manifest)
 	memcpy(stored.sha256, record->manifest_sha256, SHA256_SIZE);
 	pipe_add(pipe, verify_stage_new(&stored, record->manifest_name));
 	add_decoders(restore, pipe, record->manifest_raw_size, record->manifest_name);
-	pipe_add(pipe, manifest_sink_new(manifest));
-	return get_object(restore, record->manifest_name, pipe);
+	pipe_add(pipe, manifest_sink_new(manifest, record->files));
+	TRY(get_object(restore, record->manifest_name, pipe));
+
+	/* By the record the user was told how much there is, and whether it fits on the disk. */
+	if (manifest_count(manifest) != record->files || manifest_total_size(manifest) != record->files_size)
+		return error_new(ERR_CORRUPT,
+		                 "manifest of backup \"%s\" has %zu files with %" PRIu64
+		                 " bytes, but its record says %" PRIu64 " with %" PRIu64,
+		                 record->id, manifest_count(manifest), manifest_total_size(manifest), record->files,
+		                 record->files_size);
+	return NULL;
 }
 
 static Error *

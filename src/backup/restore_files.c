@@ -24,6 +24,8 @@
 
 #define CONTROL_FILE "global/pg_control"
 
+#define HISTORY_MAX (1024u * 1024) /* bytes */
+
 void
 restore_files_init(RestoreFiles *files, RestoreShared *shared, const RestoreRoot *root)
 {
@@ -79,20 +81,24 @@ create_file(const RestoreRoot *root, const char *name, int *ret_fd)
 
 /* Only files of WAL belong into pg_wal. */
 static Error *
-begin_wal_file(RestoreFiles *files, const char *name)
+begin_wal_file(RestoreFiles *files, const char *name, uint64_t size)
 {
 	WalName parsed;
 	AUTO(Error) error = wal_name_parse(name, &parsed);
+	uint32_t segment_size = files->shared->options->record->segment_size;
 
 	if (error != NULL || (parsed.kind != WAL_SEGMENT && parsed.kind != WAL_HISTORY))
 		return error_new(ERR_CORRUPT, "\"%s\" is no WAL file", name);
+	if (parsed.kind == WAL_SEGMENT ? size != segment_size : size > HISTORY_MAX)
+		return error_new(ERR_CORRUPT, "WAL file \"%s\" cannot have %" PRIu64 " bytes", name, size);
 	files->path = mem_strdup(name);
 	files->number = SIZE_MAX;
 	return create_file(files->root, name, &files->fd);
 }
 
+/* Before a byte is written: what the manifest does not allow shall not fill the disk first. */
 static Error *
-begin_data_file(RestoreFiles *files, const char *name)
+begin_data_file(RestoreFiles *files, const char *name, uint64_t size)
 {
 	const RestoreOptions *options = files->shared->options;
 
@@ -112,6 +118,12 @@ begin_data_file(RestoreFiles *files, const char *name)
 	}
 	if (atomic_exchange(&files->shared->seen[files->number], true))
 		return error_new(ERR_CORRUPT, "file \"%s\" is there twice", files->path);
+
+	ManifestFile expected = manifest_nth(files->shared->manifest, files->number);
+
+	if (size != expected.size)
+		return error_new(ERR_CORRUPT, "file \"%s\" has %" PRIu64 " bytes instead of %" PRIu64, files->path,
+		                 size, expected.size);
 
 	bool control = strcmp(files->path, CONTROL_FILE) == 0;
 
@@ -133,7 +145,8 @@ files_begin(void *context, const TarEntry *entry)
 
 	files->crc32c = 0;
 	files->size = files->written_back = 0;
-	return files->root->manifest_prefix == NULL ? begin_wal_file(files, name) : begin_data_file(files, name);
+	return files->root->manifest_prefix == NULL ? begin_wal_file(files, name, entry->size)
+	                                            : begin_data_file(files, name, entry->size);
 }
 
 /* The disk works while the rest is decoded, and the sync at the end has little left to wait for. */
@@ -175,9 +188,6 @@ files_end(void *context)
 	{
 		ManifestFile expected = manifest_nth(files->shared->manifest, files->number);
 
-		if (files->size != expected.size)
-			return error_new(ERR_CORRUPT, "file \"%s\" has %" PRIu64 " bytes instead of %" PRIu64,
-			                 files->path, files->size, expected.size);
 		if (files->crc32c != expected.crc32c)
 			return error_new(ERR_CORRUPT, "file \"%s\" fails its checksum", files->path);
 	}

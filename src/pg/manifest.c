@@ -5,6 +5,7 @@
  */
 #include "walship/pg/manifest.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "walship/base/buf.h"
@@ -50,6 +51,7 @@ typedef struct ManifestSink
 {
 	Sink sink;
 	Manifest *manifest; /* the caller's */
+	uint64_t most;      /* files */
 	ManifestPart part;
 	int version;
 	Buf line;
@@ -184,6 +186,8 @@ take_item(ManifestSink *self, Error *(*take)(Manifest *, const Json *), Manifest
 		return NULL;
 	if (self->line.data[size - 1] == ',')
 		size--;
+	if (self->part == AT_FILES && self->manifest->n_files == self->most)
+		return error_new(ERR_CORRUPT, "backup manifest lists more than %" PRIu64 " files", self->most);
 	TRY(json_parse(self->line.data, size, "backup manifest", &object));
 	return error_context(take(self->manifest, object), "backup manifest");
 }
@@ -341,13 +345,14 @@ manifest_sink_free(Sink *sink)
 }
 
 Sink *
-manifest_sink_new(Manifest *manifest)
+manifest_sink_new(Manifest *manifest, uint64_t most)
 {
 	static const SinkOps ops = {manifest_sink_write, manifest_sink_finish, manifest_sink_free};
 	ManifestSink *self = NEW(ManifestSink);
 
 	self->sink.ops = &ops;
 	self->manifest = manifest;
+	self->most = most;
 	self->sha = sha256_new();
 	buf_init(&self->line, MANIFEST_LINE_MAX);
 	return &self->sink;

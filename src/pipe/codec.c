@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codec_stages.h"
+#include "walship/base/mem.h"
 
 #define CHUNK(mib) ((size_t) (mib) *1024 * 1024)
 
@@ -31,9 +32,46 @@ typedef struct CodecRow
 	Sink *(*decoder)(uint64_t most, const char *what);
 } CodecRow;
 
+typedef struct PlainDecoder
+{
+	Sink sink;
+	uint64_t most;
+	uint64_t size; /* so far */
+	char *what;
+} PlainDecoder;
+
+static Error *
+plain_decoder_write(Sink *sink, const void *data, size_t size)
+{
+	PlainDecoder *self = (PlainDecoder *) sink;
+
+	if (size > self->most - self->size)
+		return error_new(ERR_CORRUPT, "%s has more than %" PRIu64 " bytes", self->what, self->most);
+	self->size += size;
+	return sink_write(self->sink.next, data, size);
+}
+
+static void
+plain_decoder_free(Sink *sink)
+{
+	free(((PlainDecoder *) sink)->what);
+	free(sink);
+}
+
+/* What is not compressed must not fill a disk either. */
+static Sink *
+plain_decoder_new(uint64_t most, const char *what)
+{
+	static const SinkOps ops = {.write = plain_decoder_write, .free = plain_decoder_free};
+	PlainDecoder *self = NEW(PlainDecoder);
+
+	*self = (PlainDecoder){.sink.ops = &ops, .most = most, .what = mem_strdup(what)};
+	return &self->sink;
+}
+
 /* zstd's levels above 19 need more memory to decode than its own program grants. */
 static const CodecRow codecs[] = {
-	[CODEC_NONE] = {.name = "none", .suffix = "raw"},
+	[CODEC_NONE] = {.name = "none", .suffix = "raw", .decoder = plain_decoder_new},
 	[CODEC_BROTLI] = {.name = "brotli",
                       .suffix = "br",
                       .highest = 11,
@@ -112,8 +150,7 @@ codec_add_encoder(Pipe *pipe, const Compression *compression)
 void
 codec_add_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what)
 {
-	if (codecs[codec].decoder != NULL)
-		pipe_add(pipe, codecs[codec].decoder(most, what));
+	pipe_add(pipe, codecs[codec].decoder(most, what));
 }
 
 Error *

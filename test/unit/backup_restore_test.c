@@ -57,6 +57,8 @@ typedef struct Changes
 	const char *replaced; /* this member gets other contents; NULL: none */
 	const char *replacement;
 	const char *left_out; /* this member is not there */
+	int64_t more_files;   /* than the manifest has, says the record; likewise bytes */
+	int64_t more_bytes;
 } Changes;
 
 typedef struct World
@@ -145,6 +147,13 @@ add_line(Buf *manifest, const Listed *file, const char *separator)
 }
 
 static void
+count_file(BackupRecord *record, const Listed *file)
+{
+	record->files++;
+	record->files_size += strlen(file->contents);
+}
+
+static void
 put_manifest(World *world, const Changes *changes)
 {
 	BackupRecord *record = world->record;
@@ -154,9 +163,17 @@ put_manifest(World *world, const Changes *changes)
 
 	buf_puts(&manifest, "{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [\n");
 	for (size_t i = 0; i < lengthof(listed); i++)
+	{
 		add_line(&manifest, &listed[i], i == 0 ? "" : ",\n");
+		count_file(record, &listed[i]);
+	}
 	if (changes->extra_listed.path != NULL)
+	{
 		add_line(&manifest, &changes->extra_listed, ",\n");
+		count_file(record, &changes->extra_listed);
+	}
+	record->files += (uint64_t) changes->more_files;
+	record->files_size += (uint64_t) changes->more_bytes;
 	buf_puts(&manifest, "\n],\n\"WAL-Ranges\": [\n{ \"Timeline\": 1, \"Start-LSN\": \"3/28\", "
 	                    "\"End-LSN\": \"3/100\" }\n],\n");
 	sha256_of(manifest.data, manifest.size, digest);
@@ -176,6 +193,7 @@ world_make(Place *place, const Changes *changes)
 	world.record->id = mem_strdup(ID);
 	world.record->system_identifier = BUILDER_SYSTEM;
 	world.record->codec = mem_strdup("brotli");
+	world.record->segment_size = (uint32_t) strlen("segment");
 	world.record->parts = NEW_ARRAY(BackupPart, 3);
 	world.pgdata = path_join(place->scratch, "pgdata");
 	world.tablespace_path = path_join(place->scratch, "space");
@@ -343,6 +361,13 @@ static const Bad bad[] = {
 	{"WAL in a directory of its own",
      {.set = "wal", .extra = {"x/" SEGMENT, "x", TAR_FILE}},
      "is no WAL file"},
+	{"a segment that is too long",
+     {.replaced = SEGMENT, .replacement = "segment and more"},
+     "\"" SEGMENT "\" cannot have 16 bytes"},
+	{"a segment that is too short", {.replaced = SEGMENT, .replacement = "seg"}, "cannot have 3 bytes"},
+	{"more files than the record says", {.more_files = -1}, "backup manifest lists more than 5 files"},
+	{"fewer files than the record says", {.more_files = 1}, "has 6 files with"},
+	{"more bytes than the record says", {.more_bytes = -1}, "but its record says 6 with"},
 	{"the name under which pg_control waits",
      {.extra = {RESTORE_CONTROL_WAITING, "x", TAR_FILE}},
      "is not in the manifest"},
@@ -388,7 +413,7 @@ a_restore_into_nothing_reads_every_file_and_writes_none(void **state)
 static void
 a_segment_twice_is_not_written_over(void **state)
 {
-	static const Changes twice = {.set = "wal", .extra = {SEGMENT, "other", TAR_FILE}};
+	static const Changes twice = {.set = "wal", .extra = {SEGMENT, "another", TAR_FILE}};
 	World world = world_make(*state, &twice);
 
 	assert_error(restore(&world, true, 1), ERR_SYSTEM, "File exists");

@@ -54,13 +54,51 @@ what_is_not_one_document_is_refused(void **state)
 static void
 nesting_without_end_is_refused(void **state)
 {
-	const size_t size = 1000000;
+	const size_t size = 2000;
 	AUTO_FREE char *text = mem_alloc(size);
 	Json *root = NULL;
 
 	(void) state;
 	memset(text, '[', size);
 	assert_error(json_parse(text, size, "document", &root), ERR_CORRUPT, "document is not valid JSON");
+}
+
+/* What is dense takes up to fifty times its size in memory. */
+static void
+a_text_with_more_values_than_it_needs_bytes_for_is_refused(void **state)
+{
+	static const char *const pieces[] = {"[", "1,", "\"\",", "{},", "[],", "\"a\":1,", "1234567,"};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(pieces); i++)
+	{
+		AUTO_BUF(text, 1024 * 1024);
+		Json *root = NULL;
+
+		buf_puts(&text, "[");
+		for (int j = 0; j < 10000; j++)
+			buf_puts(&text, pieces[i]);
+		buf_puts(&text, "1]");
+		print_message("  %s\n", pieces[i]);
+		assert_error(json_parse(text.data, text.size, "document", &root), ERR_CORRUPT,
+		             "document holds more values than its size allows for");
+	}
+}
+
+/* Commas and brackets in strings are none, behind whatever quotes and backslashes. */
+static void
+text_in_strings_is_not_counted(void **state)
+{
+	AUTO_BUF(text, 1024 * 1024);
+	Json *root = NULL;
+
+	(void) state;
+	buf_puts(&text, "[\"\\\"");
+	for (int j = 0; j < 100000; j++)
+		buf_puts(&text, "[,{\\\\\\\"");
+	buf_puts(&text, "\"]");
+	assert_ok(json_parse(text.data, text.size, "document", &root));
+	json_free(root);
 }
 
 typedef struct Everything
@@ -483,6 +521,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_one_document_is_refused),
 		cmocka_unit_test(nesting_without_end_is_refused),
+		cmocka_unit_test(a_text_with_more_values_than_it_needs_bytes_for_is_refused),
+		cmocka_unit_test(text_in_strings_is_not_counted),
 		cmocka_unit_test(every_kind_is_read_and_printed_as_it_was),
 		cmocka_unit_test(what_is_not_set_is_null_or_left_out),
 		cmocka_unit_test(a_wrong_member_is_named),

@@ -39,7 +39,7 @@ read_pieces(Manifest *manifest, const char *text, size_t size, size_t piece)
 {
 	AUTO(Pipe) pipe = pipe_new();
 
-	pipe_add(pipe, manifest_sink_new(manifest));
+	pipe_add(pipe, manifest_sink_new(manifest, SIZE_MAX));
 	for (size_t at = 0; at < size; at += piece)
 		TRY(pipe_write(pipe, text + at, size - at < piece ? size - at : piece));
 	return pipe_finish(pipe);

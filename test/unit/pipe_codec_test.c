@@ -272,8 +272,12 @@ static void
 a_bomb_is_stopped_at_the_size_that_is_expected(void **state)
 {
 	AUTO_FREE uint8_t *zeros = mem_zalloc(20000000);
+	AUTO_BUF(plain, 1000000);
 
 	(void) state;
+	assert_error(decode(CODEC_NONE, 1000000, zeros, 20000000, 300000, &plain), ERR_CORRUPT,
+	             "\"object.tar\" has more than 1000000 bytes");
+	assert_int_equal(plain.size, 900000);
 	for (size_t i = 1; i < lengthof(compressions); i++)
 	{
 		AUTO_BUF(encoded, MOST);

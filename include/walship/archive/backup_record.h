@@ -18,7 +18,7 @@
 #include "walship/wal/record.h"
 
 #define BACKUP_RECORD_FORMAT 1
-#define BACKUP_RECORD_MAX    (64u * 1024 * 1024) /* bytes of JSON that are read at most */
+#define BACKUP_RECORD_MAX    (32u * 1024 * 1024) /* bytes of JSON, written and read: some 130,000 parts */
 
 typedef struct BackupPart
 {

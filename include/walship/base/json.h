@@ -23,7 +23,11 @@ Json *json_new_array(void);
 void json_free(Json *root);
 AUTO_DEFINE(Json, json_free);
 
-/* "what" names the document in errors.  Nothing but white space may follow it. */
+/*
+ * "what" names the document in errors.  Nothing but white space may follow it.  The
+ * tree takes some ten times the memory of the text at most: what would take more is
+ * ERR_CORRUPT, like all that is no JSON.
+ */
 Error *json_parse(const char *text, size_t size, const char *what, Json **ret_root) MUST_CHECK;
 
 /* Compact (one line) or indented; json_print() adds a final newline.  The caller frees. */

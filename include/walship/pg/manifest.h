@@ -41,9 +41,10 @@ AUTO_DEFINE(Manifest, manifest_free);
 /*
  * Last stage that fills the manifest, which is the caller's and may be read once
  * the stage is finished.  ERR_CORRUPT: cut short, its own checksum is wrong, a
- * file listed twice, another checksum algorithm, anything unknown.
+ * file listed twice, another checksum algorithm, anything unknown, more than "most"
+ * files.
  */
-Sink *manifest_sink_new(Manifest *manifest);
+Sink *manifest_sink_new(Manifest *manifest, uint64_t most);
 
 size_t manifest_count(const Manifest *manifest);
 uint64_t manifest_total_size(const Manifest *manifest);        /* of all files, in bytes */

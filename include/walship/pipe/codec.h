@@ -40,11 +40,11 @@ void codec_level_range(Codec codec, int *ret_lowest, int *ret_highest);
 /* Walship's choice; without a pool. */
 Compression compression_for(Codec codec, CompressFor purpose);
 
-/* NULL codec stages do not exist: for CODEC_NONE nothing is added. */
+/* For CODEC_NONE nothing is added. */
 void codec_add_encoder(Pipe *pipe, const Compression *compression);
 
 /*
  * "what" names the object in errors.  A truncated stream, trailing bytes and
- * more than "most" decoded bytes are ERR_CORRUPT.
+ * more than "most" decoded bytes are ERR_CORRUPT, before any beyond is handed on.
  */
 void codec_add_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what);
