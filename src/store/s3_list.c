@@ -273,7 +273,7 @@ s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_afte
 		for (size_t j = 0; j < page.count; j++)
 		{
 			const ListItem *item = &page.list[j];
-			bool is_new;
+			bool is_new = false;
 
 			StoreEntry entry = {.key = item->key + own,
 			                    .size = item->size,
