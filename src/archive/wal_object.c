@@ -301,19 +301,21 @@ wal_object_store(const WalArchive *archive, const char *path, const WalName *nam
 	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, index->sha256);
 	AUTO_BUF(head, WAL_OBJECT_INDEX_MAX + 3 * TAR_BLOCK_SIZE);
 	static const uint8_t tail[TAR_BLOCK_SIZE + TAR_END_SIZE]; /* zeros: padding and the end of the archive */
+	PutResult result = PUT_STORED;
 	Error *error = format_head(index, archive->compression.codec, &head);
 	Slice slices[] = {slice_of_memory(head.data, head.size), spool_slice(spool),
 	                  slice_of_memory(tail, tar_padding(index->stored_size) + TAR_END_SIZE)};
 
-	*ret_result = PUT_STORED;
 	if (error == NULL)
 		error = store_put(archive->store, key, slices, lengthof(slices), PUT_IF_ABSENT);
 	if (error_is(error, ERR_EXISTS))
 	{
 		error_free(error);
 		error = compare_with_stored(archive, key, index);
-		*ret_result = PUT_WAS_THERE;
+		result = PUT_WAS_THERE;
 	}
+	if (error == NULL)
+		*ret_result = result;
 	return error_context(error, "could not archive \"%s\"", path);
 }
 
