@@ -151,10 +151,10 @@ replayable(TimeSearch *search, const BackupRecord *backup, Hole *ret_hole)
 
 /*
  * The record itself, in this segment, or, since it may say its time only here, one
- * that begins in the segment before.
+ * that begins in the segment before.  False: it is further on.
  */
 static bool
-find_around(const TimeSearch *search, const BackupRecord *backup, XLogSegNo segno, TargetSearch *target)
+find_around(TimeSearch *search, const BackupRecord *backup, XLogSegNo segno, TargetSearch *target)
 {
 	XLogSegNo start = lsn_segment(backup->start_lsn, search->path->segment_size);
 
@@ -169,6 +169,12 @@ find_around(const TimeSearch *search, const BackupRecord *backup, XLogSegNo segn
 		if (!segment->readable || (at < segno && !segment->continues))
 			continue;
 		records = planner_records(search->planner, search->path, at);
+		if (!records->readable)
+		{
+			search->last = at;
+			search->stopped = true;
+			return true;
+		}
 		for (size_t i = 0; i < records->n_events; i++)
 		{
 			const WalEvent *event = &records->events[i];

@@ -265,20 +265,17 @@ planner_last_time(const Planner *planner, const WalPath *path, XLogSegNo last)
 
 /* The last record of this segment that ends by the end of the path's segment "last". */
 static XLogRecPtr
-last_record_in(const Planner *planner, const WalPath *path, XLogSegNo segno, XLogSegNo last)
+last_record_in(const Planner *planner, const WalPath *path, const SegmentIndex *segment, XLogSegNo last)
 {
-	const SegmentIndex *segment = planner_index(planner, path, segno);
 	const SegmentRecords *records;
 	XLogRecPtr record;
 
-	if (!segment->readable || segment->last_record == InvalidXLogRecPtr)
-		return InvalidXLogRecPtr;
 	if (!segment->continues && !segment->damaged)
 		return segment->last_record;
-	records = planner_records(planner, path, segno);
+	records = planner_records(planner, path, segment->segno);
 	record = records->last_end <= segment_start(last + 1, path->segment_size) ? records->last_start
 	                                                                          : records->last_previous;
-	return record >= segment_start(segno, path->segment_size) ? record : InvalidXLogRecPtr;
+	return record >= segment_start(segment->segno, path->segment_size) ? record : InvalidXLogRecPtr;
 }
 
 WalPlace
@@ -292,10 +289,14 @@ planner_reach(const Planner *planner, const WalPath *path, XLogSegNo last)
 	place.timeline = piece->timeline;
 
 	/* A long record may fill whole segments. */
-	for (XLogSegNo segno = last; piece->until == UINT64_MAX && place.lsn == InvalidXLogRecPtr; segno--)
+	for (XLogSegNo segno = last; piece->until == UINT64_MAX; segno--)
 	{
-		place.lsn = last_record_in(planner, path, segno, last);
-		if (segno == 0 || last - segno == QUIET_SEGMENTS_MAX || wal_path_piece(path, segno - 1) == NULL)
+		const SegmentIndex *segment = planner_index(planner, path, segno);
+
+		if (segment->readable && segment->last_record != InvalidXLogRecPtr)
+			place.lsn = last_record_in(planner, path, segment, last);
+		if (!segment->readable || place.lsn != InvalidXLogRecPtr || segno == 0 ||
+		    last - segno == QUIET_SEGMENTS_MAX || wal_path_piece(path, segno - 1) == NULL)
 			break;
 	}
 	place.time = planner_last_time(planner, path, last);

@@ -40,6 +40,7 @@ planner_last_included(const Planner *planner, const WalPath *path, const BackupR
 	for (XLogSegNo segno = stop->segno + 1; segno-- > first;)
 	{
 		const SegmentIndex *segment;
+		const SegmentRecords *records;
 		const WalEvent *event;
 
 		if (wal_path_piece(path, segno) == NULL && segno < start)
@@ -49,9 +50,12 @@ planner_last_included(const Planner *planner, const WalPath *path, const BackupR
 		segment = planner_index_down(planner, path, segno < start ? first : start, segno);
 		if (!segment->readable || (segment->transactions == 0 && !segment->continues))
 			continue;
-		event = in_segment(planner_records(planner, path, segno), stop, true);
+		records = planner_records(planner, path, segno);
+		event = in_segment(records, stop, true);
 		if (event != NULL)
 			return event_place(path, event);
+		if (!records->readable)
+			break; /* it will be decided once more */
 	}
 	return (WalPlace){.time = TIME_NONE};
 }
@@ -63,13 +67,17 @@ planner_first_excluded(const Planner *planner, const WalPath *path, const StopPo
 	     segno++)
 	{
 		const SegmentIndex *segment = planner_index_up(planner, path, segno, stop->highest);
+		const SegmentRecords *records;
 		const WalEvent *event;
 
 		if (!segment->readable || (segment->transactions == 0 && !segment->continues))
 			continue;
-		event = in_segment(planner_records(planner, path, segno), stop, false);
+		records = planner_records(planner, path, segno);
+		event = in_segment(records, stop, false);
 		if (event != NULL)
 			return event_place(path, event);
+		if (!records->readable)
+			break;
 	}
 	return (WalPlace){.time = TIME_NONE};
 }

@@ -548,6 +548,32 @@ every_index_is_read_before_a_restore(void **state)
 	assert_in_range(damaged->indexes, 9999, 10200);
 }
 
+/* Each one that is met makes the plan decide once more: it must not go through all of them. */
+static void
+little_is_read_where_the_records_of_many_segments_are_damaged(void **state)
+{
+	static const RecoveryRequest requests[] = {TIME(50), KIND(TARGET_LATEST), XID(760), LSN(60, 0)};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(requests); i++)
+	{
+		AUTO_BUF(text, 64 * 1024);
+		AUTO(RecoveryPlan) plan = NULL;
+		AUTO(Error) error = NULL;
+
+		buf_puts(&text, "tli 1: 1-99\nbackup A 1@2.1-2.6 20-26\n");
+		for (unsigned segno = 3; segno <= 99; segno++)
+			buf_printf(&text, "commit 1@%u.2 %u %u\npayload 1@%u\ncontinues 1@%u\n", segno, segno,
+			           700 + segno, segno, segno);
+
+		AUTO(World) world = world_new(text.data);
+
+		error = world_plan(world, &requests[i], &plan);
+		assert_true(error_is(error, ERR_NOT_FOUND));
+		assert_in_range(world->records, 1, 4);
+	}
+}
+
 static void
 reading_stops_soon_after_the_target(void **state)
 {
@@ -732,7 +758,7 @@ the_plan_has_the_highest_parameters_on_the_way(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[lengthof(rows) + 10];
+	struct CMUnitTest tests[lengthof(rows) + 11];
 	size_t n_tests = 0;
 
 	/* cmocka keeps the state as a plain pointer; nobody writes through it. */
@@ -741,6 +767,8 @@ main(void)
 		tests[n_tests++] =
 			(struct CMUnitTest){rows[i].name, check_row, NULL, NULL, (void *) (uintptr_t) &rows[i]};
 	}
+	tests[n_tests++] =
+		(struct CMUnitTest) cmocka_unit_test(little_is_read_where_the_records_of_many_segments_are_damaged);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(reading_stops_soon_after_the_target);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(the_plan_names_stop_and_last_commit);
 	tests[n_tests++] =

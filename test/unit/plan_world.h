@@ -64,7 +64,7 @@ typedef struct World
 	Catalog catalog;
 	WorldEvent events[512];
 	size_t n_events;
-	WorldFlaw flaws[16];
+	WorldFlaw flaws[256];
 	size_t n_flaws;
 	bool runs;
 	bool parameter_changes;
