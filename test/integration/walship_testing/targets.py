@@ -50,15 +50,19 @@ class Target:
     xids: set = field(default_factory=set)
 
 
-def make_busy(server, walship, *, seconds, seed):
-    """Takes a backup, keeps the server busy, and archives everything."""
+def make_busy(server, walship, *, seconds, seed, large_records=False):
+    """Takes a backup, keeps the server busy, and archives everything.  With large_records some commits and many other
+    records are longer than a segment of 1 MB."""
     server.sql("CREATE TABLE marks (note text)")
     server.pgbench_init()
     backup = take_backup(walship, server)
+    kinds = [plain, subtransactions, prepared, rolled_back, large, restore_point]
+    if large_records:
+        kinds += [very_large, many_objects, many_subtransactions, many_prepared]
     stop = threading.Event()
     failures = []
     threads = [
-        threading.Thread(target=write, args=(server, random.Random(seed + number), number, stop, failures))
+        threading.Thread(target=write, args=(server, random.Random(seed + number), number, kinds, stop, failures))
         for number in range(3)
     ]
     with server.pgbench_running():
@@ -67,7 +71,7 @@ def make_busy(server, walship, *, seconds, seed):
         time.sleep(seconds)
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert not failures, failures
     server.sql("INSERT INTO marks VALUES ('the end')")
     xids = rows_of(server)
@@ -86,8 +90,7 @@ def rows_of(server):
     }
 
 
-def write(server, random_numbers, number, stop, failures):
-    kinds = [plain, subtransactions, prepared, rolled_back, large, restore_point]
+def write(server, random_numbers, number, kinds, stop, failures):
     try:
         with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
             count = 0
@@ -127,6 +130,40 @@ def large(cursor, name, random_numbers):
     size = random_numbers.randrange(1, 300_000)
     cursor.execute("SELECT pg_logical_emit_message(true, 'large', repeat('x', %s))", [size])
     cursor.execute("COMMIT")
+
+
+def very_large(cursor, name, random_numbers):
+    cursor.execute("INSERT INTO marks VALUES (%s)", [name])
+    size = random_numbers.randrange(1, 4_000_000)
+    cursor.execute("SELECT pg_logical_emit_message(false, 'large', repeat('x', %s))", [size])
+
+
+def many_objects(cursor, name, random_numbers):
+    """Hundreds of wide tables made by one commit and dropped by another: invalidations make the records large."""
+    count = random_numbers.randrange(1, 400)
+    columns = ", ".join(f"c{number} int" for number in range(random_numbers.randrange(1, 100)))
+    for statement in (f"CREATE TABLE {name}_' || i || ' ({columns})", f"DROP TABLE {name}_' || i || '"):
+        cursor.execute("BEGIN; INSERT INTO marks VALUES (%s)", [name])
+        cursor.execute(f"DO $$ BEGIN FOR i IN 1..{count} LOOP EXECUTE '{statement}'; END LOOP; END $$")
+        cursor.execute("COMMIT")
+
+
+def many_subtransactions(cursor, name, random_numbers):
+    """Four bytes each in the commit's record."""
+    cursor.execute("BEGIN; INSERT INTO marks VALUES (%s)", [name])
+    cursor.execute(f"DO $$ BEGIN FOR i IN 1..{random_numbers.randrange(1, 20_000)} LOOP BEGIN DELETE FROM marks WHERE "
+                   "false; PERFORM pg_current_xact_id(); EXCEPTION WHEN others THEN NULL; END; END LOOP; END $$")
+    cursor.execute("COMMIT")
+
+
+def many_prepared(cursor, name, random_numbers):
+    """The xid of what ends lies at the end of the record."""
+    count = random_numbers.randrange(1, 200)
+    cursor.execute("BEGIN; INSERT INTO marks VALUES (%s)", [name])
+    cursor.execute(f"DO $$ BEGIN FOR i IN 1..{count} LOOP EXECUTE 'CREATE TABLE {name}_' || i || ' (i int)';"
+                   " END LOOP; END $$")
+    cursor.execute(f"PREPARE TRANSACTION '{name}'")
+    cursor.execute(f"{random_numbers.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{name}'")
 
 
 def restore_point(cursor, name, _):
