@@ -91,13 +91,37 @@ json_parse(const char *text, size_t size, const char *what, Json **ret_root)
 	return NULL;
 }
 
+/* cJSON escapes what JSON forbids; a terminal obeys more than that.  "\u009b" says the same, harmlessly. */
+static void
+escape_controls(const char *text, Buf *into)
+{
+	uint32_t code_point;
+
+	for (const char *next = text; *next != '\0';)
+	{
+		bool is_layout = *next == '\n' || *next == '\t'; /* in strings they are escaped already */
+		size_t length = is_layout ? 0 : str_control_length(next, &code_point);
+
+		if (length > 0)
+			buf_printf(into, "\\u%04" PRIx32, code_point);
+		else
+			buf_putc(into, *next);
+		next += length > 0 ? length : 1;
+	}
+}
+
 char *
 json_text(const Json *root, bool compact)
 {
 	char *text = compact ? cJSON_PrintUnformatted(node_of(root)) : cJSON_Print(node_of(root));
+	AUTO_BUF(escaped, SIZE_MAX);
 
 	mem_must(text != NULL);
-	return text;
+	if (strpbrk(text, "\x7f\xc2\xd8\xe2") == NULL)
+		return text;
+	escape_controls(text, &escaped);
+	free(text);
+	return buf_steal(&escaped);
 }
 
 void

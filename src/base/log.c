@@ -10,6 +10,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/json.h"
 #include "walship/base/mem.h"
+#include "walship/base/strs.h"
 
 #define LINE_MAX_SIZE (256 * 1024)
 
@@ -75,9 +76,15 @@ log_line(LogLevel level, const char *hint, const char *format, ...)
 	}
 	else
 	{
-		buf_printf(&line, "walship: %s:  %s\n", level_name(level), message);
+		AUTO_FREE char *clean = str_printable(message);
+
+		buf_printf(&line, "walship: %s:  %s\n", level_name(level), clean);
 		if (short_hint != NULL)
-			buf_printf(&line, "walship: HINT:  %s\n", short_hint);
+		{
+			AUTO_FREE char *clean_hint = str_printable(short_hint);
+
+			buf_printf(&line, "walship: HINT:  %s\n", clean_hint);
+		}
 	}
 
 	/* One write per line, so that threads and processes do not mix theirs. */

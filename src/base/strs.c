@@ -238,14 +238,53 @@ str_utf8(const char *string)
 	return clean;
 }
 
+size_t
+str_control_length(const char *text, uint32_t *ret_code_point)
+{
+	static const struct
+	{
+		uint16_t first;
+		uint16_t last;
+	} ranges[] = {
+		{0x0000, 0x001F}, /* C0 */
+		{0x007F, 0x009F}, /* DEL, C1: 9B begins a sequence as ESC [ does */
+		{0x061C, 0x061C}, /* Arabic letter mark */
+		{0x200E, 0x200F}, /* left-to-right and right-to-left mark */
+		{0x2028, 0x202E}, /* separators; embeddings and overrides */
+		{0x2066, 0x206F}, /* isolates, and the deprecated format characters */
+	};
+	const uint8_t *byte = (const uint8_t *) text;
+	size_t length = byte[0] < 0x80 ? 1 : byte[0] < 0xE0 ? 2 : 3;
+
+	/* None of them has four bytes. */
+	if (byte[0] == '\0' || byte[0] >= 0xF0)
+		return 0;
+	*ret_code_point = length == 1   ? byte[0]
+	                  : length == 2 ? (byte[0] & 0x1Fu) << 6 | (byte[1] & 0x3Fu)
+	                                : (byte[0] & 0x0Fu) << 12 | (byte[1] & 0x3Fu) << 6 | (byte[2] & 0x3Fu);
+	for (size_t i = 0; i < lengthof(ranges); i++)
+		if (*ret_code_point >= ranges[i].first && *ret_code_point <= ranges[i].last)
+			return length;
+	return 0;
+}
+
 char *
 str_printable(const char *string)
 {
 	char *clean = str_utf8(string);
+	char *into = clean;
 
-	for (char *next = clean; *next != '\0'; next++)
-		if ((unsigned char) *next < 0x20 || *next == 0x7F)
-			*next = '?';
+	for (const char *next = clean; *next != '\0';)
+	{
+		uint32_t code_point;
+		size_t length = str_control_length(next, &code_point);
+
+		*into++ = length > 0 ? '?' : *next;
+		next += length > 0 ? length : 1;
+		while (length == 0 && ((uint8_t) *next & 0xC0) == 0x80)
+			*into++ = *next++;
+	}
+	*into = '\0';
 	return clean;
 }
 

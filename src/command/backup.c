@@ -83,7 +83,7 @@ show_progress(void *context, BackupPhase phase, uint64_t done, uint64_t total)
 
 /* "20261120T023007Z-9f3c: 1.2 GiB in 34.5 s, stored 310.0 MiB, WAL 0/2000028 to 0/2000100" */
 static void
-print_line(const BackupRecord *record)
+print_summary(const BackupRecord *record)
 {
 	char size[SIZE_TEXT_SIZE];
 	char stored_size[SIZE_TEXT_SIZE];
@@ -116,7 +116,7 @@ report(Invocation *invocation, const BackupRecord *record)
 		(void) fputs(json.data, stdout);
 	}
 	else
-		print_line(record);
+		print_summary(record);
 	if (record->page_errors)
 	{
 		log_line(

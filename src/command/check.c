@@ -222,10 +222,10 @@ print_text(const Report *report)
 	{
 		const Check *check = &report->checks[i];
 
-		printf("%-6s %-16s %s\n", check->ok ? "ok" : "FAILED", check->name,
-		       check->detail == NULL ? "" : check->detail);
+		print_line(stdout, "%-6s %-16s %s", check->ok ? "ok" : "FAILED", check->name,
+		           check->detail == NULL ? "" : check->detail);
 		if (check->hint != NULL)
-			printf("       %-16s %s\n", "", check->hint);
+			print_line(stdout, "       %-16s %s", "", check->hint);
 	}
 }
 

@@ -136,7 +136,10 @@ print_find_text(const FindReport *report, FILE *into)
 			"...): see --rewrites.\n",
 			findings->rewrites, findings->rewrites == 1 ? "" : "s");
 	for (size_t i = 0; i < findings->warnings.count; i++)
-		(void) fprintf(into, "\nWARNING: %s\n", findings->warnings.items[i]);
+	{
+		(void) fputs("\n", into);
+		print_line(into, "WARNING: %s", findings->warnings.items[i]);
+	}
 }
 
 static const char *const kinds[] = {

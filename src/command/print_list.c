@@ -155,8 +155,9 @@ remark(bool *begun, FILE *into, const char *format, ...)
 		(void) fputs("\n", into);
 	*begun = true;
 	va_start(arguments, format);
-	(void) vfprintf(into, format, arguments);
+	AUTO_FREE char *text = mem_vprintf(format, arguments);
 	va_end(arguments);
+	print_line(into, "%s", text);
 }
 
 static void
@@ -171,7 +172,7 @@ print_gaps(const Listing *listing, bool *begun, FILE *into)
 		{
 			const WalRange *gap = &listing->windows.timelines[i].gaps[j];
 
-			remark(begun, into, "GAP on the way to timeline %" PRIu32 ": %" PRIu64 " %s missing, %s to %s\n",
+			remark(begun, into, "GAP on the way to timeline %" PRIu32 ": %" PRIu64 " %s missing, %s to %s",
 			       listing->windows.timelines[i].timeline, gap->last - gap->first + 1,
 			       gap->last == gap->first ? "segment is" : "segments are",
 			       wal_segment_name(gap->timeline, gap->first, size, first),
@@ -188,18 +189,18 @@ print_remains(const Listing *listing, bool *begun, FILE *into)
 
 	for (size_t i = 0; i < catalog->n_timelines; i++)
 		for (size_t j = 0; j < catalog->timelines[i].n_partials; j++)
-			remark(begun, into, "Partial segment: %s.partial, %s stored\n",
+			remark(begun, into, "Partial segment: %s.partial, %s stored",
 			       wal_segment_name(catalog->timelines[i].timeline, catalog->timelines[i].partials[j].segno,
 			                        catalog->segment_size, name),
 			       size_format(catalog->timelines[i].partials[j].stored_size, text));
 	for (size_t i = 0; i < listing->n_leftovers; i++)
 		remark(begun, into,
 		       "Unfinished backup: %s, %s in %" PRIu64
-		       " object%s. No command uses it; unless it is being taken now, it may be removed.\n",
+		       " object%s. No command uses it; unless it is being taken now, it may be removed.",
 		       listing->leftovers[i].id, size_format(listing->leftovers[i].size, text),
 		       listing->leftovers[i].objects, listing->leftovers[i].objects == 1 ? "" : "s");
 	for (size_t i = 0; i < catalog->damaged.count; i++)
-		remark(begun, into, "DAMAGED %s\n", catalog->damaged.items[i]);
+		remark(begun, into, "DAMAGED %s", catalog->damaged.items[i]);
 }
 
 void

@@ -41,9 +41,9 @@ line(FILE *into, const char *heading_text, const char *format, ...)
 
 	heading(into, heading_text);
 	va_start(arguments, format);
-	(void) vfprintf(into, format, arguments);
+	AUTO_FREE char *text = mem_vprintf(format, arguments);
 	va_end(arguments);
-	(void) fputs("\n", into);
+	print_line(into, "%s", text);
 }
 
 /* "2026-11-20 15:01:58+01 (2026-11-20 14:01:58+00)": once when they are the same. */
@@ -199,7 +199,7 @@ print_settings(const char *settings, FILE *into)
 	{
 		int length = (int) strcspn(settings, "\n");
 
-		(void) fprintf(into, "  %.*s\n", length, settings);
+		print_line(into, "  %.*s", length, settings);
 		settings += length + (settings[length] == '\n' ? 1 : 0);
 	}
 }

@@ -48,11 +48,11 @@ print_result(const Invocation *invocation, const Recovery *recovery)
 		AUTO_FREE char *from = str_shell_quote(aside);
 		AUTO_FREE char *to = str_shell_quote(recovery->moved.items[i]);
 
-		(void) fprintf(talk, "moved aside; to undo: rm -rf %s && mv %s %s\n", to, from, to);
+		print_line(talk, "moved aside; to undo: rm -rf %s && mv %s %s", to, from, to);
 	}
-	(void) fprintf(talk, "ready: start the server with  pg_ctl -D %s start\n", pgdata);
+	print_line(talk, "ready: start the server with  pg_ctl -D %s start", pgdata);
 	if (recovery->plan->purpose == PURPOSE_COPY)
-		(void) fprintf(talk, "NOT ARCHIVED: this is a copy\n");
+		print_line(talk, "NOT ARCHIVED: this is a copy");
 }
 
 static void

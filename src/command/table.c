@@ -63,8 +63,9 @@ table_cell(Table *table, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	AUTO_FREE char *text = mem_vprintf(format, arguments);
+	AUTO_FREE char *raw = mem_vprintf(format, arguments);
 	va_end(arguments);
+	AUTO_FREE char *text = str_printable(raw);
 
 	int width = (int) strlen(text);
 
@@ -126,6 +127,19 @@ table_print(const Table *table, const char *indent, FILE *into)
 	print_row(table, headings, indent, into);
 	for (size_t i = 0; i < table->cells.count; i += table->n_columns)
 		print_row(table, (const char *const *) &table->cells.items[i], indent, into);
+}
+
+void
+print_line(FILE *into, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	AUTO_FREE char *text = mem_vprintf(format, arguments);
+	va_end(arguments);
+	AUTO_FREE char *clean = str_printable(text);
+
+	(void) fprintf(into, "%s\n", clean);
 }
 
 void

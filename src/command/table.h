@@ -23,6 +23,9 @@ void table_print(const Table *table, const char *indent, FILE *into);
 void table_time(Table *table, TimeUs time);
 void table_lsn(Table *table, XLogRecPtr lsn);
 
+/* A line of text and its end, whatever is in it: see str_printable(); so do cells. */
+void print_line(FILE *into, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* Indented.  As of everything printed, only the stream knows whether it went well: print_flush() asks it. */
 void print_object(const Json *root, FILE *into);
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "walship/base/buf.h"
+#include "walship/base/mem.h"
+#include "walship/base/strs.h"
 
 #define REASON_MAX 300
 
@@ -152,14 +154,14 @@ s3_error_kind(S3ErrorClass class)
 	return ERR_TRANSIENT;
 }
 
-/* Text from the network: one line, not too long, nothing that a terminal would act on. */
+/* Text from the network: not too long, nothing that a terminal would act on. */
 static void
 append_clean(Buf *into, const char *text)
 {
-	size_t length = strnlen(text, REASON_MAX);
+	AUTO_FREE char *cut = mem_strndup(text, strnlen(text, REASON_MAX));
+	AUTO_FREE char *clean = str_printable(cut);
 
-	for (size_t i = 0; i < length; i++)
-		buf_putc(into, (unsigned char) text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i]);
+	buf_puts(into, clean);
 }
 
 Error *

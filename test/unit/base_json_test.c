@@ -101,6 +101,24 @@ text_in_strings_is_not_counted(void **state)
 	json_free(root);
 }
 
+static void
+what_a_terminal_would_obey_is_printed_as_an_escape(void **state)
+{
+	static const char *const hostile =
+		"\x1B[31m \xC2\x9B\x33 \xE2\x80\xAEtxt.exe \x7F \xC3\xA9 \xE2\x82\xAC\t\n";
+	AUTO(Json) root = json_new_object();
+	AUTO(Json) back = NULL;
+	AUTO_FREE char *text = NULL;
+
+	(void) state;
+	json_add_string(root, "name", hostile);
+	text = json_text(root, true);
+	assert_string_equal(text, "{\"name\":\"\\u001b[31m \\u009b3 \\u202etxt.exe \\u007f \xC3\xA9 "
+	                          "\xE2\x82\xAC\\t\\n\"}");
+	assert_ok(json_parse(text, strlen(text), "document", &back));
+	assert_string_equal(json_string_value(json_get(back, "name")), hostile);
+}
+
 typedef struct Everything
 {
 	char *string;
@@ -523,6 +541,7 @@ main(void)
 		cmocka_unit_test(nesting_without_end_is_refused),
 		cmocka_unit_test(a_text_with_more_values_than_it_needs_bytes_for_is_refused),
 		cmocka_unit_test(text_in_strings_is_not_counted),
+		cmocka_unit_test(what_a_terminal_would_obey_is_printed_as_an_escape),
 		cmocka_unit_test(every_kind_is_read_and_printed_as_it_was),
 		cmocka_unit_test(what_is_not_set_is_null_or_left_out),
 		cmocka_unit_test(a_wrong_member_is_named),

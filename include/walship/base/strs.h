@@ -36,8 +36,21 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 
 bool str_is_utf8(const char *string);
 
-/* A '?' in place of every byte that is not UTF-8; str_printable(): of every control character as well.  The caller frees. */
+/* A '?' in place of every byte that is not UTF-8.  The caller frees. */
 char *str_utf8(const char *string);
+
+/*
+ * What a terminal or a log viewer obeys instead of showing it: controls (ESC, line
+ * feed, DEL, C1), separators of lines and paragraphs, marks that turn the direction of
+ * writing.  Bytes of the one at "text", which is UTF-8; 0: it is to be shown.
+ */
+size_t str_control_length(const char *text, uint32_t *ret_code_point);
+
+/*
+ * As str_utf8(), and a '?' in place of every control.  What comes from a store, a server
+ * or a file of others goes through this where it is shown: log_line(), print_line(),
+ * table_cell().  The caller frees.
+ */
 char *str_printable(const char *string);
 
 /* Quoted for a POSIX shell: 'it'\''s'.  The caller frees. */
