@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "walship/base/mem.h"
 
@@ -108,6 +110,16 @@ md5_free(Md5 *md5)
 		return;
 	EVP_MD_CTX_free(md5->context);
 	free(md5);
+}
+
+/* Both, for a core file that is piped to a program does not ask for its size. */
+void
+secret_forbid_core_files(void)
+{
+	const struct rlimit none = {0, 0};
+
+	(void) prctl(PR_SET_DUMPABLE, 0);
+	(void) setrlimit(RLIMIT_CORE, &none);
 }
 
 void

@@ -189,6 +189,16 @@ str_shell_quote(const char *string)
 	return buf_steal(&quoted);
 }
 
+char *
+str_url_without_password(const char *url)
+{
+	const char *separator = strstr(url, "://");
+	const char *authority = separator == NULL ? url : separator + 3;
+	const char *at = memrchr(authority, '@', strcspn(authority, "/"));
+
+	return at == NULL ? mem_strdup(url) : mem_printf("%.*s***%s", (int) (authority - url), url, at);
+}
+
 /* Bytes of the UTF-8 character at "text"; 0 when it is none. */
 static size_t
 utf8_length(const uint8_t *text)

@@ -2,8 +2,6 @@
 #include "keys.h"
 
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "walship/base/crypto.h"
 #include "walship/base/strs.h"
@@ -25,13 +23,8 @@ check_ciphers(void)
 Error *
 keys_prepare(void)
 {
-	const struct rlimit none = {0, 0};
-
 	TRY(check_ciphers());
-
-	/* Both, for a core file that is piped to a program does not ask for its size. */
-	(void) prctl(PR_SET_DUMPABLE, 0);
-	(void) setrlimit(RLIMIT_CORE, &none);
+	secret_forbid_core_files();
 	return NULL;
 }
 

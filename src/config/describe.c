@@ -134,7 +134,7 @@ shown_text(const SettingRow *row, const SettingValue *value)
 {
 	if (value->text == NULL)
 		return UNSET;
-	return row->secret ? MASK : value->text;
+	return row->secret || (row->names_secret && config_may_be_secret(value->text)) ? MASK : value->text;
 }
 
 void

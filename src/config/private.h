@@ -35,6 +35,7 @@ typedef struct SettingRow
 	int64_t most;                    /* inclusive */
 	const char *choices;             /* of SETTING_TYPE_CHOICE: "a|b|c" */
 	bool automatic;                  /* "auto" is allowed, and the same as unset to settings_is_set() */
+	bool names_secret;               /* a file of secrets: a value that is no path may be one itself */
 	bool secret;                     /* never a flag, never shown; may come from a file of its own */
 	bool (*check)(const char *text); /* of SETTING_TYPE_TEXT; NULL allows everything */
 	const char *form;                /* what "check" allows, as in "Write <form>." */
@@ -163,6 +164,9 @@ Error *config_check_writers(const char *path, const struct stat *status) MUST_CH
 
 /* 0600 or stricter; or 0640, owned by root, with a group that this process is in. */
 Error *config_check_secrecy(const char *path, const struct stat *status) MUST_CHECK;
+
+/* Is this hardly the path of a file, where one is asked for?  Then it is not shown. */
+bool config_may_be_secret(const char *path);
 
 /* Every error of settings is ERR_USAGE, also when a file could not be read.  Takes and returns ownership. */
 Error *config_as_usage_error(Error *error) MUST_CHECK;

@@ -18,6 +18,9 @@ check_url(const char *text)
 
 	if (rest == NULL || rest == text || rest[3] == '\0')
 		return false;
+	/* Credentials have settings of their own, which are never shown. */
+	if (memchr(rest + 3, '@', strcspn(rest + 3, "/")) != NULL)
+		return false;
 	for (const char *c = text; c < rest; c++)
 	{
 		if (!islower((unsigned char) *c) && !isdigit((unsigned char) *c))

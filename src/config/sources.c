@@ -37,11 +37,13 @@ invalid_value(const SettingRow *row, const char *text)
 	AUTO_BUF(form, FORM_TEXT_MAX);
 	Error *error;
 
+	AUTO_FREE char *shown = str_url_without_password(text);
+
 	setting_describe_form(row, &form);
-	if (row->secret)
+	if (row->secret || row->names_secret)
 		error = error_new(ERR_USAGE, "invalid value for setting \"%s\"", row->name);
 	else
-		error = error_new(ERR_USAGE, "invalid value for setting \"%s\": \"%s\"", row->name, text);
+		error = error_new(ERR_USAGE, "invalid value for setting \"%s\": \"%s\"", row->name, shown);
 	return error_hint(error, "Write %s.", form.data);
 }
 
@@ -73,9 +75,8 @@ assign(Settings *settings, const Assignment *assignment, bool apply)
 		return unknown_name("setting", assignment->key, &known);
 	}
 	if (from_file && *text != '/')
-		return error_hint(
-			error_new(ERR_USAGE, "invalid value for setting \"%s\": \"%s\"", assignment->key, text),
-			"Write an absolute path.");
+		return error_hint(error_new(ERR_USAGE, "invalid value for setting \"%s\"", assignment->key),
+		                  "Write the absolute path of a file that holds it.");
 	if (from_file && !apply)
 		return NULL;
 	if (from_file)
@@ -87,6 +88,8 @@ assign(Settings *settings, const Assignment *assignment, bool apply)
 		return invalid_value(row, text);
 	if (!apply)
 		return NULL;
+	if (row->secret)
+		secret_forbid_core_files();
 
 	value = &settings->values[row - settings->table.rows];
 	if (row->secret && value->source != NULL && value->origin == assignment->origin)

@@ -35,8 +35,12 @@ parse_url(const char *url, S3Address *address)
 	size_t prefix_length;
 
 	if (!str_starts_with(url, URL_SCHEME) || !is_bucket_name(bucket, length))
-		return error_hint(error_new(ERR_USAGE, "store \"%s\" names no bucket", url),
+	{
+		AUTO_FREE char *shown = str_url_without_password(url);
+
+		return error_hint(error_new(ERR_USAGE, "store \"%s\" names no bucket", shown),
 		                  "Write s3://bucket or s3://bucket/prefix.");
+	}
 	address->bucket = mem_strndup(bucket, length);
 	address->prefix = mem_printf("%s/", bucket[length] == '/' ? bucket + length + 1 : "");
 	prefix_length = strlen(address->prefix);
@@ -60,9 +64,11 @@ parse_url(const char *url, S3Address *address)
 static Error *
 invalid_endpoint(const char *endpoint)
 {
+	AUTO_FREE char *shown = str_url_without_password(endpoint);
+
 	return error_hint(
-		error_new(ERR_USAGE, "setting \"s3_endpoint\" is \"%s\", which is no endpoint", endpoint),
-		"Write https://host or https://host:port, without a path.");
+		error_new(ERR_USAGE, "setting \"s3_endpoint\" is \"%s\", which is no endpoint", shown),
+		"Write https://host or https://host:port, without a path and without a name or password.");
 }
 
 static Error *

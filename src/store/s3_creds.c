@@ -188,6 +188,7 @@ copy_key(const char *text)
 static void
 take_keys(S3Credentials *into, const char *id, const char *secret, const char *token)
 {
+	secret_forbid_core_files();
 	into->access_key_id = copy_key(id);
 	into->secret_access_key = copy_key(secret);
 	into->session_token = copy_key(token);

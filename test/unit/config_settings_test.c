@@ -593,6 +593,71 @@ the_settings_file_may_be_read_by_all_unless_it_holds_a_secret(void **state)
 	}
 }
 
+/* Into the server's log, that is. */
+static void
+a_secret_in_the_place_of_a_path_or_in_a_url_is_not_echoed(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+		bool shown;
+	} cases[] = {
+		{"s3_secret_access_key_file", "wJalrXUtnFEMI", false},
+		{"s3_secret_access_key_file", "/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", false},
+		{"s3_secret_access_key_file", "/wJalrXUtnFEMI", false},
+		{"s3_secret_access_key_file", "/tmp/no-such-file", true},
+		{"identity_file", "AGE-SECRET-KEY-1QQPQRSS", false},
+		{"passphrase_file", "six words drawn at random", false},
+		{"recipients_file", "AGE-SECRET-KEY-1QQPQRSS", false},
+		{"s3_endpoint", "https://me:wJalrXUtnFEMI@s3.example.com", false},
+		{"store", "s3://me:wJalrXUtnFEMI@bucket/x", false},
+		{"s3_ca_file", "relative.pem", true},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		AUTO_FREE char *variable = setting_variable_name(cases[i].name);
+		AUTO_FREE char *assigned = mem_printf("%s=%s", variable, cases[i].value);
+		AUTO_FREE char *user = mem_strndup(cases[i].value, strcspn(cases[i].value, "@"));
+		char *const environment[] = {assigned, NULL};
+		SettingsSources sources = {.environment = environment};
+		AUTO(Settings) settings = NULL;
+		AUTO(Error) error = settings_load_table(&setting_table, "/nonexistent", &sources, &settings);
+
+		print_message("  %s\n", cases[i].value);
+		assert_non_null(error);
+		assert_non_null(strstr(error_message(error), cases[i].name));
+		assert_int_equal(strstr(error_message(error), user) != NULL, cases[i].shown);
+	}
+}
+
+/* One that passes for a path is not shown by "walship config" either. */
+static void
+a_path_that_may_be_a_secret_is_masked(void **state)
+{
+	static const char *const values[][2] = {{"/wJalrXUtnFEMI/K7MDENG", "********"},
+	                                        {"/tmp/no-such-file", "/tmp/no-such-file"}};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(values); i++)
+	{
+		AUTO_FREE char *assigned = mem_printf("WALSHIP_IDENTITY_FILE=%s", values[i][0]);
+		char *const environment[] = {assigned, NULL};
+		SettingsSources sources = {.environment = environment};
+		AUTO(Settings) settings = NULL;
+		AUTO_BUF(text, 64 * 1024);
+
+		AUTO(Error) error = settings_load_table(&setting_table, "/nonexistent", &sources, &settings);
+
+		assert_null(error);
+		settings_list_text(settings, &text);
+		assert_non_null(strstr(text.data, values[i][1]));
+		assert_int_equal(strstr(text.data, values[i][0]) != NULL, i == 1);
+	}
+}
+
 static void
 values_are_typed(void **state)
 {
@@ -767,6 +832,8 @@ main(void)
 		SCENE(the_contents_of_a_secrets_file_are_its_one_line),
 		SCENE(others_may_not_read_a_file_with_a_secret),
 		SCENE(the_settings_file_may_be_read_by_all_unless_it_holds_a_secret),
+		cmocka_unit_test(a_secret_in_the_place_of_a_path_or_in_a_url_is_not_echoed),
+		cmocka_unit_test(a_path_that_may_be_a_secret_is_masked),
 		SCENE(values_are_typed),
 		SCENE(another_process_gets_by_flags_what_it_cannot_see),
 		SCENE(json_has_numbers_for_numbers),

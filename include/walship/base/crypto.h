@@ -50,6 +50,12 @@ void base64_encode(const void *bytes, size_t size, char *ret_text);
 void secret_free(char *secret);
 
 /*
+ * From here on this process leaves no core file, and no other process of its user can
+ * look into it: for whoever reads a secret, before it does.
+ */
+void secret_forbid_core_files(void);
+
+/*
  * False where the system's policy has no such ciphers (OpenSSL with nothing but a
  * FIPS provider): then no function below may be called but secret_*.
  */

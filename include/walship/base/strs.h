@@ -34,6 +34,9 @@ bool str_hex_field(const char *string, int digits, uint32_t *ret_value);
 /* The candidate nearest to "word" by edit distance, or NULL when none is near. */
 const char *str_nearest(const char *word, const char *const *candidates, size_t count);
 
+/* Of a URL "https://user:password@host" what stands before the '@' is "***".  The caller frees. */
+char *str_url_without_password(const char *url);
+
 bool str_is_utf8(const char *string);
 
 /* A '?' in place of every byte that is not UTF-8.  The caller frees. */
