@@ -8,12 +8,18 @@
 
 #include "walship/http/http.h"
 
+/* Open at the same time for one handle: IPv4 and IPv6 are tried side by side, and hosts change with the region. */
+#define SOCKETS_MOST 8
+
 /* A multi handle with one easy handle: so the waiting is ours and ends at once when cancelled. */
 typedef struct Connection
 {
 	struct Connection *next;
 	void *multi;
 	void *easy;
+	int sockets[SOCKETS_MOST]; /* libcurl's own, which are open */
+	int n_sockets;
+	uint64_t closed_acked; /* bytes that were acknowledged on sockets that are closed by now */
 } Connection;
 
 typedef struct HttpEarly HttpEarly; /* of http.c */
@@ -43,5 +49,5 @@ typedef struct HttpGate
  * request has method and URL, and says whether there is a body; the rest comes
  * from the gate.  *ret_connected: it may have been sent.
  */
-Error *http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
+Error *http_transfer(const HttpClient *client, Connection *connection, const HttpRequest *request,
                      HttpResponse *response, bool *ret_connected) MUST_CHECK;

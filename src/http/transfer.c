@@ -1,7 +1,12 @@
 /* One request by libcurl: its options, its callbacks, and the waiting for its answer. */
 #include <curl/curl.h>
 #include <inttypes.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "curl_library.h"
 #include "private.h"
@@ -13,6 +18,9 @@
 #define HEADERS_MAX     200
 #define TRANSFER_BUFFER (512L * 1024)
 #define SIZE_UNKNOWN    ((curl_off_t) -1)
+
+/* Bytes that wait in the kernel and were not sent: enough for a fast link, and soon sent by a slow one. */
+#define UNSENT_MOST (512 * 1024)
 
 /* Bytes moved, looked at FLOW_SLOTS times in a span of stall_ms. */
 #define FLOW_SLOTS 8
@@ -28,7 +36,8 @@ typedef struct Transfer
 {
 	const HttpRequest *request;
 	HttpResponse *response;
-	CURL *easy;
+	Connection *connection;
+	CURL *easy;                 /* of it */
 	struct curl_slist *headers; /* owned */
 	const HttpGate *gate;       /* NULL once it is passed */
 	Flow flow;
@@ -207,6 +216,59 @@ on_connected(void *context, char *remote, char *local, int remote_port, int loca
 	return CURL_PREREQFUNC_OK;
 }
 
+/*
+ * What the other side has acknowledged.  What libcurl counts is what the kernel
+ * took: 4 MB at once, and then on a slow link nothing for a quarter of a minute,
+ * though all the while bytes arrive.  False where the kernel does not tell.
+ */
+static bool
+acked_on_socket(int fd, uint64_t *ret_acked)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+	    size < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
+		return false;
+	*ret_acked = info.tcpi_bytes_acked;
+	return true;
+}
+
+/*
+ * Called for every socket before it connects.  A multi handle does not tell which
+ * socket a transfer uses (CURLINFO_ACTIVESOCKET is -1 while it runs), so all of
+ * them are kept: of those that are not used nothing moves.
+ */
+static int
+on_socket(void *context, curl_socket_t fd, curlsocktype purpose)
+{
+	Connection *connection = context;
+	int unsent = UNSENT_MOST;
+
+	(void) purpose;
+	(void) setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	if (connection->n_sockets < SOCKETS_MOST)
+		connection->sockets[connection->n_sockets++] = fd;
+	return CURL_SOCKOPT_OK;
+}
+
+static int
+on_close(void *context, curl_socket_t fd)
+{
+	Connection *connection = context;
+	uint64_t acked = 0;
+
+	for (int i = 0; i < connection->n_sockets; i++)
+		if (connection->sockets[i] == fd)
+		{
+			if (acked_on_socket(fd, &acked))
+				connection->closed_acked += acked;
+			connection->sockets[i] = connection->sockets[--connection->n_sockets];
+			break;
+		}
+	return close(fd);
+}
+
 /* libcurl's setters fail only for options that it does not know, and we ask for none of those. */
 #define SET(option, value) ((void) curl_easy_setopt(transfer->easy, (option), (value)))
 
@@ -221,6 +283,10 @@ set_connection_options(Transfer *transfer, const HttpClient *client)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, 30L);
 	SET(CURLOPT_TCP_KEEPINTVL, 10L);
+	SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
+	SET(CURLOPT_SOCKOPTDATA, transfer->connection);
+	SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	SET(CURLOPT_CLOSESOCKETDATA, transfer->connection);
 	SET(CURLOPT_MAXAGE_CONN, IDLE_MOST_S);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, TRANSFER_BUFFER);
 	SET(CURLOPT_BUFFERSIZE, TRANSFER_BUFFER);
@@ -273,6 +339,30 @@ set_request_options(Transfer *transfer)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
 }
 
+/* Came, or arrived at the other side.  Never less than before. */
+static uint64_t
+bytes_moved(const Transfer *transfer)
+{
+	const Connection *connection = transfer->connection;
+	uint64_t up = connection->closed_acked;
+	curl_off_t taken = 0;
+	curl_off_t down = 0;
+
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+	for (int i = 0; i < connection->n_sockets; i++)
+	{
+		uint64_t acked = 0;
+
+		if (!acked_on_socket(connection->sockets[i], &acked))
+		{
+			(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &taken);
+			return (uint64_t) taken + (uint64_t) down;
+		}
+		up += acked;
+	}
+	return up + (uint64_t) down;
+}
+
 /* Has it stood still?  What counts is any span of stall_ms, not the average since the beginning. */
 static Error *
 check_flow(Transfer *transfer)
@@ -281,16 +371,12 @@ check_flow(Transfer *transfer)
 	int64_t now_ms = clock_monotonic_ms();
 	Flow *flow = &transfer->flow;
 	uint64_t *oldest = &flow->samples[flow->taken % FLOW_SLOTS];
-	curl_off_t up = 0;
-	curl_off_t down = 0;
 	uint64_t moved;
 
 	if (stall_ms == 0 || now_ms < flow->next_ms)
 		return NULL;
 	flow->next_ms = now_ms + stall_ms / FLOW_SLOTS;
-	(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &up);
-	(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
-	moved = (uint64_t) up + (uint64_t) down;
+	moved = bytes_moved(transfer);
 	if (flow->taken >= FLOW_SLOTS && moved - *oldest < (uint64_t) (stall_ms * PATIENCE_LEAST_RATE / 1000))
 		return error_new(ERR_TRANSIENT, "connection stalled: %llu bytes in %lld s",
 		                 (unsigned long long) (moved - *oldest), (long long) stall_ms / 1000);
@@ -360,11 +446,14 @@ error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 }
 
 Error *
-http_transfer(const HttpClient *client, const Connection *connection, const HttpRequest *request,
+http_transfer(const HttpClient *client, Connection *connection, const HttpRequest *request,
               HttpResponse *response, bool *ret_connected)
 {
-	Transfer transfer = {
-		.request = request, .response = response, .easy = connection->easy, .gate = request->gate};
+	Transfer transfer = {.request = request,
+	                     .response = response,
+	                     .connection = connection,
+	                     .easy = connection->easy,
+	                     .gate = request->gate};
 	CURLcode result = CURLE_OK;
 	Error *error;
 
