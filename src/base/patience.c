@@ -4,7 +4,7 @@
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 
-#define STOP_STEP_MS 100 /* between two looks at "stop" */
+#define STOP_STEP_MS 100 /* between two looks at "stop" and "in_a_hurry" */
 
 static Error *
 check_stop(const Patience *patience)
@@ -24,23 +24,32 @@ patience_check(const Patience *patience)
 }
 
 bool
+patience_hurries(const Patience *patience)
+{
+	return patience->in_a_hurry != NULL && patience->in_a_hurry(patience->hurry_context);
+}
+
+bool
 patience_allows_retry(const Patience *patience, int made, int64_t began_at_ms, int64_t next_at_ms)
 {
 	return (patience->attempts == 0 || made < patience->attempts) &&
 	       (patience->retry_ms == 0 || next_at_ms < began_at_ms + patience->retry_ms) &&
 	       (patience->retry_until_ms == 0 || next_at_ms < patience->retry_until_ms) &&
-	       (patience->abort_at_ms == 0 || next_at_ms < patience->abort_at_ms);
+	       (patience->abort_at_ms == 0 || next_at_ms < patience->abort_at_ms) && !patience_hurries(patience);
 }
 
 Error *
 patience_sleep_ms(const Patience *patience, int64_t ms)
 {
 	int64_t until_ms = clock_monotonic_ms() + ms;
+	bool looks = patience->stop != NULL || patience->in_a_hurry != NULL;
 
 	for (int64_t left_ms = ms; left_ms > 0; left_ms = until_ms - clock_monotonic_ms())
 	{
 		TRY(check_stop(patience));
-		TRY(cancel_sleep_ms(patience->stop != NULL && left_ms > STOP_STEP_MS ? STOP_STEP_MS : left_ms));
+		if (patience_hurries(patience))
+			return error_new(ERR_TRANSIENT, "given up, for there is no time for another attempt");
+		TRY(cancel_sleep_ms(looks && left_ms > STOP_STEP_MS ? STOP_STEP_MS : left_ms));
 	}
 	return NULL;
 }

@@ -4,6 +4,7 @@
  * again, so one honest attempt is enough.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "context.h"
@@ -18,10 +19,9 @@
 static Error *
 open_archive(const Settings *settings, const PushOptions *options, WalArchive *archive)
 {
-	AUTO_FREE char *data_directory = pgdata_of(options->path);
-	Patience patience = {.retry_until_ms = options->deadline_ms};
+	Patience patience = push_patience(options);
 
-	TRY(context_system(settings, data_directory, &archive->system_identifier));
+	TRY(context_system(settings, options->data_directory, &archive->system_identifier));
 	TRY(context_compression(settings, COMPRESS_WAL, &archive->compression));
 	archive->spool_directory = options->state_dir;
 	archive->refuse_damaged = strcmp(settings_text(settings, SETTING_wal_check), "strict") == 0;
@@ -33,9 +33,12 @@ run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
 	int64_t now_ms = clock_monotonic_ms();
+	AUTO_FREE char *data_directory = pgdata_of(invocation_argument(invocation, 0));
 	AUTO(AgeRecipients) recipients = NULL;
 	AUTO(Store) store = NULL;
 	PushOptions options = {.path = invocation_argument(invocation, 0),
+	                       .data_directory = data_directory,
+	                       .called_by = getppid(),
 	                       .state_dir = settings_text(settings, SETTING_state_dir),
 	                       .opener = context_store_opener(settings),
 	                       .start_ms = now_ms,

@@ -27,6 +27,8 @@
 
 typedef struct Flow
 {
+	bool hurried;
+	int64_t look_ms; /* when to look whether there is a hurry */
 	int64_t next_ms;
 	uint64_t samples[FLOW_SLOTS]; /* a ring */
 	int taken;
@@ -370,9 +372,22 @@ check_flow(Transfer *transfer)
 	int64_t stall_ms = transfer->request->patience.stall_ms;
 	int64_t now_ms = clock_monotonic_ms();
 	Flow *flow = &transfer->flow;
-	uint64_t *oldest = &flow->samples[flow->taken % FLOW_SLOTS];
+	uint64_t *oldest;
 	uint64_t moved;
 
+	/* To look costs something; a request that is done at once never does. */
+	if (flow->look_ms == 0)
+		flow->look_ms = now_ms + WAIT_MOST_MS;
+	if (!flow->hurried && now_ms >= flow->look_ms)
+	{
+		flow->look_ms = now_ms + WAIT_MOST_MS;
+		if (patience_hurries(&transfer->request->patience))
+			*flow = (Flow){.hurried = true, .look_ms = flow->look_ms};
+	}
+	if (flow->hurried && (stall_ms == 0 || stall_ms > PATIENCE_HURRIED_STALL_MS))
+		stall_ms = PATIENCE_HURRIED_STALL_MS;
+
+	oldest = &flow->samples[flow->taken % FLOW_SLOTS];
 	if (stall_ms == 0 || now_ms < flow->next_ms)
 		return NULL;
 	flow->next_ms = now_ms + stall_ms / FLOW_SLOTS;

@@ -164,6 +164,23 @@ postmaster_of(const char *data_directory, pid_t *ret_pid)
 	return error == NULL && *ret_pid > 0 && process_exists(*ret_pid);
 }
 
+/* The status stands in line 8 (PostgreSQL: miscadmin.h, LOCK_FILE_LINE_PM_STATUS; pidfile.h, PM_STATUS_STOPPING). */
+bool
+postmaster_is_stopping(const char *data_directory)
+{
+	AUTO_FREE char *path = path_join(data_directory, "postmaster.pid");
+	AUTO_BUF(text, PID_FILE_MAX);
+	AUTO(Error) error = file_read_all(path, &text);
+	const char *line = error != NULL || text.size == 0 ? NULL : text.data;
+
+	for (int i = 1; i < 8 && line != NULL; i++)
+	{
+		line = strchr(line, '\n');
+		line = line == NULL ? NULL : line + 1;
+	}
+	return line != NULL && strncmp(line, "stopping", 8) == 0;
+}
+
 Error *
 postmaster_look(const char *data_directory, PostmasterState *ret_state)
 {

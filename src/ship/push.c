@@ -2,6 +2,7 @@
 #include "walship/ship/push.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "push_private.h"
 #include "walship/archive/lineage.h"
@@ -11,6 +12,7 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
+#include "walship/pg/pgdata.h"
 #include "walship/ship/backlog_rate.h"
 #include "walship/ship/pushed.h"
 #include "walship/ship/ready.h"
@@ -24,6 +26,22 @@
 
 /* A day. */
 #define TELL_FOREIGN_EVERY_MS (INT64_C(24) * 3600 * 1000)
+
+static bool
+server_is_going(const void *context)
+{
+	const PushOptions *options = context;
+
+	return getppid() != options->called_by ||
+	       (options->data_directory != NULL && postmaster_is_stopping(options->data_directory));
+}
+
+Patience
+push_patience(const PushOptions *options)
+{
+	return (Patience){
+		.retry_until_ms = options->deadline_ms, .in_a_hurry = server_is_going, .hurry_context = options};
+}
 
 bool
 push_is_safe(const PushOptions *options)

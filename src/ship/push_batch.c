@@ -266,7 +266,7 @@ Error *
 push_batch(const PushOptions *options, const char *wal_directory, const HistoryFiles *histories,
            const StrList *follows, bool hurry)
 {
-	Patience patience = {.abort_at_ms = options->deadline_ms, .quiet = true};
+	Patience patience = push_patience(options);
 	AUTO(Store) store = NULL;
 	PushBatch batch = {.options = options,
 	                   .wal_directory = wal_directory,
@@ -276,6 +276,8 @@ push_batch(const PushOptions *options, const char *wal_directory, const HistoryF
 	                   .mutex = PTHREAD_MUTEX_INITIALIZER,
 	                   .changed = PTHREAD_COND_INITIALIZER};
 
+	patience.abort_at_ms = options->deadline_ms;
+	patience.quiet = true;
 	TRY(store_opener_open(&options->opener, &patience, &store));
 	batch.ahead_archive.store = store;
 	batch.ahead_archive.patience = patience;

@@ -5,6 +5,15 @@
 
 #define BEGAN 1000000
 
+static const bool yes = true;
+static const bool no = false;
+
+static bool
+as_it_is(const void *context)
+{
+	return *(const bool *) context;
+}
+
 static void
 another_attempt_begins_within_every_limit_that_is_set(void **state)
 {
@@ -26,6 +35,8 @@ another_attempt_begins_within_every_limit_that_is_set(void **state)
 		{"at the moment", {.retry_until_ms = BEGAN + 500}, 1, BEGAN + 500, false},
 		{"before it is all over", {.abort_at_ms = BEGAN + 500}, 9, BEGAN + 499, true},
 		{"it would be over before it began", {.abort_at_ms = BEGAN + 500}, 1, BEGAN + 500, false},
+		{"whoever waits has time", {.in_a_hurry = as_it_is, .hurry_context = &no}, 9, BEGAN, true},
+		{"whoever waits is in a hurry", {.in_a_hurry = as_it_is, .hurry_context = &yes}, 1, BEGAN, false},
 		{"one of several limits",
 	     {.attempts = 9, .retry_ms = 900, .retry_until_ms = BEGAN + 300},
 	     1,
@@ -73,6 +84,8 @@ a_pause_lasts_its_time_and_ends_early_when_stopped(void **state)
 	began_ms = clock_monotonic_ms();
 	assert_error(patience_sleep_ms(&patience, 60000), ERR_CANCELLED, NULL);
 	assert_true(clock_monotonic_ms() - began_ms < 30000);
+	patience = (Patience){.in_a_hurry = as_it_is, .hurry_context = &yes};
+	assert_error(patience_sleep_ms(&patience, 60000), ERR_TRANSIENT, "no time for another attempt");
 }
 
 int

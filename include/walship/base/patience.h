@@ -26,13 +26,22 @@ typedef struct Patience
 
 	/* Of everything, also of what is making progress. */
 	int64_t abort_at_ms;
+	/*
+	 * Whoever waits is about to end, and cannot before this does: true from some
+	 * moment on, by any thread that asks.  Then no other attempt begins, and one
+	 * fails after PATIENCE_HURRIED_STALL_MS.  May be NULL.
+	 */
+	bool (*in_a_hurry)(const void *context);
+	const void *hurry_context;
+
 	const atomic_bool *stop;  /* ends like a cancellation once it is true; may be NULL */
 	bool even_when_cancelled; /* for tidying up after a cancellation; have a limit, then */
 
 	bool quiet; /* what fails on the way is for debuggers only: nobody waits for it */
 } Patience;
 
-#define PATIENCE_LEAST_RATE (16 * 1024) /* bytes per second */
+#define PATIENCE_LEAST_RATE       (16 * 1024) /* bytes per second */
+#define PATIENCE_HURRIED_STALL_MS 3000
 
 /* While something is waited for: ERR_CANCELLED, or ERR_TRANSIENT when the time is over. */
 Error *patience_check(const Patience *patience) MUST_CHECK;
@@ -40,5 +49,7 @@ Error *patience_check(const Patience *patience) MUST_CHECK;
 /* May another attempt begin at this moment?  "made" were; the first of them, or the last progress, was then. */
 bool patience_allows_retry(const Patience *patience, int made, int64_t began_at_ms, int64_t next_at_ms);
 
-/* Sleeps; ends early when cancelled or stopped. */
+bool patience_hurries(const Patience *patience);
+
+/* The pause before another attempt; ends early, with an error, when cancelled or stopped or in a hurry. */
 Error *patience_sleep_ms(const Patience *patience, int64_t ms) MUST_CHECK;

@@ -44,6 +44,9 @@ Error *postmaster_look(const char *data_directory, PostmasterState *ret_state) M
 /* By its postmaster.pid; false when there is none, or no such process. */
 bool postmaster_of(const char *data_directory, pid_t *ret_pid);
 
+/* Was its server told to stop?  It then waits for the archiver, and the archiver for what it has called. */
+bool postmaster_is_stopping(const char *data_directory);
+
 /* Did it call this process, directly or by others? */
 bool postmaster_called_us(pid_t postmaster);
 

@@ -7,18 +7,22 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "walship/archive/wal_object.h"
 #include "walship/base/notice.h"
+#include "walship/base/patience.h"
 #include "walship/ship/store_opener.h"
 
 typedef struct PushOptions
 {
-	const char *path; /* of the file, in the server's pg_wal */
-	WalName name;     /* its last component */
+	const char *path;           /* of the file, in the server's pg_wal */
+	const char *data_directory; /* the server's; NULL when that is not known */
+	pid_t called_by;            /* the archiver, as a rule: getppid() at the start */
+	WalName name;               /* its last component */
 	const char *state_dir;
 
-	/* Opened with the deadline as its limit for retries.  Of compression the codec and level are given, but no pool. */
+	/* Opened with push_patience().  Of compression the codec and level are given, but no pool. */
 	WalArchive archive;
 	StoreOpener
 		opener; /* for what waits behind the file: it has a store of its own, which gives up at the deadline */
@@ -34,6 +38,13 @@ typedef struct PushOptions
 
 	Notices notices;
 } PushOptions;
+
+/*
+ * No retry begins after the deadline.  While the server stops, it waits for the
+ * archiver: then there is no retry at all, and a store that is silent is soon given
+ * up; so, too, when nobody waits any more.  The options outlive it.
+ */
+Patience push_patience(const PushOptions *options);
 
 /*
  * Was this very file stored by the push of an earlier one?  Then nothing is left to
