@@ -35,6 +35,7 @@ struct WalFacts
 	WalRange *damaged; /* of one segment each: only the records told of it */
 	size_t n_damaged;
 	size_t damaged_capacity;
+	bool met_foreign;
 	bool failed;
 	Error *error;
 };
@@ -67,6 +68,7 @@ segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 	const WalWalkResult *walk = &index->walk;
 
 	segment->readable = index->walked;
+	segment->foreign = wal_index_is_foreign(index);
 	segment->major = index->major;
 	segment->transactions = index->commits + index->aborts;
 	segment->commits = index->commits;
@@ -81,7 +83,9 @@ segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 	fill_chain(segment, index);
 	segment->last_record = walk->last_record;
 	segment->damaged = walk->damaged_at != InvalidXLogRecPtr;
-	segment->valid_end = segment->damaged ? walk->damaged_at : walk->wal_end;
+	segment->valid_end = segment->foreign   ? index->end_lsn
+	                     : segment->damaged ? walk->damaged_at
+	                                        : walk->wal_end;
 	segment->continues = walk->continues;
 	segment->crosses = walk->tail.length > 0;
 	segment->head_length = walk->head.length;
@@ -257,6 +261,8 @@ read_from(WalFacts *facts, TimeLineID timeline, XLogSegNo segno, XLogSegNo towar
 		if (error != NULL)
 			keep_error(facts, error);
 	}
+	for (size_t i = 0; i < n_items; i++)
+		facts->met_foreign = facts->met_foreign || items[i]->foreign;
 	free(items);
 }
 
@@ -271,6 +277,12 @@ wal_facts_index(WalFacts *facts, TimeLineID timeline, XLogSegNo segno, XLogSegNo
 		segment = find(facts, timeline, segno);
 	}
 	return segment;
+}
+
+bool
+wal_facts_met_foreign(const WalFacts *facts)
+{
+	return facts->met_foreign;
 }
 
 void
@@ -305,6 +317,7 @@ note_damage(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
 	if (index == NULL || !index->readable)
 		return;
 	index->readable = false;
+	index->valid_end = InvalidXLogRecPtr;
 	index->chain_first = segno;
 	GROW(facts->damaged, facts->n_damaged, facts->damaged_capacity);
 	facts->damaged[facts->n_damaged++] = (WalRange){timeline, segno, segno};

@@ -136,6 +136,8 @@ walk_sink_write(Sink *sink, const void *data, size_t size)
 		WalPageHeader header;
 
 		TRY(wal_page_header_parse(data, size, &header));
+		if (header.major == 0)
+			return error_new(ERR_CORRUPT, "WAL is of another PostgreSQL than its index says");
 		job->walker = wal_walker_new(&header, keep_event, job);
 	}
 	wal_walker_feed(job->walker, data, size);
@@ -157,7 +159,7 @@ walk_segment(RecordsJob *job, TimeLineID timeline, XLogSegNo segno)
  * Mostly the next index keeps all of it; of an encrypted segment it keeps nothing,
  * and of a long record too little: then the segments themselves are read, as many
  * as the record crosses.  An end that is damaged is as good as none: no server can
- * replay the record.
+ * replay the record.  One of a PostgreSQL that is not known cannot be read.
  */
 static Error *
 read_open_record(RecordsJob *job)
@@ -174,7 +176,7 @@ read_open_record(RecordsJob *job)
 			WalIndex index;
 
 			TRY(judge(read_index(job->reader, piece->timeline, segno, &index), &readable));
-			if (!readable)
+			if (!readable || wal_index_is_foreign(&index))
 				return NULL;
 			if (!wal_walker_needs_more(job->walker, &index.walk.head))
 			{

@@ -6,6 +6,7 @@
 #include "table.h"
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
+#include "walship/wal/majors.h"
 
 #define LIST_FORMAT 1
 
@@ -161,6 +162,30 @@ remark(bool *begun, FILE *into, const char *format, ...)
 }
 
 static void
+print_foreign(const Listing *listing, bool *begun, FILE *into)
+{
+	uint32_t size = listing->catalog->segment_size;
+	char first[WAL_NAME_SIZE];
+	char last[WAL_NAME_SIZE];
+
+	for (size_t i = 0; i < listing->windows.n_timelines; i++)
+	{
+		const TimelineWindows *windows = &listing->windows.timelines[i];
+
+		if (windows->n_foreign > 0)
+			remark(
+				begun, into,
+				"NOT READ: %" PRIu64 " %s, %s to %s, %s of a PostgreSQL that walship " WALSHIP_VERSION
+				" (%d to %d) does not know. A recovery can replay them, to the end, an LSN, a time or a name; "
+				"their commits, drops and restore points are known only to the server.\n",
+				windows->n_foreign, windows->n_foreign == 1 ? "segment" : "segments",
+				wal_segment_name(windows->timeline, windows->first_foreign, size, first),
+				wal_segment_name(windows->timeline, windows->last_foreign, size, last),
+				windows->n_foreign == 1 ? "is" : "are", pg_major_oldest()->major, pg_major_newest()->major);
+	}
+}
+
+static void
 print_gaps(const Listing *listing, bool *begun, FILE *into)
 {
 	uint32_t size = listing->catalog->segment_size;
@@ -212,6 +237,7 @@ print_list_text(const Listing *listing, FILE *into)
 	print_backups(listing, into);
 	print_timelines(listing, into);
 	print_windows(listing, into);
+	print_foreign(listing, &begun, into);
 	print_gaps(listing, &begun, into);
 	print_remains(listing, &begun, into);
 }
@@ -288,6 +314,14 @@ add_timeline(const CatalogTimeline *timeline, const TimelineWindows *windows, ui
 	json_add_int(item, "segments", (int64_t) segments(timeline));
 	json_add_int(item, "stored_size", (int64_t) wal_size(timeline));
 	json_put(item, &ends_table, windows);
+	if (windows->n_foreign > 0)
+	{
+		Json *unread = json_add_object(item, "unread");
+
+		json_add_int(unread, "segments", (int64_t) windows->n_foreign);
+		add_segment_name(unread, "first", timeline->timeline, windows->first_foreign, segment_size);
+		add_segment_name(unread, "last", timeline->timeline, windows->last_foreign, segment_size);
+	}
 	array = json_add_array(item, "partials");
 	for (size_t i = 0; i < timeline->n_partials; i++)
 	{

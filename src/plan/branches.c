@@ -103,11 +103,15 @@ includes_from(const Planner *planner, const Candidate *candidate, XLogRecPtr lsn
 		return true;
 	for (XLogSegNo segno = first; segno <= place->segno; segno++)
 	{
+		const SegmentIndex *segment;
 		const SegmentRecords *records;
 
 		if (wal_path_piece(path, segno) == NULL)
 			return true;
-		if (planner_index_up(planner, path, segno, place->segno)->transactions == 0)
+		segment = planner_index_up(planner, path, segno, place->segno);
+		if (segment->foreign)
+			return true;
+		if (segment->transactions == 0)
 			continue;
 		if (segno != first && segno != place->segno)
 			return true;
@@ -129,6 +133,11 @@ branch_same_place(const Planner *planner, const Candidate *a, const Candidate *b
 {
 	XLogRecPtr divergence = wal_path_divergence(a->path, b->path);
 
+	/* Where the server has to find the place, nobody knows whether it is one. */
+	if (a->target.place.lsn == InvalidXLogRecPtr && a->target.by_server)
+		return false;
+	if (b->target.place.lsn == InvalidXLogRecPtr && b->target.by_server)
+		return false;
 	switch (planner->request->target.kind)
 	{
 		case TARGET_IMMEDIATE:

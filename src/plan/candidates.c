@@ -131,6 +131,13 @@ candidates_oldest(const Planner *planner, const WalPath *path)
 	return NULL;
 }
 
+/* Nothing tells where the target is, so any backup may have ended after it: the older the better. */
+static bool
+is_unplaced(const TargetSearch *found)
+{
+	return found != NULL && found->by_server && found->place.lsn == InvalidXLogRecPtr;
+}
+
 /* Has the backup ended before the target? */
 static char *
 too_new(const RecoveryTarget *target, const BackupRecord *backup, const TargetSearch *found)
@@ -139,6 +146,8 @@ too_new(const RecoveryTarget *target, const BackupRecord *backup, const TargetSe
 	char to[TIME_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
 
+	if (is_unplaced(found))
+		return NULL;
 	if (found != NULL && backup->stop_lsn > found->place.lsn)
 		return mem_printf("ended at %s, after the target", lsn_format(backup->stop_lsn, lsn));
 	if (target->kind != TARGET_TIME || backup->stop_time <= target->time)
@@ -175,7 +184,7 @@ try_time(const Planner *planner, const BackupRecord *backup, Candidate *candidat
 		meet_hole(planner, candidate, backup, &target);
 		return false;
 	}
-	if (target.found == TARGET_FOUND && target.place.lsn < backup->stop_lsn)
+	if (target.found == TARGET_FOUND && !target.by_server && target.place.lsn < backup->stop_lsn)
 	{
 		reject(candidate, backup,
 		       mem_printf("holds a commit of %s, later than the target, from before its end",
@@ -258,7 +267,8 @@ candidates_choose(const Planner *planner, const WalPath *path, const TargetSearc
 
 	for (size_t i = 0; i < planner->catalog->n_backups; i++)
 	{
-		const BackupRecord *backup = sorted[i];
+		size_t oldest_first = planner->catalog->n_backups - 1 - i;
+		const BackupRecord *backup = sorted[is_unplaced(found) ? oldest_first : i];
 		char *objection;
 		bool decided;
 

@@ -111,6 +111,12 @@ locate_lsn(const Planner *planner, const WalPath *path)
 		if (piece == NULL || piece->until != UINT64_MAX)
 			return nothing_from(planner, path, segno);
 		segment = planner_index(planner, path, segno);
+		if (segment->foreign)
+		{
+			target = found_at(path, lsn, segno);
+			target.by_server = true;
+			return target;
+		}
 		if (!segment->readable)
 			return nothing_from(planner, path, segno);
 		if (segment->last_record != InvalidXLogRecPtr && segment->last_record >= lsn &&
@@ -257,4 +263,18 @@ locate_point(const Planner *planner, const WalPath *path, const WalPlace *point)
 	target.found = TARGET_FOUND;
 	target.place = *point;
 	return target;
+}
+
+TargetSearch
+locate_by_server(const Planner *planner, const WalPath *path, XLogRecPtr from)
+{
+	XLogSegNo first = lsn_segment(from, path->segment_size);
+	XLogSegNo last;
+	ForeignSegments foreign;
+
+	if (!wal_path_last(path, &last) || !planner_find_foreign(planner, path, first, last, &foreign))
+		return absent(first);
+	last = wal_path_first_missing(path, foreign.first) - 1;
+	return (TargetSearch){
+		.found = TARGET_FOUND, .by_server = true, .place = {.time = TIME_NONE}, .last = last};
 }

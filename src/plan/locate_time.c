@@ -198,6 +198,7 @@ locate_time(const Planner *planner, const WalPath *path, const BackupRecord *bac
 	TimeSearch search = {.planner = planner, .path = path, .first = start};
 	TargetSearch target = {.found = TARGET_ABSENT, .place = {.time = TIME_NONE}};
 	NextSegment next = replayable(&search, backup, &target.hole);
+	ForeignSegments foreign;
 	bool look_again = planner->request->every_index || wal_facts_damaged_count(planner->facts) > 0;
 	XLogSegNo segno;
 
@@ -211,6 +212,18 @@ locate_time(const Planner *planner, const WalPath *path, const BackupRecord *bac
 	{
 		search.stopped = true;
 		target.found = TARGET_ABSENT;
+	}
+
+	/* Whether a later commit comes before the one that was found, or comes at all, only the server can see. */
+	if (planner_find_foreign(planner, path, start, target.found == TARGET_FOUND ? target.last : search.last,
+	                         &foreign))
+	{
+		if (target.found != TARGET_FOUND)
+			target.last = search.last;
+		target.found = TARGET_FOUND;
+		target.by_server = true;
+		target.place = (WalPlace){.time = TIME_NONE};
+		return target;
 	}
 	if (target.found == TARGET_FOUND)
 		return target;

@@ -59,6 +59,21 @@ bool planner_gap_behind(const Planner *planner, const WalPath *path, XLogSegNo s
 bool planner_find_barrier(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last,
                           bool every, XLogSegNo *ret_segno);
 
+/* Segments of a PostgreSQL that is not known: the server can replay them, but what happened in them cannot be read. */
+typedef struct ForeignSegments
+{
+	XLogSegNo first;
+	XLogSegNo last;
+	uint64_t count; /* from first to last, others may lie between */
+} ForeignSegments;
+
+/*
+ * Those of the path from "first" to "last"; false: there is none.  Asks only when
+ * one was met already, as by whoever looked for barriers there: chains tell of both.
+ */
+bool planner_find_foreign(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last,
+                          ForeignSegments *ret_foreign);
+
 /* The hole that a barrier is: NEXT_IS_END when there is nothing behind it. */
 NextSegment planner_stop_at(const Planner *planner, const WalPath *path, XLogSegNo barrier, Hole *ret_hole);
 
@@ -92,7 +107,13 @@ typedef enum TargetFound
 typedef struct TargetSearch
 {
 	TargetFound found;
-	WalPlace place; /* the record at which the server stops */
+
+	/*
+	 * Of TARGET_FOUND: segments on the way are foreign, so that only the server can
+	 * find the target, in "last" at the latest, if it is there.
+	 */
+	bool by_server;
+	WalPlace place; /* the record at which the server stops; only what is asked for when by_server */
 	XLogSegNo
 		last; /* TARGET_FOUND: the segment in which that record ends; else the last that can be replayed */
 	Hole hole;
@@ -116,6 +137,9 @@ typedef struct NamedPoints
 /* Adds every restore point of the wanted name, each once. */
 void locate_names(const Planner *planner, const WalPath *path, XLogRecPtr from, NamedPoints *points);
 TargetSearch locate_point(const Planner *planner, const WalPath *path, const WalPlace *point);
+
+/* What was not found from "from" on may lie in foreign segments: TARGET_ABSENT, or TARGET_FOUND by_server. */
+TargetSearch locate_by_server(const Planner *planner, const WalPath *path, XLogRecPtr from);
 
 /* ---- transactions.c: what is included and what is not? ---- */
 

@@ -65,9 +65,12 @@ evaluate(const Planner *planner, const WalPath *path, const WalPlace *point)
 			break;
 		case TARGET_XID:
 			target = locate_xid(planner, path, oldest->start_lsn);
+			if (target.found == TARGET_ABSENT)
+				target = locate_by_server(planner, path, oldest->start_lsn);
 			break;
 		case TARGET_NAME:
-			target = locate_point(planner, path, point);
+			target = point->lsn == InvalidXLogRecPtr ? locate_by_server(planner, path, oldest->start_lsn)
+			                                         : locate_point(planner, path, point);
 			break;
 		default:
 			return candidates_choose(planner, path, NULL);
@@ -233,6 +236,14 @@ settle(const Planner *planner, const Candidates *candidates, const Candidate **r
 		return settle_ends(planner, candidates, CANDIDATE_BEYOND, ret_winner);
 	if (n_found == 0)
 		return settle_nowhere(planner, candidates);
+
+	/* A time that only the server can find may lie beyond the end there, as it does elsewhere. */
+	for (size_t i = 0; i < n_found && planner->request->target.kind == TARGET_TIME; i++)
+		if (found[i]->target.by_server)
+		{
+			n_found += select_kind(planner, candidates, CANDIDATE_BEYOND, true, found + n_found);
+			break;
+		}
 	n_different = different_places(planner, found, n_found, different);
 	if (n_different > 1)
 		return explain_branches(planner, different, n_different);

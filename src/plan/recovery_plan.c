@@ -110,7 +110,8 @@ set_plan_end(const Candidate *candidate, RecoveryPlan *plan)
 	const WalPathPiece *piece = wal_path_piece_for(candidate->path, candidate->last, candidate->backup);
 	TimeLineID timeline = piece == NULL ? candidate->backup->timeline : piece->timeline;
 
-	if (is_bounded(&plan->asked))
+	/* Where only the server can find the target it must be able to go on to it. */
+	if (is_bounded(&plan->asked) && !candidate->target.by_server)
 		(void) wal_segment_name(timeline, candidate->last, plan->segment_size, plan->plan_end);
 }
 
@@ -124,8 +125,7 @@ describe_end(const Planner *planner, const Candidate *candidate, RecoveryPlan *p
 	plan->end_lsn = candidate->backup->stop_lsn;
 	if (piece != NULL)
 	{
-		const SegmentIndex *segment = planner_index(planner, candidate->path, candidate->last);
-		XLogRecPtr end = segment->readable ? segment->valid_end : InvalidXLogRecPtr;
+		XLogRecPtr end = planner_index(planner, candidate->path, candidate->last)->valid_end;
 
 		if (piece->until < end)
 			end = piece->until;
@@ -291,11 +291,53 @@ name_transactions(const Planner *planner, const Candidate *candidate, RecoveryPl
 
 	plan->last = (WalPlace){.time = TIME_NONE};
 	plan->next = (WalPlace){.time = TIME_NONE};
-	if (plan->target.kind == TARGET_BACKUP_ONLY)
+	if (plan->target.kind == TARGET_BACKUP_ONLY || candidate->target.by_server)
 		return;
 	plan->last = planner_last_included(planner, candidate->path, plan->backup, &stop);
 	if (plan->target.kind != TARGET_LATEST)
 		plan->next = planner_first_excluded(planner, candidate->path, &stop);
+}
+
+/* What only the server can read, and what it does with it. */
+static void
+warn_of_foreign(const Planner *planner, const Candidate *candidate, RecoveryPlan *plan)
+{
+	static const char *const searches[] = {
+		[TARGET_TIME] = "the first commit or abort later than it",
+		[TARGET_LSN] = "the first record that starts there or later",
+		[TARGET_XID] = "the end of that transaction",
+		[TARGET_NAME] = "the first restore point of that name",
+	};
+	XLogSegNo start = lsn_segment(plan->backup->start_lsn, plan->segment_size);
+	ForeignSegments foreign;
+	char first[WAL_NAME_SIZE];
+	char last[WAL_NAME_SIZE];
+
+	if (plan->asked.kind == TARGET_BACKUP_ONLY ||
+	    !planner_find_foreign(planner, candidate->path, start, candidate->last, &foreign))
+		return;
+	(void) wal_segment_name(wal_path_piece(candidate->path, foreign.first)->timeline, foreign.first,
+	                        plan->segment_size, first);
+	(void) wal_segment_name(wal_path_piece(candidate->path, foreign.last)->timeline, foreign.last,
+	                        plan->segment_size, last);
+	add_sentence(&plan->warnings,
+	             "%" PRIu64
+	             " of the WAL segments, %s to %s, are of a PostgreSQL that this walship does not know: "
+	             "what happened in them could not be read.",
+	             foreign.count, first, last);
+	if (!candidate->target.by_server)
+		return;
+	add_sentence(
+		&plan->warnings,
+		"So the server has to find the target by itself, which is %s. If that does not come, it ends "
+		"with \"recovery ended before configured recovery target was reached\".",
+		searches[plan->asked.kind]);
+	if (plan->stop.lsn == InvalidXLogRecPtr && plan->asked.kind != TARGET_TIME)
+		add_sentence(
+			&plan->notes,
+			"Backup %s is the oldest that can be used: which of them ended before the target is not known. "
+			"Another one can be chosen with --backup.",
+			plan->backup->id);
 }
 
 /* What the server does differently when it is told the time itself. */
@@ -400,9 +442,11 @@ recovery_plan_build(const Planner *planner, const Candidate *candidate)
 	if (candidate->kind == CANDIDATE_BEYOND)
 		plan->target.kind = TARGET_LATEST;
 	name_transactions(planner, candidate, plan);
-	if (plan->target.kind == TARGET_TIME || plan->target.kind == TARGET_BEFORE)
+	if (plan->target.kind == TARGET_BEFORE)
 		plan->target = pin_time(planner, plan);
-	if (plan->target.kind == TARGET_NAME)
+	if (plan->target.kind == TARGET_TIME && !candidate->target.by_server)
+		plan->target = pin_time(planner, plan);
+	if (plan->target.kind == TARGET_NAME && !candidate->target.by_server)
 		plan->target = pin_name(plan);
 
 	for (size_t i = 0; i < plan->backup->n_parts; i++)
@@ -414,8 +458,9 @@ recovery_plan_build(const Planner *planner, const Candidate *candidate)
 	collect_parameters(planner, candidate, plan);
 	if (candidate->kind == CANDIDATE_BEYOND)
 		explain_late_time(planner, plan);
-	if (planner->request->stop_by == STOP_BY_TIME)
+	if (planner->request->stop_by == STOP_BY_TIME && !candidate->target.by_server)
 		warn_of_stop_by_time(plan);
+	warn_of_foreign(planner, candidate, plan);
 	explain_end_action(plan);
 	explain_parameters(plan);
 	warn_of_partials(planner, candidate, plan);

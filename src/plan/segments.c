@@ -153,7 +153,31 @@ planner_stop_at(const Planner *planner, const WalPath *path, XLogSegNo barrier, 
 static bool
 is_barrier(const SegmentIndex *segment, uint32_t segment_size)
 {
-	return !segment->readable || segment->valid_end < segment_start(segment->segno + 1, segment_size);
+	return segment->valid_end < segment_start(segment->segno + 1, segment_size);
+}
+
+bool
+planner_find_foreign(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last,
+                     ForeignSegments *ret_foreign)
+{
+	*ret_foreign = (ForeignSegments){.first = last};
+	for (XLogSegNo next = last + 1; next > first && wal_facts_met_foreign(planner->facts);)
+	{
+		const SegmentIndex *segment;
+
+		if (wal_path_piece(path, --next) == NULL)
+			continue;
+		segment = planner_index_down(planner, path, first, next);
+		if (!segment->foreign)
+		{
+			next = planner_chain_first(path, segment);
+			continue;
+		}
+		if (ret_foreign->count++ == 0)
+			ret_foreign->last = next;
+		ret_foreign->first = next;
+	}
+	return ret_foreign->count > 0;
 }
 
 /*

@@ -48,6 +48,8 @@ planner_last_included(const Planner *planner, const WalPath *path, const BackupR
 		if (wal_path_piece(path, segno) == NULL)
 			continue; /* it is in the backup only */
 		segment = planner_index_down(planner, path, segno < start ? first : start, segno);
+		if (segment->foreign)
+			break;
 		if (!segment->readable || (segment->transactions == 0 && !segment->continues))
 			continue;
 		records = planner_records(planner, path, segno);
@@ -70,6 +72,8 @@ planner_first_excluded(const Planner *planner, const WalPath *path, const StopPo
 		const SegmentRecords *records;
 		const WalEvent *event;
 
+		if (segment->foreign)
+			break;
 		if (!segment->readable || (segment->transactions == 0 && !segment->continues))
 			continue;
 		records = planner_records(planner, path, segno);

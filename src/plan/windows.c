@@ -37,6 +37,8 @@ busy_near(const Planner *planner, TimeLineID timeline, const SegmentRun *run, bo
 		XLogSegNo segno = from_end ? run->last - tried : run->first + tried;
 		const SegmentIndex *segment = wal_facts_index(planner->facts, timeline, segno, toward);
 
+		if (segment->foreign)
+			break;
 		if (segment->readable && segment->transactions > 0)
 			return segment;
 	}
@@ -61,6 +63,31 @@ describe_own_wal(const Planner *planner, const CatalogTimeline *timeline, Timeli
 
 	windows->first_commit = first_busy != NULL ? first_busy->first_time : TIME_NONE;
 	windows->last_commit = last_busy != NULL ? last_busy->last_time : TIME_NONE;
+}
+
+/* Of all its runs. */
+static void
+describe_foreign(const Planner *planner, const CatalogTimeline *timeline, TimelineWindows *windows)
+{
+	for (size_t i = timeline->n_runs; i-- > 0;)
+	{
+		const SegmentRun *run = &timeline->runs[i];
+
+		for (XLogSegNo next = run->last + 1; next > run->first;)
+		{
+			const SegmentIndex *segment =
+				wal_facts_index(planner->facts, timeline->timeline, --next, run->first);
+
+			if (!segment->foreign)
+			{
+				next = segment->chain_first > run->first ? segment->chain_first : run->first;
+				continue;
+			}
+			if (windows->n_foreign++ == 0)
+				windows->last_foreign = next;
+			windows->first_foreign = next;
+		}
+	}
 }
 
 static void
@@ -124,13 +151,15 @@ window_from(const Planner *planner, const WalPath *path, const BackupRecord *bac
 	if (piece == NULL)
 		return window;
 
-	const SegmentIndex *segment = planner_index(planner, path, end - 1);
-	XLogRecPtr valid_end = segment->readable ? segment->valid_end : InvalidXLogRecPtr;
+	XLogRecPtr valid_end = planner_index(planner, path, end - 1)->valid_end;
+	ForeignSegments foreign;
 
 	if (valid_end > piece->until)
 		valid_end = piece->until;
 	if (valid_end > window.to_lsn)
 		window.to_lsn = valid_end;
+	if (planner_find_foreign(planner, path, start, end - 1, &foreign))
+		return window;
 	window.to_time = planner_time_high(planner, path, start, end - 1);
 	if (window.to_time == TIME_NONE)
 		window.to_time = planner_last_time(planner, path, end - 1);
@@ -221,5 +250,7 @@ plan_windows(const Catalog *catalog, WalFacts *facts, WindowList *ret_list)
 		describe_own_wal(&planner, &catalog->timelines[i], windows);
 		describe_path(&planner, path, newest_first, windows);
 	}
+	for (size_t i = 0; i < catalog->n_timelines && wal_facts_met_foreign(facts); i++)
+		describe_foreign(&planner, &catalog->timelines[i], &ret_list->timelines[i]);
 	return wal_facts_error(facts);
 }

@@ -84,11 +84,31 @@ warn_of_damage(const Search *search, const SegmentIndex *segment)
 	char name[WAL_NAME_SIZE];
 
 	(void) wal_segment_name(segment->timeline, segment->segno, search->catalog->segment_size, name);
+	if (segment->foreign)
+		return;
 	if (!segment->readable)
 		search_warn(search, "WAL segment %s cannot be read: what happened in it is not listed.", name);
 	else if (segment->damaged)
 		search_warn(search, "A record in WAL segment %s is damaged: what comes after it is not listed.",
 		            name);
+}
+
+/* Those one after the other, down to "segno", of a timeline: "count" is taken back to 0. */
+static void
+warn_of_foreign(const Search *search, TimeLineID timeline, XLogSegNo segno, uint64_t *count)
+{
+	uint32_t size = search->catalog->segment_size;
+	char first[WAL_NAME_SIZE];
+	char last[WAL_NAME_SIZE];
+
+	if (*count > 0)
+		search_warn(
+			search,
+			"WAL segments %s to %s are of a PostgreSQL that this walship does not know: what happened in "
+			"them is not listed.",
+			wal_segment_name(timeline, segno, size, first),
+			wal_segment_name(timeline, segno + *count - 1, size, last));
+	*count = 0;
 }
 
 static void
@@ -106,11 +126,16 @@ look_at_indexes(const Search *search, const WalPath *path, XLogSegNo first, Want
 	{
 		const WalPathPiece *piece = &path->pieces[i];
 		XLogSegNo lowest = piece->first > first ? piece->first : first;
+		uint64_t foreign = 0; /* right above "next" */
 
 		for (XLogSegNo next = piece->last + 1; next > lowest;)
 		{
 			const SegmentIndex *segment = wal_facts_index(search->facts, piece->timeline, --next, lowest);
 
+			if (segment->foreign)
+				foreign++;
+			else
+				warn_of_foreign(search, piece->timeline, next + 1, &foreign);
 			warn_of_damage(search, segment);
 			if (segment->readable && has_something(search, segment) &&
 			    !is_out_of_range(search->request, segment))
@@ -118,6 +143,7 @@ look_at_indexes(const Search *search, const WalPath *path, XLogSegNo first, Want
 			if (is_quiet_chain(search, segment) && segment->chain_first < next)
 				next = segment->chain_first;
 		}
+		warn_of_foreign(search, piece->timeline, lowest, &foreign);
 	}
 }
 

@@ -12,6 +12,8 @@ summarize(const RecoveryPlan *plan, Buf *into)
 	if (plan->target.kind == TARGET_LATEST)
 		buf_printf(into, ", to %u.%x", (unsigned) (plan->end_lsn / WORLD_SEGMENT),
 		           (unsigned) (plan->end_lsn % WORLD_SEGMENT / WORLD_PART));
+	else if (plan->target.kind == TARGET_TIME && stop->lsn == InvalidXLogRecPtr)
+		buf_printf(into, ", by its time");
 	else
 		buf_printf(into, ", stop %u.%x", (unsigned) (stop->lsn / WORLD_SEGMENT),
 		           (unsigned) (stop->lsn % WORLD_SEGMENT / WORLD_PART));
@@ -97,7 +99,57 @@ typedef struct PlanRow
 	"point 2@8.6 186 second\n"   \
 	"commit 2@9.2 192 703\n"
 
+/* Segments 6 and 7 are of a PostgreSQL that is not known. */
+#define FOREIGN                  \
+	"tli 1: 1-9\n"               \
+	"backup A 1@2.1-2.6 20-26\n" \
+	"backup B 1@5.1-5.6 50-56\n" \
+	"commit 1@3.2 32 700\n"      \
+	"commit 1@4.2 42 701\n"      \
+	"foreign 1@6\n"              \
+	"foreign 1@7\n"              \
+	"commit 1@8.2 82 703\n"      \
+	"point 1@8.4 84 here\n"
+
 static const PlanRow rows[] = {
+	/* WAL that cannot be read, but by the server */
+	{"before unknown WAL a time is as always", FOREIGN, TIME(40), "A on 1, stop 4.2, end 1:4", NULL},
+	{"a time in unknown WAL is left to the server", FOREIGN, TIME(70), "B on 1, by its time",
+     "the first commit or abort later than it"},
+	{"a time behind unknown WAL, too: a later commit may lie in it", FOREIGN, TIME(83), "B on 1, by its time",
+     "000000010000000000000006 to 000000010000000000000007"},
+	{"runs do not hide unknown WAL", FOREIGN "runs\n", TIME(70), "B on 1, by its time", NULL},
+	{"--stop-by time is what happens then", FOREIGN, TIME(70, .stop_by = STOP_BY_TIME), "B on 1, by its time",
+     "recovery ended before configured recovery target was reached"},
+	{"an LSN in unknown WAL is left to the server", FOREIGN, LSN(6, 8), "B on 1, stop 6.8",
+     "the first record that starts there or later"},
+	{"an LSN behind unknown WAL is found", FOREIGN, LSN(8, 1), "B on 1, stop 8.1, end 1:8",
+     "2 of the WAL segments, 000000010000000000000006 to 000000010000000000000007"},
+	{"a transaction behind unknown WAL is found", FOREIGN, XID(703), "B on 1, stop 8.2, end 1:8", NULL},
+	{"a transaction that is nowhere may be in unknown WAL", FOREIGN, XID(999), "A on 1, stop 0.0",
+     "Backup A is the oldest that can be used"},
+	{"with another backup, if it is wanted", FOREIGN, XID(999, .backup_id = "B"), "B on 1, stop 0.0", NULL},
+	{"a restore point behind unknown WAL is found", FOREIGN, NAMED("here"), "B on 1, stop 8.4, end 1:8",
+     NULL},
+	{"a restore point that is nowhere may be in unknown WAL", FOREIGN, NAMED("there"), "A on 1, stop 0.0",
+     "the first restore point of that name"},
+	{"the end of the WAL behind unknown WAL", FOREIGN, KIND(TARGET_LATEST), "B on 1, to 10.0",
+     "are of a PostgreSQL that this walship does not know"},
+	{"the end of WAL that is unknown", FOREIGN "foreign 1@8\nforeign 1@9\n", KIND(TARGET_LATEST),
+     "B on 1, to 10.0", NULL},
+	{"a backup in unknown WAL", FOREIGN "foreign 1@5\n", KIND(TARGET_IMMEDIATE), "B on 1, stop 5.6, end 1:5",
+     NULL},
+	{"unknown WAL does not hide damage", FOREIGN "damaged 1@8.1\n", LSN(9, 1),
+     "WAL segment 000000010000000000000008 is damaged", NULL},
+	{"unknown WAL does not hide a gap", "tli 1: 1-5\ntli 1: 7-9\nforeign 1@7\nbackup A 1@2.1-2.6 20-26\n",
+     TIME(70), "WAL segment 000000010000000000000006 is missing", NULL},
+	{"on which timeline a time lies, unknown WAL does not tell", BRANCHES "foreign 2@9\n", TIME(190),
+     "lies on 2 timelines that differ", "Choose with --timeline"},
+	{"nor for a name", BRANCHES "foreign 2@9\nforeign 1@9\n", NAMED("nowhere"),
+     "lies on 2 timelines that differ", "Choose with --timeline"},
+	{"but the one that is asked for", BRANCHES "foreign 2@9\n", TIME(190, .timeline = 2),
+     "A on 2, by its time", NULL},
+
 	/* times */
 	{"a time takes the newest backup before it", PLAIN, TIME(70), "B on 1, stop 8.2, end 1:8", NULL},
 	{"a time between two backups takes the older", PLAIN, TIME(40), "A on 1, stop 4.2, end 1:4", NULL},

@@ -42,6 +42,12 @@ static const WindowRow rows[] = {
 	{"a late commit before the backup is not the window's",
      "runs\ntli 1: 1-9\nbackup A 1@2.1-2.6 20-26\ncommit 1@1.2 92 1\ncommit 1@8.2 82 2\n",
      "1: own 1.0-10.0 @92-82, A 2.6-10.0 @26-82\n"},
+	{"what happened in WAL of an unknown PostgreSQL is not known",
+     "runs\ntli 1: 1-9\nbackup A 1@2.1-2.6 20-26\nbackup B 1@7.1-7.6 70-76\ncommit 1@3.2 32 1\ncommit 1@8.2 82 2\n"
+     "foreign 1@5\nforeign 1@6\n",
+     "1: own 1.0-10.0 @32-82, unread 2 5-6, A 2.6-10.0 @26-?\n"},
+	{"nor when it is the last", "tli 1: 1-4\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 1\nforeign 1@4\n",
+     "1: own 1.0-5.0 @32-?, unread 1 4-4, A 2.6-5.0 @26-?\n"},
 	{"damaged WAL at the end bounds the window",
      "tli 1: 1-9\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 1\ndamaged 1@9.8\n",
      "1: own 1.0-10.0 @32-32, A 2.6-9.8 @26-32\n"},
@@ -87,6 +93,9 @@ summarize(const WindowList *list, Buf *into)
 		if (timeline->last_lsn != 0)
 			append_range("own", timeline->first_lsn, timeline->last_lsn, timeline->first_commit,
 			             timeline->last_commit, into);
+		if (timeline->n_foreign > 0)
+			buf_printf(into, ", unread %u %u-%u", (unsigned) timeline->n_foreign,
+			           (unsigned) timeline->first_foreign, (unsigned) timeline->last_foreign);
 		for (size_t j = 0; j < timeline->n_windows; j++)
 			append_range(timeline->windows[j].backup->id, timeline->windows[j].from_lsn,
 			             timeline->windows[j].to_lsn, timeline->windows[j].from_time,

@@ -54,7 +54,8 @@ typedef struct WorldEvent
 typedef struct WorldFlaw
 {
 	TimeLineID timeline;
-	char kind; /* 'c'ontinues, 'l'ong, 'g'ivenup, 'd'amaged, 'u'nreadable, 'p'ayload, 'b'reak of a run */
+	char
+		kind; /* 'c'ontinues, 'l'ong, 'g'ivenup, 'd'amaged, 'u'nreadable, 'f'oreign, 'p'ayload, 'b'reak of a run */
 	XLogRecPtr lsn;
 	XLogRecPtr end; /* of a record that goes on */
 } WorldFlaw;
@@ -252,7 +253,7 @@ world_add_line(World *world, const char *line)
 	{
 		part = 0;
 		assert_true(sscanf(line, "%15s %u@%u.%x", kind, &timeline, &first, &part) >= 3);
-		assert_non_null(strchr("cdubpg", kind[0]));
+		assert_non_null(strchr("cdubpgf", kind[0]));
 		world_add_flaw(world, (WorldFlaw){timeline, kind[0], PLACE(first, part), PLACE(first + 1, 0) + 128});
 	}
 }
@@ -303,7 +304,8 @@ world_run_goes_on(World *world, TimeLineID number, XLogSegNo segno)
 		XLogSegNo at = flaw->lsn / WORLD_SEGMENT;
 
 		if (flaw->timeline == number &&
-		    ((flaw->kind == 'd' && at == segno) || (flaw->kind == 'b' && at == segno + 1)))
+		    ((flaw->kind == 'd' && at == segno) || (flaw->kind == 'b' && at == segno + 1) ||
+		     (flaw->kind == 'f' && (at == segno || at == segno + 1))))
 			return false;
 	}
 	for (size_t i = 0; i < world->n_events && world->parameter_changes; i++)
@@ -385,6 +387,7 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	bool matters;
 
 	*index = (WalIndex){.timeline = number,
+	                    .major = 15,
 	                    .segment_size = WORLD_SEGMENT,
 	                    .start_lsn = start,
 	                    .end_lsn = start + WORLD_SEGMENT,
@@ -419,6 +422,13 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	}
 	if (world->runs)
 		world_describe_run(world, number, segno, index);
+	if (!world_has_flaw(world, number, segno, 'f'))
+		return;
+	wal_index_init(index);
+	index->timeline = number;
+	index->segment_size = WORLD_SEGMENT;
+	index->start_lsn = start;
+	index->end_lsn = start + WORLD_SEGMENT;
 }
 
 static inline bool
@@ -462,6 +472,7 @@ world_read_segment(World *world, const WalPath *path, WalKinds kinds, SegmentRec
 	XLogRecPtr open_end;
 	bool matters;
 
+	assert_false(world_has_flaw(world, piece->timeline, records->segno, 'f'));
 	records->readable = !world_is_unreadable(world, piece->timeline, records->segno) &&
 	                    !world_has_flaw(world, piece->timeline, records->segno, 'p');
 	for (size_t i = 0; records->readable && i < world->n_events; i++)

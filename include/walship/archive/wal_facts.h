@@ -24,7 +24,9 @@
 typedef struct SegmentIndex
 {
 	TimeLineID timeline;
-	bool readable;  /* false: the object is damaged, nothing below is known */
+	bool readable; /* false: nothing below is known, for the object is damaged, or the segment is foreign: */
+	bool
+		foreign; /* ... of a PostgreSQL that is not known.  It is whole, and the server can replay it: valid_end */
 	bool damaged;   /* a record fails its check, and nothing after it can be replayed */
 	bool continues; /* the last record ends in a later segment */
 	bool crosses;   /* ... and matters, or might */
@@ -51,7 +53,7 @@ typedef struct SegmentIndex
 	XLogSegNo chain_first;
 	TimeUs time_high;
 	XLogRecPtr last_record; /* start; InvalidXLogRecPtr: no record starts here */
-	XLogRecPtr valid_end;   /* the WAL can be replayed up to this byte */
+	XLogRecPtr valid_end;   /* the WAL can be replayed up to this byte; InvalidXLogRecPtr: not known */
 	const char *recipients; /* fingerprints of the keys that open the segment; "": it is not encrypted */
 	uint64_t n_restore_points;
 	WalRestorePoint *restore_points; /* owned; as many as the index holds */
@@ -121,6 +123,9 @@ AUTO_DEFINE(WalFacts, wal_facts_free);
  * for, the more are read at once.
  */
 const SegmentIndex *wal_facts_index(WalFacts *facts, TimeLineID timeline, XLogSegNo segno, XLogSegNo toward);
+
+/* Was any of the segments so far foreign? */
+bool wal_facts_met_foreign(const WalFacts *facts);
 
 /* A hint: this one will be asked for, too, and is read together with the next one that must be. */
 void wal_facts_expect(WalFacts *facts, TimeLineID timeline, XLogSegNo segno);

@@ -29,6 +29,10 @@ typedef struct TimelineWindows
 	XLogRecPtr last_lsn;
 	TimeUs first_commit; /* in its own first and last segments with commits; TIME_NONE when not known */
 	TimeUs last_commit;
+	uint64_t
+		n_foreign; /* segments of its own of a PostgreSQL that is not known: what happened in them is not, too */
+	XLogSegNo first_foreign;
+	XLogSegNo last_foreign;
 	RecoveryWindow *windows; /* along the path to this timeline, ascending, with a gap between two */
 	size_t n_windows;
 	size_t windows_capacity;
