@@ -180,6 +180,11 @@ drop_find(Recovery *recovery, WalFacts *facts, DropFound *ret_found)
 		error = choose(&recovery->drop, &findings, &finding);
 	if (error == NULL)
 		aim_before(finding, &recovery->request, ret_found);
+	if (error == NULL)
+	{
+		ret_found->warnings = findings.warnings;
+		findings.warnings = (StrList){0};
+	}
 	findings_release(&findings);
 	return error;
 }
@@ -190,6 +195,8 @@ drop_explain(const DropFound *found, RecoveryPlan *plan)
 	if (found->note == NULL)
 		return;
 	strlist_add(&plan->notes, found->note);
+	for (size_t i = 0; i < found->warnings.count; i++)
+		strlist_add(&plan->warnings, found->warnings.items[i]);
 	if (found->locked_lsn == InvalidXLogRecPtr)
 		return;
 

@@ -36,6 +36,7 @@ plan_to_target(Recovery *recovery)
 	if (error == NULL)
 		drop_explain(&found, recovery->plan);
 	free(found.note);
+	strlist_release(&found.warnings);
 	return error;
 }
 

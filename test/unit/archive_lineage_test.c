@@ -328,6 +328,51 @@ a_whole_segment_is_no_stub(void **state)
 	assert_false(is_stub(place, path, &name));
 }
 
+/* Of WAL that cannot be read only the page is known on which it ends. */
+static void
+a_stub_of_an_unknown_postgres_ends_on_the_page_where_its_timeline_was_left(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		int64_t distance; /* of the switch from the end of the WAL's last page */
+		bool stub;
+	} rows[] = {
+		{"left at the end of its last page", 0, true},
+		{"left on its last page", -100, true},
+		{"left on a later page", 8, false},
+		{"left on an earlier page", -XLOG_BLCKSZ, false},
+	};
+	Place *place = *state;
+	WalBuilder builder = builder_new(15, 1);
+	WalName name = wal_name("000000010000000300000000");
+	XLogRecPtr end;
+	AUTO_FREE char *path = NULL;
+
+	builder.magic = 0xD1F0;
+	fill_wal(&builder, MB / 2);
+	end = BUILDER_START + (builder.at + XLOG_BLCKSZ - 1) / XLOG_BLCKSZ * XLOG_BLCKSZ;
+	path = write_wal(place, "000000010000000300000000", builder.bytes, MB);
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		char lsn[LSN_TEXT_SIZE];
+		AUTO_FREE char *text = mem_printf("1\t%s\tx\n", lsn_format(end + (uint64_t) rows[i].distance, lsn));
+
+		print_message("  %s\n", rows[i].name);
+		write_text(place, "00000002.history", text);
+		assert_int_equal(is_stub(place, path, &name), rows[i].stub);
+		remove_wal(place, "00000002.history");
+	}
+
+	/* A whole one may be left anywhere. */
+	write_text(place, "00000002.history", "1\t3/000FF000\tx\n");
+	builder.at = 0;
+	fill_wal(&builder, MB);
+	write_file(path, builder.bytes, MB);
+	assert_false(is_stub(place, path, &name));
+	free(builder.bytes);
+}
+
 int
 main(void)
 {
@@ -343,6 +388,7 @@ main(void)
 		PLACE_TEST(after_an_hour_it_is_looked_at_anew),
 		PLACE_TEST(a_stub_ends_exactly_where_its_timeline_was_left),
 		PLACE_TEST(a_whole_segment_is_no_stub),
+		PLACE_TEST(a_stub_of_an_unknown_postgres_ends_on_the_page_where_its_timeline_was_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,6 +283,67 @@ partials_that_differ_lie_beside_each_other(void **state)
 	}
 }
 
+static void
+a_segment_of_an_unknown_postgres_is_stored_unread(void **state)
+{
+	static const char *const names[] = {NAME, NAME ".partial"};
+	Place *place = *state;
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		WalName name = wal_name(names[i]);
+		WalBuilder builder = builder_new(15, 1);
+		AUTO_FREE char *path = NULL;
+		AUTO_FREE char *key = NULL;
+		AUTO_BUF(back, OBJECT_MAX);
+		AUTO(Sink) sink = NULL;
+		PutResult result;
+		WalIndex index;
+		WalIndex stored;
+
+		builder.magic = 0xD1F0;
+		fill_wal(&builder, builder.size);
+		path = write_wal(place, names[i], builder.bytes, MB);
+		assert_ok(wal_object_put(&place->archive, path, &name, &result, &index));
+		assert_int_equal(result, PUT_STORED);
+		assert_true(wal_index_is_foreign(&index) && !index.walked);
+		key = layout_wal_key(BUILDER_SYSTEM, &name, index.sha256);
+		assert_ok(wal_object_index(place->store, key, &stored));
+		assert_int_equal(stored.major, 0);
+		assert_int_equal(stored.time_high_since, InvalidXLogRecPtr);
+		assert_memory_equal(stored.sha256, index.sha256, SHA256_SIZE);
+		sink = buf_sink_new(&back);
+		assert_ok(wal_object_get_key(&place->archive, key, &name, sink, NULL));
+		assert_int_equal(back.size, MB);
+		assert_memory_equal(back.data, builder.bytes, MB);
+		assert_ok(wal_object_put(&place->archive, path, &name, &result, NULL));
+		assert_int_equal(result, PUT_WAS_THERE);
+		free(builder.bytes);
+	}
+}
+
+/* A magic that is no longer the one of the other pages is none of the future. */
+static void
+a_magic_that_is_damaged_is_damage(void **state)
+{
+	Place *place = *state;
+	WalName name = wal_name(NAME);
+	AUTO_FREE uint8_t *bytes = make_segment(MB, 0);
+	AUTO_FREE char *path = NULL;
+	PutResult result;
+	WalIndex index;
+
+	bytes[0] ^= 1;
+	path = write_wal(place, NAME, bytes, MB);
+	place->archive.refuse_damaged = true;
+	assert_error(wal_object_put(&place->archive, path, &name, &result, NULL), ERR_CORRUPT,
+	             "WAL at 3/0 is damaged");
+	assert_int_equal(objects_in_store(place), 0);
+	place->archive.refuse_damaged = false;
+	assert_ok(wal_object_put(&place->archive, path, &name, &result, &index));
+	assert_int_equal(index.walk.damaged_at, BUILDER_START);
+}
+
 /* What is handed on, and in how many bytes. */
 typedef struct Witness
 {
@@ -519,6 +580,8 @@ main(void)
 		PLACE_TEST(a_cut_or_longer_object_is_corrupt),
 		PLACE_TEST(an_index_that_tells_another_story_is_corrupt_before_any_byte),
 		PLACE_TEST(a_damaged_object_is_never_taken_for_the_same_contents),
+		PLACE_TEST(a_segment_of_an_unknown_postgres_is_stored_unread),
+		PLACE_TEST(a_magic_that_is_damaged_is_damage),
 		PLACE_TEST(history_and_backup_files_are_stored_word_for_word),
 	};
 

@@ -127,6 +127,31 @@ test_members_of_later_versions_are_passed_over(void **state)
 	assert_int_equal(index.max_time, TIME_NONE);
 }
 
+static void replace(Buf *text, const char *from, const char *to);
+
+/* Also where a writer that knows it tells of its records: what crosses a segment's end we could not read. */
+static void
+test_of_an_unknown_postgres_only_the_segment_is_read(void **state)
+{
+	static const char *const majors[] = {"\"postgres\":0", "\"postgres\":20"};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(majors); i++)
+	{
+		AUTO_BUF(text, 0);
+		WalIndex index;
+
+		replace(&text, "\"postgres\":15", majors[i]);
+		assert_parses(text.data, &index);
+		assert_true(wal_index_is_foreign(&index));
+		assert_false(index.walked);
+		assert_int_equal(index.start_lsn, UINT64_C(0x309000000));
+		assert_int_equal(index.max_time, TIME_NONE);
+		assert_int_equal(index.n_drops, 0);
+		assert_int_equal(index.walk.head.length, 0);
+	}
+}
+
 /* Replaces the first "from" in a whole index. */
 static void
 replace(Buf *text, const char *from, const char *to)
@@ -487,6 +512,7 @@ main(void)
 		cmocka_unit_test(test_what_was_printed_reads_back_the_same),
 		cmocka_unit_test(test_every_member_is_read),
 		cmocka_unit_test(test_members_of_later_versions_are_passed_over),
+		cmocka_unit_test(test_of_an_unknown_postgres_only_the_segment_is_read),
 		cmocka_unit_test(test_a_wrong_member_is_named),
 		cmocka_unit_test(test_what_is_no_object_is_refused),
 		cmocka_unit_test(test_events_are_counted_in),
