@@ -5,7 +5,7 @@ from dataclasses import dataclass
 MIB = 1024 * 1024
 PAGE = 8192
 LONG_HEADER = struct.Struct("<HHIQI4xQII")  # PostgreSQL: access/xlog_internal.h, XLogLongPageHeaderData
-MAGIC = {13: 0xD106, 14: 0xD10D, 15: 0xD110, 16: 0xD113, 17: 0xD116, 18: 0xD118}
+MAGIC = {13: 0xD106, 14: 0xD10D, 15: 0xD110, 16: 0xD113, 17: 0xD116, 18: 0xD118, 19: 0xD122}
 XLP_LONG_HEADER = 0x0002
 
 
