@@ -12,9 +12,9 @@
 #define SENTENCE_MAX 1024 /* a few names and numbers */
 
 static bool
-are_losses(const FindReport *report)
+are_drops(const FindReport *report)
 {
-	return report->request->kind <= SEARCH_LOSSES;
+	return report->request->kind <= SEARCH_DROPS_AND_REWRITES;
 }
 
 /*
@@ -43,7 +43,7 @@ recover_command(const FindReport *report, const Finding *finding)
 	                               : mem_strdup("");
 	char lsn[LSN_TEXT_SIZE];
 
-	if (are_losses(report))
+	if (are_drops(report))
 		target = mem_printf("--before-drop xid:%" PRIu32, finding->xid);
 	else if (!is_found_by_name(report, finding))
 		target = mem_printf("--target-lsn %s", lsn_format(finding->lsn, lsn));
@@ -59,22 +59,22 @@ recover_command(const FindReport *report, const Finding *finding)
 }
 
 static void
-print_losses(const FindReport *report, FILE *into)
+print_drops(const FindReport *report, FILE *into)
 {
 	for (size_t i = 0; i < report->findings->count; i++)
 	{
 		const Finding *finding = &report->findings->items[i];
 		AUTO_FREE char *command = recover_command(report, finding);
-		AUTO_BUF(loss, SENTENCE_MAX);
+		AUTO_BUF(dropped, SENTENCE_MAX);
 		char time[TIME_TEXT_SIZE];
 		char lsn[LSN_TEXT_SIZE];
 
-		drop_describe(&finding->loss, &loss);
+		drop_describe(&finding->dropped, &dropped);
 		(void) fprintf(
 			into, "%s%4zu  %s  transaction %" PRIu32 ", LSN %s, timeline %" PRIu32 "\n      %s\n      %s\n",
 			i == 0 ? "" : "\n", i + 1,
 			finding->time == TIME_NONE ? "time not known" : time_format_postgres(finding->time, time),
-			finding->xid, lsn_format(finding->lsn, lsn), finding->timeline, loss.data, command);
+			finding->xid, lsn_format(finding->lsn, lsn), finding->timeline, dropped.data, command);
 	}
 }
 
@@ -108,7 +108,7 @@ print_none(const FindReport *report, FILE *into)
 	static const char *const nothing[] = {
 		[SEARCH_DROPS] = "No table, index or database was dropped",
 		[SEARCH_REWRITES] = "Nothing was rewritten or truncated",
-		[SEARCH_LOSSES] = "Nothing was dropped, rewritten or truncated",
+		[SEARCH_DROPS_AND_REWRITES] = "Nothing was dropped, rewritten or truncated",
 		[SEARCH_RESTORE_POINTS] = "There is no restore point",
 		[SEARCH_COMMITS] = "There is no commit",
 	};
@@ -125,8 +125,8 @@ print_find_text(const FindReport *report, FILE *into)
 
 	if (findings->count == 0)
 		print_none(report, into);
-	else if (are_losses(report))
-		print_losses(report, into);
+	else if (are_drops(report))
+		print_drops(report, into);
 	else
 		print_places(report, into);
 	if (findings->rewrites > 0)
@@ -143,14 +143,16 @@ print_find_text(const FindReport *report, FILE *into)
 }
 
 static const char *const kinds[] = {
-	[SEARCH_DROPS] = "drops",     [SEARCH_REWRITES] = "rewrites",
-	[SEARCH_LOSSES] = "losses",   [SEARCH_RESTORE_POINTS] = "restore_points",
+	[SEARCH_DROPS] = "drops",
+	[SEARCH_REWRITES] = "rewrites",
+	[SEARCH_DROPS_AND_REWRITES] = "drops",
+	[SEARCH_RESTORE_POINTS] = "restore_points",
 	[SEARCH_COMMITS] = "commits",
 };
-static const char *const losses[] = {
-	[LOSS_DROP] = "drop",
-	[LOSS_REWRITE] = "rewrite",
-	[LOSS_DATABASE] = "database",
+static const char *const drops[] = {
+	[DROPPED_RELATIONS] = "drop",
+	[DROPPED_BY_REWRITE] = "rewrite",
+	[DROPPED_DATABASE] = "database",
 };
 
 static const JsonField file_fields[] = {
@@ -161,17 +163,17 @@ static const JsonField file_fields[] = {
 static const JsonTable file_table = JSON_TABLE(WalRelation, file_fields);
 
 static const JsonField loss_fields[] = {
-	{"kind", &json_enum, JSON_AT(Loss, kind), .names = losses, .n_names = lengthof(losses)},
-	{"commit_lsn", &json_lsn, JSON_AT(Loss, commit_lsn)},
-	{"database", &json_uint, JSON_AT(Loss, database), .flags = JSON_MAYBE},
-	{"relation_count", &json_uint, JSON_AT(Loss, objects)},
-	{"relations", &json_list, JSON_AT(Loss, named_objects), .of = &json_uints,
-     .count = offsetof(Loss, n_named_objects)},
-	{"file_count", &json_uint, JSON_AT(Loss, files)},
-	{"files", &json_list, JSON_AT(Loss, named_files), .of = &file_table,
-     .count = offsetof(Loss, n_named_files)},
+	{"kind", &json_enum, JSON_AT(DroppedObjects, kind), .names = drops, .n_names = lengthof(drops)},
+	{"commit_lsn", &json_lsn, JSON_AT(DroppedObjects, commit_lsn)},
+	{"database", &json_uint, JSON_AT(DroppedObjects, database), .flags = JSON_MAYBE},
+	{"relation_count", &json_uint, JSON_AT(DroppedObjects, objects)},
+	{"relations", &json_list, JSON_AT(DroppedObjects, named_objects), .of = &json_uints,
+     .count = offsetof(DroppedObjects, n_named_objects)},
+	{"file_count", &json_uint, JSON_AT(DroppedObjects, files)},
+	{"files", &json_list, JSON_AT(DroppedObjects, named_files), .of = &file_table,
+     .count = offsetof(DroppedObjects, n_named_files)},
 };
-static const JsonTable loss_table = JSON_TABLE(Loss, loss_fields);
+static const JsonTable loss_table = JSON_TABLE(DroppedObjects, loss_fields);
 
 static void
 add_finding(const FindReport *report, size_t number, Json *item)
@@ -187,10 +189,10 @@ add_finding(const FindReport *report, size_t number, Json *item)
 		json_add_string(item, "name", finding->name);
 	else
 		json_add_int(item, "xid", finding->xid);
-	if (are_losses(report))
+	if (are_drops(report))
 	{
-		json_put(item, &loss_table, &finding->loss);
-		json_add_bool(item, "complete", !finding->loss.cut);
+		json_put(item, &loss_table, &finding->dropped);
+		json_add_bool(item, "complete", !finding->dropped.cut);
 	}
 	json_add_string(item, "recover", command);
 }

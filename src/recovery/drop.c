@@ -20,46 +20,46 @@ append_more(uint64_t count, size_t shown, Buf *into)
 }
 
 static void
-append_objects(const Loss *loss, Buf *into)
+append_objects(const DroppedObjects *dropped, Buf *into)
 {
-	size_t shown = loss->n_named_objects < NAMES_MAX ? loss->n_named_objects : NAMES_MAX;
+	size_t shown = dropped->n_named_objects < NAMES_MAX ? dropped->n_named_objects : NAMES_MAX;
 
 	if (shown == 0)
 		return;
-	buf_printf(into, "relation%s ", loss->objects == 1 ? "" : "s");
+	buf_printf(into, "relation%s ", dropped->objects == 1 ? "" : "s");
 	for (size_t i = 0; i < shown; i++)
-		buf_printf(into, "%s%" PRIu32, i == 0 ? "" : ", ", loss->named_objects[i]);
-	append_more(loss->objects, shown, into);
+		buf_printf(into, "%s%" PRIu32, i == 0 ? "" : ", ", dropped->named_objects[i]);
+	append_more(dropped->objects, shown, into);
 	buf_putc(into, ' ');
 }
 
 static void
-append_files(const Loss *loss, Buf *into)
+append_files(const DroppedObjects *dropped, Buf *into)
 {
-	size_t shown = loss->n_named_files < NAMES_MAX ? loss->n_named_files : NAMES_MAX;
+	size_t shown = dropped->n_named_files < NAMES_MAX ? dropped->n_named_files : NAMES_MAX;
 
-	buf_printf(into, "(file%s ", loss->files == 1 ? "" : "s");
+	buf_printf(into, "(file%s ", dropped->files == 1 ? "" : "s");
 	for (size_t i = 0; i < shown; i++)
-		buf_printf(into, "%s%" PRIu64, i == 0 ? "" : ", ", loss->named_files[i].number);
-	append_more(loss->files, shown, into);
+		buf_printf(into, "%s%" PRIu64, i == 0 ? "" : ", ", dropped->named_files[i].number);
+	append_more(dropped->files, shown, into);
 	buf_putc(into, ')');
 }
 
 void
-drop_describe(const Loss *loss, Buf *into)
+drop_describe(const DroppedObjects *dropped, Buf *into)
 {
-	if (loss->kind == LOSS_DATABASE)
+	if (dropped->kind == DROPPED_DATABASE)
 	{
-		buf_printf(into, "dropped database %" PRIu32 "%s", loss->database,
-		           loss->commit_lsn == InvalidXLogRecPtr ? ", whose commit is not in the WAL" : "");
+		buf_printf(into, "dropped database %" PRIu32 "%s", dropped->database,
+		           dropped->commit_lsn == InvalidXLogRecPtr ? ", whose commit is not in the WAL" : "");
 		return;
 	}
-	buf_puts(into, loss->kind == LOSS_DROP ? "dropped " : "rewritten or truncated ");
-	append_objects(loss, into);
-	if (loss->database != 0)
-		buf_printf(into, "in database %" PRIu32 " ", loss->database);
-	append_files(loss, into);
-	if (loss->cut)
+	buf_puts(into, dropped->kind == DROPPED_RELATIONS ? "dropped " : "rewritten or truncated ");
+	append_objects(dropped, into);
+	if (dropped->database != 0)
+		buf_printf(into, "in database %" PRIu32 " ", dropped->database);
+	append_files(dropped, into);
+	if (dropped->cut)
 		buf_puts(into, "; the end of its commit record is not in the store");
 }
 
@@ -107,7 +107,7 @@ explain_several(const DropRequest *drop, const Finding *const *meant, const uint
 		buf_printf(&hint, " %s, transaction %" PRIu32 " on timeline %" PRIu32 ": ",
 		           finding->time == TIME_NONE ? "time not known" : time_format_postgres(finding->time, time),
 		           finding->xid, finding->timeline);
-		drop_describe(&finding->loss, &hint);
+		drop_describe(&finding->dropped, &hint);
 	}
 	buf_puts(&hint, from > 0 ? ". \"walship find\" shows all." : ".");
 	return error_hint(error_new(ERR_NOT_FOUND, "%zu drops are in the WAL of the store", n_meant), "%s",
@@ -126,7 +126,7 @@ choose(const DropRequest *drop, const Findings *findings, const Finding **ret_fi
 	for (size_t i = 0; i < findings->count; i++)
 	{
 		const Finding *finding = &findings->items[i];
-		bool is_drop = finding->loss.kind != LOSS_REWRITE;
+		bool is_drop = finding->dropped.kind != DROPPED_BY_REWRITE;
 
 		n_drops += is_drop;
 		if (drop->choice == DROP_XID      ? finding->xid != drop->xid
@@ -156,18 +156,18 @@ aim_before(const Finding *finding, RecoveryRequest *request, DropFound *ret_foun
 
 	/* For the plan: a tired reader sees what the number stood for. */
 	buf_puts(&note, "What comes next, and is left out: ");
-	drop_describe(&finding->loss, &note);
+	drop_describe(&finding->dropped, &note);
 	buf_printf(&note, ", by transaction %" PRIu32, finding->xid);
 	if (finding->time != TIME_NONE)
 		buf_printf(&note, ", %s", time_format_postgres(finding->time, time));
 	buf_putc(&note, '.');
-	*ret_found = (DropFound){.note = buf_steal(&note), .locked_lsn = finding->loss.locked_lsn};
+	*ret_found = (DropFound){.note = buf_steal(&note), .locked_lsn = finding->dropped.locked_lsn};
 }
 
 Error *
 drop_find(Recovery *recovery, WalFacts *facts, DropFound *ret_found)
 {
-	SearchRequest search = {.kind = SEARCH_LOSSES,
+	SearchRequest search = {.kind = SEARCH_DROPS_AND_REWRITES,
 	                        .timeline = recovery->request.timeline,
 	                        .since = recovery->drop.since,
 	                        .until = recovery->drop.until,

@@ -23,8 +23,8 @@ static void
 finding_release(Finding *finding)
 {
 	free(finding->name);
-	free(finding->loss.named_files);
-	free(finding->loss.named_objects);
+	free(finding->dropped.named_files);
+	free(finding->dropped.named_objects);
 }
 
 /* The copies that timelines have of the segment in which one left the other tell the same. */

@@ -7,7 +7,7 @@
 
 /*
  * Transactions that began so many segments before the ones that are looked
- * through are still seen whole: for the kind of a loss, what they did before counts.
+ * through are still seen whole: to tell a drop from a rewrite, what they did before counts.
  */
 #define BEFORE_MAX 64
 
@@ -23,9 +23,9 @@ typedef struct Wanted
 } Wanted;
 
 static bool
-looks_for_losses(const Search *search)
+looks_for_drops(const Search *search)
 {
-	return search->request->kind <= SEARCH_LOSSES;
+	return search->request->kind <= SEARCH_DROPS_AND_REWRITES;
 }
 
 static bool
@@ -58,7 +58,7 @@ has_something(const Search *search, const SegmentIndex *segment)
 	{
 		case SEARCH_DROPS:
 		case SEARCH_REWRITES:
-		case SEARCH_LOSSES:
+		case SEARCH_DROPS_AND_REWRITES:
 			return segment->drops > 0 || segment->files_created > 0;
 		case SEARCH_COMMITS:
 			return segment->commits > 0;
@@ -211,7 +211,7 @@ kinds_of(SearchKind kind)
 			return WAL_KIND(WAL_EVENT_RESTORE_POINT);
 		case SEARCH_DROPS:
 		case SEARCH_REWRITES:
-		case SEARCH_LOSSES:
+		case SEARCH_DROPS_AND_REWRITES:
 			break;
 	}
 	return WAL_KIND(WAL_EVENT_COMMIT) | WAL_KIND(WAL_EVENT_ABORT) | WAL_KIND(WAL_EVENT_FILE_CREATED) |
@@ -260,14 +260,14 @@ add_listed_points(const Search *search, const WalPath *path, const SegmentIndex 
 
 /* Of commits and restore points each event is a finding; drops are told by the detector. */
 static Error *
-take_records(const Search *search, const WalPath *path, const SegmentRecords *records, LossWatch *watch)
+take_records(const Search *search, const WalPath *path, const SegmentRecords *records, DropDetector *detector)
 {
 	for (size_t i = 0; i < records->n_events; i++)
 	{
 		const WalEvent *event = &records->events[i];
 
-		if (looks_for_losses(search))
-			loss_watch_add(watch, event);
+		if (looks_for_drops(search))
+			drop_detector_add(detector, event);
 		else if (is_in_range(search->request, event->time))
 			TRY(add_finding(search, path,
 			                (Finding){.lsn = event->lsn,
@@ -280,7 +280,8 @@ take_records(const Search *search, const WalPath *path, const SegmentRecords *re
 
 /* Side by side. */
 static Error *
-read_batch(const Search *search, const WalPath *path, SegmentRecords *items, size_t n_items, LossWatch *watch)
+read_batch(const Search *search, const WalPath *path, SegmentRecords *items, size_t n_items,
+           DropDetector *detector)
 {
 	Error *error =
 		wal_facts_read_records(search->facts, path, kinds_of(search->request->kind), items, n_items);
@@ -292,7 +293,7 @@ read_batch(const Search *search, const WalPath *path, SegmentRecords *items, siz
 		if (error == NULL && !items[i].readable)
 			warn_of_damage(search, &(SegmentIndex){.timeline = piece->timeline, .segno = items[i].segno});
 		if (error == NULL)
-			error = take_records(search, path, &items[i], watch);
+			error = take_records(search, path, &items[i], detector);
 		segment_records_release(&items[i]);
 	}
 	return error;
@@ -300,7 +301,7 @@ read_batch(const Search *search, const WalPath *path, SegmentRecords *items, siz
 
 /* In the order of the WAL. */
 static Error *
-look_into_segments(const Search *search, const WalPath *path, const Wanted *wanted, LossWatch *watch)
+look_into_segments(const Search *search, const WalPath *path, const Wanted *wanted, DropDetector *detector)
 {
 	size_t at_once = (size_t) search->request->jobs * SEGMENTS_PER_JOB;
 	AUTO_FREE SegmentRecords *items = NEW_ARRAY(SegmentRecords, at_once);
@@ -318,7 +319,7 @@ look_into_segments(const Search *search, const WalPath *path, const Wanted *want
 			items[n_items++] = (SegmentRecords){.segno = segno};
 		if (n_items == at_once || (i + 1 == wanted->count && n_items > 0))
 		{
-			TRY(read_batch(search, path, items, n_items, watch));
+			TRY(read_batch(search, path, items, n_items, detector));
 			n_items = 0;
 		}
 	}
@@ -328,33 +329,34 @@ look_into_segments(const Search *search, const WalPath *path, const Wanted *want
 /* ---- the path as a whole ---- */
 
 static bool
-is_asked_for(const Search *search, const Loss *loss)
+is_asked_for(const Search *search, const DroppedObjects *dropped)
 {
-	return search->request->kind == SEARCH_LOSSES ||
-	       (loss->kind == LOSS_REWRITE) == (search->request->kind == SEARCH_REWRITES);
+	return search->request->kind == SEARCH_DROPS_AND_REWRITES ||
+	       (dropped->kind == DROPPED_BY_REWRITE) == (search->request->kind == SEARCH_REWRITES);
 }
 
 /* Those that happened in the path's own part, in time. */
 static Error *
-add_losses(const Search *search, const WalPath *path, XLogSegNo first, LossList *losses)
+add_all_dropped(const Search *search, const WalPath *path, XLogSegNo first, DroppedList *drops)
 {
 	XLogRecPtr begin = segment_start(first, search->catalog->segment_size);
 
-	for (size_t i = 0; i < losses->count; i++)
+	for (size_t i = 0; i < drops->count; i++)
 	{
-		Loss loss = losses->items[i];
+		DroppedObjects dropped = drops->items[i];
 
-		if (loss.lsn < begin || !is_in_range(search->request, loss.time))
+		if (dropped.lsn < begin || !is_in_range(search->request, dropped.time))
 			continue;
-		if (!is_asked_for(search, &loss))
+		if (!is_asked_for(search, &dropped))
 		{
-			search->findings->rewrites += loss.kind == LOSS_REWRITE;
+			search->findings->rewrites += dropped.kind == DROPPED_BY_REWRITE;
 			continue;
 		}
-		losses->items[i].named_files = NULL;
-		losses->items[i].named_objects = NULL;
-		TRY(add_finding(search, path,
-		                (Finding){.lsn = loss.lsn, .xid = loss.xid, .time = loss.time, .loss = loss}));
+		drops->items[i].named_files = NULL;
+		drops->items[i].named_objects = NULL;
+		TRY(add_finding(
+			search, path,
+			(Finding){.lsn = dropped.lsn, .xid = dropped.xid, .time = dropped.time, .dropped = dropped}));
 	}
 	return NULL;
 }
@@ -374,25 +376,25 @@ major_of(const Search *search, const WalPath *path, const Wanted *wanted)
 Error *
 search_path(const Search *search, const WalPath *path, XLogSegNo first)
 {
-	LossList losses = {0};
+	DroppedList drops = {0};
 	Wanted wanted = {0};
 	Error *error;
 
 	look_at_indexes(search, path, first, &wanted);
-	if (looks_for_losses(search))
+	if (looks_for_drops(search))
 		look_before(search, path, &wanted);
 	error = wal_facts_error(search->facts);
 	if (error == NULL)
 	{
-		AUTO(LossWatch) watch = loss_watch_new(major_of(search, path, &wanted), &losses);
+		AUTO(DropDetector) detector = drop_detector_new(major_of(search, path, &wanted), &drops);
 
 		reverse(&wanted);
-		error = look_into_segments(search, path, &wanted, watch);
-		loss_watch_finish(watch);
+		error = look_into_segments(search, path, &wanted, detector);
+		drop_detector_finish(detector);
 	}
 	if (error == NULL)
-		error = add_losses(search, path, first, &losses);
-	loss_list_release(&losses);
+		error = add_all_dropped(search, path, first, &drops);
+	dropped_list_release(&drops);
 	free(wanted.segnos);
 	return error;
 }

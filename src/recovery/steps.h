@@ -8,8 +8,8 @@
 typedef struct DropFound
 {
 	char *note;            /* a sentence about it; NULL: none was looked for; the caller's to free */
-	XLogRecPtr locked_lsn; /* as in Loss */
-	StrList warnings; /* where the search could not look: there may be other drops; the caller's to release */
+	XLogRecPtr locked_lsn; /* as in DroppedObjects */
+	StrList warnings;      /* where the search could not look: there may be other drops; the caller's to release */
 } DropFound;
 
 /*

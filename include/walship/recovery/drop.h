@@ -5,7 +5,7 @@
 
 #include "walship/base/buf.h"
 #include "walship/base/clock.h"
-#include "walship/plan/find.h"
+#include "walship/plan/drops.h"
 
 typedef enum DropChoice
 {
@@ -25,4 +25,4 @@ typedef struct DropRequest
 } DropRequest;
 
 /* "dropped relations 16385, 16388 in database 5 (files 16385, 16390)": as it stands in a sentence. */
-void drop_describe(const Loss *loss, Buf *into);
+void drop_describe(const DroppedObjects *dropped, Buf *into);

@@ -5,7 +5,7 @@
 #include "walship/archive/wal_facts.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
-#include "walship/plan/find.h"
+#include "walship/plan/drops.h"
 
 /* More are refused: nobody reads them, and a program can ask in parts. */
 #define FINDINGS_MAX 200000
@@ -14,7 +14,7 @@ typedef enum SearchKind
 {
 	SEARCH_DROPS, /* of relations and databases */
 	SEARCH_REWRITES,
-	SEARCH_LOSSES, /* both */
+	SEARCH_DROPS_AND_REWRITES, /* both */
 	SEARCH_RESTORE_POINTS,
 	SEARCH_COMMITS,
 } SearchKind;
@@ -34,8 +34,8 @@ typedef struct Finding
 	XLogRecPtr lsn;    /* of the record; of a dropped database the one at which its files go */
 	TransactionId xid; /* 0 of a restore point */
 	TimeUs time;
-	char *name; /* of a restore point; owned */
-	Loss loss;  /* of drops and rewrites */
+	char *name;             /* of a restore point; owned */
+	DroppedObjects dropped; /* of drops and rewrites */
 } Finding;
 
 typedef struct Findings

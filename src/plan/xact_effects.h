@@ -20,39 +20,38 @@ bool relations_has(const Relations *relations, WalRelation relation); /* which m
 void relations_release(Relations *relations);
 
 /* Of one transaction, or subtransaction. */
-typedef struct Footprint
+typedef struct XactEffects
 {
 	TransactionId xid;
 	Relations created; /* files */
-	Relations
-		early; /* files created before the transaction had an xid; filled by footprints_claim_strays() */
+	Relations early; /* files created before the transaction had an xid; filled by open_xacts_claim_files() */
 	Relations locked;      /* OIDs, in the order of the WAL; every checkpoint repeats those that are held */
 	XLogRecPtr locked_at;  /* the first of these locks; InvalidXLogRecPtr: none was seen */
 	XLogRecPtr dropped_at; /* DROP DATABASE: its record; else InvalidXLogRecPtr */
 	uint32_t dropped_database;
-} Footprint;
+} XactEffects;
 
-void footprint_release(Footprint *footprint);
+void xact_effects_release(XactEffects *effects);
 
-typedef struct Footprints
+typedef struct OpenXacts
 {
-	Footprint *items; /* ascending by xid; owned */
+	XactEffects *items; /* ascending by xid; owned */
 	size_t count;
 	size_t capacity;
-	Relations strays; /* files created without an xid, by transactions that have not ended; the newest */
-} Footprints;
+	Relations
+		unassigned_files; /* files created without an xid, by transactions that have not ended; the newest */
+} OpenXacts;
 
-void footprints_add_created(Footprints *footprints, TransactionId xid, WalRelation file);
-void footprints_add_locked(Footprints *footprints, TransactionId xid, XLogRecPtr lsn, WalRelation object);
-void footprints_add_dropped_database(Footprints *footprints, TransactionId xid, XLogRecPtr lsn,
-                                     uint32_t database);
+void open_xacts_add_created(OpenXacts *xacts, TransactionId xid, WalRelation file);
+void open_xacts_add_locked(OpenXacts *xacts, TransactionId xid, XLogRecPtr lsn, WalRelation object);
+void open_xacts_add_dropped_database(OpenXacts *xacts, TransactionId xid, XLogRecPtr lsn, uint32_t database);
 
-/* Takes the transaction's footprint out and adds it to "into". */
-void footprints_take(Footprints *footprints, TransactionId xid, Footprint *into);
+/* Takes the transaction's effects out and adds them to "into". */
+void open_xacts_take(OpenXacts *xacts, TransactionId xid, XactEffects *into);
 
 /*
- * Gives it those of the strays whose relation it has locked.  CREATE INDEX makes
+ * Gives it those of the unassigned files whose relation it has locked.  CREATE INDEX makes
  * the file before it has an xid, but no relation comes into being unlocked.
  */
-void footprints_claim_strays(Footprints *footprints, Footprint *footprint);
-void footprints_release(Footprints *footprints);
+void open_xacts_claim_files(OpenXacts *xacts, XactEffects *effects);
+void open_xacts_release(OpenXacts *xacts);

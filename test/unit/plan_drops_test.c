@@ -12,7 +12,7 @@
 
 #include "walship/base/buf.h"
 #include "walship/base/mem.h"
-#include "walship/plan/find.h"
+#include "walship/plan/drops.h"
 
 /*
  * Records, separated by ';'.  "commit 10: ..." and "abort 10" end a transaction,
@@ -28,7 +28,7 @@ typedef struct Row
 	int major;
 	const char *records;
 	const char
-		*expected; /* per loss: kind, xid, @record/commit if these differ, database, files, relations */
+		*expected; /* per drop: kind, xid, @record/commit if these differ, database, files, relations */
 } Row;
 
 static const Row rows[] = {
@@ -38,7 +38,7 @@ static const Row rows[] = {
 	{"before 15 a drop names the relations that were locked", 13,
      "lock 10 100 103 110; commit 10: f200 f103 f110",
      "drop 10 db 5 files 103 110 200 relations 100 103 110"},
-	{"all that one transaction drops is one loss", 15,
+	{"all that one transaction drops is one drop", 15,
      "lock 10 100 101 102; commit 10: f100 f101 f102 s100 s101 s102",
      "drop 10 db 5 files 100 101 102 relations 100 101 102"},
 	{"TRUNCATE makes a new file for each", 15,
@@ -120,7 +120,7 @@ static const Row rows[] = {
 	{"a database is gone before its commit", 15, "lock 10 1; database 10 16; commit 11; commit 10: d16",
      "database 10 @2/4 db 16 files relations"},
 	{"a database that moves to another tablespace is not gone", 15, "commit 10; database 0 16", ""},
-	{"what is left of a CREATE DATABASE that failed is no loss", 15, "made 10 300; database 10 16; abort 10",
+	{"what is left of a CREATE DATABASE that failed is no drop", 15, "made 10 300; database 10 16; abort 10",
      ""},
 	{"a database is gone without its commit, too", 15, "database 10 16; commit 11",
      "database 10 @1/0 db 16 files relations"},
@@ -132,7 +132,7 @@ static const Row rows[] = {
 
 typedef struct Teller
 {
-	LossWatch *watch;
+	DropDetector *detector;
 	XLogRecPtr lsn;
 } Teller;
 
@@ -141,7 +141,7 @@ tell(const Teller *teller, WalEvent event)
 {
 	event.lsn = teller->lsn;
 	event.end = event.end == 1 ? InvalidXLogRecPtr : teller->lsn + 1;
-	loss_watch_add(teller->watch, &event);
+	drop_detector_add(teller->detector, &event);
 }
 
 static void
@@ -237,40 +237,40 @@ tell_all(Teller *teller, const char *records)
 }
 
 static void
-describe(const Loss *loss, Buf *into)
+describe(const DroppedObjects *dropped, Buf *into)
 {
 	static const char *const kinds[] = {
-		[LOSS_DROP] = "drop", [LOSS_REWRITE] = "rewrite", [LOSS_DATABASE] = "database"};
+		[DROPPED_RELATIONS] = "drop", [DROPPED_BY_REWRITE] = "rewrite", [DROPPED_DATABASE] = "database"};
 
-	buf_printf(into, "%s%s %" PRIu32, into->size > 0 ? "\n" : "", kinds[loss->kind], loss->xid);
-	if (loss->lsn != loss->commit_lsn)
-		buf_printf(into, " @%" PRIu64 "/%" PRIu64, loss->lsn, loss->commit_lsn);
-	buf_printf(into, " db %" PRIu32 " files", loss->database);
-	assert_int_equal(loss->files, loss->n_named_files);
-	for (size_t i = 0; i < loss->n_named_files; i++)
-		buf_printf(into, " %" PRIu64, loss->named_files[i].number);
+	buf_printf(into, "%s%s %" PRIu32, into->size > 0 ? "\n" : "", kinds[dropped->kind], dropped->xid);
+	if (dropped->lsn != dropped->commit_lsn)
+		buf_printf(into, " @%" PRIu64 "/%" PRIu64, dropped->lsn, dropped->commit_lsn);
+	buf_printf(into, " db %" PRIu32 " files", dropped->database);
+	assert_int_equal(dropped->files, dropped->n_named_files);
+	for (size_t i = 0; i < dropped->n_named_files; i++)
+		buf_printf(into, " %" PRIu64, dropped->named_files[i].number);
 	buf_puts(into, " relations");
-	assert_int_equal(loss->objects, loss->n_named_objects);
-	for (size_t i = 0; i < loss->n_named_objects; i++)
-		buf_printf(into, " %" PRIu32, loss->named_objects[i]);
-	if (loss->cut)
+	assert_int_equal(dropped->objects, dropped->n_named_objects);
+	for (size_t i = 0; i < dropped->n_named_objects; i++)
+		buf_printf(into, " %" PRIu32, dropped->named_objects[i]);
+	if (dropped->cut)
 		buf_puts(into, " cut");
 }
 
 static void
 check_row(const Row *row)
 {
-	LossList list = {0};
-	AUTO(LossWatch) watch = loss_watch_new(row->major, &list);
-	Teller teller = {.watch = watch};
+	DroppedList list = {0};
+	AUTO(DropDetector) detector = drop_detector_new(row->major, &list);
+	Teller teller = {.detector = detector};
 	AUTO_BUF(found, 64 * 1024);
 
 	tell_all(&teller, row->records);
-	loss_watch_finish(watch);
+	drop_detector_finish(detector);
 	buf_puts(&found, "");
 	for (size_t i = 0; i < list.count; i++)
 		describe(&list.items[i], &found);
-	loss_list_release(&list);
+	dropped_list_release(&list);
 	if (strcmp(found.data, row->expected) != 0)
 		fail_msg("%s\nexpected %s\nfound    %s", row->name, row->expected, found.data);
 }
@@ -287,9 +287,9 @@ drops_are_told_from_rewrites(void **state)
 static void
 items_without_their_record_do_not_count(void **state)
 {
-	LossList list = {0};
-	AUTO(LossWatch) watch = loss_watch_new(15, &list);
-	Teller teller = {.watch = watch, .lsn = 1};
+	DroppedList list = {0};
+	AUTO(DropDetector) detector = drop_detector_new(15, &list);
+	Teller teller = {.detector = detector, .lsn = 1};
 	char nothing[] = "";
 
 	(void) state;
@@ -298,15 +298,15 @@ items_without_their_record_do_not_count(void **state)
 	teller.lsn = 2;
 	tell_end(&teller, "commit", 10, nothing);
 	assert_int_equal(list.count, 0);
-	loss_list_release(&list);
+	dropped_list_release(&list);
 }
 
 static void
 counts_are_exact_where_names_are_cut(void **state)
 {
-	LossList list = {0};
-	AUTO(LossWatch) watch = loss_watch_new(15, &list);
-	Teller teller = {.watch = watch, .lsn = 1};
+	DroppedList list = {0};
+	AUTO(DropDetector) detector = drop_detector_new(15, &list);
+	Teller teller = {.detector = detector, .lsn = 1};
 
 	(void) state;
 	for (unsigned i = 0; i < 3000; i++)
@@ -318,10 +318,10 @@ counts_are_exact_where_names_are_cut(void **state)
 	assert_int_equal(list.count, 1);
 	assert_int_equal(list.items[0].files, 3000);
 	assert_int_equal(list.items[0].objects, 3000);
-	assert_int_equal(list.items[0].n_named_files, LOSS_NAMED_MAX);
-	assert_int_equal(list.items[0].n_named_objects, LOSS_NAMED_MAX);
+	assert_int_equal(list.items[0].n_named_files, DROPPED_NAMED_MAX);
+	assert_int_equal(list.items[0].n_named_objects, DROPPED_NAMED_MAX);
 	assert_int_equal(list.items[0].named_objects[0], 200000);
-	loss_list_release(&list);
+	dropped_list_release(&list);
 }
 
 static void
@@ -336,14 +336,14 @@ the_first_lock_is_told_also_of_a_subtransaction(void **state)
 	(void) state;
 	for (size_t i = 0; i < lengthof(stories); i++)
 	{
-		LossList list = {0};
-		AUTO(LossWatch) watch = loss_watch_new(15, &list);
-		Teller teller = {.watch = watch};
+		DroppedList list = {0};
+		AUTO(DropDetector) detector = drop_detector_new(15, &list);
+		Teller teller = {.detector = detector};
 
 		tell_all(&teller, stories[i]);
 		assert_int_equal(list.count, 1);
 		assert_int_equal(list.items[0].locked_lsn, 2);
-		loss_list_release(&list);
+		dropped_list_release(&list);
 	}
 }
 

@@ -2,7 +2,7 @@
  * What did transactions do away with?  From the records alone, without the
  * catalog: a commit names the files that go with it, and that is as true of
  * TRUNCATE and VACUUM FULL as of DROP TABLE.  What tells them apart is what
- * else the same transaction did.  Pure: events in, losses out.
+ * else the same transaction did.  Pure: events in, drops out.
  */
 #pragma once
 
@@ -12,19 +12,19 @@
 
 #include "walship/wal/record.h"
 
-#define LOSS_NAMED_MAX 100 /* files and objects that a loss names; there may be more of them */
+#define DROPPED_NAMED_MAX 100 /* files and objects that one of them names; there may be more of them */
 
-typedef enum LossKind
+typedef enum DroppedKind
 {
-	LOSS_DROP,    /* relations are gone */
-	LOSS_REWRITE, /* they have new files: TRUNCATE, VACUUM FULL, CLUSTER, REINDEX, REFRESH, ALTER TABLE */
-	LOSS_DATABASE,
-} LossKind;
+	DROPPED_RELATIONS, /* relations are gone */
+	DROPPED_BY_REWRITE, /* they have new files: TRUNCATE, VACUUM FULL, CLUSTER, REINDEX, REFRESH, ALTER TABLE */
+	DROPPED_DATABASE,
+} DroppedKind;
 
 /* A commit, or a DROP DATABASE. */
-typedef struct Loss
+typedef struct DroppedObjects
 {
-	LossKind kind;
+	DroppedKind kind;
 	XLogRecPtr
 		lsn; /* of the record at which it happens: the commit, or before it, where a database's files go */
 	XLogRecPtr commit_lsn;    /* InvalidXLogRecPtr: the database is gone, but its commit is not in the WAL */
@@ -39,30 +39,30 @@ typedef struct Loss
 	uint32_t *named_objects; /* OIDs, ascending; owned; the first of them */
 	size_t n_named_objects;
 	bool cut; /* the commit's record goes on in WAL that was not seen: there may be more */
-} Loss;
+} DroppedObjects;
 
-typedef struct LossList
+typedef struct DroppedList
 {
-	Loss *items; /* in LSN order of their commits; owned */
+	DroppedObjects *items; /* in LSN order of their commits; owned */
 	size_t count;
 	size_t capacity;
-} LossList;
+} DroppedList;
 
-void loss_list_release(LossList *list);
+void dropped_list_release(DroppedList *list);
 
-typedef struct LossWatch LossWatch;
+typedef struct DropDetector DropDetector;
 
 /* "major": of the server that wrote the WAL. */
-LossWatch *loss_watch_new(int major, LossList *list);
+DropDetector *drop_detector_new(int major, DroppedList *list);
 
 /*
- * A WalEventCallback, of events in LSN order, whose context is the LossWatch.
+ * A WalEventCallback, of events in LSN order, whose context is the DropDetector.
  * What a transaction did before the first event is not known: a rewrite whose
  * beginning was not seen may be taken for a drop.
  */
-void loss_watch_add(void *watch, const WalEvent *event);
+void drop_detector_add(void *detector, const WalEvent *event);
 
 /* The databases whose DROP was seen but not its commit, which may just not be archived. */
-void loss_watch_finish(LossWatch *watch);
-void loss_watch_free(LossWatch *watch);
-AUTO_DEFINE(LossWatch, loss_watch_free);
+void drop_detector_finish(DropDetector *detector);
+void drop_detector_free(DropDetector *detector);
+AUTO_DEFINE(DropDetector, drop_detector_free);
