@@ -6,14 +6,14 @@ from .recovery import take_backup
 from .wal import MIB, PAGE, format_lsn, parse_lsn, segment_name
 
 WIDE = "i int, " + ", ".join(f"c{number} int" for number in range(100))  # a few tables do
-NARROW = "i int PRIMARY KEY, t text"
-FILES = {WIDE: 1, NARROW: 4}  # per table; with primary key, TOAST table and its index
+NARROW = "i int PRIMARY KEY, t text UNIQUE"
+FILES = {WIDE: 1, NARROW: 5}  # per table; with two indexes, TOAST table and its index
 LAST_BYTES = 128  # of a segment, in which the commit's record is to begin
 
 
 def drop_many(walship, factory, *, major, tables, segment_mib, columns):
     """As facts of an archive: what was dropped, by which transaction, and where its commit begins and ends."""
-    server = factory.new(major=major, segment_size=segment_mib, autovacuum="off", max_locks_per_transaction=1024,
+    server = factory.new(major=major, segment_size=segment_mib, autovacuum="off", max_locks_per_transaction=2048,
                          max_wal_size="4GB", wal_level="logical", track_commit_timestamp="on")
     server.archive_with(walship)
     server.start()
