@@ -212,6 +212,101 @@ test_long_records_keep_what_matters(void **state)
 	}
 }
 
+typedef struct Counts
+{
+	uint64_t items;
+	WalEvent last;
+} Counts;
+
+static void
+count(void *context, const WalEvent *event)
+{
+	Counts *counts = context;
+
+	if (wal_event_is_item(event->kind))
+		counts->items++;
+	else
+		counts->last = *event;
+}
+
+/*
+ * Walks the first segment, and the others so far as the record goes, in pieces;
+ * "segments": so many are there.  Says where it ends by its length.
+ */
+static XLogRecPtr
+walk_to_the_end(const WalBuilder *builder, size_t segments, size_t piece, Counts *ret_counts)
+{
+	WalPageHeader header;
+	WalWalkResult result;
+	XLogRecPtr end = InvalidXLogRecPtr;
+
+	*ret_counts = (Counts){0};
+	assert_null(wal_page_header_parse(builder->bytes, BUILDER_SEGMENT_SIZE, &header));
+
+	AUTO(WalWalker) walker = wal_walker_new(&header, count, ret_counts);
+
+	for (size_t segment = 0; segment < segments && (segment == 0 || wal_walker_is_open(walker)); segment++)
+	{
+		const uint8_t *bytes = builder->bytes + segment * BUILDER_SEGMENT_SIZE;
+
+		if (segment > 0)
+			wal_walker_enter_next(walker);
+		for (size_t at = 0; at < BUILDER_SEGMENT_SIZE; at += piece)
+			wal_walker_feed(walker, bytes + at,
+			                BUILDER_SEGMENT_SIZE - at < piece ? BUILDER_SEGMENT_SIZE - at : piece);
+		if (segment == 0)
+			end = wal_walker_open_end(walker);
+	}
+	wal_walker_finish(walker, &result);
+	assert_true(result.continues);
+	assert_int_equal(result.wal_end, BUILDER_START + BUILDER_SEGMENT_SIZE);
+	assert_int_equal(result.last_record, ret_counts->last.lsn);
+	return end;
+}
+
+static void
+test_a_record_is_told_over_any_number_of_segments(void **state)
+{
+	static const uint32_t files[] = {1000, 80000, 90000, 200000, 350000};
+	static const size_t befores[] = {8, 24, 80, 5000};
+	static const size_t pieces[] = {24, XLOG_BLCKSZ - 1, BUILDER_SEGMENT_SIZE};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(files) * lengthof(befores); i++)
+	{
+		uint32_t n_files = files[i / lengthof(befores)];
+		size_t before = befores[i % lengthof(befores)];
+		AUTO_FREE uint8_t *main = mem_zalloc(32 + (size_t) n_files * 12);
+		size_t size = commit_main(main, n_files, true);
+		AUTO_BUILDER builder = builder_new(15, 6);
+		Counts counts;
+
+		fill_to(&builder, BUILDER_SEGMENT_SIZE - before);
+		XLogRecPtr lsn = builder_record(&builder, 1, 0xB0, 731, main, size);
+		XLogRecPtr end = builder_next(&builder);
+		size_t segments = (size_t) (end - BUILDER_START - 1) / BUILDER_SEGMENT_SIZE + 1;
+
+		(void) builder_filler(&builder, 100);
+		for (size_t piece = 0; piece < lengthof(pieces); piece++)
+		{
+			assert_int_equal(walk_to_the_end(&builder, 6, pieces[piece], &counts), end);
+			assert_int_equal(counts.last.kind, WAL_EVENT_COMMIT);
+			assert_int_equal(counts.last.lsn, lsn);
+			assert_int_equal(counts.last.end, end);
+			assert_int_equal(counts.last.xid, 4711);
+			assert_int_equal(counts.last.dropped_files, n_files);
+			assert_int_equal(counts.items, n_files);
+		}
+		assert_int_equal(walk_to_the_end(&builder, segments - 1, BUILDER_SEGMENT_SIZE, &counts), end);
+		assert_int_equal(counts.last.end, InvalidXLogRecPtr);
+
+		/* Its end is another segment's, and then nothing is told of it. */
+		memmove(builder.bytes + (segments - 1) * BUILDER_SEGMENT_SIZE, builder.bytes, BUILDER_SEGMENT_SIZE);
+		assert_int_equal(walk_to_the_end(&builder, segments, BUILDER_SEGMENT_SIZE, &counts), end);
+		assert_true(counts.last.lsn < lsn);
+	}
+}
+
 /* A record that is cut off in the middle: the next segment's page says that it was given up. */
 static void
 test_a_record_that_was_given_up_has_no_head(void **state)
@@ -319,6 +414,7 @@ main(void)
 		cmocka_unit_test(test_a_commit_is_told_wherever_the_border_cuts_it),
 		cmocka_unit_test(test_pieces_of_different_records_are_not_joined),
 		cmocka_unit_test(test_long_records_keep_what_matters),
+		cmocka_unit_test(test_a_record_is_told_over_any_number_of_segments),
 		cmocka_unit_test(test_a_record_that_was_given_up_has_no_head),
 		cmocka_unit_test(test_a_switch_that_crosses_the_border_ends_the_next_segment),
 		cmocka_unit_test(test_indexes_of_segments_that_do_not_meet_are_not_joined),
