@@ -78,8 +78,8 @@ lsn_in_segment(const Planner *planner, const WalPath *path, XLogSegNo segno, Tar
 
 	*ret_target = found_at(path, lsn, segno);
 	ret_target->place.segno = segno;
-	if (!segment->continues)
-		return true;
+	if (!segment->continues || planner->request->target.kind == TARGET_BEFORE)
+		return true; /* what the server stops before need not be read to its end */
 	records = planner_records(planner, path, segno);
 	if (records->last_start < lsn)
 		return false;

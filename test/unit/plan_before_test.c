@@ -45,6 +45,8 @@ static const BeforeRow rows[] = {
      "B: up to 6.f, last 777"},
 	{"a drop whose own record goes over two segments' ends", PLAIN "commit 1@6.f 75 799 8.1\n", PLACE(6, 15),
      1, "B: up to 6.2, last 702"},
+	{"a drop whose own record ends in WAL that is not in the store", PLAIN "commit 1@9.f 95 799 10.1\n",
+     PLACE(9, 15), 1, "B: up to 8.4, last 703"},
 	{"a record that was given up is no commit", PLAIN "givenup 1@7\n", PLACE(8, 2), 1,
      "B: up to 6.2, last 702"},
 	{"before every backup it is refused", PLAIN, PLACE(2, 3), 1, "no backup can be used that ended before"},
