@@ -453,7 +453,6 @@ error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 			                  "certificate names this host.",
 			                  client->ca_setting);
 		case CURLE_URL_MALFORMAT:
-		case CURLE_UNSUPPORTED_PROTOCOL:
 			return error_new(ERR_USAGE, "%s", reason);
 		default:
 			return error_new(ERR_TRANSIENT, "%s", reason);

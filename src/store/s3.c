@@ -52,6 +52,7 @@ s3_payload(const Slice *slices, int n_slices, S3Payload *ret_payload)
 	{
 		md5_final(md5, md5_digest);
 		base64_encode(md5_digest, sizeof(md5_digest), payload.md5);
+		hex_encode(md5_digest, sizeof(md5_digest), payload.md5_hex);
 	}
 	*ret_payload = payload;
 	return NULL;
@@ -240,6 +241,14 @@ handle_error(Attempts *attempts, const HttpResponse *response)
 	}
 }
 
+/* Only of a key that was asked for can it be said that it is not there, and only by a 404. */
+static bool
+can_be_absent(const S3Call *call, int status)
+{
+	return status == 404 && call->key != NULL &&
+	       (strcmp(call->method, "GET") == 0 || strcmp(call->method, "DELETE") == 0);
+}
+
 static Error *
 check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdict)
 {
@@ -269,11 +278,13 @@ check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdi
 	    status != 429)
 	{
 		answer->class = S3_WRONG;
-		return error_new(ERR_USAGE, "HTTP %d", status);
+		return error_new(ERR_TRANSIENT, "HTTP %d", status);
 	}
 
 	/* An error inside of a 200, which some calls may give, is the server's trouble. */
 	rule = s3_error_rule(answer->code, status / 100 == 2 ? 500 : status);
+	if (rule->class == S3_ABSENT && !can_be_absent(call, status))
+		rule = s3_error_rule(NULL, 404);
 	answer->class = rule->class;
 	*ret_verdict = handle_error(attempts, response);
 	return s3_error_of(rule, answer->code, message, response);

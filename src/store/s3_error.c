@@ -12,10 +12,11 @@
 #define HINT_KEYS "Look at the access key, its secret, and s3_endpoint: a key is good for one provider only."
 #define HINT_POLICY \
 	"The credentials may not do this. docs/providers.md has the permissions that walship needs."
-#define HINT_BUCKET "Create the bucket, or correct \"store\" and \"s3_endpoint\"."
-#define HINT_REGION "Set \"s3_region\" to the bucket's region."
-#define HINT_CLOCK  "Set this machine's clock; S3 takes no request that is more than 15 minutes off."
-#define HINT_TOKEN  "Get new temporary credentials."
+#define HINT_ENDPOINT "Is \"s3_endpoint\" the address of an S3 service?"
+#define HINT_BUCKET   "Create the bucket, or correct \"store\" and \"s3_endpoint\"."
+#define HINT_REGION   "Set \"s3_region\" to the bucket's region."
+#define HINT_CLOCK    "Set this machine's clock; S3 takes no request that is more than 15 minutes off."
+#define HINT_TOKEN    "Get new temporary credentials."
 
 static const S3ErrorRule by_code[] = {
 	{"NoSuchKey", 0, S3_ABSENT, NULL},
@@ -82,7 +83,7 @@ static const S3ErrorRule by_status[] = {
 	{NULL, 308, S3_REGION, HINT_REGION},
 	{NULL, 401, S3_DENIED, HINT_KEYS},
 	{NULL, 403, S3_DENIED, HINT_POLICY},
-	{NULL, 404, S3_TRANSIENT, "Is \"s3_endpoint\" the address of an S3 service?"},
+	{NULL, 404, S3_TRANSIENT, HINT_ENDPOINT},
 	{NULL, 407, S3_DENIED, "Look at the proxy's credentials in https_proxy."},
 	{NULL, 408, S3_TRANSIENT, NULL},
 	{NULL, 412, S3_TAKEN, NULL},
@@ -90,7 +91,7 @@ static const S3ErrorRule by_status[] = {
 	{NULL, 429, S3_THROTTLED, NULL},
 	{NULL, 499, S3_TRANSIENT, NULL},
 	{NULL, 500, S3_TRANSIENT, NULL},
-	{NULL, 501, S3_UNSUPPORTED, NULL},
+	{NULL, 501, S3_TRANSIENT, HINT_ENDPOINT}, /* an S3 that does not know a header says NotImplemented */
 	{NULL, 502, S3_TRANSIENT, NULL},
 	{NULL, 503, S3_THROTTLED, NULL},
 	{NULL, 504, S3_TRANSIENT, NULL},

@@ -5,12 +5,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "s3_private.h"
 #include "walship/base/mem.h"
 
 /* Larger than any object of any provider, and far from any overflow. */
 #define OBJECT_SIZE_MAX (UINT64_C(1) << 60)
+
+#define HINT_PORTAL "Is \"s3_endpoint\" the address of an S3 service, and no portal in between?"
 
 void
 s3_add_object_headers(const S3Store *store, S3Call *call)
@@ -25,26 +28,89 @@ s3_add_object_headers(const S3Store *store, S3Call *call)
 		s3_pairs_set(&call->headers, "x-amz-server-side-encryption-aws-kms-key-id", options->sse_kms_key_id);
 }
 
-/* Every S3 names what it stored by an ETag: a 200 without one is from something else. */
+/* Every S3 names what it stores by an ETag: an answer without one is from something else. */
 static Error *
-check_put(void *context, const HttpResponse *response)
+check_etag(void *context, const HttpResponse *response)
 {
 	(void) context;
 	if (http_header(response, "etag") == NULL)
-		return error_new(ERR_TRANSIENT, "the answer has no ETag: it is not that of an S3 service");
+		return error_hint(error_new(ERR_TRANSIENT, "the answer has no ETag: it is not that of an S3 service"),
+		                  HINT_PORTAL);
 	return NULL;
+}
+
+/* The ETag is the MD5 at most providers, but not of what was encrypted with a key of KMS. */
+static bool
+etag_is_md5(const char *etag, const S3Payload *payload)
+{
+	size_t length = strlen(payload->md5_hex);
+
+	return length > 0 && etag[0] == '"' && strncasecmp(etag + 1, payload->md5_hex, length) == 0 &&
+	       strcmp(etag + 1 + length, "\"") == 0;
+}
+
+static Error *
+head(S3Store *store, const char *key, StoreEntry *ret_entry, S3Answer *answer)
+{
+	AUTO_CALL call = {.action = "look at object", .method = "HEAD", .key = key, .check_answer = check_etag};
+	const char *length;
+	StoreEntry entry = {.key = key};
+
+	TRY(s3_call(store, &call, answer));
+	length = http_header(&answer->http, "content-length");
+	entry.modified = http_time(http_header(&answer->http, "last-modified"));
+	if (length == NULL || !str_to_uint64(length, &entry.size))
+		return error_new(ERR_TRANSIENT, "could not look at object \"%s\": the server did not tell its length",
+		                 key);
+	*ret_entry = entry;
+	return NULL;
+}
+
+/*
+ * A portal that answers 200 to everything, and names an ETag as web servers do,
+ * has stored nothing.  What cannot be told by the MD5 is asked for: the object is
+ * there, of this size, under this ETag.  Who may not ask was refused by a service
+ * that does not say yes to everything.
+ */
+static Error *
+check_stored(S3Store *store, const char *key, const S3Payload *payload, const char *etag)
+{
+	AUTO_FREE char *url = s3_object_url(store, key);
+	AUTO_ANSWER answer = {0};
+	AUTO(Error) error = NULL;
+	StoreEntry entry = {0};
+
+	if (etag_is_md5(etag, payload))
+		return NULL;
+	error = head(store, key, &entry, &answer);
+	if (error_is(error, ERR_CANCELLED))
+		return MOVE(error);
+	if (answer.http.status == 403 ||
+	    (error == NULL && entry.size == payload->size && str_equal(http_header(&answer.http, "etag"), etag)))
+		return NULL;
+	return error_hint(
+		error_new(
+			ERR_TRANSIENT,
+			"could not write object \"%s\": the answer is not that of an S3 service: its ETag is not the "
+			"MD5 of what was sent, and %s",
+			url, error == NULL ? "what is there now is something else" : error_message(error)),
+		HINT_PORTAL);
 }
 
 static Error *
 put_object(S3Store *store, const char *key, const S3Payload *payload, bool conditional, S3Answer *answer)
 {
-	AUTO_CALL call = {
-		.action = "write object", .method = "PUT", .key = key, .payload = payload, .check_answer = check_put};
+	AUTO_CALL call = {.action = "write object",
+	                  .method = "PUT",
+	                  .key = key,
+	                  .payload = payload,
+	                  .check_answer = check_etag};
 
 	s3_add_object_headers(store, &call);
 	if (conditional)
 		s3_pairs_set(&call.headers, "if-none-match", "*");
-	return s3_call(store, &call, answer);
+	TRY(s3_call(store, &call, answer));
+	return check_stored(store, key, payload, http_header(&answer->http, "etag"));
 }
 
 /* Does the provider itself refuse to overwrite?  As far as it is known. */
@@ -341,23 +407,6 @@ s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into)
 		return NULL;
 	}
 	return error;
-}
-
-static Error *
-head(S3Store *store, const char *key, StoreEntry *ret_entry, S3Answer *answer)
-{
-	AUTO_CALL call = {.action = "look at object", .method = "HEAD", .key = key};
-	const char *length;
-	StoreEntry entry = {.key = key};
-
-	TRY(s3_call(store, &call, answer));
-	length = http_header(&answer->http, "content-length");
-	entry.modified = http_time(http_header(&answer->http, "last-modified"));
-	if (length == NULL || !str_to_uint64(length, &entry.size))
-		return error_new(ERR_TRANSIENT, "could not look at object \"%s\": the server did not tell its length",
-		                 key);
-	*ret_entry = entry;
-	return NULL;
 }
 
 static Error *

@@ -58,6 +58,7 @@ typedef struct S3Payload
 	char sha256[SHA256_TEXT_SIZE];
 	char sha256_base64[BASE64_TEXT_SIZE(SHA256_SIZE)];
 	char md5[BASE64_TEXT_SIZE(MD5_SIZE)]; /* "" where there is no MD5 */
+	char md5_hex[2 * MD5_SIZE + 1];       /* likewise */
 } S3Payload;
 
 Error *s3_payload(const Slice *slices, int n_slices, S3Payload *ret_payload) MUST_CHECK;

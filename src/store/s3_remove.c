@@ -89,13 +89,25 @@ s3_remove_answer(const char *text, size_t size, S3RemoveCallback callback, void 
 	return s3_xml_parse(text, size, take_element, &entry);
 }
 
+/* S3 says 204, some 200, and both with nothing behind it: a page of text is a portal's. */
+static Error *
+check_removed(void *context, const HttpResponse *response)
+{
+	(void) context;
+	return response->body.size == 0 ? NULL
+	                                : error_new(ERR_TRANSIENT, "the answer is not that of an S3 service");
+}
+
 static Error *
 remove_one(S3Store *store, const char *key, bool cleanup, S3ErrorClass *ret_class)
 {
 	Patience brief = s3_cleanup_patience(store);
 	AUTO_ANSWER answer = {0};
-	AUTO_CALL call = {
-		.action = "remove object", .method = "DELETE", .key = key, .patience = cleanup ? &brief : NULL};
+	AUTO_CALL call = {.action = "remove object",
+	                  .method = "DELETE",
+	                  .key = key,
+	                  .patience = cleanup ? &brief : NULL,
+	                  .check_answer = check_removed};
 	Error *error = s3_call(store, &call, &answer);
 
 	*ret_class = answer.class;

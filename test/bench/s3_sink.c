@@ -39,6 +39,7 @@
 #define KEPT_MAX  1024
 #define KEY_MAX   1024
 #define ETAG      "\"00000000000000000000000000000000\""
+#define ETAG_SIZE sizeof(ETAG)
 #define WRITE_MAX 1000000
 #define XML       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
 
@@ -89,6 +90,7 @@ typedef struct Request
 {
 	char method[8];
 	char path[KEY_MAX];
+	char etag[ETAG_SIZE];
 	const char *query; /* in "path", "" without one */
 	uint64_t size;     /* of its body */
 	bool wants_continue;
@@ -202,6 +204,24 @@ header_value(const char *head, const char *name)
 	return "";
 }
 
+/* As S3 does, the MD5 of what was sent: here what the client says it is. */
+static void
+etag_of(const char *md5_base64, char etag[ETAG_SIZE])
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned bits = 0;
+	int n_bits = 0;
+	int n = 0;
+
+	(void) snprintf(etag, ETAG_SIZE, "%s", ETAG);
+	for (const char *c = md5_base64; n < 32 && *c != '\0' && strchr(digits, *c) != NULL; c++)
+	{
+		bits = bits << 6 | (unsigned) (strchr(digits, *c) - digits);
+		for (n_bits += 6; n_bits >= 4 && n < 32; n_bits -= 4)
+			etag[1 + n++] = "0123456789abcdef"[bits >> (n_bits - 4) & 0xf];
+	}
+}
+
 static bool
 request_parse(const char *head, Request *request)
 {
@@ -216,6 +236,7 @@ request_parse(const char *head, Request *request)
 		*question = '\0';
 		request->query = question + 1;
 	}
+	etag_of(header_value(head, "Content-MD5"), request->etag);
 	request->size = strtoull(header_value(head, "Content-Length"), NULL, 10);
 	request->wants_continue = strncasecmp(header_value(head, "Expect"), "100-continue", 12) == 0;
 	request->wants_close = strncasecmp(header_value(head, "Connection"), "close", 5) == 0;
@@ -302,11 +323,10 @@ static bool
 answer(Client *client, const Request *request, const char *status, const char *body, size_t size)
 {
 	char head[512];
-	int n =
-		snprintf(head, sizeof(head),
-	             "HTTP/1.1 %s\r\nContent-Length: %zu\r\nETag: " ETAG "\r\nContent-Type: application/xml\r\n"
-	             "Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT\r\nx-amz-request-id: sink\r\n\r\n",
-	             status, size);
+	int n = snprintf(head, sizeof(head),
+	                 "HTTP/1.1 %s\r\nContent-Length: %zu\r\nETag: %s\r\nContent-Type: application/xml\r\n"
+	                 "Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT\r\nx-amz-request-id: sink\r\n\r\n",
+	                 status, size, request->etag);
 
 	return client_send(client, head, (size_t) n) &&
 	       (strcmp(request->method, "HEAD") == 0 || client_send(client, body, size));

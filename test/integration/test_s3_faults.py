@@ -64,6 +64,11 @@ PUSH_ONLY = [
     always("wrong signature", fault.answer(403, "SignatureDoesNotMatch"), 5, "SignatureDoesNotMatch", most=8),
     always("skewed whatever is done", fault.answer(403, "RequestTimeTooSkewed"), 4, "RequestTimeTooSkewed", most=8),
     always("an answer that is no XML", fault.answer(400), 4, "400", most=8),
+    always("no S3 but 501", fault.answer(501), 4, "501", most=8),
+    always("NoSuchKey for what is written", fault.answer(404, "NoSuchKey"), 4, "NoSuchKey", most=8),
+    always("something that is no HTTP", fault.no_http, 4, most=8),
+    Case("something that is no HTTP, once", fault.no_http),
+    always("a portal that says 200 to everything", fault.portal, 4, "not that of an S3 service", most=8),
 ]
 
 
@@ -79,6 +84,35 @@ def test_what_the_proxy_says_of_a_request_is_in_the_message_and_no_secret(quick,
     result = Push(quick, store, datadir, real_wal).run()
     assert "tx-from-the-fault-proxy" in result.err and "not for you" in result.err
     assert store.server.secret_key not in result.err and "Signature=" not in result.err
+
+
+def test_a_portal_that_says_200_to_everything_has_stored_nothing(quick, store, proxy, datadir):
+    """Not even where it is first asked whether the object is there."""
+    name = datadir.segment(1, 5)
+    proxy.add(fault.portal, times=None)
+    for command in (["push", f"pg_wal/{name}"], ["check"], ["list"], ["backup"]):
+        result = quick.run(*command, cwd=datadir.path)
+        assert result.rc != 0, f"{command}: {result}"
+    proxy.clear()
+    proxy.add(fault.refuse_condition, method="PUT", times=None)
+    quick.run("check")
+    proxy.clear()
+    proxy.add(fault.portal, times=None)
+    assert datadir.push(quick, name, None).rc != 0
+    assert store.keys() == [] or not store.exists(datadir.key(name))
+
+
+def test_where_etags_are_no_md5_the_object_is_looked_at(quick, store, proxy, datadir):
+    proxy.add(fault.opaque_etags, times=None)
+    for segno in (5, 6):
+        datadir.push(quick, datadir.segment(1, segno))
+        assert proxy.count("PUT") == proxy.count("HEAD") == segno - 4, proxy.log()
+
+
+def test_where_etags_are_no_md5_credentials_that_may_only_write_are_enough(quick, store, proxy, datadir):
+    proxy.add(DENIED, method="HEAD|GET", times=None)
+    proxy.add(fault.opaque_etags, method="PUT", times=None)
+    datadir.push(quick, datadir.segment(1, 5))
 
 
 def test_push_gives_up_a_stalled_request_after_ten_seconds(walship, store, proxy, datadir):
@@ -214,6 +248,10 @@ FETCH_BY_HAND = [
     always("flipped for ever", fault.flip(), 6, most=10),
     always("a 404 without a body", fault.answer(404), 4, most=10),
     always("NoSuchKey", fault.answer(404, "NoSuchKey"), 1, most=3),
+    always("NoSuchKey in an error of the server", fault.answer(500, "NoSuchKey"), 4, most=10),
+    always("NoSuchKey in a 200", fault.error_in_200(code="NoSuchKey"), 6, most=10),
+    always("no S3 but 501", fault.answer(501), 4, "501", most=10),
+    always("something that is no HTTP", fault.no_http, 4, most=10),
 ]
 
 
@@ -332,6 +370,18 @@ def test_a_listing_of_other_names_than_were_asked_for_is_no_answer(quick, proxy,
     assert f'"{name}", which is not below' in result.err
     assert result.rc == (0 if times else 4), str(result)
     assert not times or json.loads(result.out)["timelines"][0]["segments"] == 1
+
+
+@pytest.mark.parametrize("status", [404, 200, 500])
+def test_no_such_key_in_answer_to_a_listing_is_no_empty_listing(quick, proxy, datadir, status):
+    """And no proof that anything is not there."""
+    quick.configure(store_deadline="2s")
+    datadir.push(quick, datadir.segment(1, 5))
+    proxy.add(fault.answer(status, "NoSuchKey"), method="GET", target="list-type=2", times=None)
+    quick.fails(4, "list")
+    proxy.clear()
+    proxy.add(fault.answer(status, "NoSuchKey"), method="GET", target="list-type=2", times=2)
+    quick.ok("list")
 
 
 # recover

@@ -709,6 +709,29 @@ def refuse_condition(exchange):
     answer(501, "NotImplemented", "A header you provided implies functionality that is not implemented")(exchange)
 
 
+def portal(exchange):
+    """Of a hotel, say: it has the same page for everything, with an ETag, and asks for nobody's credentials."""
+    exchange.read_body()
+    page = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+    headers = [("Content-Type", "text/html"), ("ETag", 'W/"36-abc"'), ("Content-Length", len(page))]
+    exchange.reply(Response(200, "OK", headers, page))
+
+
+def no_http(exchange):
+    """Something else listens there."""
+    exchange.send(b"SSH-2.0-OpenSSH_9.2p1\r\n" * 20)
+    exchange.hang_up()
+
+
+def opaque_etags(exchange):
+    """They are not the MD5, as for what is encrypted with a key of KMS."""
+    response = exchange.ask()
+    etag = response.header("ETag")
+    if etag:
+        response.set_header("ETag", etag[::-1])
+    exchange.reply(response)
+
+
 def close_after_reply(exchange):
     """The connection that was said to stay ends: the next request on it meets the end."""
     exchange.forward()
