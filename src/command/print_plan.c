@@ -12,7 +12,7 @@ static const char *const purposes[] = {
 	[PURPOSE_COPY] = "copy", [PURPOSE_REJOIN] = "rejoin", [PURPOSE_STANDBY] = "standby"};
 static const char *const purpose_texts[] = {
 	[PURPOSE_COPY] = "a copy to look at: it does not archive",
-	[PURPOSE_REJOIN] = "the server that goes live: it archives on",
+	[PURPOSE_REJOIN] = "the server that goes live: it archives on, by archive_command",
 	[PURPOSE_STANDBY] = "a standby: it follows its primary",
 };
 static const char *const actions[] = {

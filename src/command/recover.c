@@ -50,9 +50,19 @@ print_result(const Invocation *invocation, const Recovery *recovery)
 
 		print_line(talk, "moved aside; to undo: rm -rf %s && mv %s %s", to, from, to);
 	}
+	if (recovery->archives_itself)
+		print_line(
+			talk,
+			"archives on: archive_mode and archive_command are in postgresql.auto.conf, which wins over "
+			"postgresql.conf (to change them later: ALTER SYSTEM)");
 	print_line(talk, "ready: start the server with  pg_ctl -D %s start", pgdata);
 	if (recovery->plan->purpose == PURPOSE_COPY)
 		print_line(talk, "NOT ARCHIVED: this is a copy");
+	if (recovery->archive_library != NULL)
+		print_line(talk,
+		           "ARCHIVING IS NOT SET: the restored settings have archive_library = '%s', beside which "
+		           "archive_command is an error",
+		           recovery->archive_library);
 }
 
 static void

@@ -32,6 +32,19 @@ append_percent_doubled(const char *text, Buf *into)
 }
 
 char *
+recovery_archive_command(const char *program, const char *flags)
+{
+	AUTO_FREE char *quoted = str_shell_quote(program);
+	AUTO_BUF(command, RECOVERY_CONF_VALUE_MAX);
+
+	append_percent_doubled(quoted, &command);
+	buf_puts(&command, " push");
+	append_percent_doubled(flags, &command);
+	buf_puts(&command, " %p");
+	return command.overflowed ? NULL : buf_steal(&command);
+}
+
+char *
 recovery_restore_command(const char *program, const char *flags, const char *plan_end)
 {
 	AUTO_FREE char *quoted = str_shell_quote(program);
@@ -206,11 +219,16 @@ set_everything(Conf *conf, const RecoveryPlan *plan, const RecoveryConf *values)
 	conf_set_parameter(conf, "max_prepared_transactions", parameters->max_prepared_transactions, 0);
 	conf_set_parameter(conf, "max_locks_per_transaction", parameters->max_locks_per_transaction, 1);
 
-	/* A copy must not archive into what it came from; elsewhere the server's own settings stay. */
-	if (plan->purpose == PURPOSE_COPY)
+	/*
+	 * A copy must not archive into what it came from; a server that goes live
+	 * must, and the settings that said so may have died with its machine.  A
+	 * library beside a command is an error (PostgreSQL 16: pgarch.c,
+	 * LoadArchiveLibrary).  Elsewhere the server's own settings stay.
+	 */
+	if (plan->purpose == PURPOSE_COPY || values->archive_command != NULL)
 	{
-		conf_set(conf, "archive_mode", "off");
-		conf_set(conf, "archive_command", "");
+		conf_set(conf, "archive_mode", plan->purpose == PURPOSE_COPY ? "off" : "on");
+		conf_set(conf, "archive_command", plan->purpose == PURPOSE_COPY ? "" : values->archive_command);
 		conf_set_if(conf, conf->major->has_archive_library, "archive_library", "");
 	}
 	set_targets(conf, target);
@@ -250,14 +268,16 @@ line_sets_any(const StrList *names, const char *line, size_t size)
 }
 
 void
-recovery_conf_comment_out(RecoveryPurpose purpose, const char *text, size_t size, Buf *into)
+recovery_conf_comment_out(RecoveryPurpose purpose, const RecoveryConf *values, const char *text, size_t size,
+                          Buf *into)
 {
 	const BackupRecord backup = {0};
-	const RecoveryPlan plan = {.backup = &backup, .purpose = purpose}; /* which names: by the purpose alone */
+	const RecoveryPlan plan = {.backup = &backup,
+	                           .purpose = purpose}; /* which names: by purpose and values alone */
 	const char *end = text + size;
 	AUTO_STRLIST names = {0};
 
-	set_everything(&(Conf){.major = pg_major_newest(), .names = &names}, &plan, &(RecoveryConf){0});
+	set_everything(&(Conf){.major = pg_major_newest(), .names = &names}, &plan, values);
 
 	/* A quoted value cannot go over a line's end (PostgreSQL: guc-file.l, STRING). */
 	while (text < end)
@@ -271,4 +291,59 @@ recovery_conf_comment_out(RecoveryPurpose purpose, const char *text, size_t size
 		buf_putc(into, '\n');
 		text += length + (newline == NULL ? 0 : 1);
 	}
+}
+
+/* What stands behind a name: "= 'it''s'  # comment", also without '=' or quotes. */
+static char *
+take_value(const char *text, size_t size)
+{
+	AUTO_BUF(value, RECOVERY_CONF_VALUE_MAX);
+	size_t at = 0;
+
+	while (at < size && (text[at] == ' ' || text[at] == '\t' || text[at] == '='))
+		at++;
+
+	bool quoted = at < size && text[at] == '\'';
+
+	buf_puts(&value, "");
+	for (at += quoted; at < size; at++)
+	{
+		char c = text[at];
+		bool next = at + 1 < size;
+
+		if (quoted && ((c == '\'' && next && text[at + 1] == '\'') || (c == '\\' && next)))
+			c = text[++at];
+		else if (quoted ? c == '\'' : c == ' ' || c == '\t' || c == '\r' || c == '#')
+			break;
+		buf_putc(&value, c);
+	}
+	return buf_steal(&value);
+}
+
+char *
+recovery_conf_find(const char *text, size_t size, const char *name)
+{
+	AUTO_STRLIST names = {0};
+	AUTO_FREE char *found = NULL;
+	const char *end = text + size;
+
+	strlist_add(&names, name);
+	while (text < end)
+	{
+		const char *newline = memchr(text, '\n', (size_t) (end - text));
+		size_t length = (size_t) ((newline == NULL ? end : newline) - text);
+
+		if (line_sets_any(&names, text, length))
+		{
+			size_t skip = 0;
+
+			while (!is_name_character(text[skip]))
+				skip++;
+			skip += strlen(name);
+			free(found);
+			found = take_value(text + skip, length - skip);
+		}
+		text += length + (newline == NULL ? 0 : 1);
+	}
+	return MOVE(found);
 }

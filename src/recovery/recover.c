@@ -84,7 +84,8 @@ recovery_make_plan(Recovery *recovery)
 		TRY(restore_check_keys(recovery->plan->backup, recovery->identities));
 	TRY(place_tablespaces(recovery));
 	TRY(space_look(recovery));
-	return settings_file_print(recovery);
+	TRY(settings_file_print(recovery));
+	return recovery->config_only ? settings_file_keep_library(recovery) : NULL;
 }
 
 static Error *
@@ -103,6 +104,8 @@ restore_and_configure(Recovery *recovery)
 
 	TRY(directories_prepare(recovery));
 	TRY(restore_backup(&options));
+	TRY(other_primary_check(recovery));
+	TRY(settings_file_keep_library(recovery));
 	TRY(settings_file_write(recovery));
 	TRY(cancel_check());
 	TRY(restore_complete(recovery->pgdata));
@@ -116,6 +119,7 @@ recovery_run(Recovery *recovery)
 	TimeUs now = recovery->request.now;
 	char time[TIME_TEXT_SIZE];
 
+	TRY(other_primary_check(recovery));
 	if (recovery->config_only)
 		return settings_file_write(recovery);
 	TRY(space_check(recovery));
@@ -146,6 +150,7 @@ recovery_release(Recovery *recovery)
 	strlist_release(&recovery->made);
 	free(recovery->suffix);
 	free(recovery->settings);
+	free(recovery->archive_library);
 	free(recovery->spaces);
 	free(recovery->tablespaces);
 	recovery_plan_free(recovery->plan);

@@ -60,19 +60,66 @@ settings_file_print(Recovery *recovery)
 		plan->target.kind == TARGET_BACKUP_ONLY
 			? mem_strdup("false")
 			: recovery_restore_command(recovery->program, recovery->flags, plan->plan_end);
+	AUTO_FREE char *archive_command = NULL;
+
+	if (plan->purpose == PURPOSE_REJOIN && recovery->archive_library == NULL)
+		archive_command = recovery_archive_command(recovery->program, recovery->flags);
+
+	bool archive_too_long =
+		plan->purpose == PURPOSE_REJOIN && recovery->archive_library == NULL && archive_command == NULL;
 	RecoveryConf conf = {.restore_command = command,
+	                     .archive_command = archive_command,
 	                     .primary_conninfo = recovery->primary_conninfo,
 	                     .primary_slot_name = recovery->primary_slot_name};
 	AUTO_BUF(lines, LINES_MAX);
 
 	if (command != NULL)
 		recovery_conf_print(plan, &conf, &lines);
-	if (command == NULL || lines.overflowed)
+	if (command == NULL || archive_too_long || lines.overflowed)
 		return error_hint(error_new(ERR_USAGE, "%s is too long for a setting of the server",
-		                            command == NULL ? "restore_command" : "--primary-conninfo"),
+		                            command == NULL    ? "restore_command"
+		                            : archive_too_long ? "archive_command"
+		                                               : "--primary-conninfo"),
 		                  "It may have %d bytes.", RECOVERY_CONF_VALUE_MAX);
+	recovery->archives_itself = archive_command != NULL;
+	free(recovery->settings);
 	recovery->settings = buf_steal(&lines);
 	return NULL;
+}
+
+/* NULL when the file is not there, or says nothing of it. */
+static Error *
+find_setting(const char *pgdata, const char *file, const char *name, char **ret_value)
+{
+	AUTO_FREE char *path = path_join(pgdata, file);
+	AUTO_BUF(text, AUTO_CONF_MAX);
+	Error *error = file_read_all(path, &text);
+
+	*ret_value = NULL;
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	*ret_value = recovery_conf_find(text.data, text.size, name);
+	return NULL;
+}
+
+Error *
+settings_file_keep_library(Recovery *recovery)
+{
+	AUTO_FREE char *library = NULL;
+
+	if (recovery->plan->purpose != PURPOSE_REJOIN)
+		return NULL;
+	TRY(find_setting(recovery->pgdata, "postgresql.auto.conf", "archive_library", &library));
+	if (library == NULL)
+		TRY(find_setting(recovery->pgdata, "postgresql.conf", "archive_library", &library));
+	if (library == NULL || library[0] == '\0')
+		return NULL;
+	recovery->archive_library = MOVE(library);
+	return settings_file_print(recovery);
 }
 
 /* Without it the server would begin at the wrong checkpoint and corrupt the database silently. */
@@ -127,10 +174,15 @@ write_auto_conf(const Recovery *recovery)
 		error = NULL;
 	}
 	TRY(error);
-	recovery_conf_comment_out(recovery->plan->purpose, old.data, old.size, &text);
-	buf_printf(&text,
-	           "\n# written by walship recover from backup %s; not needed once the recovery has ended\n%s",
-	           recovery->plan->backup->id, recovery->settings);
+	/* Of the values only which are set counts here: those of the settings that were printed. */
+	recovery_conf_comment_out(
+		recovery->plan->purpose,
+		&(RecoveryConf){.archive_command = recovery->archives_itself ? recovery->program : NULL}, old.data,
+		old.size, &text);
+	buf_printf(
+		&text, "\n# written by walship recover from backup %s; not needed once the recovery has ended%s\n%s",
+		recovery->plan->backup->id,
+		recovery->archives_itself ? ", but for archive_mode and archive_command" : "", recovery->settings);
 	if (text.overflowed)
 		return error_new(ERR_CORRUPT, "file \"%s\" is too long", path);
 	return file_replace(path, text.data, text.size, CONFIG_MODE);

@@ -9,7 +9,7 @@ typedef struct DropFound
 {
 	char *note;            /* a sentence about it; NULL: none was looked for; the caller's to free */
 	XLogRecPtr locked_lsn; /* as in DroppedObjects */
-	StrList warnings;      /* where the search could not look: there may be other drops; the caller's to release */
+	StrList warnings; /* where the search could not look: there may be other drops; the caller's to release */
 } DropFound;
 
 /*
@@ -58,5 +58,19 @@ Error *settings_file_find_backup(Recovery *recovery) MUST_CHECK;
 /* Sets recovery->settings; ERR_USAGE when one is too long. */
 Error *settings_file_print(Recovery *recovery) MUST_CHECK;
 
+/*
+ * Once the directory is restored: a server that goes live and whose own settings
+ * there name an archive_library keeps its archive settings; see recovery->archive_library.
+ */
+Error *settings_file_keep_library(Recovery *recovery) MUST_CHECK;
+
 /* tablespace_map, postgresql.auto.conf and, as the last one, the signal file. */
 Error *settings_file_write(const Recovery *recovery) MUST_CHECK;
+
+/* other_primary.c */
+
+/*
+ * Has WAL arrived since the catalog was read?  Then a server is alive that
+ * archives here, and one that goes live beside it would be a second: ERR_EXISTS.
+ */
+Error *other_primary_check(const Recovery *recovery) MUST_CHECK;

@@ -1,5 +1,6 @@
 """The settings that recover writes: complete, quoted, and stronger than whatever came with the backup."""
 import re
+import threading
 
 import pytest
 
@@ -223,3 +224,73 @@ def test_a_primary_that_got_more_connections_after_the_backup_does_not_stop_the_
     live.start()
     live.wait_promoted()
     assert live.checksums() == expected
+
+
+def test_a_server_that_goes_live_on_a_new_machine_archives_on(server, walship, recoveries):
+    """Its own settings, which said so, lay outside the data directory and died with the old machine."""
+    take_backup(walship, server)
+    server.write_rows(100)
+    expected = server.checksums()
+    server.switch_and_archive()
+    server.destroy()
+    live = recoveries.recover("--latest", "--rejoin", name="new-machine")
+    (live.pgdata / "test.conf").write_text("")
+    live.settings.update(archive_mode="off", archive_command="false")
+    assert "archives on" in live.recovery.out and "wins over postgresql.conf" in live.recovery.out
+    live.start()
+    live.wait_promoted()
+    assert live.checksums() == expected
+    assert live.value("SHOW archive_mode") == "on"
+    name = live.switch_and_archive()
+    assert name.startswith("00000002") and walship.ok("list", "--json").out.count('"timeline"') >= 2
+    assert live.value("SELECT last_failed_wal FROM pg_stat_archiver") is None
+
+
+def test_a_cluster_of_the_settings_file_is_named_in_the_archive_command(server, store, recoveries, walship):
+    take_backup(walship, server)
+    server.stop()
+    walship.sections = f"[cluster main]\nstore = {store.settings['store']}\n"
+    walship.configure(store="file:///nowhere/at/all")
+    live = recoveries.recover("--cluster", "main", "--latest", "--rejoin")
+    command = auto_conf(live)["archive_command"].replace("''", "'")
+    assert str(walship.config) in command and "--cluster='main'" in command and command.endswith(" %p")
+    live.start()
+    live.wait_promoted()
+    live.switch_and_archive()
+
+
+def test_an_archive_library_of_the_restored_server_stays_and_is_told(server, walship, recoveries):
+    take_backup(walship, server)
+    server.stop()
+    backup = recoveries.recover("--latest", "--rejoin", name="plain")
+    assert "ARCHIVING IS NOT SET" not in backup.recovery.out
+    server.start()
+    server.sql("ALTER SYSTEM SET archive_library = 'basic_archive'")
+    take_backup(walship, server)
+    server.stop()
+    live = recoveries.recover("--latest", "--rejoin", name="with-library")
+    assert live.recovery.out.splitlines()[-1].startswith("ARCHIVING IS NOT SET")
+    assert "basic_archive" in live.recovery.out.splitlines()[-1]
+    assert "archives on" not in live.recovery.out.split("ready:")[0].splitlines()[-1]
+    assert auto_conf(live)["archive_library"] == "basic_archive"
+    assert "archive_command" not in auto_conf(live)
+
+
+def test_a_server_does_not_go_live_where_the_old_one_still_archives(server, walship, recoveries):
+    take_backup(walship, server)
+    server.switch_and_archive()
+    ended = threading.Event()
+
+    def work():
+        while not ended.is_set():
+            server.switch_wal()
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        result = recoveries.refused(3, "--immediate", "--rejoin", says=["still archives", "Stop the old server"])
+    finally:
+        ended.set()
+        writer.join()
+    assert "has arrived in the meantime" in result.err
+    assert recoveries.copy("--immediate", name="beside").value("SHOW archive_mode") == "off"

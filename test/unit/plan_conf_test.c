@@ -71,6 +71,12 @@ static const PrintRow print_rows[] = {
      CONF,
      "recovery_target_lsn = '3/28'\nrecovery_target_inclusive = 'off'\nrecovery_target_action = 'promote'\n",
      "archive_mode archive_command archive_library"},
+	{"a rejoining server archives on",
+     150004,
+     {.timeline = 1, .purpose = PURPOSE_REJOIN, .target = {.kind = TARGET_LATEST, .inclusive = true}},
+     {.restore_command = "fetch %f %p", .archive_command = "push %p"},
+     "archive_mode = 'on'\narchive_command = 'push %p'\narchive_library = ''\n",
+     ""},
 	{"a standby follows",
      170010,
      {.timeline = 3,
@@ -169,8 +175,48 @@ comment_row_check(void **state)
 	const TextRow *row = *state;
 	AUTO_BUF(text, 64 * 1024);
 
-	recovery_conf_comment_out(row->purpose, row->input, strlen(row->input), &text);
+	recovery_conf_comment_out(row->purpose, &(RecoveryConf){0}, row->input, strlen(row->input), &text);
 	assert_string_equal(text.data == NULL ? "" : text.data, row->expected);
+}
+
+static void
+archive_settings_that_are_written_are_commented_out(void **state)
+{
+	static const char input[] = "archive_mode = off\narchive_library = 'x'\n";
+	const RecoveryConf conf = {.archive_command = "push %p"};
+	AUTO_BUF(text, 64 * 1024);
+
+	(void) state;
+	recovery_conf_comment_out(PURPOSE_REJOIN, &conf, input, strlen(input), &text);
+	assert_string_equal(text.data, "# archive_mode = off\n# archive_library = 'x'\n");
+}
+
+static void
+values_are_found(void **state)
+{
+	static const struct
+	{
+		const char *text;
+		const char *value; /* NULL: none */
+	} rows[] = {
+		{"archive_library = 'a'\nArchive_Library='it''s \\\\ b' # c\n", "it's \\ b"},
+		{"  archive_library basic # comment", "basic"},
+		{"archive_library = ''\n", ""},
+		{"archive_library", ""},
+		{"# archive_library = 'a'\narchive_library_x = 'b'\nmy.archive_library = c\n", NULL},
+		{"", NULL},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		AUTO_FREE char *found = recovery_conf_find(rows[i].text, strlen(rows[i].text), "archive_library");
+
+		if (rows[i].value == NULL)
+			assert_null(found);
+		else
+			assert_string_equal(found, rows[i].value);
+	}
 }
 
 typedef struct CommandRow
@@ -278,7 +324,7 @@ what_is_too_long_is_not_cut_silently(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[lengthof(print_rows) + lengthof(comment_rows) + lengthof(command_rows) + 3];
+	struct CMUnitTest tests[lengthof(print_rows) + lengthof(comment_rows) + lengthof(command_rows) + 5];
 	size_t n_tests = 0;
 
 	/* cmocka keeps the state as a plain pointer; nobody writes through it. */
@@ -294,5 +340,8 @@ main(void)
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(values_are_quoted_for_the_server);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(the_whole_text_of_a_copy_to_an_lsn);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(what_is_too_long_is_not_cut_silently);
+	tests[n_tests++] =
+		(struct CMUnitTest) cmocka_unit_test(archive_settings_that_are_written_are_commented_out);
+	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(values_are_found);
 	return _cmocka_run_group_tests("plan_conf", tests, n_tests, NULL, NULL);
 }

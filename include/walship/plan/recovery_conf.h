@@ -17,6 +17,7 @@ typedef struct RecoveryConf
 	const char *restore_command;   /* as the shell is to see it, with %f and %p; not empty */
 	const char *primary_conninfo;  /* of a standby; NULL: none */
 	const char *primary_slot_name; /* of a standby; NULL: none */
+	const char *archive_command;   /* of a server that goes live; NULL: its own archive settings stay */
 } RecoveryConf;
 
 /*
@@ -27,6 +28,9 @@ typedef struct RecoveryConf
  */
 char *recovery_restore_command(const char *program, const char *flags, const char *plan_end);
 
+/* "'/usr/bin/walship' push<flags> %p", likewise. */
+char *recovery_archive_command(const char *program, const char *flags);
+
 /* The lines "name = 'value'" that the plan's server version knows; into->overflowed when one is too long. */
 void recovery_conf_print(const RecoveryPlan *plan, const RecoveryConf *conf, Buf *into);
 
@@ -34,7 +38,14 @@ void recovery_conf_print(const RecoveryPlan *plan, const RecoveryConf *conf, Buf
  * The text of an existing postgresql.auto.conf, with every line commented out that
  * sets what recovery_conf_print() may set for this purpose in any version.
  */
-void recovery_conf_comment_out(RecoveryPurpose purpose, const char *text, size_t size, Buf *into);
+void recovery_conf_comment_out(RecoveryPurpose purpose, const RecoveryConf *conf, const char *text,
+                               size_t size, Buf *into);
+
+/*
+ * The value, without its quotes, that the last line of a settings file gives to
+ * a name; NULL when none does.  Includes are not followed.  The caller frees.
+ */
+char *recovery_conf_find(const char *text, size_t size, const char *name);
 
 /* "name = 'value'" with quotes, backslashes and newlines escaped (PostgreSQL: guc-file.l). */
 void recovery_conf_append(Buf *into, const char *name, const char *value);

@@ -62,7 +62,10 @@ typedef struct Recovery
 	size_t n_tablespaces;
 	DiskSpace *spaces; /* of the data directory and each tablespace; none where nothing will be restored */
 	size_t n_spaces;
-	char *settings;   /* the lines that postgresql.auto.conf will get */
+	char *settings;       /* the lines that postgresql.auto.conf will get */
+	bool archives_itself; /* archive_mode and archive_command, ours, are among them */
+	char *
+		archive_library; /* of a server that goes live: its own settings name it, so ours are not; owned; NULL: none */
 	bool unreachable; /* what ERR_NOT_FOUND says: the target, not something else, is out of reach */
 
 	/* Done by recovery_run(). */
@@ -89,7 +92,7 @@ Error *recovery_make_plan(Recovery *recovery) MUST_CHECK;
 
 /*
  * Once there is a plan: restores and configures.  ERR_EXISTS when a directory is
- * in use or not empty, ERR_SYSTEM when there is not enough space.  After a
+ * in use or not empty, or when a server still archives where this one will go live, ERR_SYSTEM when there is not enough space.  After a
  * failure everything is as before, so far as that is possible; what is not is
  * told as a notice.
  */
