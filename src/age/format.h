@@ -1,6 +1,7 @@
 /* The pieces of an age file: header, stanzas, file key. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -135,4 +136,6 @@ struct AgeIdentities
 	AgeIdentity *keys[AGE_IDENTITIES_MAX]; /* each in memory of its own, which never moves */
 	size_t count;
 	char *passphrase; /* NULL: none */
+	AgePlainRule plain;
+	atomic_bool *warned_of_plain;
 };

@@ -155,7 +155,10 @@ age_recipients_set_passphrase(AgeRecipients *recipients, const char *passphrase)
 AgeIdentities *
 age_identities_new(void)
 {
-	return NEW(AgeIdentities);
+	AgeIdentities *identities = NEW(AgeIdentities);
+
+	identities->warned_of_plain = NEW(atomic_bool);
+	return identities;
 }
 
 static void
@@ -178,6 +181,7 @@ age_identities_free(AgeIdentities *identities)
 	for (size_t i = 0; i < identities->count; i++)
 		identity_free(identities->keys[i]);
 	secret_free(identities->passphrase);
+	free(identities->warned_of_plain);
 	free(identities);
 }
 
@@ -260,6 +264,30 @@ age_identities_set_passphrase(AgeIdentities *identities, const char *passphrase)
 {
 	secret_free(identities->passphrase);
 	identities->passphrase = mem_strdup(passphrase);
+}
+
+void
+age_identities_set_plain(AgeIdentities *identities, const AgePlainRule *rule)
+{
+	identities->plain = *rule;
+}
+
+AgePlainRule
+age_identities_plain(const AgeIdentities *identities)
+{
+	return identities == NULL ? (AgePlainRule){.accept = AGE_PLAIN_ACCEPTED} : identities->plain;
+}
+
+bool
+age_identities_warn_of_plain(const AgeIdentities *identities)
+{
+	return !atomic_exchange(identities->warned_of_plain, true);
+}
+
+bool
+age_identities_any(const AgeIdentities *identities)
+{
+	return identities != NULL && (identities->count > 0 || identities->passphrase != NULL);
 }
 
 size_t

@@ -56,38 +56,54 @@ typedef struct RecordJob
 } RecordJob;
 
 static Error *
-parse_record(RecordJob *job, const Buf *text)
+parse_record(const Buf *text, uint64_t system_identifier, const char *id, BackupRecord **ret_record)
 {
 	AUTO(BackupRecord) record = NULL;
 
 	TRY(self_sha256_check(text->data == NULL ? "" : text->data, text->size, "backup.json"));
 	TRY(backup_record_parse(text->data, text->size, "backup.json", &record));
-	if (!str_equal(record->id, job->id))
+	if (!str_equal(record->id, id))
 		return error_new(ERR_CORRUPT, "record is of backup \"%s\"", record->id);
-	if (record->system_identifier != job->system_identifier)
+	if (record->system_identifier != system_identifier)
 		return error_new(ERR_CORRUPT, "record is of another database system");
 	if (!wal_segment_size_is_valid(record->segment_size))
 		return error_new(ERR_CORRUPT, "record has an invalid segment size");
-	job->record = MOVE(record);
+	*ret_record = MOVE(record);
 	return NULL;
+}
+
+Error *
+catalog_read_record(Store *store, uint64_t system_identifier, const char *id, BackupRecord **ret_record)
+{
+	AUTO_FREE char *key = layout_backup_record_key(system_identifier, id);
+	AUTO_BUF(text, BACKUP_RECORD_MAX);
+	AUTO(Sink) sink = buf_sink_new(&text);
+
+	TRY(store_get(store, key, 0, STORE_TO_END, sink));
+	return parse_record(&text, system_identifier, id, ret_record);
 }
 
 static Error *
 read_record(void *argument)
 {
 	RecordJob *job = argument;
-	AUTO_FREE char *key = layout_backup_record_key(job->system_identifier, job->id);
-	AUTO_BUF(text, BACKUP_RECORD_MAX);
-	AUTO(Sink) sink = buf_sink_new(&text);
-	AUTO(Error) error = store_get(job->store, key, 0, STORE_TO_END, sink);
+	AUTO(Error) error = catalog_read_record(job->store, job->system_identifier, job->id, &job->record);
 
 	if (error_is(error, ERR_NOT_FOUND))
 		return NULL;
-	if (error == NULL)
-		error = parse_record(job, &text);
 	if (!error_is(error, ERR_CORRUPT))
 		return MOVE(error);
 	job->damage = mem_printf("%s: %s", job->id, error_message(error));
+	return NULL;
+}
+
+Error *
+catalog_backup_ids(Store *store, uint64_t system_identifier, StrList *ret_ids)
+{
+	AUTO_FREE char *prefix = layout_base_prefix(system_identifier);
+
+	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_backup_id, ret_ids));
+	strlist_sort(ret_ids);
 	return NULL;
 }
 
@@ -95,14 +111,12 @@ read_record(void *argument)
 static Error *
 read_backups(Store *store, int threads, Catalog *catalog)
 {
-	AUTO_FREE char *prefix = layout_base_prefix(catalog->system_identifier);
 	AUTO_STRLIST ids = {0};
 	AUTO_FREE RecordJob *jobs = NULL;
 	AUTO(Workers) workers = workers_new(threads);
 	Error *error;
 
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_backup_id, &ids));
-	strlist_sort(&ids);
+	TRY(catalog_backup_ids(store, catalog->system_identifier, &ids));
 	catalog->backups = NEW_ARRAY(BackupRecord *, ids.count);
 	jobs = NEW_ARRAY(RecordJob, ids.count);
 	for (size_t i = 0; i < ids.count; i++)

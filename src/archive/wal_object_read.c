@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
+#include "walship/archive/readable.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/mem.h"
@@ -98,7 +99,12 @@ begin_payload(Reader *reader, const TarEntry *entry)
 		                  "A newer walship may have written it.");
 	if (strcmp(entry->name, index->member) != 0 || entry->size != index->stored_size)
 		return error_new(ERR_CORRUPT, "member \"%s\" is not the one that the index names", entry->name);
-	TRY(age_check_identities(reader->archive->identities, index->recipients, "it"));
+	TRY(readable_check(reader->archive->store, index->system_identifier, reader->archive->identities,
+	                   &(ReadableClaim){.what = entry->name,
+	                                    .recipients = index->recipients,
+	                                    .timeline = index->timeline,
+	                                    .start_lsn = index->start_lsn,
+	                                    .segment_size = index->segment_size}));
 	memcpy(stored.sha256, index->stored_sha256, SHA256_SIZE);
 	reader->payload = pipe_new();
 	pipe_add(reader->payload, verify_stage_new(&stored, reader->index.member));

@@ -10,6 +10,7 @@
 
 #include "restore_files.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/readable.h"
 #include "walship/base/cancel.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
@@ -248,7 +249,7 @@ restore_everything(Restore *restore)
 		return error_hint(error_new(ERR_CORRUPT, "codec \"%s\" of backup \"%s\" is not known",
 		                            options->record->codec, options->record->id),
 		                  "A newer walship may have written it.");
-	TRY(restore_check_keys(options->record, options->identities));
+	TRY(restore_check_keys(options->store, options->record, options->identities));
 	TRY(read_manifest(restore, manifest));
 	seen = NEW_ARRAY(atomic_bool, manifest_count(manifest));
 	restore->shared = (RestoreShared){manifest, seen, options};
@@ -275,11 +276,16 @@ restore_everything(Restore *restore)
 }
 
 Error *
-restore_check_keys(const BackupRecord *record, const AgeIdentities *identities)
+restore_check_keys(Store *store, const BackupRecord *record, const AgeIdentities *identities)
 {
 	AUTO_FREE char *what = mem_printf("backup \"%s\"", record->id);
 
-	return age_check_identities(identities, record->recipients, what);
+	return readable_check(store, record->system_identifier, identities,
+	                      &(ReadableClaim){.what = what,
+	                                       .recipients = record->recipients,
+	                                       .timeline = record->timeline,
+	                                       .start_lsn = record->start_lsn,
+	                                       .segment_size = record->segment_size});
 }
 
 Error *

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check_encryption.h"
@@ -32,7 +33,7 @@ typedef struct Check
 
 typedef struct Report
 {
-	Check checks[8];
+	Check checks[16];
 	size_t count;
 	size_t failed;
 } Report;
@@ -50,12 +51,18 @@ note(Report *report, const char *name, Error *error, const char *detail)
 	error_free(error);
 }
 
-/* Not wrong, but to be known. */
+/* Not wrong, but to be known.  Detail and hint are given away. */
+static void
+note_advice(Report *report, const char *name, char *detail, char *hint)
+{
+	report->checks[report->count++] =
+		(Check){.name = mem_strdup(name), .ok = true, .detail = detail, .hint = hint};
+}
+
 static void
 note_version(Report *report, const char *name, VersionNote version)
 {
-	report->checks[report->count++] =
-		(Check){.name = mem_strdup(name), .ok = true, .detail = version.detail, .hint = version.hint};
+	note_advice(report, name, version.detail, version.hint);
 }
 
 static void
@@ -127,6 +134,23 @@ try_state_directory(const char *directory)
 	return file_remove(probe);
 }
 
+/* Notes of others are not believed; but they can remove ours, and put links where files are made. */
+static void
+check_state_owner(const char *directory, Report *report)
+{
+	struct stat status;
+
+	if (stat(directory, &status) != 0)
+		return;
+	if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		note_advice(report, "state directory",
+		            mem_printf("%s has mode %04o: others may write there", directory, status.st_mode & 07777),
+		            mem_printf("Run: chmod go-w '%s'", directory));
+	else if (status.st_uid != geteuid() && status.st_uid != 0)
+		note_advice(report, "state directory", mem_printf("%s belongs to another user", directory),
+		            mem_printf("Run: chown %u '%s'", (unsigned) geteuid(), directory));
+}
+
 static void
 check_state_directory(const Settings *settings, Report *report)
 {
@@ -136,6 +160,7 @@ check_state_directory(const Settings *settings, Report *report)
 	     error_hint(try_state_directory(directory),
 	                "Create it for the server's user: install -d -o postgres %s", directory),
 	     directory);
+	check_state_owner(directory, report);
 }
 
 static Error *
@@ -174,6 +199,21 @@ try_store(Store *store, Buf *report)
 	return NULL;
 }
 
+static void
+check_claims_of_encryption(const Settings *settings, Store *store, uint64_t system, Report *report)
+{
+	char *detail = NULL;
+	char *hint = NULL;
+	AUTO(Error) error = check_stored_encryption(settings, store, system, &detail, &hint);
+
+	if (error_is(error, ERR_CORRUPT))
+		note(report, "stored objects", MOVE(error), NULL);
+	else if (error != NULL)
+		note_advice(report, "stored objects", mem_printf("not looked at: %s", error_message(error)), NULL);
+	else if (detail != NULL)
+		note_advice(report, "stored objects", detail, hint);
+}
+
 /* A store may well let nobody list it; then "list" and "fetch" say what that means. */
 static void
 check_stored_wal(const Settings *settings, const char *directory, Store *store, Report *report)
@@ -183,6 +223,8 @@ check_stored_wal(const Settings *settings, const char *directory, Store *store, 
 	AUTO(Error) error = directory != NULL ? context_system(settings, directory, &system)
 	                                      : context_system_in_store(settings, store, &system);
 
+	if (error == NULL)
+		check_claims_of_encryption(settings, store, system, report);
 	if (error == NULL)
 		error = check_postgres_wal(store, system, (int) settings_integer(settings, SETTING_jobs), &version);
 	if (error != NULL && !error_is(error, ERR_NOT_FOUND))

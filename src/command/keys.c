@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "walship/base/crypto.h"
+#include "walship/base/log.h"
 #include "walship/base/strs.h"
 #include "walship/config/secret_file.h"
+#include "walship/wal/lsn.h"
 
 #define SECRET_KEY_BEGIN "AGE-SECRET-KEY-"
 
@@ -109,6 +111,26 @@ keys_read_identities(const char *path, AgeIdentities *identities)
 	return age_identities_add(identities, text.size > 0 ? text.data : "", text.size, path);
 }
 
+/* "on", "off" or "before LSN"; unset is none of them: for archives that began unencrypted before there was this setting. */
+static Error *
+read_plain_rule(const Settings *settings, AgePlainRule *ret_rule)
+{
+	static const char before[] = "before ";
+	const char *text = settings_text(settings, SETTING_accept_plain);
+	XLogRecPtr lsn = InvalidXLogRecPtr;
+
+	*ret_rule = (AgePlainRule){.accept = AGE_PLAIN_OLDER, .notices = log_notices()};
+	if (text == NULL)
+		return NULL;
+	if (str_starts_with(text, before) && !lsn_parse(text + strlen(before), &lsn))
+		return error_new(ERR_USAGE, "setting \"accept_plain\" names no LSN: \"%s\"", text);
+	ret_rule->before = lsn;
+	ret_rule->accept = strcmp(text, "on") == 0    ? AGE_PLAIN_ACCEPTED
+	                   : strcmp(text, "off") == 0 ? AGE_PLAIN_REFUSED
+	                                              : AGE_PLAIN_BEFORE;
+	return NULL;
+}
+
 Error *
 keys_identities(const Settings *settings, AgeIdentities **ret_identities)
 {
@@ -116,11 +138,15 @@ keys_identities(const Settings *settings, AgeIdentities **ret_identities)
 	const char *passphrase_path = settings_text(settings, SETTING_passphrase_file);
 	AUTO(AgeIdentities) identities = NULL;
 	char *passphrase = NULL;
+	AgePlainRule rule;
 
 	*ret_identities = NULL;
-	if (path == NULL && passphrase_path == NULL)
+	TRY(read_plain_rule(settings, &rule));
+	if (path == NULL && passphrase_path == NULL && !settings_is_set(settings, SETTING_recipients) &&
+	    !settings_is_set(settings, SETTING_recipients_file))
 		return NULL;
 	identities = age_identities_new();
+	age_identities_set_plain(identities, &rule);
 	if (path != NULL)
 		TRY(error_context(keys_read_identities(path, identities), "setting \"identity_file\""));
 	if (passphrase_path != NULL)

@@ -12,8 +12,9 @@
 Error *keys_recipients(const Settings *settings, AgeRecipients **ret_recipients) MUST_CHECK;
 
 /*
- * Of "identity_file" and "passphrase_file"; NULL when neither is set.  When there are any, this
- * process leaves no core file from here on, and no other process of its user can look into it.
+ * What this host reads with: the keys of "identity_file" and "passphrase_file", and beside them what
+ * "accept_plain" says of objects that are not encrypted.  NULL when nothing of encryption is set; of a host
+ * with "recipients" alone it holds no key.  Reading a key forbids core files.
  */
 Error *keys_identities(const Settings *settings, AgeIdentities **ret_identities) MUST_CHECK;
 

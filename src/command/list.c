@@ -7,6 +7,7 @@
 #include "print_list.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_reader.h"
+#include "walship/backup/restore.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 
@@ -19,6 +20,7 @@ listing_release(Listing *listing)
 {
 	window_list_release(&listing->windows);
 	age_identities_free(listing->identities);
+	free(listing->refused);
 	free(listing->leftovers);
 	catalog_free(listing->catalog);
 }
@@ -50,6 +52,24 @@ measure_leftovers(Store *store, Listing *listing)
 	return NULL;
 }
 
+/* What "recover" would refuse must not look as if it could be recovered. */
+static Error *
+look_for_refused(Store *store, Listing *listing)
+{
+	const Catalog *catalog = listing->catalog;
+
+	listing->refused = NEW_ARRAY(bool, catalog->n_backups);
+	for (size_t i = 0; i < catalog->n_backups; i++)
+	{
+		AUTO(Error) error = restore_check_keys(store, catalog->backups[i], listing->identities);
+
+		listing->refused[i] = error_is(error, ERR_CORRUPT);
+		if (error != NULL && !error_is(error, ERR_CORRUPT) && !error_is(error, ERR_DENIED))
+			return MOVE(error);
+	}
+	return NULL;
+}
+
 /* What is there can be listed without a key. */
 static void
 read_keys(const Settings *settings, Listing *listing)
@@ -77,6 +97,7 @@ read_listing(const Settings *settings, Listing *listing)
 	AUTO(WalFacts) facts = wal_reader_facts(store, listing->catalog, NULL, jobs);
 
 	TRY(plan_windows(listing->catalog, facts, &listing->windows));
+	TRY(look_for_refused(store, listing));
 	return measure_leftovers(store, listing);
 }
 

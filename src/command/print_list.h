@@ -21,6 +21,7 @@ typedef struct Listing
 {
 	Catalog *catalog;
 	AgeIdentities *identities; /* NULL: nothing can be decrypted */
+	bool *refused;             /* of each backup: not encrypted, and not believed; NULL: none */
 	WindowList windows;        /* one per timeline, in the catalog's order */
 	Leftover *leftovers;
 	size_t n_leftovers;

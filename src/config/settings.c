@@ -44,6 +44,20 @@ check_absolute_path(const char *text)
 }
 
 static bool
+check_accept_plain(const char *text)
+{
+	static const char before[] = "before ";
+	const char *digits = text + strlen(before);
+	size_t high;
+
+	if (!str_starts_with(text, before))
+		return strcmp(text, "on") == 0 || strcmp(text, "off") == 0;
+	high = strspn(digits, "0123456789ABCDEFabcdef");
+	return high > 0 && digits[high] == '/' && digits[high + 1] != '\0' &&
+	       strspn(digits + high + 1, "0123456789ABCDEFabcdef") == strlen(digits + high + 1);
+}
+
+static bool
 check_zone(const char *text)
 {
 	char unused[TIME_TEXT_SIZE];

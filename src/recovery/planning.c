@@ -3,13 +3,15 @@
 
 #include <string.h>
 
+#include "walship/archive/readable.h"
 #include "walship/base/mem.h"
 
 typedef struct KeyCheck
 {
+	Store *store;
 	WalFacts *facts;
 	const AgeIdentities *identities;
-	uint32_t segment_size;
+	const Catalog *catalog;
 } KeyCheck;
 
 /* What cannot be read is the planner's business: for the keys it says nothing. */
@@ -17,13 +19,21 @@ static Error *
 check_segment(const KeyCheck *check, TimeLineID timeline, XLogSegNo segno, const char **ret_recipients)
 {
 	const SegmentIndex *segment = wal_facts_index(check->facts, timeline, segno, segno);
+	uint32_t segment_size = check->catalog->segment_size;
 	char name[WAL_NAME_SIZE];
 	AUTO_FREE char *what =
-		mem_printf("WAL segment \"%s\"", wal_segment_name(timeline, segno, check->segment_size, name));
+		mem_printf("WAL segment \"%s\"", wal_segment_name(timeline, segno, segment_size, name));
 
 	TRY(wal_facts_error(check->facts));
 	*ret_recipients = segment->recipients;
-	return age_check_identities(check->identities, segment->recipients, what);
+	if (!segment->readable)
+		return NULL;
+	return readable_check(check->store, check->catalog->system_identifier, check->identities,
+	                      &(ReadableClaim){.what = what,
+	                                       .recipients = segment->recipients,
+	                                       .timeline = timeline,
+	                                       .start_lsn = segment_start(segno, segment_size),
+	                                       .segment_size = segment_size});
 }
 
 /* Recipients change seldom: halves whose ends agree are taken to be alike. */
@@ -57,10 +67,10 @@ check_keys(const KeyCheck *check, const RecoveryPlan *plan)
 }
 
 Error *
-planning_run(WalFacts *facts, const Catalog *catalog, const AgeIdentities *identities,
+planning_run(Store *store, WalFacts *facts, const Catalog *catalog, const AgeIdentities *identities,
              const RecoveryRequest *request, RecoveryPlan **ret_plan)
 {
-	KeyCheck check = {.facts = facts, .identities = identities, .segment_size = catalog->segment_size};
+	KeyCheck check = {.store = store, .facts = facts, .identities = identities, .catalog = catalog};
 	AUTO(RecoveryPlan) plan = NULL;
 
 	TRY(plan_recover(catalog, request, facts, &plan));

@@ -31,8 +31,8 @@ plan_to_target(Recovery *recovery)
 	if (recovery->drop.choice != DROP_NOT_ASKED)
 		error = drop_find(recovery, facts, &found);
 	if (error == NULL)
-		error =
-			planning_run(facts, recovery->catalog, recovery->identities, &recovery->request, &recovery->plan);
+		error = planning_run(recovery->store, facts, recovery->catalog, recovery->identities,
+		                     &recovery->request, &recovery->plan);
 	if (error == NULL)
 		drop_explain(&found, recovery->plan);
 	free(found.note);
@@ -81,7 +81,7 @@ recovery_make_plan(Recovery *recovery)
 	recovery->unreachable = error_is(error, ERR_NOT_FOUND);
 	TRY(error);
 	if (!recovery->config_only)
-		TRY(restore_check_keys(recovery->plan->backup, recovery->identities));
+		TRY(restore_check_keys(recovery->store, recovery->plan->backup, recovery->identities));
 	TRY(place_tablespaces(recovery));
 	TRY(space_look(recovery));
 	TRY(settings_file_print(recovery));

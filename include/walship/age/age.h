@@ -7,8 +7,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "walship/base/error.h"
+#include "walship/base/notice.h"
 #include "walship/pipe/sink.h"
 
 #define AGE_SUFFIX         ".age"
@@ -53,6 +55,22 @@ const char *age_recipients_fingerprints(const AgeRecipients *recipients); /* "" 
 /* Secret keys and a passphrase: what can be decrypted.  Shared like the recipients, and cleared when freed. */
 typedef struct AgeIdentities AgeIdentities;
 
+/* What is thought of an object that claims not to be encrypted: whoever writes to a store can make one. */
+typedef enum AgePlain
+{
+	AGE_PLAIN_ACCEPTED, /* as it is */
+	AGE_PLAIN_BEFORE,   /* only what begins before a position */
+	AGE_PLAIN_OLDER,    /* only what is older than all that is encrypted, and with a warning */
+	AGE_PLAIN_REFUSED,
+} AgePlain;
+
+typedef struct AgePlainRule
+{
+	AgePlain accept;
+	uint64_t before; /* with AGE_PLAIN_BEFORE: an LSN, as the archive understands it */
+	Notices notices; /* for the warning */
+} AgePlainRule;
+
 AgeIdentities *age_identities_new(void);
 void age_identities_free(AgeIdentities *identities);
 AUTO_DEFINE(AgeIdentities, age_identities_free);
@@ -66,6 +84,18 @@ Error *age_identities_add(AgeIdentities *identities, const char *text, size_t si
 	MUST_CHECK;
 void age_identities_set_passphrase(AgeIdentities *identities, const char *passphrase);
 
+/*
+ * Beside the keys, so that nobody reads with the ones and forgets the other.  It is
+ * the archive that applies it (walship/archive/readable.h).  At first, and for NULL
+ * identities, everything is accepted.
+ */
+void age_identities_set_plain(AgeIdentities *identities, const AgePlainRule *rule);
+AgePlainRule age_identities_plain(const AgeIdentities *identities);
+
+/* True for the first caller alone. */
+bool age_identities_warn_of_plain(const AgeIdentities *identities);
+
+bool age_identities_any(const AgeIdentities *identities);                     /* a key or a passphrase */
 size_t age_identities_count(const AgeIdentities *identities);                 /* of secret keys */
 const char *age_identities_public(const AgeIdentities *identities, size_t i); /* "age1..." in full */
 

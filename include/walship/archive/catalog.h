@@ -59,6 +59,11 @@ typedef struct Catalog
 /* Database systems that have anything in this store, as decimal text. */
 Error *catalog_systems(Store *store, StrList *ret_systems) MUST_CHECK;
 
+/* Ids of what lies below base/, ascending; and the record of one: ERR_NOT_FOUND when there is none, ERR_CORRUPT. */
+Error *catalog_backup_ids(Store *store, uint64_t system_identifier, StrList *ret_ids) MUST_CHECK;
+Error *catalog_read_record(Store *store, uint64_t system_identifier, const char *id,
+                           BackupRecord **ret_record) MUST_CHECK;
+
 /* As many records at the same time as there are threads. */
 Error *catalog_read(Store *store, uint64_t system_identifier, int threads, Catalog **ret_catalog) MUST_CHECK;
 void catalog_free(Catalog *catalog);

@@ -39,8 +39,12 @@ typedef struct RestoreOptions
 	void *on_bytes_context;
 } RestoreOptions;
 
-/* ERR_DENIED, naming the fingerprints, when the backup is encrypted and no key at hand opens it. */
-Error *restore_check_keys(const BackupRecord *record, const AgeIdentities *identities) MUST_CHECK;
+/*
+ * ERR_DENIED, naming the fingerprints, when the backup is encrypted and no key at hand opens it; ERR_CORRUPT when
+ * it is not, and this host must not believe that (walship/archive/readable.h).
+ */
+Error *restore_check_keys(Store *store, const BackupRecord *record, const AgeIdentities *identities)
+	MUST_CHECK;
 
 /*
  * Everything but the last rename of pg_control, durably.  On error the
