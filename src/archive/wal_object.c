@@ -98,6 +98,18 @@ describe_segment(const WalName *name, const WalPageHeader *header, WalIndex *ind
 	index->end_lsn = index->start_lsn + header->segment_size;
 }
 
+/* One chunk is the whole stream: no need to say where it begins. */
+static void
+describe_chunks(const ChunkList *chunks, WalIndex *index)
+{
+	if (chunks->count < 2)
+		return;
+	index->chunk_size = (uint32_t) chunks->chunk_size;
+	index->n_chunks = (uint32_t) chunks->count;
+	for (size_t i = 0; i < chunks->count; i++)
+		index->chunks[i] = (WalChunk){.offset = chunks->places[i].offset, .crc32c = chunks->places[i].crc32c};
+}
+
 /*
  * What is read of a segment on its way: its records, or, where their version is
  * not known, its pages.
@@ -156,6 +168,7 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	AUTO_CLOSE int fd = -1;
 	AUTO_SEGMENT_CHECK check = {0};
 	AUTO(Pipe) pipe = pipe_new();
+	AUTO_CHUNK_LIST chunks = {0};
 	struct stat status;
 	WalPageHeader header;
 	Digest plain;
@@ -168,7 +181,8 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	if (name->kind == WAL_SEGMENT)
 		segment_check_begin(&check, &header, index, pipe);
 	pipe_add(pipe, digest_stage_new(&plain));
-	codec_add_encoder(pipe, &archive->compression);
+	chunks = chunk_list_for(&archive->compression, header.segment_size, WAL_INDEX_CHUNKS_MAX);
+	codec_add_encoder(pipe, &archive->compression, &chunks);
 	age_add_encoder(pipe, archive->recipients);
 	pipe_add(pipe, digest_stage_new(&stored));
 	pipe_add(pipe, spool_sink_new(spool));
@@ -179,6 +193,7 @@ encode_file(const WalArchive *archive, const char *path, const WalName *name, Sp
 	memcpy(index->sha256, plain.sha256, SHA256_SIZE);
 	memcpy(index->stored_sha256, stored.sha256, SHA256_SIZE);
 	index->stored_size = stored.size;
+	describe_chunks(&chunks, index);
 	if (archive->recipients != NULL)
 		(void) snprintf(index->recipients, sizeof(index->recipients), "%s",
 		                age_recipients_fingerprints(archive->recipients));

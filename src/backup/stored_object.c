@@ -21,7 +21,7 @@ stored_object_open(Store *store, const char *key, const Compression *compression
 
 	TRY(store_writer(store, key, &writer));
 	object->pipe = pipe_new();
-	codec_add_encoder(object->pipe, compression);
+	codec_add_encoder(object->pipe, compression, NULL);
 	age_add_encoder(object->pipe, recipients);
 	pipe_add(object->pipe, digest_stage_new(&object->stored));
 	pipe_add(object->pipe, writer);

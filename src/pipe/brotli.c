@@ -1,4 +1,5 @@
 /* brotli: the only file that knows its library. */
+#include <assert.h>
 #include <brotli/decode.h>
 #include <brotli/encode.h>
 
@@ -24,6 +25,7 @@ library_free(void *opaque, void *pointer)
 }
 
 AUTO_DEFINE(BrotliEncoderState, BrotliEncoderDestroyInstance);
+AUTO_DEFINE(BrotliDecoderState, BrotliDecoderDestroyInstance);
 
 typedef struct BrotliEncoder
 {
@@ -35,12 +37,12 @@ typedef struct BrotliEncoder
 } BrotliEncoder;
 
 static Error *
-encoder_state_new(int level, BrotliEncoderState **ret_state)
+encoder_state_new(int level, uint32_t window_bits, BrotliEncoderState **ret_state)
 {
 	AUTO(BrotliEncoderState) state = BrotliEncoderCreateInstance(library_alloc, library_free, NULL);
 
 	if (state == NULL || !BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t) level) ||
-	    !BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, BROTLI_WINDOW_BITS))
+	    !BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, window_bits))
 		return error_new(ERR_SYSTEM, "could not compress: brotli refuses level %d", level);
 	*ret_state = MOVE(state);
 	return NULL;
@@ -60,7 +62,7 @@ static Error *
 brotli_encode(BrotliEncoder *self, BrotliEncoderOperation operation, const uint8_t *in, size_t in_left)
 {
 	if (self->state == NULL)
-		TRY(encoder_state_new(self->level, &self->state));
+		TRY(encoder_state_new(self->level, BROTLI_WINDOW_BITS, &self->state));
 	do
 	{
 		uint8_t *out = self->buffer + self->used;
@@ -124,8 +126,8 @@ brotli_encoder_new(int level)
  */
 #define STREAM_OFFSET_MAX (1u << 30)
 
-Error *
-brotli_encode_chunk(Chunk *chunk)
+static Error *
+encode_chunk(Chunk *chunk, uint32_t window_bits)
 {
 	/* FLUSH ends a chunk at a whole byte; only the last one ends the stream. */
 	BrotliEncoderOperation operation = chunk->last ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_FLUSH;
@@ -134,7 +136,7 @@ brotli_encode_chunk(Chunk *chunk)
 	const uint8_t *in = chunk->in;
 	size_t in_left = chunk->in_size;
 
-	TRY(encoder_state_new(chunk->level, &state));
+	TRY(encoder_state_new(chunk->level, window_bits, &state));
 	if (offset > 0 && !BrotliEncoderSetParameter(state, BROTLI_PARAM_STREAM_OFFSET, offset))
 		return error_new(ERR_SYSTEM, "could not compress: brotli refuses the offset %u", offset);
 
@@ -152,6 +154,45 @@ brotli_encode_chunk(Chunk *chunk)
 		chunk->out_size = chunk->out_capacity - out_left;
 	} while (in_left > 0 || BrotliEncoderHasMoreOutput(state));
 	return NULL;
+}
+
+Error *
+brotli_encode_chunk(Chunk *chunk)
+{
+	assert(chunk->position == 0 || chunk->position >= UINT64_C(1) << BROTLI_WINDOW_BITS);
+	return encode_chunk(chunk, BROTLI_WINDOW_BITS);
+}
+
+/* The beginning of a stream: RFC 7932, 9.1, WBITS; 0: none that every decoder reads. */
+static uint32_t
+window_bits_of(uint8_t first_byte)
+{
+	uint32_t high = first_byte >> 1 & 7;
+	uint32_t low = first_byte >> 4 & 7;
+
+	if ((first_byte & 1) == 0)
+		return 16;
+	if (high != 0)
+		return 17 + high;
+	if (low == 0)
+		return 17;
+	return low == 1 ? 0 : 8 + low;
+}
+
+/*
+ * A distance that reaches back beyond all that was decoded means a word of the
+ * static dictionary, and how far back is "beyond" depends on how much was decoded,
+ * up to the window.  So a decoder that begins with a chunk needs a whole window in
+ * front of it, and the chunk must have been encoded behind one.  Larger windows
+ * than ours were seen to give wrong bytes without an error (libbrotli 1.0.9, 1.1.0)
+ * where a chunk began earlier; those are not tried at all.
+ */
+bool
+brotli_chunks_are_independent(uint8_t first_byte, uint64_t chunk_size)
+{
+	uint32_t window_bits = window_bits_of(first_byte);
+
+	return window_bits != 0 && window_bits <= BROTLI_WINDOW_BITS && chunk_size >= UINT64_C(1) << window_bits;
 }
 
 typedef struct BrotliDecoder
@@ -230,6 +271,58 @@ static const SinkOps brotli_decoder_ops = {
 	.finish = brotli_decoder_finish,
 	.free = brotli_decoder_free,
 };
+
+/* The lowest at which the library writes small windows as they are. */
+#define WINDOW_LEVEL 2
+
+/* A window of zeros, to which no chunk refers. */
+static Error *
+decode_window(BrotliDecoderState *state, uint8_t first_byte, const char *what)
+{
+	uint32_t window_bits = window_bits_of(first_byte);
+	size_t left = (size_t) 1 << window_bits;
+	AUTO_FREE uint8_t *zeros = mem_zalloc(left);
+	Chunk chunk = {.level = WINDOW_LEVEL, .in = zeros, .in_size = left};
+	Error *error = encode_chunk(&chunk, window_bits);
+	AUTO_FREE uint8_t *encoded = chunk.out;
+	const uint8_t *in = encoded;
+	size_t no_room = 0;
+	BrotliDecoderResult result;
+
+	TRY(error);
+	do
+	{
+		size_t taken = 0;
+
+		result = BrotliDecoderDecompressStream(state, &chunk.out_size, &in, &no_room, NULL, NULL);
+		(void) BrotliDecoderTakeOutput(state, &taken);
+		if (taken > left)
+			return codec_error_chunk(what);
+		left -= taken;
+	} while (result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT);
+	return result == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT && left == 0 ? NULL : codec_error_chunk(what);
+}
+
+Error *
+brotli_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what)
+{
+	AUTO(BrotliDecoderState) state = BrotliDecoderCreateInstance(library_alloc, library_free, NULL);
+	BrotliDecoderResult expected =
+		input->last ? BROTLI_DECODER_RESULT_SUCCESS : BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT;
+	const uint8_t *in = input->data;
+	uint8_t *out = raw;
+	size_t in_left = input->size;
+	size_t room = raw_size;
+
+	if (state == NULL)
+		return error_new(ERR_SYSTEM, "could not decompress %s: brotli does not start", what);
+	if (!input->first)
+		TRY(decode_window(state, input->first_byte, what));
+	if (BrotliDecoderDecompressStream(state, &in_left, &in, &room, &out, NULL) != expected || in_left > 0 ||
+	    room > 0)
+		return codec_error_chunk(what);
+	return NULL;
+}
 
 Sink *
 brotli_decoder_new(uint64_t most, const char *what)

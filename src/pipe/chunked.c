@@ -1,14 +1,17 @@
 /*
- * Compression by all threads of a pool: the stream is cut into chunks that are
- * encoded side by side and passed on in order.  What fits into one chunk is
- * encoded by the pipe's own thread: small data does not pay for threads.
+ * Compression in chunks, by all threads of a pool: the stream is cut into chunks
+ * that are encoded side by side and passed on in order.  What fits into one chunk
+ * is encoded by the pipe's own thread: small data does not pay for threads.
+ * Without a pool it encodes all of them.
  *
- * Memory: a chunk and the output of it, for each thread and two more.
+ * Memory: a chunk and the output of it, for each thread and two more; without a
+ * pool one.
  */
 #include <string.h>
 
 #include "codec_stages.h"
 #include "walship/base/cancel.h"
+#include "walship/base/crc32c.h"
 #include "walship/base/mem.h"
 #include "walship/base/ordered.h"
 
@@ -29,9 +32,12 @@ typedef struct ChunkedEncoder
 	Sink sink;
 	ChunkEncoder encode;
 	Compression compression;
-	Ordered *ring;     /* NULL while everything fits into one chunk */
+	Ordered *ring;     /* NULL while everything fits into one chunk, and without a pool */
 	ChunkJob *filling; /* NULL before the first byte */
+	ChunkJob *spare;   /* without a pool: one whose memory serves again */
 	uint64_t position;
+	ChunkList *list; /* the caller's, or NULL */
+	uint64_t written;
 } ChunkedEncoder;
 
 void
@@ -62,6 +68,30 @@ encode_job(void *argument, const atomic_bool *stop)
 	return job->encode(&job->chunk);
 }
 
+static void
+note_place(ChunkedEncoder *self, const Chunk *chunk)
+{
+	ChunkList *list = self->list;
+
+	if (list == NULL)
+		return;
+	if (chunk->position % list->chunk_size == 0)
+	{
+		GROW(list->places, list->count, list->capacity);
+		list->places[list->count++] = (ChunkPlace){.offset = self->written};
+	}
+	list->places[list->count - 1].crc32c =
+		crc32c(list->places[list->count - 1].crc32c, chunk->in, chunk->in_size);
+}
+
+static Error *
+pass_on(ChunkedEncoder *self, const Chunk *chunk)
+{
+	note_place(self, chunk);
+	self->written += chunk->out_size;
+	return sink_write(self->sink.next, chunk->out, chunk->out_size);
+}
+
 /* Passes the oldest chunk on; its memory serves again. */
 static Error *
 emit_oldest(ChunkedEncoder *self, ChunkJob **ret_job)
@@ -71,10 +101,21 @@ emit_oldest(ChunkedEncoder *self, ChunkJob **ret_job)
 	TRY(ordered_take(self->ring, &taken));
 
 	ChunkJob *job = taken;
-	Error *error = sink_write(self->sink.next, job->chunk.out, job->chunk.out_size);
+	Error *error = pass_on(self, &job->chunk);
 
 	*ret_job = job;
 	return error;
+}
+
+/* The chunk that is being filled, by the pipe's own thread. */
+static Error *
+encode_here(ChunkedEncoder *self)
+{
+	TRY(self->encode(&self->filling->chunk));
+	TRY(pass_on(self, &self->filling->chunk));
+	self->position += self->filling->chunk.in_size;
+	self->spare = MOVE(self->filling);
+	return NULL;
 }
 
 /* The chunk that is being filled, to the pool. */
@@ -84,6 +125,8 @@ hand_over(ChunkedEncoder *self)
 	static const OrderedOps ops = {.run = encode_job, .free = chunk_job_free};
 
 	TRY(cancel_check());
+	if (self->compression.cpu == NULL)
+		return encode_here(self);
 	if (self->ring == NULL)
 		self->ring =
 			ordered_new(self->compression.cpu, workers_size(self->compression.cpu) + CHUNKS_WAITING, &ops);
@@ -98,6 +141,8 @@ begin_chunk(ChunkedEncoder *self)
 {
 	if (self->ring != NULL && ordered_is_full(self->ring))
 		TRY(emit_oldest(self, &self->filling));
+	else if (self->spare != NULL)
+		self->filling = MOVE(self->spare);
 	else
 	{
 		self->filling = NEW(ChunkJob);
@@ -146,12 +191,7 @@ chunked_encoder_finish(Sink *sink)
 		TRY(begin_chunk(self));
 	self->filling->chunk.last = true;
 	if (self->ring == NULL)
-	{
-		Chunk *chunk = &self->filling->chunk;
-
-		TRY(self->encode(chunk));
-		return sink_write(self->sink.next, chunk->out, chunk->out_size);
-	}
+		return encode_here(self);
 	TRY(hand_over(self));
 	while (!ordered_is_empty(self->ring))
 	{
@@ -171,11 +211,12 @@ chunked_encoder_free(Sink *sink)
 
 	ordered_free(self->ring);
 	chunk_job_free(self->filling);
+	chunk_job_free(self->spare);
 	free(self);
 }
 
 Sink *
-chunked_encoder_new(ChunkEncoder encode, const Compression *compression)
+chunked_encoder_new(ChunkEncoder encode, const Compression *compression, ChunkList *ret_list)
 {
 	static const SinkOps ops = {
 		.write = chunked_encoder_write,
@@ -187,5 +228,6 @@ chunked_encoder_new(ChunkEncoder encode, const Compression *compression)
 	self->sink.ops = &ops;
 	self->encode = encode;
 	self->compression = *compression;
+	self->list = ret_list;
 	return &self->sink;
 }

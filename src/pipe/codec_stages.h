@@ -35,8 +35,27 @@ void chunk_grow(Chunk *chunk); /* its output */
 Error *brotli_encode_chunk(Chunk *chunk) MUST_CHECK;
 Error *zstd_encode_chunk(Chunk *chunk) MUST_CHECK;
 
-/* Collects chunks, and has them encoded in the pool, in order. */
-Sink *chunked_encoder_new(ChunkEncoder encode, const Compression *compression);
+/* Collects chunks, and has them encoded, in the pool if there is one, in order.  "ret_list" may be NULL. */
+Sink *chunked_encoder_new(ChunkEncoder encode, const Compression *compression, ChunkList *ret_list);
+
+/* A chunk, or consecutive ones, whose length is known, to be decoded for itself. */
+typedef struct ChunkInput
+{
+	uint8_t first_byte; /* of the stream */
+	bool first;         /* at the stream's beginning */
+	bool last;          /* to its end */
+	const void *data;
+	size_t size;
+} ChunkInput;
+
+/* Fills "raw" exactly.  ERR_CORRUPT: they are longer or shorter, or no chunks. */
+typedef Error *(*ChunkDecoder)(const ChunkInput *input, void *raw, size_t raw_size, const char *what);
+
+Error *brotli_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what) MUST_CHECK;
+Error *zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what) MUST_CHECK;
+
+/* Are chunks of this size independent of each other, in a stream that begins so? */
+bool brotli_chunks_are_independent(uint8_t first_byte, uint64_t chunk_size);
 
 /* Size of the buffer in which an encoder or decoder collects its output. */
 #define CODEC_BUFFER_SIZE (128u * 1024)
@@ -45,3 +64,4 @@ Sink *chunked_encoder_new(ChunkEncoder encode, const Compression *compression);
 Error *codec_error_truncated(const char *what) MUST_CHECK;
 Error *codec_error_trailing(const char *what) MUST_CHECK;
 Error *codec_error_too_long(const char *what, uint64_t most) MUST_CHECK;
+Error *codec_error_chunk(const char *what) MUST_CHECK;

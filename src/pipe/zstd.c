@@ -282,6 +282,15 @@ static const SinkOps zstd_decoder_ops = {
 	.free = zstd_decoder_free,
 };
 
+/* Every chunk is a frame, or several. */
+Error *
+zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what)
+{
+	size_t result = ZSTD_decompress(raw, raw_size, input->data, input->size);
+
+	return ZSTD_isError(result) || result != raw_size ? codec_error_chunk(what) : NULL;
+}
+
 Sink *
 zstd_decoder_new(uint64_t most, const char *what)
 {

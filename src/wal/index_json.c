@@ -13,6 +13,48 @@
 #include "walship/wal/majors.h"
 #include "walship/wal/name.h"
 
+/* Pairs of numbers: where it begins, and its CRC. */
+static void
+chunks_put(const JsonField *field, const void *object, Json *into)
+{
+	const WalIndex *index = object;
+	Json *list = json_add_array(into, field->name);
+
+	for (uint32_t i = 0; i < index->n_chunks; i++)
+	{
+		Json *pair = json_add_array(list, NULL);
+
+		json_add_int(pair, NULL, (int64_t) index->chunks[i].offset);
+		json_add_int(pair, NULL, index->chunks[i].crc32c);
+	}
+}
+
+static Error *
+chunks_get(const JsonField *field, const Json *node, void *object)
+{
+	WalIndex *index = object;
+
+	if (!json_is_array(node))
+		return json_wrong(field, node);
+	for (const Json *pair = json_first(node); pair != NULL; pair = json_next(pair))
+	{
+		const Json *first = json_is_array(pair) ? json_first(pair) : NULL;
+		const Json *second = first == NULL ? NULL : json_next(first);
+		int64_t offset;
+		int64_t crc32c;
+
+		if (second == NULL || json_next(second) != NULL || !json_int_value(first, &offset) ||
+		    !json_int_value(second, &crc32c) || offset < 0 || crc32c < 0 || crc32c > UINT32_MAX ||
+		    index->n_chunks == WAL_INDEX_CHUNKS_MAX)
+			return json_wrong(field, node);
+		index->chunks[index->n_chunks++] =
+			(WalChunk){.offset = (uint64_t) offset, .crc32c = (uint32_t) crc32c};
+	}
+	return NULL;
+}
+
+static const JsonKind chunk_places = {"a list of up to 16 pairs of numbers", NULL, chunks_put, chunks_get};
+
 static const JsonField identity_fields[] = {
 	{"segment", &json_chars, JSON_AT(WalIndex, segment)},
 	{"system_id", &json_decimal, JSON_AT(WalIndex, system_identifier)},
@@ -27,6 +69,8 @@ static const JsonField identity_fields[] = {
 	{"recipients", &json_words, JSON_AT(WalIndex, recipients), .flags = JSON_OPTIONAL},
 	{"stored_size", &json_uint, JSON_AT(WalIndex, stored_size)},
 	{"stored_sha256", &json_hex, JSON_AT(WalIndex, stored_sha256)},
+	{"chunk_size", &json_uint, JSON_AT(WalIndex, chunk_size), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
+	{"chunks", &chunk_places, .with = "chunk_size"},
 };
 static const JsonTable identity_table = JSON_TABLE(WalIndex, identity_fields);
 
@@ -271,6 +315,27 @@ check_identity(const WalIndex *index)
 	return NULL;
 }
 
+/* As many as the segment has, in the order of the stream, which begins with the first of them. */
+static Error *
+check_chunks(const WalIndex *index)
+{
+	uint64_t before = 0;
+
+	if (index->chunk_size == 0)
+		return NULL;
+	if (index->n_chunks == 0 || (index->segment_size - 1) / index->chunk_size != index->n_chunks - 1)
+		return json_invalid("chunk_size", NULL);
+	for (uint32_t i = 0; i < index->n_chunks; i++)
+	{
+		uint64_t offset = index->chunks[i].offset;
+
+		if ((i == 0) != (offset == 0) || (i > 0 && offset <= before) || offset >= index->stored_size)
+			return json_invalid("chunks", NULL);
+		before = offset;
+	}
+	return NULL;
+}
+
 static bool
 lies_within(const WalIndex *index, XLogRecPtr lsn)
 {
@@ -357,6 +422,7 @@ parse(const Json *root, WalIndex *index)
 		                  "It was written by a newer version of walship; use that one.");
 	TRY(json_take(root, &identity_table, index));
 	TRY(check_identity(index));
+	TRY(check_chunks(index));
 
 	/* Who knows a major that we do not may have told of its records, but a record that crosses an end we could not read. */
 	index->walked = json_has(root, "records") && !wal_index_is_foreign(index);

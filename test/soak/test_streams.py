@@ -11,7 +11,8 @@ import pytest
 
 SIZE = (4 << 30) + (200 << 20) + 12345
 BLOCK = 8 << 20
-TOOL = pathlib.Path(os.environ["WALSHIP_BIN"]).parent / "test/encode_stream"
+TOOLS = pathlib.Path(os.environ["WALSHIP_BIN"]).parent / "test"
+TOOL = TOOLS / "encode_stream"
 
 
 @pytest.fixture(autouse=True)
@@ -51,28 +52,35 @@ def encoded_size(codec, level, threads):
     return int(count.communicate()[0])
 
 
-def decoded_digest(codec, level, path):
-    """Of what the stock program makes of our stream, which is kept at "path"; and what it should be."""
+def encoded(codec, level, path):
+    """Writes our stream to "path" and the list of its chunks beside it; the digest of what it holds."""
     expected = hashlib.sha256()
     with open(path, "wb") as stored:
-        encode = subprocess.Popen([TOOL, codec, level, "2"], stdin=subprocess.PIPE, stdout=stored)
+        encode = subprocess.Popen([TOOL, codec, level, "2", f"{path}.list"], stdin=subprocess.PIPE, stdout=stored)
         feeder = threading.Thread(target=feed, args=(encode, expected))
         feeder.start()
         assert encode.wait() == 0
         feeder.join()
-    decode = subprocess.Popen([codec, "-dc", path], stdout=subprocess.PIPE)
+    return expected.hexdigest()
+
+
+def decoded_digest(path, *command):
+    """Of what the command makes of the stream at "path"."""
     actual = hashlib.sha256()
-    while step := decode.stdout.read(1 << 20):
-        actual.update(step)
+    with open(path, "rb") as stored:
+        decode = subprocess.Popen(command, stdin=stored, stdout=subprocess.PIPE)
+        while step := decode.stdout.read(1 << 20):
+            actual.update(step)
     assert decode.wait() == 0
-    return actual.hexdigest(), expected.hexdigest()
+    return actual.hexdigest()
 
 
 @pytest.mark.parametrize("codec, level", [("brotli", "1"), ("brotli", "2"), ("zstd", "2")])
-def test_the_stock_program_reads_more_than_4_gib_that_were_compressed_in_chunks(codec, level, directory):
+def test_more_than_4_gib_in_chunks_are_read_by_the_stock_program_and_chunk_by_chunk(codec, level, directory):
     stored = directory / "stream"
-    actual, expected = decoded_digest(codec, level, stored)
-    assert actual == expected
+    expected = encoded(codec, level, stored)
+    assert decoded_digest(stored, codec, "-dc") == expected
+    assert decoded_digest(stored, TOOLS / "decode_chunks", codec, str(SIZE), f"{stored}.list") == expected
     chunked = stored.stat().st_size
     stored.unlink()
     whole = encoded_size(codec, level, "0")

@@ -104,6 +104,103 @@ read_with(const Place *place, const AgeIdentities *identities, Buf *into)
 	return wal_object_get(&archive, &name, sink, NULL);
 }
 
+/* The second member of the object, decrypted: the compressed stream. */
+static void
+read_stream(Place *place, const WalIndex *index, const AgeIdentities *identities, Buf *ret_stream)
+{
+	AUTO_BUF(object, 0);
+	AUTO(Pipe) pipe = pipe_new();
+	size_t behind = tar_padding(index->stored_size) + TAR_END_SIZE;
+
+	read_raw(place, KEY, &object);
+	if (index->recipients[0] != '\0')
+		pipe_add(pipe, age_decoder_new(identities, KEY));
+	pipe_add(pipe, buf_sink_new(ret_stream));
+	assert_ok(pipe_write(pipe, object.data + object.size - behind - index->stored_size, index->stored_size));
+	assert_ok(pipe_finish(pipe));
+}
+
+/* Each chunk that the index in the store tells of, decoded for itself. */
+static void
+assert_chunks_read_back(Place *place, const AgeIdentities *identities, const uint8_t *bytes,
+                        uint32_t n_chunks)
+{
+	AUTO_BUF(text, OBJECT_MAX);
+	ChunkPlace places[WAL_INDEX_CHUNKS_MAX];
+	ChunkList list = {.places = places};
+	WalIndex index;
+
+	assert_ok(wal_object_index(place->store, KEY, &index));
+	assert_int_equal(index.n_chunks, n_chunks);
+	if (n_chunks == 0)
+		return;
+	read_stream(place, &index, identities, &text);
+	list.chunk_size = index.chunk_size;
+	list.count = index.n_chunks;
+	for (size_t i = 0; i < list.count; i++)
+		places[i] = (ChunkPlace){index.chunks[i].offset, index.chunks[i].crc32c};
+
+	ChunkedStream stream = {.list = &list,
+	                        .raw_size = index.segment_size,
+	                        .size = text.size,
+	                        .first_byte = (uint8_t) text.data[0],
+	                        .what = KEY};
+
+	assert_true(codec_from_name(index.codec, &stream.codec));
+	assert_true(codec_has_chunks(&stream));
+	for (size_t i = 0; i < list.count; i++)
+	{
+		AUTO_FREE uint8_t *raw = mem_alloc(list.chunk_size);
+		uint64_t end = i + 1 < list.count ? places[i + 1].offset : text.size;
+
+		assert_ok(
+			codec_decode_chunks(&stream, i, 1, text.data + places[i].offset, end - places[i].offset, raw));
+		assert_memory_equal(raw, bytes + i * list.chunk_size, list.chunk_size);
+	}
+}
+
+static void
+an_index_says_where_decoding_can_begin(void **state)
+{
+	static const struct
+	{
+		Codec codec;
+		int level;
+		bool pool;
+		size_t size;
+		uint32_t n_chunks;
+	} rows[] = {
+		{CODEC_NONE, 0, true, 4 * MB, 0},     {CODEC_BROTLI, 2, false, MB, 0},
+		{CODEC_BROTLI, 2, true, 4 * MB, 4},   {CODEC_BROTLI, 2, false, 4 * MB, 4},
+		{CODEC_BROTLI, 0, false, 4 * MB, 0},  {CODEC_BROTLI, 0, true, 4 * MB, 4},
+		{CODEC_ZSTD, 1, false, 4 * MB, 2},    {CODEC_ZSTD, 2, true, 16 * MB, 8},
+		{CODEC_BROTLI, 0, true, 32 * MB, 16}, {CODEC_ZSTD, 1, true, 64 * MB, 16},
+	};
+	Place *place = *state;
+	WalName name = wal_name(NAME);
+	AUTO(Workers) cpu = workers_new(2);
+	AUTO(AgeRecipients) recipients = age_recipients_new();
+	AUTO(AgeIdentities) identities = age_identities_new();
+
+	make_keys(recipients, identities);
+	for (size_t i = 0; i < 2 * lengthof(rows); i++)
+	{
+		size_t row = i / 2;
+		AUTO_FREE uint8_t *bytes = make_segment(rows[row].size, rows[row].size > 16 * MB ? 0 : i % 2);
+		AUTO_FREE char *path = write_wal(place, NAME, bytes, rows[row].size);
+		PutResult result;
+
+		place->archive.compression = compression_for(rows[row].codec, COMPRESS_WAL);
+		place->archive.compression.level = rows[row].level;
+		place->archive.compression.cpu = rows[row].pool ? cpu : NULL;
+		place->archive.recipients = i % 2 == 0 ? NULL : recipients;
+		assert_ok(wal_object_put(&place->archive, path, &name, &result, NULL));
+		assert_chunks_read_back(place, identities, bytes, rows[row].n_chunks);
+		assert_ok(store_remove(place->store, KEY));
+	}
+	place->archive.recipients = NULL;
+}
+
 static void
 an_encrypted_segment_opens_with_its_key_only(void **state)
 {
@@ -570,6 +667,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(every_codec_and_size_goes_there_and_back),
+		PLACE_TEST(an_index_says_where_decoding_can_begin),
 		PLACE_TEST(an_encrypted_segment_opens_with_its_key_only),
 		PLACE_TEST(other_contents_under_the_same_name_change_nothing),
 		PLACE_TEST(a_file_that_is_not_what_its_name_says_is_not_stored),

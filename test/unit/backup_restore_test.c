@@ -96,7 +96,7 @@ put_object(const World *world, const char *name, const Buf *raw, uint64_t *ret_s
 	AUTO_BUF(stored, OBJECT_MAX);
 	AUTO(Pipe) pipe = pipe_new();
 
-	codec_add_encoder(pipe, &compression);
+	codec_add_encoder(pipe, &compression, NULL);
 	pipe_add(pipe, buf_sink_new(&stored));
 	assert_ok(pipe_write(pipe, raw->data, raw->size));
 	assert_ok(pipe_finish(pipe));

@@ -1,64 +1,13 @@
 #include <unistd.h>
 
 #include "codec_stages.h"
-#include "scratch.h"
-#include "walship/pipe/codec.h"
-#include "walship/pipe/stages.h"
-
-#define MIB        ((size_t) 1024 * 1024)
-#define MOST       (64u * 1024 * 1024)
-#define CHUNK_SIZE (2 * MIB)
+#include "codec_streams.h"
 
 static const Compression compressions[] = {
 	{CODEC_NONE, 0, NULL, 0},   {CODEC_BROTLI, 0, NULL, 0}, {CODEC_BROTLI, 1, NULL, 0},
 	{CODEC_BROTLI, 2, NULL, 0}, {CODEC_BROTLI, 5, NULL, 0}, {CODEC_ZSTD, 1, NULL, 0},
 	{CODEC_ZSTD, 2, NULL, 0},   {CODEC_ZSTD, 19, NULL, 0},
 };
-
-/* Like WAL: runs, repetitions and noise. */
-static uint8_t *
-compressible_bytes(size_t size, uint64_t seed)
-{
-	uint8_t *bytes = scratch_bytes(size, seed);
-
-	for (size_t i = 0; i < size; i++)
-	{
-		if (i % 512 >= 100)
-			bytes[i] = (uint8_t) (i / 4096);
-	}
-	return bytes;
-}
-
-static void
-write_in_pieces(Pipe *pipe, const uint8_t *bytes, size_t size, size_t piece)
-{
-	for (size_t at = 0; at < size; at += piece)
-		assert_ok(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));
-}
-
-static void
-encode(const Compression *compression, const uint8_t *bytes, size_t size, size_t piece, Buf *into)
-{
-	AUTO(Pipe) pipe = pipe_new();
-
-	codec_add_encoder(pipe, compression);
-	pipe_add(pipe, buf_sink_new(into));
-	write_in_pieces(pipe, bytes, size, piece);
-	assert_ok(pipe_finish(pipe));
-}
-
-static Error *
-decode(Codec codec, uint64_t most, const void *data, size_t size, size_t piece, Buf *into)
-{
-	AUTO(Pipe) pipe = pipe_new();
-	const char *bytes = data;
-
-	codec_add_decoder(pipe, codec, most, "\"object.tar\"");
-	pipe_add(pipe, buf_sink_new(into));
-	for (size_t at = 0; at < size; at += piece)
-		TRY(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));
-	return pipe_finish(pipe);
-}
 
 static void
 round_trip(const Compression *compression, const uint8_t *bytes, size_t size, size_t piece)
@@ -310,12 +259,6 @@ zstd_frames_that_follow_each_other_are_one_stream(void **state)
 	}
 }
 
-/* What is compressed by a pool; the slow levels are the same code. */
-static const Compression in_chunks[] = {
-	{CODEC_BROTLI, 0, NULL, MIB},     {CODEC_BROTLI, 1, NULL, MIB},   {CODEC_BROTLI, 2, NULL, MIB},
-	{CODEC_BROTLI, 2, NULL, 4 * MIB}, {CODEC_ZSTD, 2, NULL, 2 * MIB}, {CODEC_ZSTD, 3, NULL, 4 * MIB},
-};
-
 /* Also by chance, but not in these bytes. */
 static int
 count_zstd_frames(const Buf *encoded)
@@ -351,7 +294,7 @@ pieces_of_a_megabyte_are_one_stream_with_what_comes_between(void **state)
 
 		if (compression->level > 5)
 			continue;
-		codec_add_encoder(pipe, compression);
+		codec_add_encoder(pipe, compression, NULL);
 		pipe_add(pipe, buf_sink_new(&encoded));
 		for (size_t k = 0; k < lengthof(pieces[0]); at += sizes[k], k++)
 			assert_ok(pipe_write(pipe, bytes + at, sizes[k]));
@@ -492,7 +435,7 @@ what_comes_after_may_fail_at_any_chunk(void **state)
 		AUTO(Pipe) pipe = pipe_new();
 		AUTO_BUF(into, room);
 
-		codec_add_encoder(pipe, &compression);
+		codec_add_encoder(pipe, &compression, NULL);
 		pipe_add(pipe, buf_sink_new(&into));
 
 		Error *error = pipe_write(pipe, noise, size);

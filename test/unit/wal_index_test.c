@@ -18,6 +18,7 @@
 	"\"timeline\":1,\"postgres\":15,\"segment_size\":16777216,\"start_lsn\":\"3/9000000\","          \
 	"\"end_lsn\":\"3/A000000\",\"sha256\":\"" HEX_A "\",\"member\":\"000000010000000300000009.br\"," \
 	"\"codec\":\"brotli\",\"stored_size\":12345,\"stored_sha256\":\"" HEX_B "\""
+#define CHUNKS ",\"chunk_size\":8388608,\"chunks\":[[0,4294967295],[12344,0]]"
 #define WALK                                                                                               \
 	",\"records\":10,\"first_record\":\"3/9000028\",\"last_record\":\"3/9000100\",\"continues\":false,"    \
 	"\"switched\":true,\"wal_end\":\"3/A000000\",\"damaged_at\":\"3/9000200\",\"commits\":2,\"aborts\":1," \
@@ -53,7 +54,8 @@ test_what_was_printed_reads_back_the_same(void **state)
 {
 	static const char *const table[] = {
 		IDENTITY WALK DROPS "}\n", IDENTITY CONTINUING EDGES "}\n", IDENTITY "}\n",
-		IDENTITY WALK "}\n",       IDENTITY WALK HIGH "}\n",        IDENTITY WALK HIGH POINTS "}\n"};
+		IDENTITY WALK "}\n",       IDENTITY WALK HIGH "}\n",        IDENTITY WALK HIGH POINTS "}\n",
+		IDENTITY CHUNKS "}\n",     IDENTITY CHUNKS WALK "}\n"};
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(table); i++)
@@ -90,6 +92,19 @@ test_every_member_is_read(void **state)
 	assert_int_equal(index.n_restore_points, 2);
 	assert_string_equal(index.restore_points[0].name, "before \"it\"");
 	assert_int_equal(index.restore_points[1].time, TIME_NONE);
+}
+
+static void
+test_chunks_are_read(void **state)
+{
+	WalIndex index;
+
+	(void) state;
+	assert_parses(IDENTITY CHUNKS "}", &index);
+	assert_int_equal(index.chunk_size, 8388608);
+	assert_int_equal(index.n_chunks, 2);
+	assert_int_equal(index.chunks[0].crc32c, 4294967295);
+	assert_int_equal(index.chunks[1].offset, 12344);
 }
 
 static void
@@ -156,7 +171,7 @@ test_of_an_unknown_postgres_only_the_segment_is_read(void **state)
 static void
 replace(Buf *text, const char *from, const char *to)
 {
-	static const char whole[] = IDENTITY WALK HIGH ",\"xid_epoch\":4" POINTS DROPS EDGES "}";
+	static const char whole[] = IDENTITY CHUNKS WALK HIGH ",\"xid_epoch\":4" POINTS DROPS EDGES "}";
 	const char *at = strstr(whole, from);
 
 	assert_non_null(at);
@@ -195,6 +210,21 @@ test_a_wrong_member_is_named(void **state)
 		{"\"brotli\"", "\"\"", "\"codec\""},
 		{"\"brotli\"", "\"a codec with a long name\"", "\"codec\""},
 		{"12345", "-1", "\"stored_size\""},
+		{"\"chunk_size\":8388608", "\"chunk_size\":0", "\"chunk_size\""},
+		{"\"chunk_size\":8388608", "\"chunk_size\":8388607", "\"chunk_size\""},
+		{"\"chunk_size\":8388608", "\"chunk_size\":16777216", "\"chunk_size\""},
+		{"\"chunks\"", "\"pieces\"", "\"chunks\""},
+		{"[[0,4294967295],[12344,0]]", "[]", "\"chunk_size\""},
+		{"[[0,4294967295],[12344,0]]", "[0,12344]", "\"chunks\""},
+		{"[0,4294967295]", "[1,4294967295]", "\"chunks\""},
+		{"[0,4294967295]", "[0,4294967296]", "\"chunks\""},
+		{"[0,4294967295]", "[0,-1]", "\"chunks\""},
+		{"[0,4294967295]", "[0]", "\"chunks\""},
+		{"[0,4294967295]", "[0,1,2]", "\"chunks\""},
+		{"[12344,0]", "[0,0]", "\"chunks\""},
+		{"[12344,0]", "[-1,0]", "\"chunks\""},
+		{"[12344,0]", "[12345,0]", "\"chunks\""},
+		{"[12344,0]", "[12344,0],[12344,0]", "\"chunk_size\""},
 		{"\"3/9000028\"", "\"3/8000028\"", "\"first_record\""},
 		{"\"3/9000028\"", "null", "\"first_record\""},
 		{"\"last_record\":\"3/9000100\"", "\"last_record\":\"3/9000020\"", "\"first_record\""},
@@ -517,6 +547,7 @@ main(void)
 		cmocka_unit_test(test_what_is_no_object_is_refused),
 		cmocka_unit_test(test_events_are_counted_in),
 		cmocka_unit_test(test_recipients_are_read_back_and_no_others),
+		cmocka_unit_test(test_chunks_are_read),
 		cmocka_unit_test(test_drops_and_edges_are_read),
 		cmocka_unit_test(test_drops_are_listed_with_their_files),
 		cmocka_unit_test(test_the_epoch_is_told_beside_the_highest_xid),

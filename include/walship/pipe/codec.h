@@ -22,7 +22,7 @@ typedef struct Compression
 	 * owned.  NULL: the pipe's own thread does it, as it must in a job of a pool.
 	 */
 	Workers *cpu;
-	size_t chunk_size; /* bytes, with "cpu" */
+	size_t chunk_size; /* bytes, with "cpu" or with a list of chunks */
 } Compression;
 
 typedef enum CompressFor
@@ -40,11 +40,70 @@ void codec_level_range(Codec codec, int *ret_lowest, int *ret_highest);
 /* Walship's choice; without a pool. */
 Compression compression_for(Codec codec, CompressFor purpose);
 
-/* For CODEC_NONE nothing is added. */
-void codec_add_encoder(Pipe *pipe, const Compression *compression);
+/* A place of a compressed stream where decoding can begin, and a check of what comes of it. */
+typedef struct ChunkPlace
+{
+	uint64_t offset; /* in the compressed stream, before it is encrypted */
+	uint32_t crc32c; /* of the raw bytes from here to the next place */
+} ChunkPlace;
+
+/*
+ * Where a stream's chunks begin, the first at 0.  One of them may be several
+ * that the encoder made: every n-th boundary.
+ */
+typedef struct ChunkList
+{
+	uint64_t chunk_size; /* raw bytes of each but the last, which may have fewer */
+	ChunkPlace *places;  /* owned */
+	size_t count;
+	size_t capacity;
+} ChunkList;
+
+/*
+ * Empty, for a stream of "raw_size" bytes so compressed, with "most" places or
+ * fewer; 0: a place for each chunk of the encoder.  Without a pool and at a level
+ * at which chunks cost too much it stays empty: one stream.
+ */
+ChunkList chunk_list_for(const Compression *compression, uint64_t raw_size, size_t most);
+void chunk_list_release(ChunkList *list);
+#define AUTO_CHUNK_LIST __attribute__((cleanup(chunk_list_release))) ChunkList
+
+/*
+ * For CODEC_NONE nothing is added.  "ret_list",
+ * of chunk_list_for(), is filled as the chunks pass; it must outlive the pipe.
+ * NULL: nobody wants to know, and a pipe without a pool makes no chunks.
+ */
+void codec_add_encoder(Pipe *pipe, const Compression *compression, ChunkList *ret_list);
 
 /*
  * "what" names the object in errors.  A truncated stream, trailing bytes and
  * more than "most" decoded bytes are ERR_CORRUPT, before any beyond is handed on.
  */
 void codec_add_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what);
+
+/* A compressed stream whose chunks can be decoded each for itself. */
+typedef struct ChunkedStream
+{
+	Codec codec;
+	const ChunkList *list;
+	uint64_t raw_size;
+	uint64_t size;      /* compressed */
+	uint8_t first_byte; /* of the compressed stream: it says brotli's window */
+	const char *what;   /* names the object in errors */
+} ChunkedStream;
+
+/*
+ * May decoding begin at these places?  False: the list does not fit the stream,
+ * or breaks the rules under which chunks are independent (docs/format.md), or
+ * the codec has none.  The stream is to be decoded from its beginning then.
+ */
+bool codec_has_chunks(const ChunkedStream *stream);
+
+/*
+ * Decodes "count" chunks from "first" on, of a stream for which codec_has_chunks().
+ * "data": the stream from the first one's place to that of the chunk behind them,
+ * or its end.  "raw" has room for what they hold.  ERR_CORRUPT: they hold
+ * something else, in length or CRC; "raw" is of no use then.
+ */
+Error *codec_decode_chunks(const ChunkedStream *stream, size_t first, size_t count, const void *data,
+                           size_t size, void *raw) MUST_CHECK;

@@ -22,6 +22,7 @@
 #define WAL_INDEX_DROPS_MAX          8     /* likewise */
 #define WAL_INDEX_DROP_FILES_MAX     4     /* of one commit; likewise */
 #define WAL_INDEX_RECIPIENTS_SIZE    384   /* bytes; 16 fingerprints of 20 characters */
+#define WAL_INDEX_CHUNKS_MAX         16
 
 typedef struct WalRestorePoint
 {
@@ -41,6 +42,13 @@ typedef struct WalDrop
 	WalRelation files[WAL_INDEX_DROP_FILES_MAX];
 } WalDrop;
 
+/* Where decoding of the member can begin. */
+typedef struct WalChunk
+{
+	uint64_t offset; /* in the compressed stream, before it is encrypted */
+	uint32_t crc32c; /* of the bytes of the segment from here to the next chunk */
+} WalChunk;
+
 typedef struct WalIndex
 {
 	char segment[WAL_NAME_SIZE]; /* the file's name, with ".partial" when it is one */
@@ -57,6 +65,10 @@ typedef struct WalIndex
 		[WAL_INDEX_RECIPIENTS_SIZE]; /* fingerprints of the keys that open the member; "": it is not encrypted */
 	uint64_t stored_size;
 	uint8_t stored_sha256[SHA256_SIZE];
+	uint32_t
+		chunk_size; /* bytes of the segment that each chunk holds, the last maybe fewer; 0: none is known */
+	uint32_t n_chunks;
+	WalChunk chunks[WAL_INDEX_CHUNKS_MAX];
 
 	/* From the records.  False for a .partial, and when wal_index_is_foreign(): then nothing below is known. */
 	bool walked;

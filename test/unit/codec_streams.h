@@ -1,0 +1,63 @@
+/* Compressing and decoding whole buffers, for the tests of codecs. */
+#pragma once
+
+#include <stdlib.h>
+
+#include "scratch.h"
+#include "walship/pipe/codec.h"
+#include "walship/pipe/stages.h"
+
+#define MIB        ((size_t) 1024 * 1024)
+#define MOST       (64u * 1024 * 1024)
+#define CHUNK_SIZE (2 * MIB)
+
+/* What is compressed by a pool; the slow levels are the same code. */
+static const Compression in_chunks[] = {
+	{CODEC_BROTLI, 0, NULL, MIB},     {CODEC_BROTLI, 1, NULL, MIB},   {CODEC_BROTLI, 2, NULL, MIB},
+	{CODEC_BROTLI, 2, NULL, 4 * MIB}, {CODEC_ZSTD, 2, NULL, 2 * MIB}, {CODEC_ZSTD, 3, NULL, 4 * MIB},
+};
+
+/* Like WAL: runs, repetitions and noise. */
+static inline uint8_t *
+compressible_bytes(size_t size, uint64_t seed)
+{
+	uint8_t *bytes = scratch_bytes(size, seed);
+
+	for (size_t i = 0; i < size; i++)
+	{
+		if (i % 512 >= 100)
+			bytes[i] = (uint8_t) (i / 4096);
+	}
+	return bytes;
+}
+
+static inline void
+write_in_pieces(Pipe *pipe, const uint8_t *bytes, size_t size, size_t piece)
+{
+	for (size_t at = 0; at < size; at += piece)
+		assert_ok(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));
+}
+
+static inline void
+encode(const Compression *compression, const uint8_t *bytes, size_t size, size_t piece, Buf *into)
+{
+	AUTO(Pipe) pipe = pipe_new();
+
+	codec_add_encoder(pipe, compression, NULL);
+	pipe_add(pipe, buf_sink_new(into));
+	write_in_pieces(pipe, bytes, size, piece);
+	assert_ok(pipe_finish(pipe));
+}
+
+static inline Error *
+decode(Codec codec, uint64_t most, const void *data, size_t size, size_t piece, Buf *into)
+{
+	AUTO(Pipe) pipe = pipe_new();
+	const char *bytes = data;
+
+	codec_add_decoder(pipe, codec, most, "\"object.tar\"");
+	pipe_add(pipe, buf_sink_new(into));
+	for (size_t at = 0; at < size; at += piece)
+		TRY(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));
+	return pipe_finish(pipe);
+}
