@@ -11,6 +11,9 @@
 
 static const TimeRun no_run = {.high = TIME_NONE};
 
+/* Behind what 0.1.0 reads of a note. */
+static const char sha256_line[] = "\nsha256:";
+
 static TimeUs
 later(TimeUs a, TimeUs b)
 {
@@ -29,15 +32,24 @@ take_time(void *high, const WalEvent *event)
 void
 time_run_join(const TimeRun *run, WalIndex *index)
 {
-	bool joins = run->end == index->start_lsn && run->end != InvalidXLogRecPtr &&
-	             run->timeline == index->timeline && run->segment_size == index->segment_size;
+	bool follows = run->end == index->start_lsn && run->end != InvalidXLogRecPtr &&
+	               run->timeline == index->timeline && run->segment_size == index->segment_size;
 
 	if (!index->walked)
 		return;
 	index->time_high = index->max_time;
 	index->time_high_since = index->start_lsn;
-	if (!joins)
+	if (follows && run->has_sha256)
+	{
+		index->has_previous = true;
+		memcpy(index->previous, run->sha256, SHA256_SIZE);
+	}
+	if (!follows || run->since == InvalidXLogRecPtr)
 		return;
+
+	/* Of what goes on here nothing is to be learnt, or more than a head holds: two KiB of digits for nobody. */
+	if (run->tail.size == 0)
+		index->walk.head.size = 0;
 	index->time_high = later(run->high, index->max_time);
 	index->time_high_since = run->since;
 	(void) wal_edge_join(&run->tail, &index->walk.head, index->major, InvalidXLogRecPtr, index->start_lsn,
@@ -49,15 +61,22 @@ time_run_after(const WalIndex *index)
 {
 	const WalWalkResult *walk = &index->walk;
 
-	if (!index->walked || index->time_high_since == InvalidXLogRecPtr ||
-	    walk->damaged_at != InvalidXLogRecPtr || walk->wal_end < index->end_lsn || index->parameter_change)
+	TimeRun run = {.timeline = index->timeline,
+	               .segment_size = index->segment_size,
+	               .end = index->end_lsn,
+	               .high = TIME_NONE,
+	               .has_sha256 = true};
+
+	if (!index->walked)
 		return no_run;
-	return (TimeRun){.timeline = index->timeline,
-	                 .segment_size = index->segment_size,
-	                 .end = index->end_lsn,
-	                 .since = index->time_high_since,
-	                 .high = index->time_high,
-	                 .tail = walk->tail};
+	memcpy(run.sha256, index->sha256, SHA256_SIZE);
+	if (index->time_high_since == InvalidXLogRecPtr || walk->damaged_at != InvalidXLogRecPtr ||
+	    walk->wal_end < index->end_lsn || index->parameter_change)
+		return run;
+	run.since = index->time_high_since;
+	run.high = index->time_high;
+	run.tail = walk->tail;
+	return run;
 }
 
 TimeRun
@@ -78,13 +97,24 @@ time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID time
 
 	char *tail = text.data + tail_at;
 
-	tail[strcspn(tail, "\n")] = '\0';
+	size_t length = strcspn(tail, "\n");
+	char *digest = strncmp(tail + length, sha256_line, strlen(sha256_line)) == 0
+	                   ? tail + length + strlen(sha256_line)
+	                   : NULL;
+
+	/* A note of 0.1.0 has no such line. */
+	if (digest != NULL)
+		digest[strcspn(digest, "\n")] = '\0';
+	run.has_sha256 = digest != NULL && hex_decode(digest, run.sha256, sizeof(run.sha256));
+	tail[length] = '\0';
 	run.tail.size = run.tail.length = (uint32_t) (strlen(tail) / 2);
 	if (run.tail.size > WAL_EDGE_MAX || !hex_decode(tail, run.tail.bytes, run.tail.size) ||
 	    !lsn_parse(since, &run.since) || !lsn_parse(end, &run.end))
 		return no_run;
-	if (!wal_segment_size_is_valid(run.segment_size) || run.since == InvalidXLogRecPtr ||
-	    run.since >= run.end || run.since % run.segment_size != 0 || run.end % run.segment_size != 0)
+	if (run.since == InvalidXLogRecPtr && !run.has_sha256)
+		return no_run;
+	if (!wal_segment_size_is_valid(run.segment_size) || run.since >= run.end ||
+	    run.since % run.segment_size != 0 || run.end % run.segment_size != 0)
 		return no_run;
 	return run;
 }
@@ -95,14 +125,16 @@ time_run_note(const char *state_dir, const WalArchive *archive, TimeLineID timel
 	AUTO_STATE_NOTE note = timeline_note(state_dir, "times", archive, timeline);
 	AUTO_FREE char *text = NULL;
 	char tail[2 * WAL_EDGE_MAX + 1] = "";
+	char sha256[SHA256_TEXT_SIZE];
 	char since[LSN_TEXT_SIZE];
 	char end[LSN_TEXT_SIZE];
 
 	if (run->end == InvalidXLogRecPtr)
 		return state_note_remove(&note);
 	hex_encode(run->tail.bytes, run->tail.size, tail);
-	text = mem_printf("segment_size %" PRIu32 "\nsince %s\nend %s\nhigh %" PRId64 "\ntail:%s\n",
+	hex_encode(run->sha256, sizeof(run->sha256), sha256);
+	text = mem_printf("segment_size %" PRIu32 "\nsince %s\nend %s\nhigh %" PRId64 "\ntail:%s%s%s\n",
 	                  run->segment_size, lsn_format(run->since, since), lsn_format(run->end, end), run->high,
-	                  tail);
+	                  tail, run->has_sha256 ? sha256_line : "", run->has_sha256 ? sha256 : "");
 	return state_note_write(&note, text);
 }

@@ -139,6 +139,7 @@ segment_check_finish(const SegmentCheck *check, WalIndex *index)
 	const WalPages *pages = &check->pages;
 
 	index->walked = check->walker != NULL;
+	index->tells_changes = index->walked;
 	if (index->walked)
 	{
 		wal_walker_finish(check->walker, &index->walk);

@@ -2,6 +2,11 @@
 #include "walship/wal/index.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "walship/base/strs.h"
+
+#define WAL_LEVEL_MINIMAL 0 /* PostgreSQL: access/xlog.h */
 
 #include "walship/wal/majors.h"
 
@@ -120,11 +125,59 @@ add_database_drop(WalIndex *index, const WalEvent *event)
 		add_drop(index, &drop);
 }
 
+/* Without an OID, which lies in the next segment then, it is only counted. */
+static void
+add_tablespace(WalIndex *index, const WalEvent *event)
+{
+	uint64_t position = index->n_tablespaces++;
+	WalTablespace tablespace = {.oid = event->relation.tablespace,
+	                            .lsn = event->lsn,
+	                            .created = event->kind == WAL_EVENT_TABLESPACE_CREATED};
+
+	if (position >= WAL_INDEX_TABLESPACES_MAX || tablespace.oid == 0)
+		return;
+	if (event->name != NULL && strlen(event->name) < sizeof tablespace.path && str_is_utf8(event->name))
+		(void) snprintf(tablespace.path, sizeof tablespace.path, "%s", event->name);
+	index->tablespaces[position] = tablespace;
+}
+
+/* Likewise. */
+static void
+add_database(WalIndex *index, const WalEvent *event)
+{
+	uint64_t position = index->n_databases++;
+	bool created = event->kind == WAL_EVENT_DATABASE_CREATED;
+
+	if (position >= WAL_INDEX_DATABASES_MAX || event->relation.database == 0)
+		return;
+	index->databases[position] = (WalDatabase){.oid = event->relation.database,
+	                                           .lsn = event->lsn,
+	                                           .created = created,
+	                                           .tablespace = created ? event->relation.tablespace : 0,
+	                                           .source = created ? event->source_database : 0};
+}
+
+static void
+add_timeline(WalIndex *index, const WalEvent *event)
+{
+	index->timeline_switch = true;
+	index->switch_lsn = event->lsn;
+	index->previous_timeline = event->previous_timeline;
+}
+
+static void
+note_first(XLogRecPtr *lsn, const WalEvent *event)
+{
+	if (*lsn == InvalidXLogRecPtr)
+		*lsn = event->lsn;
+}
+
 void
 wal_index_add_event(void *context, const WalEvent *event)
 {
 	WalIndex *index = context;
 
+	/* What a record says beyond this segment's end is told by whoever reads both. */
 	switch (event->kind)
 	{
 		case WAL_EVENT_COMMIT:
@@ -141,29 +194,42 @@ wal_index_add_event(void *context, const WalEvent *event)
 		case WAL_EVENT_CHECKPOINT:
 			index->checkpoints++;
 			if (event->begins_timeline)
-				index->timeline_switch = true;
-			if (event->next_full_xid != 0)
-				index->known_full_xid = event->next_full_xid;
+				add_timeline(index, event);
+			if (event->next_full_xid == 0)
+				break;
+			index->known_full_xid = event->next_full_xid;
+			if (!event->full_page_writes)
+				note_first(&index->full_page_writes_off_at, event);
 			break;
 		case WAL_EVENT_END_OF_RECOVERY:
-			index->timeline_switch = true;
+			add_timeline(index, event);
 			break;
 		case WAL_EVENT_PARAMETER_CHANGE:
 			index->parameter_change = true;
+			if (event->parameters.max_connections > 0 && event->wal_level == WAL_LEVEL_MINIMAL)
+				note_first(&index->wal_level_minimal_at, event);
+			break;
+		case WAL_EVENT_FULL_PAGE_WRITES:
+			if (event->end != InvalidXLogRecPtr && !event->full_page_writes)
+				note_first(&index->full_page_writes_off_at, event);
+			break;
+		case WAL_EVENT_TABLESPACE_CREATED:
+		case WAL_EVENT_TABLESPACE_DROPPED:
+			add_tablespace(index, event);
+			break;
+		case WAL_EVENT_DATABASE_CREATED:
+			add_database(index, event);
 			break;
 		case WAL_EVENT_FILE_CREATED:
 			index->n_files_created++;
 			break;
 		case WAL_EVENT_DATABASE_DROPPED:
 			add_database_drop(index, event);
+			add_database(index, event);
 			break;
 		case WAL_EVENT_DROPPED_FILE:
 			add_dropped_file(index, event);
 			break;
-		case WAL_EVENT_DATABASE_CREATED:
-		case WAL_EVENT_TABLESPACE_CREATED:
-		case WAL_EVENT_TABLESPACE_DROPPED:
-		case WAL_EVENT_FULL_PAGE_WRITES:
 		case WAL_EVENT_BACKUP_END:
 		case WAL_EVENT_SWITCH:
 		case WAL_EVENT_SUBXACT:

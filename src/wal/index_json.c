@@ -55,6 +55,29 @@ chunks_get(const JsonField *field, const Json *node, void *object)
 
 static const JsonKind chunk_places = {"a list of up to 16 pairs of numbers", NULL, chunks_put, chunks_get};
 
+static bool
+previous_is_set(const JsonField *field, const void *object)
+{
+	(void) field;
+	return ((const WalIndex *) object)->has_previous;
+}
+
+static void
+previous_put(const JsonField *field, const void *object, Json *into)
+{
+	json_hex.put(field, object, into);
+}
+
+static Error *
+previous_get(const JsonField *field, const Json *node, void *object)
+{
+	((WalIndex *) object)->has_previous = true;
+	return json_hex.get(field, node, object);
+}
+
+static const JsonKind previous_digest = {"a string of 64 hexadecimal digits", previous_is_set, previous_put,
+                                         previous_get};
+
 static const JsonField identity_fields[] = {
 	{"segment", &json_chars, JSON_AT(WalIndex, segment)},
 	{"system_id", &json_decimal, JSON_AT(WalIndex, system_identifier)},
@@ -71,6 +94,7 @@ static const JsonField identity_fields[] = {
 	{"stored_sha256", &json_hex, JSON_AT(WalIndex, stored_sha256)},
 	{"chunk_size", &json_uint, JSON_AT(WalIndex, chunk_size), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
 	{"chunks", &chunk_places, .with = "chunk_size"},
+	{"previous", &previous_digest, JSON_AT(WalIndex, previous), .flags = JSON_OPTIONAL},
 };
 static const JsonTable identity_table = JSON_TABLE(WalIndex, identity_fields);
 
@@ -156,6 +180,46 @@ static const JsonField drop_fields[] = {
 };
 static const JsonTable drop_table = JSON_TABLE(WalDrop, drop_fields);
 
+static const JsonField tablespace_fields[] = {
+	{"oid", &json_uint, JSON_AT(WalTablespace, oid), .flags = JSON_NOT_EMPTY},
+	{"lsn", &json_lsn, JSON_AT(WalTablespace, lsn)},
+	{"created", &json_bool, JSON_AT(WalTablespace, created)},
+	{"path", &json_chars, JSON_AT(WalTablespace, path), .flags = JSON_OPTIONAL},
+};
+static const JsonTable tablespace_table = JSON_TABLE(WalTablespace, tablespace_fields);
+
+static const JsonField database_fields[] = {
+	{"oid", &json_uint, JSON_AT(WalDatabase, oid), .flags = JSON_NOT_EMPTY},
+	{"lsn", &json_lsn, JSON_AT(WalDatabase, lsn)},
+	{"created", &json_bool, JSON_AT(WalDatabase, created)},
+	{"tablespace", &json_uint, JSON_AT(WalDatabase, tablespace), .flags = JSON_OPTIONAL},
+	{"source", &json_uint, JSON_AT(WalDatabase, source), .flags = JSON_OPTIONAL},
+};
+static const JsonTable database_table = JSON_TABLE(WalDatabase, database_fields);
+
+/* A list that is there also when it is empty: then there is nothing of its kind, instead of nobody who looked. */
+static bool
+changes_are_told(const JsonField *field, const void *object)
+{
+	(void) field;
+	return ((const WalIndex *) object)->tells_changes;
+}
+
+static void
+changes_put(const JsonField *field, const void *object, Json *into)
+{
+	json_array.put(field, object, into);
+}
+
+static Error *
+changes_get(const JsonField *field, const Json *node, void *object)
+{
+	((WalIndex *) object)->tells_changes = true;
+	return json_array.get(field, node, object);
+}
+
+static const JsonKind changes = {"a list", changes_are_told, changes_put, changes_get};
+
 /* The epoch of the highest xid here; without one, of the times of a checkpoint here. */
 static bool
 epoch_is_set(const JsonField *field, const void *object)
@@ -219,6 +283,19 @@ static const JsonField walk_fields[] = {
 	{"drop_count", &json_uint, JSON_AT(WalIndex, n_drops), .with = "drops"},
 	{"drops", &json_array, JSON_AT(WalIndex, drops), .flags = JSON_OPTIONAL, .of = &drop_table,
      .count = offsetof(WalIndex, n_drops), .text = "drop_count"},
+	{"tablespace_count", &json_uint, JSON_AT(WalIndex, n_tablespaces), .flags = JSON_OPTIONAL},
+	{"tablespaces", &changes, JSON_AT(WalIndex, tablespaces), .flags = JSON_OPTIONAL | JSON_CUT,
+     .of = &tablespace_table, .count = offsetof(WalIndex, n_tablespaces), .text = "tablespace_count"},
+	{"database_count", &json_uint, JSON_AT(WalIndex, n_databases), .flags = JSON_OPTIONAL},
+	{"databases", &changes, JSON_AT(WalIndex, databases), .flags = JSON_CUT, .with = "tablespaces",
+     .of = &database_table, .count = offsetof(WalIndex, n_databases), .text = "database_count"},
+	{"switch_lsn", &json_lsn, JSON_AT(WalIndex, switch_lsn), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
+	{"previous_timeline", &json_uint, JSON_AT(WalIndex, previous_timeline),
+     .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
+	{"wal_level_minimal_at", &json_lsn, JSON_AT(WalIndex, wal_level_minimal_at),
+     .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
+	{"full_page_writes_off_at", &json_lsn, JSON_AT(WalIndex, full_page_writes_off_at),
+     .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
 	{"head_length", &json_uint, JSON_AT(WalIndex, walk.head.length), .flags = JSON_OPTIONAL},
 };
 static const JsonTable walk_table = JSON_TABLE(WalIndex, walk_fields);
@@ -372,7 +449,18 @@ check_places(const WalIndex *index)
 	for (uint64_t i = 0; i < index->n_drops && i < WAL_INDEX_DROPS_MAX; i++)
 		if (!is_place(index, index->drops[i].lsn))
 			return error_context(json_invalid("lsn", NULL), "\"drops\"");
-	return NULL;
+	for (uint64_t i = 0; i < WAL_INDEX_TABLESPACES_MAX; i++)
+		if (!is_place(index, index->tablespaces[i].lsn))
+			return error_context(json_invalid("lsn", NULL), "\"tablespaces\"");
+	for (uint64_t i = 0; i < WAL_INDEX_DATABASES_MAX; i++)
+		if (!is_place(index, index->databases[i].lsn))
+			return error_context(json_invalid("lsn", NULL), "\"databases\"");
+	if (!is_place(index, index->switch_lsn))
+		return json_invalid("switch_lsn", NULL);
+	if (!is_place(index, index->wal_level_minimal_at))
+		return json_invalid("wal_level_minimal_at", NULL);
+	return is_place(index, index->full_page_writes_off_at) ? NULL
+	                                                       : json_invalid("full_page_writes_off_at", NULL);
 }
 
 static Error *

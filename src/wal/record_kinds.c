@@ -64,6 +64,8 @@ static void
 on_timelines(RecordBody *body)
 {
 	body->event.begins_timeline = le32(body->field + 8) != le32(body->field + 12);
+	if (body->event.begins_timeline)
+		body->event.previous_timeline = le32(body->field + 12);
 }
 
 static void

@@ -80,6 +80,75 @@ a_run_goes_on_while_segments_join(void **state)
 	}
 }
 
+/* The raw digest of the segment before, whatever becomes of the run of times. */
+static void
+a_segment_names_the_one_before_it(void **state)
+{
+	static const struct
+	{
+		unsigned number;
+		TimeLineID timeline;
+		bool damaged;
+		bool expected;
+	} rows[] = {
+		{5, 1, false, false}, {6, 1, true, true},  {7, 1, false, true},   {9, 1, false, false},
+		{8, 1, false, false}, {9, 1, false, true}, {10, 2, false, false}, {11, 2, false, true},
+	};
+	Place *place = *state;
+	TimeRun run = {.high = TIME_NONE};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		WalIndex index = segment_index(rows[i].number, NOON);
+		uint8_t before[SHA256_SIZE];
+
+		index.timeline = rows[i].timeline;
+		memset(index.sha256, (int) i, sizeof index.sha256);
+		memset(before, (int) i - 1, sizeof before);
+		if (rows[i].damaged)
+			index.walk.damaged_at = index.start_lsn + 500;
+		time_run_join(&run, &index);
+		assert_int_equal(index.has_previous, rows[i].expected);
+		if (rows[i].expected)
+			assert_memory_equal(index.previous, before, sizeof before);
+
+		/* Also from one process to the next. */
+		run = time_run_after(&index);
+		assert_ok(time_run_note(place->scratch, &place->archive, rows[i].timeline, &run));
+		run = time_run_noted(place->scratch, &place->archive, rows[i].timeline);
+		assert_true(run.has_sha256);
+	}
+}
+
+/* Of a record that goes on here, but of which the segment before says that it tells nothing. */
+static void
+a_head_that_nobody_needs_is_dropped(void **state)
+{
+	WalIndex first = segment_index(5, NOON);
+	WalIndex second = segment_index(6, NOON);
+	TimeRun run = {.high = TIME_NONE};
+
+	(void) state;
+	for (int with_tail = 0; with_tail < 2; with_tail++)
+		for (int joins = 0; joins < 2; joins++)
+		{
+			first.walk.tail.size = first.walk.tail.length = with_tail ? 10 : 0;
+			second.walk.head.length = 3000;
+			second.walk.head.size = 1000;
+			time_run_join(&run, &first);
+			if (joins)
+			{
+				TimeRun after = time_run_after(&first);
+
+				time_run_join(&after, &second);
+			}
+			else
+				time_run_join(&run, &second);
+			assert_int_equal(second.walk.head.size, joins && !with_tail ? 0 : 1000);
+			assert_int_equal(second.walk.head.length, 3000);
+		}
+}
+
 static void
 a_partial_has_no_run(void **state)
 {
@@ -254,6 +323,7 @@ what_no_push_has_written_is_no_run(void **state)
 		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh now\ntail:\n",
 		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:abc\n",
 		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:xy\n",
+		"segment_size 1048576\nsince 0/0\nend 0/200000\nhigh 5\ntail:\nsha256:0a0a\n",
 	};
 	Place *place = *state;
 	AUTO_STATE_NOTE note = timeline_note(place->scratch, "times", &place->archive, 1);
@@ -274,6 +344,7 @@ what_no_push_has_written_is_no_run(void **state)
 	assert_ok(
 		state_note_write(&note, "segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:abcd\n"));
 	assert_int_equal(time_run_noted(place->scratch, &place->archive, 1).tail.size, 2);
+	assert_false(time_run_noted(place->scratch, &place->archive, 1).has_sha256);
 }
 
 int
@@ -281,6 +352,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_run_goes_on_while_segments_join),
+		PLACE_TEST(a_segment_names_the_one_before_it),
+		cmocka_unit_test(a_head_that_nobody_needs_is_dropped),
 		cmocka_unit_test(a_partial_has_no_run),
 		PLACE_TEST(a_commit_across_the_border_counts_in_the_next_segment),
 		PLACE_TEST(a_note_is_read_back_and_bound),

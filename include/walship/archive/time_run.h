@@ -24,16 +24,22 @@ typedef struct TimeRun
 	TimeLineID timeline;
 	uint32_t segment_size;
 	XLogRecPtr
-		end; /* start of the segment that carries it on; InvalidXLogRecPtr: there is no run to carry on */
-	XLogRecPtr since; /* start of the first segment */
+		end; /* start of the segment that comes after; InvalidXLogRecPtr: nothing is known of the one before */
+	XLogRecPtr since; /* start of the first segment; InvalidXLogRecPtr: there is no run to carry on */
 	TimeUs high;      /* TIME_NONE: nothing ended yet */
 	WalEdge tail;     /* a commit whose time lies in the next segment counts there */
+	uint8_t sha256[SHA256_SIZE]; /* of the segment */
+	bool has_sha256;
 } TimeRun;
 
-/* Sets time_high and time_high_since of a segment that was walked: carries "run" on, if it joins, or begins anew. */
+/*
+ * Sets time_high and time_high_since of a segment that was walked: carries "run"
+ * on, if it joins, or begins anew.  Sets "previous".  Drops the bytes of "head"
+ * where the segment before tells that nothing needs them.
+ */
 void time_run_join(const TimeRun *run, WalIndex *index);
 
-/* The run behind a segment whose index is complete; none behind one that a replay cannot pass without a look. */
+/* What a segment whose index is complete leaves; no run behind one that a replay cannot pass without a look. */
 TimeRun time_run_after(const WalIndex *index);
 
 /*

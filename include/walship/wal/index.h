@@ -15,14 +15,19 @@
 #include "walship/wal/page.h"
 #include "walship/wal/record.h"
 
-#define WAL_INDEX_FORMAT             1
-#define WAL_INDEX_READ_SIZE          4096 /* one ranged GET of this much holds tar header and index, normally */
+#define WAL_INDEX_FORMAT    1
+#define WAL_INDEX_READ_SIZE 8192 /* one ranged GET of this much holds tar header and index, nearly always */
+#define WAL_INDEX_SIZE_NORMAL \
+	4096 /* what 0.1.0 reads at once: with the tar header, longer only when much happened */
 #define WAL_INDEX_TEXT_MAX           10240 /* with all lists full and long pieces of records at both edges */
 #define WAL_INDEX_RESTORE_POINTS_MAX 8     /* more are only counted */
 #define WAL_INDEX_DROPS_MAX          8     /* likewise */
 #define WAL_INDEX_DROP_FILES_MAX     4     /* of one commit; likewise */
 #define WAL_INDEX_RECIPIENTS_SIZE    384   /* bytes; 16 fingerprints of 20 characters */
 #define WAL_INDEX_CHUNKS_MAX         16
+#define WAL_INDEX_TABLESPACES_MAX    4   /* more are only counted */
+#define WAL_INDEX_DATABASES_MAX      4   /* likewise */
+#define WAL_INDEX_PATH_SIZE          256 /* of a tablespace; a longer one is to be read in the segment */
 
 typedef struct WalRestorePoint
 {
@@ -41,6 +46,27 @@ typedef struct WalDrop
 	uint64_t n_files;  /* exact, also when the list is cut; 0 of a database */
 	WalRelation files[WAL_INDEX_DROP_FILES_MAX];
 } WalDrop;
+
+/* A tablespace that was created or dropped. */
+typedef struct WalTablespace
+{
+	uint32_t oid;
+	XLogRecPtr lsn;
+	bool created;
+	char path[WAL_INDEX_PATH_SIZE]; /* of a created one; "": not told here */
+} WalTablespace;
+
+/* A database that was created or dropped. */
+typedef struct WalDatabase
+{
+	uint32_t oid;
+	XLogRecPtr lsn;
+	bool created;
+
+	/* Of a created one. */
+	uint32_t tablespace; /* OID */
+	uint32_t source; /* OID of the database whose files are copied; 0: STRATEGY wal_log, all is in the WAL */
+} WalDatabase;
 
 /* Where decoding of the member can begin. */
 typedef struct WalChunk
@@ -69,6 +95,8 @@ typedef struct WalIndex
 		chunk_size; /* bytes of the segment that each chunk holds, the last maybe fewer; 0: none is known */
 	uint32_t n_chunks;
 	WalChunk chunks[WAL_INDEX_CHUNKS_MAX];
+	bool has_previous;
+	uint8_t previous[SHA256_SIZE]; /* of the plain segment before this one, on the same timeline */
 
 	/* From the records.  False for a .partial, and when wal_index_is_foreign(): then nothing below is known. */
 	bool walked;
@@ -104,6 +132,20 @@ typedef struct WalIndex
 	uint64_t n_drops; /* exact, also when the list is cut */
 	WalDrop drops[WAL_INDEX_DROPS_MAX];
 	uint64_t n_files_created;
+
+	/*
+	 * Of the records that the writers of 0.1.0 passed over.  False: it is not known
+	 * whether there are such.  What a record says in the next segment is not told.
+	 */
+	bool tells_changes;
+	uint64_t n_tablespaces; /* exact, also when the list is cut */
+	WalTablespace tablespaces[WAL_INDEX_TABLESPACES_MAX];
+	uint64_t n_databases; /* exact, also when the list is cut */
+	WalDatabase databases[WAL_INDEX_DATABASES_MAX];
+	XLogRecPtr switch_lsn;           /* of the record that begins a timeline here; InvalidXLogRecPtr: none */
+	TimeLineID previous_timeline;    /* the one that was left then; 0: not known */
+	XLogRecPtr wal_level_minimal_at; /* the first change to "minimal": no recovery passes it */
+	XLogRecPtr full_page_writes_off_at; /* the first record that says so */
 	uint64_t
 		known_full_xid; /* an xid of these times with its epoch: what wal_index_full_xid() goes by; 0: none */
 	WalDrop open_drop;  /* while events are added: the items of the record that is being read */

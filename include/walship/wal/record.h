@@ -107,8 +107,9 @@ typedef struct WalEvent
 		};
 		struct
 		{
-			uint64_t next_full_xid; /* of a checkpoint: epoch and the next xid; 0: not known */
-			bool begins_timeline;   /* end of recovery, or a checkpoint in its place */
+			uint64_t next_full_xid;       /* of a checkpoint: epoch and the next xid; 0: not known */
+			bool begins_timeline;         /* end of recovery, or a checkpoint in its place */
+			TimeLineID previous_timeline; /* then; 0: not known */
 			bool full_page_writes;
 		};
 		uint64_t dropped_files; /* of a commit: exact; 0 also when the record says so only further on */
