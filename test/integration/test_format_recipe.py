@@ -88,7 +88,13 @@ def test_a_damaged_segment_stops_the_recipe(server, walship, store, directory):
         run_ok(["sh", script, wal(), "0000000100000000000000FF", directory / "absent"])
 
 
-def test_the_document_names_every_member_of_an_index(server, store):
+def test_the_document_names_every_member_of_an_index(server, store, directory):
+    server.switch_and_archive()
+    (directory / "space").mkdir()
+    server.sql(f"CREATE TABLESPACE space LOCATION '{directory / 'space'}'")
+    server.sql("DROP TABLESPACE space")
+    server.sql("ALTER SYSTEM SET full_page_writes = off")
+    server.sql("SELECT pg_reload_conf()")
     server.sql("CREATE TABLE dropped AS SELECT 1 AS a")
     server.sql("DROP TABLE dropped")
     server.sql("CREATE DATABASE dropped")
@@ -97,13 +103,17 @@ def test_the_document_names_every_member_of_an_index(server, store):
     server.sql("SELECT pg_logical_emit_message(false, 'over the border', repeat(md5('x'), 550000))")
     server.switch_and_archive()
     members = set()
+    text = DOCUMENT.read_text()
     for key in store.keys():
         if key.endswith(".tar"):
             index = index_of(store, key)
             members |= set(index).union(*index.get("restore_points", []), *index.get("drops", []))
+            for change in index["tablespaces"] + index["databases"]:
+                assert all(f"`{name}`" in text for name in change), change
     documented = table_members("## Segment objects")
     assert members - {"name"} <= documented
-    assert documented - members == {"damaged_at", "recipients", "tail", "tail_length"}
+    assert documented - members == {"damaged_at", "recipients", "head", "tail", "tail_length", "switch_lsn",
+                                    "previous_timeline", "wal_level_minimal_at"}
 
 
 def test_the_document_names_every_member_of_a_record(server, walship, store):
