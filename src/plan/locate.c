@@ -5,6 +5,9 @@
 
 #include "walship/base/mem.h"
 
+/* So far from the others of its segment the xid of a record that crosses its end is still sought. */
+#define NEAR_XIDS (1u << 20)
+
 static TargetSearch
 absent(XLogSegNo last)
 {
@@ -141,10 +144,17 @@ may_have_xid(const SegmentIndex *segment, TransactionId xid)
 }
 
 /*
- * By the indexes, and then, when it is in none of them, in the records that go
- * over a segment's end: the xid of a prepared transaction, or even what kind of
- * record it is, may lie behind it.
+ * The xid of a prepared transaction, or even what kind of record it is, may lie
+ * behind the segment's end; but not for long is a transaction open.
  */
+static bool
+may_hide_xid(const SegmentIndex *segment, TransactionId xid)
+{
+	return segment->crosses && (segment->transactions == 0 ||
+	                            xid_between(xid, segment->min_xid - NEAR_XIDS, segment->max_xid + NEAR_XIDS));
+}
+
+/* By the indexes, and then, when it is in none of them, in the records that go over a segment's end. */
 TargetSearch
 locate_xid(const Planner *planner, const WalPath *path, XLogRecPtr from)
 {
@@ -159,7 +169,7 @@ locate_xid(const Planner *planner, const WalPath *path, XLogRecPtr from)
 			const SegmentRecords *records;
 
 			target.last = segno;
-			if (!segment->readable || !(pass == 0 ? may_have_xid(segment, xid) : segment->crosses))
+			if (!segment->readable || !(pass == 0 ? may_have_xid(segment, xid) : may_hide_xid(segment, xid)))
 				continue;
 			records = planner_records(planner, path, segno);
 			for (size_t i = 0; i < records->n_events; i++)
@@ -188,33 +198,35 @@ add_point(const WalPath *path, XLogRecPtr lsn, TimeUs time, NamedPoints *points)
 		.timeline = timeline, .segno = lsn_segment(lsn, path->segment_size), .lsn = lsn, .time = time};
 }
 
-/* The index lists the first few points of a segment, but not the name of one that goes on in the next. */
+/* The index lists the first few points of a segment, but the last one may have its name only in the next. */
 static bool
 lists_all_points(const SegmentIndex *segment)
 {
-	return segment->n_restore_points == segment->n_listed_points && !segment->crosses;
+	if (segment->n_restore_points != segment->n_listed_points)
+		return false;
+	return segment->n_listed_points == 0 || !segment->continues ||
+	       segment->restore_points[segment->n_listed_points - 1].lsn != segment->last_record;
 }
 
 static void
-names_in_segment(const Planner *planner, const WalPath *path, XLogRecPtr from, const SegmentIndex *segment,
+names_in_index(const SegmentIndex *segment, const WalPath *path, const char *name, XLogRecPtr from,
+               NamedPoints *points)
+{
+	XLogRecPtr until = wal_path_piece(path, segment->segno)->until;
+
+	for (size_t i = 0; i < segment->n_listed_points; i++)
+	{
+		const WalRestorePoint *point = &segment->restore_points[i];
+
+		if (strcmp(point->name, name) == 0 && point->lsn >= from && point->lsn < until)
+			add_point(path, point->lsn, point->time, points);
+	}
+}
+
+static void
+names_in_records(const SegmentRecords *records, const WalPath *path, const char *name, XLogRecPtr from,
                  NamedPoints *points)
 {
-	const char *name = planner->request->target.name;
-	XLogRecPtr until = wal_path_piece(path, segment->segno)->until;
-	const SegmentRecords *records;
-
-	if (lists_all_points(segment))
-	{
-		for (size_t i = 0; i < segment->n_listed_points; i++)
-		{
-			const WalRestorePoint *point = &segment->restore_points[i];
-
-			if (strcmp(point->name, name) == 0 && point->lsn >= from && point->lsn < until)
-				add_point(path, point->lsn, point->time, points);
-		}
-		return;
-	}
-	records = planner_records(planner, path, segment->segno);
 	for (size_t i = 0; i < records->n_events; i++)
 	{
 		const WalEvent *event = &records->events[i];
@@ -226,16 +238,21 @@ names_in_segment(const Planner *planner, const WalPath *path, XLogRecPtr from, c
 }
 
 void
-locate_names(const Planner *planner, const WalPath *path, XLogRecPtr from, NamedPoints *points)
+locate_names(const Planner *planner, const WalPath *path, XLogRecPtr from, bool hidden, NamedPoints *points)
 {
+	const char *name = planner->request->target.name;
 	XLogSegNo segno = lsn_segment(from, path->segment_size);
 
 	for (; wal_path_next(path, segno, &segno); segno++)
 	{
 		const SegmentIndex *segment = planner_index_up(planner, path, segno, UINT64_MAX);
 
-		if (segment->readable)
-			names_in_segment(planner, path, from, segment, points);
+		if (!segment->readable)
+			continue;
+		if (!hidden && lists_all_points(segment))
+			names_in_index(segment, path, name, from, points);
+		else if (!hidden || segment->crosses)
+			names_in_records(planner_records(planner, path, segno), path, name, from, points);
 	}
 }
 

@@ -134,8 +134,12 @@ typedef struct NamedPoints
 	size_t capacity;
 } NamedPoints;
 
-/* Adds every restore point of the wanted name, each once. */
-void locate_names(const Planner *planner, const WalPath *path, XLogRecPtr from, NamedPoints *points);
+/*
+ * Adds every restore point of the wanted name, each once: by the indexes, or
+ * ("hidden") those of which an index cannot tell the name, for it lies behind a segment's end.
+ */
+void locate_names(const Planner *planner, const WalPath *path, XLogRecPtr from, bool hidden,
+                  NamedPoints *points);
 TargetSearch locate_point(const Planner *planner, const WalPath *path, const WalPlace *point);
 
 /* What was not found from "from" on may lie in foreign segments: TARGET_ABSENT, or TARGET_FOUND by_server. */

@@ -113,14 +113,16 @@ find_point(const Planner *planner, WalPlace *ret_point)
 	Error *error = NULL;
 
 	*ret_point = (WalPlace){.time = TIME_NONE};
-	for (size_t i = 0; i < planner->n_paths; i++)
-	{
-		const WalPath *path = planner->paths[i];
-		const BackupRecord *oldest = is_considered(planner, path) ? candidates_oldest(planner, path) : NULL;
+	for (int pass = 0; pass < 2 && points.n_places == 0; pass++)
+		for (size_t i = 0; i < planner->n_paths; i++)
+		{
+			const WalPath *path = planner->paths[i];
+			const BackupRecord *oldest =
+				is_considered(planner, path) ? candidates_oldest(planner, path) : NULL;
 
-		if (oldest != NULL)
-			locate_names(planner, path, oldest->start_lsn, &points);
-	}
+			if (oldest != NULL)
+				locate_names(planner, path, oldest->start_lsn, pass > 0, &points);
+		}
 	if (points.n_places == 1)
 		*ret_point = points.places[0];
 	else if (points.n_places > 1)
