@@ -36,6 +36,7 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"pgdata", OPTION_VALUE, "DIR", "data directory to make (default: $PGDATA)"},
 	{"tablespace-map", OPTION_MANY, "OLD=NEW", "put the tablespace of OLD into NEW; may be repeated"},
 	{"move-aside", OPTION_FLAG, NULL, "rename directories that are in the way"},
+	{"yes", OPTION_FLAG, NULL, "with --move-aside: a copy may also take the place of a server that archived"},
 	{"primary-conninfo", OPTION_VALUE, "TEXT", "with --standby: how it connects to its primary"},
 	{"primary-slot-name", OPTION_VALUE, "NAME", "with --standby: its replication slot on the primary"},
 	{"plan", OPTION_FLAG, NULL, "print the plan and touch nothing"},
@@ -259,6 +260,9 @@ parse_place(const Invocation *invocation, Recovery *recovery)
 
 	recovery->config_only = invocation_flag(invocation, "config-only");
 	recovery->move_aside = invocation_flag(invocation, "move-aside");
+	recovery->yes = invocation_flag(invocation, "yes");
+	if (recovery->yes && !recovery->move_aside)
+		return error_new(ERR_USAGE, "\"--yes\" goes with \"--move-aside\"");
 	if (recovery->config_only && (recovery->move_aside || invocation_count(invocation, "tablespace-map") > 0))
 		return error_new(ERR_USAGE,
 		                 "\"--config-only\" leaves the directories as they are: \"--move-aside\" and "

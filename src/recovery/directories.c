@@ -155,6 +155,57 @@ check_distinct(const Recovery *recovery)
 	return NULL;
 }
 
+static Error *
+list_archive_status(const char *pgdata, const char *ending, StrList *ret_names)
+{
+	AUTO_FREE char *directory = path_join(pgdata, "pg_wal/archive_status");
+	Error *error = dir_list_ending(directory, ending, ret_names);
+
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return NULL;
+}
+
+/*
+ * By the setting that no file outside the directory can overrule, else by what
+ * the archiver left: on Debian postgresql.conf lies elsewhere.
+ */
+static Error *
+was_archiving(const char *pgdata, bool *ret_was)
+{
+	AUTO_FREE char *mode = NULL;
+	AUTO_STRLIST status = {0};
+
+	TRY(settings_file_find(pgdata, "postgresql.auto.conf", "archive_mode", &mode));
+	if (mode == NULL)
+	{
+		TRY(list_archive_status(pgdata, ".done", &status));
+		TRY(list_archive_status(pgdata, ".ready", &status));
+	}
+	*ret_was = mode != NULL ? strcmp(mode, "on") == 0 || strcmp(mode, "always") == 0 : status.count > 0;
+	return NULL;
+}
+
+/* Whoever forgot --rejoin would have a production server that is read-only at first, and then not archived. */
+static Error *
+check_not_production(const Recovery *recovery)
+{
+	bool archiving;
+
+	if (recovery->request.purpose != PURPOSE_COPY || !recovery->move_aside || recovery->yes)
+		return NULL;
+	TRY(was_archiving(recovery->pgdata, &archiving));
+	if (!archiving)
+		return NULL;
+	return error_hint(
+		error_new(ERR_EXISTS,
+	              "directory \"%s\" belongs to a server that archived, and a copy in its place would not",
+	              recovery->pgdata),
+		"To replace that server, say --rejoin. For a copy to look at, give another directory with --pgdata. If "
+		"the copy is to lie there, say --yes, too.");
+}
+
 Error *
 directories_check(const Recovery *recovery)
 {
@@ -162,6 +213,7 @@ directories_check(const Recovery *recovery)
 
 	TRY(check_distinct(recovery));
 	TRY(check_no_server(recovery));
+	TRY(check_not_production(recovery));
 
 	/* What was interrupted may be cleared, but only that. */
 	if (has_marker(recovery))

@@ -87,9 +87,8 @@ settings_file_print(Recovery *recovery)
 	return NULL;
 }
 
-/* NULL when the file is not there, or says nothing of it. */
-static Error *
-find_setting(const char *pgdata, const char *file, const char *name, char **ret_value)
+Error *
+settings_file_find(const char *pgdata, const char *file, const char *name, char **ret_value)
 {
 	AUTO_FREE char *path = path_join(pgdata, file);
 	AUTO_BUF(text, AUTO_CONF_MAX);
@@ -113,9 +112,9 @@ settings_file_keep_library(Recovery *recovery)
 
 	if (recovery->plan->purpose != PURPOSE_REJOIN)
 		return NULL;
-	TRY(find_setting(recovery->pgdata, "postgresql.auto.conf", "archive_library", &library));
+	TRY(settings_file_find(recovery->pgdata, "postgresql.auto.conf", "archive_library", &library));
 	if (library == NULL)
-		TRY(find_setting(recovery->pgdata, "postgresql.conf", "archive_library", &library));
+		TRY(settings_file_find(recovery->pgdata, "postgresql.conf", "archive_library", &library));
 	if (library == NULL || library[0] == '\0')
 		return NULL;
 	recovery->archive_library = MOVE(library);

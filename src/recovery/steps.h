@@ -58,6 +58,10 @@ Error *settings_file_find_backup(Recovery *recovery) MUST_CHECK;
 /* Sets recovery->settings; ERR_USAGE when one is too long. */
 Error *settings_file_print(Recovery *recovery) MUST_CHECK;
 
+/* What a settings file of that directory says; NULL when it is not there, or says nothing of it.  The caller frees. */
+Error *settings_file_find(const char *pgdata, const char *file, const char *name, char **ret_value)
+	MUST_CHECK;
+
 /*
  * Once the directory is restored: a server that goes live and whose own settings
  * there name an archive_library keeps its archive settings; see recovery->archive_library.

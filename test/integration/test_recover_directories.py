@@ -201,7 +201,7 @@ def test_tablespaces_are_moved_aside_with_the_data_directory_and_all_come_back(s
     expected = server.checksums()
     server.stop()
     old = {place: snapshot_of(place) for place in [server.pgdata, *places.values()]}
-    recoveries.recover("--latest", "--copy", "--move-aside", into=server)
+    recoveries.recover("--latest", "--copy", "--move-aside", "--yes", into=server)
     server.start()
     server.wait_promoted()
     assert server.checksums() == expected
@@ -395,3 +395,30 @@ def test_with_json_standard_output_is_one_object(story, recoveries, occupied):
     assert json.loads(server.recovery.out)["backup"]["id"] == story.backups[1]["id"]
     assert "undo:" in server.recovery.err
     assert server.recovery.err.splitlines()[-1] == COPY_NOTICE
+
+
+def test_a_copy_does_not_take_the_place_of_a_server_that_archived_unless_that_is_meant(server, walship, recoveries):
+    """Somebody forgot --rejoin: production would be read-only at first, and then live on unarchived."""
+    take_backup(walship, server)
+    server.switch_and_archive()
+    server.stop()
+    before = snapshot_of(server.pgdata)
+    line = ("recover", "--immediate", "--move-aside", "--pgdata", server.pgdata)
+    result = walship.fails(3, *line, says="belongs to a server that archived")
+    assert "--rejoin" in result.err and "--yes" in result.err
+    assert snapshot_of(server.pgdata) == before
+    server.configure(archive_mode="off")
+    walship.fails(3, *line, "--copy", says="belongs to a server that archived")
+    recoveries.recover("--immediate", "--move-aside", "--yes", into=server)
+    walship.ok(*line)  # what lies there now is a copy
+    assert len(list(server.pgdata.parent.glob(f"{server.pgdata.name}.before-*"))) == 2
+
+
+def test_the_server_itself_may_be_replaced_without_being_asked(server, walship, recoveries):
+    take_backup(walship, server)
+    server.switch_and_archive()
+    server.stop()
+    recoveries.recover("--latest", "--rejoin", "--move-aside", into=server)
+    server.start()
+    server.wait_promoted()
+    server.switch_and_archive()

@@ -154,6 +154,7 @@ static const Wrong wrong[] = {
 	{"timeline too high", {AT, "--timeline=4294967296"}, "is no timeline"},
 	{"no directory", {"--immediate"}, "no data directory"},
 	{"empty directory", {"--immediate", "--pgdata="}, "no data directory"},
+	{"yes alone", {AT, "--yes"}, "\"--yes\" goes with \"--move-aside\""},
 	{"config-only moves nothing", {AT, "--config-only", "--move-aside"}, "\"--config-only\" leaves"},
 	{"config-only maps nothing", {AT, "--config-only", "--tablespace-map=/a=/b"}, "\"--config-only\" leaves"},
 	{"mapping without a sign", {AT, "--tablespace-map=/a"}, "is no tablespace mapping"},

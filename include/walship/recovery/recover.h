@@ -46,6 +46,7 @@ typedef struct Recovery
 	TablespaceMapping *mappings;     /* of tablespaces that go elsewhere; owned */
 	size_t n_mappings;
 	bool move_aside;              /* renames what is in the way instead of refusing it */
+	bool yes;                     /* a copy may also take the place of a server that archived */
 	bool config_only;             /* pgdata was restored by other means: only the settings are written */
 	const char *program;          /* absolute path of walship, for restore_command */
 	const char *flags;            /* by which it has these settings there: "" or " --store=... ..." */
