@@ -6,12 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check_archiving.h"
 #include "check_encryption.h"
 #include "check_postgres.h"
 #include "commands.h"
 #include "context.h"
 #include "table.h"
 #include "walship/base/clock.h"
+#include "walship/base/crypto.h"
 #include "walship/base/file.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
@@ -21,6 +23,7 @@
 #define STATUS_CHECKS_FAILED 8
 #define REPORT_FORMAT        1
 #define STORE_PATIENCE_MS    10000
+#define FRESH_KEY            "walship-check-%016" PRIx64 ".json"
 #define LEARNED_MAX          (256 * 1024)
 
 typedef struct Check
@@ -124,6 +127,33 @@ check_data_directory(const Settings *settings, const char *directory, Report *re
 		note_version(report, "server version", check_postgres_server(&control, clock_now()));
 }
 
+/* Of a data directory that is known; what it cannot be asked, it does not do. */
+static void
+check_running_server(const Invocation *invocation, const char *directory, Report *report)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO(Server) server = NULL;
+	AUTO_FREE char *detail = NULL;
+	AUTO_FREE char *archiving = NULL;
+	uint64_t system;
+	Error *error = context_system(settings, directory, &system);
+
+	if (error != NULL)
+	{
+		error_free(error); /* is told of the data directory */
+		return;
+	}
+	error = error_hint(
+		check_server(system, &server, &detail),
+		"Start the server, and say where it is by PGHOST, PGPORT and PGUSER; --store-only looks at "
+		"the rest.");
+	note(report, "server", error, detail);
+	if (server == NULL)
+		return;
+	error = check_archiving(settings, server, invocation_program(invocation), directory, &archiving);
+	note(report, "archiving", error, archiving);
+}
+
 /* Without it everything works, but every push on a later timeline looks at all its ancestors again. */
 static Error *
 try_state_directory(const char *directory)
@@ -171,6 +201,38 @@ read_probe(Store *store, Buf *into)
 	return store_get(store, STORE_PROBE_KEY, 0, STORE_TO_END, sink);
 }
 
+static Error *
+note_found(void *found, const StoreEntry *entry)
+{
+	(void) entry;
+	*(bool *) found = true;
+	return NULL;
+}
+
+/* Who may not list is told "denied" of what is not there, and a recovery could not find the archive's end. */
+static Error *
+try_absence(Store *store)
+{
+	uint64_t number;
+	StoreEntry entry;
+	bool listed = false;
+
+	random_bytes(&number, sizeof(number));
+
+	AUTO_FREE char *key = mem_printf(FRESH_KEY, number);
+	Error *error = store_stat(store, key, &entry);
+
+	if (error == NULL)
+		return error_new(ERR_CORRUPT, "store has object \"%s\", which never was", key);
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error_hint(error_context(error, "could not learn that an object is absent"),
+		                  "The role needs the right to list the bucket (s3:ListBucket).");
+	error_free(error);
+	TRY(error_context(store_list(store, STORE_PROBE_KEY, LIST_ALL, NULL, note_found, &listed),
+	                  "could not list the store"));
+	return listed ? NULL : error_new(ERR_CORRUPT, "object \"%s\" is not listed", STORE_PROBE_KEY);
+}
+
 /* Writes, reads back, and proves that nothing is overwritten. */
 static Error *
 try_store(Store *store, Buf *report)
@@ -196,7 +258,7 @@ try_store(Store *store, Buf *report)
 	if (!error_is(error, ERR_EXISTS))
 		return error;
 	error_free(error);
-	return NULL;
+	return try_absence(store);
 }
 
 static void
@@ -304,6 +366,8 @@ run(Invocation *invocation)
 	check_settings(settings, &report);
 	check_keys(settings, &report);
 	check_data_directory(settings, directory, &report);
+	if (directory != NULL && !invocation_flag(invocation, "store-only"))
+		check_running_server(invocation, directory, &report);
 	check_state_directory(settings, &report);
 	check_store(settings, directory, &report);
 
@@ -321,12 +385,13 @@ static const CommandOption options[] = {
 	{"create", OPTION_FLAG, NULL, "make the store's directory and its marker first"},
 	{"pgdata", OPTION_VALUE, "DIR",
      "the server's data directory (default: the working directory, if it is one)"},
+	{"store-only", OPTION_FLAG, NULL, "do not ask the server whether it archives"},
 	{"json", OPTION_FLAG, NULL, "print the results as JSON"},
 };
 
 const Command command_check = {
 	.name = "check",
-	.summary = "looks whether settings, data directory and store are as they must be",
+	.summary = "looks whether settings, server, archiving and store are as they must be",
 	.arguments = "",
 	.description =
 		"Exit 0: everything is in place. Exit 8: something is not; stdout says what, and what to do.\n"

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from walship_testing.proc import wait_until
 from walship_testing.walship import Walship
 
 
@@ -20,13 +21,13 @@ def findings(result):
 
 @pytest.mark.smoke
 def test_everything_in_place_is_exit_0(walship, server):
-    result = walship.ok("check", "--pgdata", server.pgdata, "--json")
+    result = walship.ok("check", "--pgdata", server.pgdata, "--json", env=server.pg_environment)
     assert all(item["ok"] for item in findings(result).values()), str(result)
     assert str(server.system_identifier()) in findings(result)["data directory"]["detail"]
 
 
 def test_the_text_says_the_same(walship, server):
-    lines = walship.ok("check", "--pgdata", server.pgdata).out.splitlines()
+    lines = walship.ok("check", "--pgdata", server.pgdata, env=server.pg_environment).out.splitlines()
     assert len(lines) >= 4 and all(line.startswith("ok ") for line in lines)
 
 
@@ -95,3 +96,70 @@ def test_a_damaged_pg_control_fails(walship, datadir):
 def test_wrong_settings_are_a_usage_error(walship):
     walship.configure(compression="zstd", compression_level=23)
     walship.fails(2, "check")
+
+
+def archiving(walship, server, *, expected=8):
+    result = walship.fails(expected, "check", "--pgdata", server.pgdata, "--json", env=server.pg_environment)
+    return findings(result)["archiving"]
+
+
+def test_a_server_that_does_not_archive_fails_with_the_remedy(server, walship):
+    """Everything else is in place, and nothing would ever be stored."""
+    assert archiving(walship, server, expected=0)["ok"]
+    server.sql("ALTER SYSTEM SET archive_command = '/bin/false'")
+    server.reload()
+    wait_until(lambda: server.value("SHOW archive_command") == "/bin/false", "the setting is read")
+    said = archiving(walship, server)
+    assert not said["ok"] and "/bin/false" in said["detail"]
+    assert f"'{walship.binary}' push --config='{walship.config}' %p" in said["hint"]
+    server.sql("ALTER SYSTEM SET archive_mode = off")
+    server.restart()
+    said = archiving(walship, server)
+    assert not said["ok"] and "archive_mode is off" in said["detail"] and "ALTER SYSTEM" in said["hint"]
+
+
+def test_a_server_that_archives_with_other_settings_fails(server, walship, store):
+    walship.sections = f"[cluster main]\nstore = {store.settings['store']}\n"
+    walship.write_config()
+    result = walship.fails(
+        8, "check", "--cluster", "main", "--pgdata", server.pgdata, "--json", env=server.pg_environment
+    )
+    assert not findings(result)["archiving"]["ok"] and "--cluster='main'" in findings(result)["archiving"]["hint"]
+
+
+def test_a_server_that_is_down_fails_and_store_only_does_not_ask_it(server, walship):
+    server.stop()
+    line = ("check", "--pgdata", server.pgdata, "--json")
+    said = findings(walship.fails(8, *line, env=server.pg_environment))
+    assert not said["server"]["ok"] and "archiving" not in said
+    assert "server" not in findings(walship.ok(*line, "--store-only", env=server.pg_environment))
+
+
+def test_another_server_than_that_of_the_data_directory_fails(server, servers, walship):
+    """The port was forgotten: a backup would be of the wrong server."""
+    other = servers.new(name="other", fresh=True).start()
+    said = findings(walship.fails(8, "check", "--pgdata", server.pgdata, "--json", env=other.pg_environment))
+    assert str(other.system_identifier()) in said["server"]["detail"] and not said["server"]["ok"]
+
+
+@pytest.mark.s3_only
+def test_credentials_with_which_nothing_can_be_listed_fail(walship, store):
+    """Backups would be made with them, and no recovery could find them."""
+    walship.ok("check")
+    with store.denied("ListBucket"):
+        result = walship.fails(8, "check")
+    assert "FAILED store" in result.out and "list" in result.out
+
+
+@pytest.mark.directory_only("what a file system can do")
+def test_a_directory_gets_a_key_that_never_was_and_keeps_none(walship, store):
+    """The key that stays would be found on any file system."""
+    walship.ok("check")
+    walship.ok("check")
+    assert sorted(path.name for path in store.directory.iterdir()) == ["walship-check.json", "walship-store.json"]
+    (store.directory / "walship-check.json").chmod(0o600)
+    store.directory.chmod(0o500)
+    try:
+        assert "FAILED store" in walship.fails(8, "check").out
+    finally:
+        store.directory.chmod(0o700)

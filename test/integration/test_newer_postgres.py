@@ -64,7 +64,7 @@ def test_check_list_and_find_say_what_they_cannot_read(walship, datadir, real_fu
     for name in real_future:
         datadir.push(walship, name)
     first, last = real_future[0], real_future[-1]
-    said = findings(walship.ok("check", "--pgdata", datadir.path, "--json"))
+    said = findings(walship.ok("check", "--store-only", "--pgdata", datadir.path, "--json"))
     assert "2001" in said["server version"]["detail"] and "does not know" in said["server version"]["detail"]
     assert last in said["stored WAL"]["detail"] and "walship 0." in said["stored WAL"]["detail"]
     assert "13 to" in said["stored WAL"]["hint"]
@@ -216,11 +216,11 @@ def test_check_says_that_a_major_is_out_of_support(walship, datadir, major, sinc
     known = control.read_bytes()[:288]
     text = known[:8] + struct.pack("<II", 1300, catalog) + known[16:]
     control.write_bytes((text + struct.pack("<I", notes.crc32c(text))).ljust(8192, b"\0"))
-    said = findings(walship.ok("check", "--pgdata", datadir.path, "--json"))["server version"]
+    said = findings(walship.ok("check", "--store-only", "--pgdata", datadir.path, "--json"))["server version"]
     assert said["detail"] == f"PostgreSQL {major} has had no minor releases since {since}"
     assert "Upgrade" in said["hint"] and said["ok"]
 
 
 def test_check_says_how_long_a_major_is_supported(walship, datadir):
-    said = findings(walship.ok("check", "--pgdata", datadir.path, "--json"))["server version"]
+    said = findings(walship.ok("check", "--store-only", "--pgdata", datadir.path, "--json"))["server version"]
     assert f"PostgreSQL {datadir.major}, supported until 20" in said["detail"] and "hint" not in said
