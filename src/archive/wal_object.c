@@ -227,7 +227,7 @@ encode_checked(const WalArchive *archive, const char *path, const WalName *name,
 	if (!is_damaged(index) || !archive->refuse_damaged)
 		return NULL;
 	return error_hint(
-		error_new(ERR_CORRUPT, "WAL at %s is damaged", lsn_format(index->walk.damaged_at, text)),
+		error_new(ERR_CORRUPT, "WAL record at %s is damaged", lsn_format(index->walk.damaged_at, text)),
 		"Look for disk or memory faults and take a new base backup. The server keeps the segment "
 		"and asks again until wal_check is \"warn\".");
 }

@@ -434,7 +434,7 @@ a_magic_that_is_damaged_is_damage(void **state)
 	path = write_wal(place, NAME, bytes, MB);
 	place->archive.refuse_damaged = true;
 	assert_error(wal_object_put(&place->archive, path, &name, &result, NULL), ERR_CORRUPT,
-	             "WAL at 3/0 is damaged");
+	             "WAL record at 3/0 is damaged");
 	assert_int_equal(objects_in_store(place), 0);
 	place->archive.refuse_damaged = false;
 	assert_ok(wal_object_put(&place->archive, path, &name, &result, &index));
