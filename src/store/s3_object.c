@@ -117,13 +117,14 @@ put_object(S3Store *store, const char *key, const S3Payload *payload, bool condi
 static bool
 has_conditions(S3Store *store)
 {
-	return s3_state_conditional(store) == S3_CONDITIONAL_HONOURED;
+	S3Conditional conditional = s3_state_conditional(store);
+
+	return conditional == S3_CONDITIONAL_HONOURED || conditional == S3_CONDITIONAL_UNKNOWN;
 }
 
 /*
- * Before anything is written to a bucket of which nothing is known: the same small
- * object is put, under the condition that it is not there, until that is refused or
- * overlooked.  What it costs is one request, or two where nobody did it before.
+ * The same small object is put, under the condition that it is not there, until that
+ * is refused or overlooked: one request, or two where nobody did it before.
  */
 static Error *
 prove_conditions(S3Store *store, S3Conditional *ret_conditional)
@@ -146,25 +147,6 @@ prove_conditions(S3Store *store, S3Conditional *ret_conditional)
 		break;
 	}
 	s3_state_set_conditional(store, *ret_conditional);
-	return NULL;
-}
-
-/*
- * The note of it may be deleted at any time, and no harm may come from that.
- * Credentials that may not write that object prove nothing: then walship looks itself.
- */
-static Error *
-find_conditions(S3Store *store)
-{
-	S3Conditional conditional;
-	Error *error;
-
-	if (s3_state_conditional(store) != S3_CONDITIONAL_UNKNOWN)
-		return NULL;
-	error = prove_conditions(store, &conditional);
-	if (!error_is(error, ERR_DENIED))
-		return error;
-	error_free(error);
 	return NULL;
 }
 
@@ -227,7 +209,6 @@ s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode 
 	if (mode == PUT_REPLACE)
 		return put_object(store, key, &payload, false, &answer);
 
-	TRY(find_conditions(store));
 	if (has_conditions(store))
 	{
 		error = put_object(store, key, &payload, true, &answer);
