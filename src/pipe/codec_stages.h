@@ -60,7 +60,7 @@ bool brotli_chunks_are_independent(uint8_t first_byte, uint64_t chunk_size);
 /* Size of the buffer in which an encoder or decoder collects its output. */
 #define CODEC_BUFFER_SIZE (128u * 1024)
 
-/* What every decoder says, in the same words. */
+/* Of any decoder: the kind is always ERR_CORRUPT. */
 Error *codec_error_truncated(const char *what) MUST_CHECK;
 Error *codec_error_trailing(const char *what) MUST_CHECK;
 Error *codec_error_too_long(const char *what, uint64_t most) MUST_CHECK;
