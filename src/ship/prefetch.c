@@ -322,7 +322,8 @@ server_recovers(const Server *server)
 
 	return stat(server->data_directory, &status) == 0 && status.st_dev == server->device &&
 	       status.st_ino == server->inode && postmaster_of(server->data_directory, &postmaster) &&
-	       postmaster == server->postmaster && fetch_mode_of(server->data_directory) != FETCH_BY_HAND;
+	       postmaster == server->postmaster &&
+	       (pgdata_is_standby(server->data_directory) || pgdata_in_archive_recovery(server->data_directory));
 }
 
 /* When the server has come past what could not be got, this process has nothing left to do. */
