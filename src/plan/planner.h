@@ -25,7 +25,7 @@ typedef struct Hole
 	const char *proof; /* key of the partial or backup file behind it, where no segment is; the catalog's */
 } Hole;
 
-/* ---- segments.c: the segments of a path, one after the other ---- */
+/* ---- indexes.c: what the indexes of a path tell ---- */
 
 /* Of a segment that the path has. */
 const SegmentIndex *planner_index(const Planner *planner, const WalPath *path, XLogSegNo segno);
@@ -36,6 +36,14 @@ const SegmentIndex *planner_index_down(const Planner *planner, const WalPath *pa
                                        XLogSegNo segno);
 const SegmentIndex *planner_index_up(const Planner *planner, const WalPath *path, XLogSegNo segno,
                                      XLogSegNo limit);
+
+/* Where the chain begins that ends with this segment. */
+XLogSegNo planner_chain_first(const WalPath *path, const SegmentIndex *segment);
+
+/* The greatest time of commits from "first" to "last", where chains tell it, or TIME_NONE. */
+TimeUs planner_time_high(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last);
+
+/* ---- segments.c: the segments of a path, one after the other ---- */
 
 typedef enum NextSegment
 {
@@ -86,14 +94,6 @@ TimeUs planner_last_time(const Planner *planner, const WalPath *path, XLogSegNo 
 
 /* The last place that a replay up to the end of this segment reaches. */
 WalPlace planner_reach(const Planner *planner, const WalPath *path, XLogSegNo last);
-
-/* ---- time_chain.c: what few indexes tell of many segments ---- */
-
-/* Where the chain begins that ends with this segment. */
-XLogSegNo planner_chain_first(const WalPath *path, const SegmentIndex *segment);
-
-/* The greatest time of commits from "first" to "last", where chains tell it, or TIME_NONE. */
-TimeUs planner_time_high(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last);
 
 /* ---- locate.c, locate_time.c: where on a path does the target lie? ---- */
 

@@ -4,40 +4,6 @@
 #define QUIET_SEGMENTS_MAX \
 	64 /* so many without a commit are passed over, backwards, in search of the last one */
 
-static XLogSegNo
-not_below(XLogSegNo first, XLogSegNo segno)
-{
-	return segno > first ? segno : first;
-}
-
-const SegmentIndex *
-planner_index_down(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo segno)
-{
-	const WalPathPiece *piece = wal_path_piece(path, segno);
-
-	return wal_facts_index(planner->facts, piece->timeline, segno, not_below(piece->first, first));
-}
-
-const SegmentIndex *
-planner_index_up(const Planner *planner, const WalPath *path, XLogSegNo segno, XLogSegNo limit)
-{
-	const WalPathPiece *piece = wal_path_piece(path, segno);
-
-	return wal_facts_index(planner->facts, piece->timeline, segno, limit < piece->last ? limit : piece->last);
-}
-
-const SegmentIndex *
-planner_index(const Planner *planner, const WalPath *path, XLogSegNo segno)
-{
-	return wal_facts_index(planner->facts, wal_path_piece(path, segno)->timeline, segno, segno);
-}
-
-const SegmentRecords *
-planner_records(const Planner *planner, const WalPath *path, XLogSegNo segno)
-{
-	return wal_facts_records(planner->facts, path, segno);
-}
-
 /* The nearest that proves that there was more WAL behind a segment. */
 typedef struct Behind
 {
@@ -204,8 +170,9 @@ planner_find_barrier(const Planner *planner, const WalPath *path, XLogSegNo firs
 			next = planner_chain_first(path, segment);
 		if (is_barrier(segment, path->segment_size))
 			*ret_segno = segno;
-		else if (!wal_facts_damaged_between(
-					 planner->facts, &(WalRange){piece->timeline, not_below(first, next), segno}, ret_segno))
+		else if (!wal_facts_damaged_between(planner->facts,
+		                                    &(WalRange){piece->timeline, first > next ? first : next, segno},
+		                                    ret_segno))
 			continue;
 		found = true;
 	}
