@@ -53,18 +53,6 @@ findings_release(Findings *findings)
 	*findings = (Findings){0};
 }
 
-void
-search_warn(const Search *search, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	AUTO_FREE char *text = mem_vprintf(format, arguments);
-	va_end(arguments);
-	if (!strlist_contains(&search->findings->warnings, text))
-		strlist_add(&search->findings->warnings, text);
-}
-
 /* Missing segments between two that are looked through. */
 static void
 warn_of_gaps(const Search *search, const WalPath *path, XLogSegNo first)

@@ -1,6 +1,7 @@
 /* See search_path.h. */
 #include "search_path.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "walship/base/mem.h"
@@ -21,6 +22,18 @@ typedef struct Wanted
 	size_t count;
 	size_t capacity;
 } Wanted;
+
+void
+search_warn(const Search *search, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	AUTO_FREE char *text = mem_vprintf(format, arguments);
+	va_end(arguments);
+	if (!strlist_contains(&search->findings->warnings, text))
+		strlist_add(&search->findings->warnings, text);
+}
 
 static bool
 looks_for_drops(const Search *search)
