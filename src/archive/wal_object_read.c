@@ -79,13 +79,6 @@ segment_sink_finish(Sink *sink)
 }
 
 static Error *
-parse_index(const char *text, size_t size, WalIndex *ret_index)
-{
-	TRY(self_sha256_check(text, size, "index"));
-	return wal_index_parse(text, size, "index", ret_index);
-}
-
-static Error *
 begin_payload(Reader *reader, const TarEntry *entry)
 {
 	static const SinkOps segment_ops = {.write = segment_sink_write, .finish = segment_sink_finish};
@@ -153,7 +146,8 @@ member_end(void *context)
 		reader->payload_done = true;
 		return NULL;
 	}
-	TRY(parse_index(reader->index_text.data, reader->index_text.size, &reader->index));
+	TRY(self_sha256_check(reader->index_text.data, reader->index_text.size, "index"));
+	TRY(wal_index_parse(reader->index_text.data, reader->index_text.size, "index", &reader->index));
 
 	/* Does the index speak of the file that was asked for? */
 	if (strcmp(reader->index.segment, wal_name_format(reader->name, name)) != 0)
@@ -200,45 +194,4 @@ wal_object_get(const WalArchive *archive, const WalName *name, Sink *into, WalIn
 	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, name, NULL);
 
 	return wal_object_get_key(archive, key, name, into, ret_index);
-}
-
-/* Reads "size" bytes from the start, fewer at the object's end. */
-static Error *
-read_head(Store *store, const char *key, uint64_t size, Buf *head)
-{
-	AUTO(Sink) sink = NULL;
-
-	buf_init(head, size);
-	sink = buf_sink_new(head);
-	return store_get(store, key, 0, size, sink);
-}
-
-static Error *
-parse_head(Store *store, const char *key, Buf *head, WalIndex *ret_index)
-{
-	TarEntry entry;
-
-	TRY(read_head(store, key, WAL_INDEX_READ_SIZE, head));
-	if (head->size < TAR_BLOCK_SIZE)
-		return error_new(ERR_CORRUPT, "object is cut off");
-	TRY(tar_header_parse((const uint8_t *) head->data, &entry));
-	if (entry.size > WAL_OBJECT_INDEX_MAX)
-		return error_new(ERR_CORRUPT, "index is longer than %zu bytes", (size_t) WAL_OBJECT_INDEX_MAX);
-	if (TAR_BLOCK_SIZE + entry.size > head->size)
-	{
-		buf_release(head);
-		TRY(read_head(store, key, TAR_BLOCK_SIZE + entry.size, head));
-	}
-	if (TAR_BLOCK_SIZE + entry.size > head->size)
-		return error_new(ERR_CORRUPT, "object is cut off");
-	return parse_index(head->data + TAR_BLOCK_SIZE, entry.size, ret_index);
-}
-
-Error *
-wal_object_index(Store *store, const char *key, WalIndex *ret_index)
-{
-	AUTO_BUF(head, 0);
-
-	return error_context(parse_head(store, key, &head, ret_index),
-	                     "could not read the index of \"%s\" in store \"%s\"", key, store_url(store));
 }
