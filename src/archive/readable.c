@@ -13,7 +13,7 @@ refuse(const ReadableClaim *claim)
 {
 	return error_hint(
 		error_new(
-			ERR_CORRUPT,
+			ERR_UNTRUSTED,
 			"%s is not encrypted, but this host has keys: whoever can write to the store can have made it",
 			claim->what),
 		"If the archive began unencrypted, set accept_plain = before LSN; \"walship check\" says which. If it is "

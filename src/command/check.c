@@ -268,7 +268,7 @@ check_claims_of_encryption(const Settings *settings, Store *store, uint64_t syst
 	char *hint = NULL;
 	AUTO(Error) error = check_stored_encryption(settings, store, system, &detail, &hint);
 
-	if (error_is(error, ERR_CORRUPT))
+	if (error_is(error, ERR_UNTRUSTED))
 		note(report, "stored objects", MOVE(error), NULL);
 	else if (error != NULL)
 		note_advice(report, "stored objects", mem_printf("not looked at: %s", error_message(error)), NULL);

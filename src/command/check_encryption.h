@@ -12,7 +12,7 @@
 Error *check_encryption(const Settings *settings, char **ret_detail) MUST_CHECK;
 
 /*
- * Is what is stored encrypted as this host expects it?  ERR_CORRUPT when something there would be refused.
+ * Is what is stored encrypted as this host expects it?  ERR_UNTRUSTED when something there would be refused.
  * *ret_detail is NULL where nothing of encryption is set up; *ret_hint, when a later version will refuse
  * something, what to set before.  The caller frees both.
  */

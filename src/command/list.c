@@ -63,8 +63,8 @@ look_for_refused(Store *store, Listing *listing)
 	{
 		AUTO(Error) error = restore_check_keys(store, catalog->backups[i], listing->identities);
 
-		listing->refused[i] = error_is(error, ERR_CORRUPT);
-		if (error != NULL && !error_is(error, ERR_CORRUPT) && !error_is(error, ERR_DENIED))
+		listing->refused[i] = error_is(error, ERR_UNTRUSTED);
+		if (error != NULL && !error_is(error, ERR_UNTRUSTED) && !error_is(error, ERR_DENIED))
 			return MOVE(error);
 	}
 	return NULL;

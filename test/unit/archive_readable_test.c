@@ -143,7 +143,7 @@ settings_decide_whatever_the_store_says(void **state)
 		if (rows[i].believed)
 			assert_ok(claim(place, identities, "", 1, 10 * SEGMENT));
 		else
-			assert_error(claim(place, identities, "", 1, 10 * SEGMENT), ERR_CORRUPT, "it is not encrypted");
+			assert_error(claim(place, identities, "", 1, 10 * SEGMENT), ERR_UNTRUSTED, "it is not encrypted");
 		assert_int_equal(warnings, 0);
 	}
 	assert_ok(claim(place, NULL, "", 1, 10 * SEGMENT));
@@ -203,7 +203,7 @@ what_is_older_than_all_that_is_encrypted_is_believed_with_one_warning(void **sta
 			if (row->believed)
 				assert_ok(claim(place, identities, "", row->timeline, row->start));
 			else
-				assert_error(claim(place, identities, "", row->timeline, row->start), ERR_CORRUPT,
+				assert_error(claim(place, identities, "", row->timeline, row->start), ERR_UNTRUSTED,
 				             "whoever can write to the store");
 		}
 		assert_int_equal(warnings, row->believed ? 1 : 0);
@@ -227,11 +227,11 @@ an_encrypted_backup_says_that_encryption_had_begun(void **state)
 	put_backup(place, "20261119T023007Z-9f3c", 20 * SEGMENT + 40, "");
 	put_backup(place, "20261120T023007Z-9f3c", 30 * SEGMENT + 40, KEYS);
 	assert_ok(claim(place, identities, "", 1, 20 * SEGMENT + 40));
-	assert_error(claim(place, identities, "", 1, 40 * SEGMENT + 40), ERR_CORRUPT, "is not encrypted");
+	assert_error(claim(place, identities, "", 1, 40 * SEGMENT + 40), ERR_UNTRUSTED, "is not encrypted");
 
 	/* With an id that comes before all others. */
 	put_backup(place, "20001120T023007Z-9f3c", 50 * SEGMENT + 40, "");
-	assert_error(claim(place, identities, "", 1, 50 * SEGMENT + 40), ERR_CORRUPT, "is not encrypted");
+	assert_error(claim(place, identities, "", 1, 50 * SEGMENT + 40), ERR_UNTRUSTED, "is not encrypted");
 }
 
 int

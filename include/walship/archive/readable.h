@@ -24,7 +24,7 @@ typedef struct ReadableClaim
 } ReadableClaim;
 
 /*
- * ERR_DENIED: encrypted for others.  ERR_CORRUPT: not encrypted, while this host has
+ * ERR_DENIED: encrypted for others.  ERR_UNTRUSTED: not encrypted, while this host has
  * keys and the rule beside them (age_identities_plain()) does not allow it.
  *
  * By AGE_PLAIN_OLDER a claim is believed, with one warning, when nothing encrypted lies

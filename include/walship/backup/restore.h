@@ -40,7 +40,7 @@ typedef struct RestoreOptions
 } RestoreOptions;
 
 /*
- * ERR_DENIED, naming the fingerprints, when the backup is encrypted and no key at hand opens it; ERR_CORRUPT when
+ * ERR_DENIED, naming the fingerprints, when the backup is encrypted and no key at hand opens it; ERR_UNTRUSTED when
  * it is not, and this host must not believe that (walship/archive/readable.h).
  */
 Error *restore_check_keys(Store *store, const BackupRecord *record, const AgeIdentities *identities)

@@ -21,6 +21,7 @@ typedef enum ErrorKind
 	ERR_TRANSIENT, /* may work later: not reachable, not mounted, timed out */
 	ERR_DENIED,    /* credentials, permissions, keys */
 	ERR_CORRUPT,   /* failed a checksum, a tag or a format rule */
+	ERR_UNTRUSTED, /* whole, but not to be believed: by no means damage to be passed over or read again */
 	ERR_USAGE,     /* a wrong flag, setting or argument */
 	ERR_SYSTEM,    /* the operating system refused; the message ends with its reason */
 	ERR_CANCELLED, /* SIGTERM or SIGINT */

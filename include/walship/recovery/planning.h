@@ -8,7 +8,7 @@
 /*
  * As plan_recover().  ERR_DENIED, naming the segment and the fingerprints, when
  * what the plan needs is encrypted and none of the identities (NULL: there are
- * none) opens it; ERR_CORRUPT when it is not encrypted and should be.
+ * none) opens it; ERR_UNTRUSTED when it is not encrypted and should be.
  */
 Error *planning_run(Store *store, WalFacts *facts, const Catalog *catalog, const AgeIdentities *identities,
                     const RecoveryRequest *request, RecoveryPlan **ret_plan) MUST_CHECK;
