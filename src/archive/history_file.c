@@ -1,9 +1,12 @@
 /* Timeline history files; see walship/archive/history_file.h. */
 #include "walship/archive/history_file.h"
 
+#include <string.h>
+
 #include "walship/archive/layout.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/base/strs.h"
 #include "walship/pipe/stages.h"
 
 /* A line for each timeline: far more than any server has gone through. */
@@ -31,6 +34,38 @@ history_file_get(Store *store, uint64_t system_identifier, TimeLineID timeline, 
 
 	TRY(store_get(store, key, 0, STORE_TO_END, sink));
 	return timeline_history_parse(timeline, text.data, text.size, key, ret_history);
+}
+
+Error *
+history_digest_put(Store *store, uint64_t system_identifier, TimeLineID timeline, const Buf *text)
+{
+	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
+	AUTO_FREE char *key = layout_history_digest_key(system_identifier, timeline);
+	AUTO_FREE char *line = NULL;
+	AUTO_BUF(stored, SHA256_TEXT_SIZE + WAL_NAME_SIZE + 16);
+	AUTO(Sink) sink = buf_sink_new(&stored);
+	uint8_t sha256[SHA256_SIZE];
+	char hex[SHA256_TEXT_SIZE];
+	char leaf[WAL_NAME_SIZE];
+
+	sha256_of(text->data, text->size, sha256);
+	hex_encode(sha256, sizeof(sha256), hex);
+	line = mem_printf("%s  %s\n", hex, wal_name_format(&name, leaf));
+
+	Slice slice = slice_of_memory(line, strlen(line));
+	Error *error = store_put(store, key, &slice, 1, PUT_IF_ABSENT);
+
+	if (!error_is(error, ERR_EXISTS))
+		return error;
+	error_free(error);
+	TRY(store_get(store, key, 0, STORE_TO_END, sink));
+	if (stored.size == strlen(line) && memcmp(stored.data, line, stored.size) == 0)
+		return NULL;
+	return error_hint(
+		error_new(ERR_CORRUPT, "object \"%s\" in store \"%s\" is not the digest of \"%s\"", key,
+	              store_url(store), leaf),
+		"One of the two was damaged or changed in the store. Nothing was overwritten. Compare both with "
+		"pg_wal, and remove the digest if it is wrong.");
 }
 
 Error *

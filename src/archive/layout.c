@@ -71,6 +71,12 @@ layout_wal_key(uint64_t system_identifier, const WalName *name, const uint8_t *s
 	return mem_printf("%s%s.tar", directory, text);
 }
 
+char *
+layout_history_digest_key(uint64_t system_identifier, TimeLineID timeline)
+{
+	return mem_printf("%" PRIu64 "/wal/%08" PRIX32 ".history.sha256", system_identifier, timeline);
+}
+
 /* ".br.age": what was done to the bytes, in its order. */
 static char *
 with_suffixes(const char *name, Codec codec, bool encrypted)

@@ -22,6 +22,7 @@ typedef struct Lineage
 	TimeLineID timeline;
 	int64_t deadline_ms;
 	LineageReport *report;
+	uint32_t segment_size; /* 0: not known */
 } Lineage;
 
 void
@@ -48,6 +49,76 @@ set_aside(Lineage *lineage, const char *name, Error *error)
 	return NULL;
 }
 
+/*
+ * Does the WAL say what the history file at "path" says?  The record that begins
+ * its timeline lies where it was switched to, and names the timeline that was left.
+ * False also when there is no such segment, or the switch lies a little before the
+ * record (docs/format.md): what is not certain is not sealed.
+ */
+static Error *
+wal_agrees(const Lineage *lineage, const char *path, TimeLineID timeline, bool *ret_agrees)
+{
+	const WalArchive *archive = lineage->archive;
+	AUTO(TimelineHistory) history = NULL;
+	const TimelineSwitch *last;
+	WalIndex index;
+
+	*ret_agrees = false;
+	TRY(history_file_read(lineage->wal_directory, timeline, &history));
+	if (history->n_ancestors == 0 || lineage->segment_size == 0)
+		return NULL;
+	last = &history->ancestors[history->n_ancestors - 1];
+
+	WalName name = wal_name_of_segment(timeline, lsn_segment(last->switch_lsn, lineage->segment_size),
+	                                   lineage->segment_size);
+	char leaf[WAL_NAME_SIZE];
+	AUTO_FREE char *segment = path_join(lineage->wal_directory, wal_name_format(&name, leaf));
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, &name, NULL);
+	Error *error = wal_object_inspect(archive, segment, &name, &index);
+
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		error = wal_object_index(archive->store, key, &index);
+	}
+	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
+	{
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	if (index.switch_lsn == InvalidXLogRecPtr)
+		return NULL;
+	*ret_agrees = index.switch_lsn == last->switch_lsn && index.previous_timeline == last->timeline;
+	if (index.switch_lsn < last->switch_lsn || index.previous_timeline != last->timeline)
+		return error_new(ERR_CORRUPT, "\"%s\" says something else than the WAL in \"%s\"", path, leaf);
+	return NULL;
+}
+
+/* Of a history file that was stored by a version without digests: from pg_wal's own copy, never from the store's. */
+static Error *
+ensure_history_digest(Lineage *lineage, const char *path, const WalName *name)
+{
+	const WalArchive *archive = lineage->archive;
+	AUTO_FREE char *key = layout_history_digest_key(archive->system_identifier, name->timeline);
+	StoreEntry entry;
+	PutResult result;
+	bool agrees;
+	Error *error = store_stat(archive->store, key, &entry);
+
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	error = wal_agrees(lineage, path, name->timeline, &agrees);
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	return agrees ? wal_text_put(archive, path, name, &result) : NULL;
+}
+
 static Error *
 ensure_history_file(Lineage *lineage, TimeLineID timeline)
 {
@@ -60,7 +131,8 @@ ensure_history_file(Lineage *lineage, TimeLineID timeline)
 	PutResult result;
 	Error *error = store_stat(archive->store, key, &entry);
 
-	/* It is stored, or whether it is cannot be known. */
+	if (error == NULL)
+		return set_aside(lineage, text, ensure_history_digest(lineage, path, &name));
 	if (!error_is(error, ERR_NOT_FOUND))
 		return error;
 	error_free(error);
@@ -181,11 +253,10 @@ Error *
 lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID timeline, int64_t deadline_ms,
                LineageReport *report)
 {
-	Lineage lineage = {archive, wal_directory, timeline, deadline_ms, report};
+	Lineage lineage = {archive, wal_directory, timeline, deadline_ms, report, 0};
 	AUTO(TimelineHistory) history = NULL;
 	AUTO_STRLIST names = {0};
 	char own_name[WAL_NAME_SIZE];
-	uint32_t segment_size;
 	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
 	Error *error = history_file_read(wal_directory, timeline, &history);
 
@@ -198,7 +269,7 @@ lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID 
 	if (error != NULL)
 		return set_aside(&lineage, wal_name_format(&name, own_name), error);
 	TRY(dir_list(wal_directory, &names));
-	segment_size = wal_directory_segment_size(wal_directory, &names);
+	lineage.segment_size = wal_directory_segment_size(wal_directory, &names);
 
 	/* The oldest first, so that what is in the store is never without its beginning. */
 	for (size_t i = 0; i < history->n_ancestors; i++)
@@ -207,8 +278,8 @@ lineage_ensure(const WalArchive *archive, const char *wal_directory, TimeLineID 
 
 		if (ancestor->timeline > 1)
 			TRY(ensure_history_file(&lineage, ancestor->timeline));
-		if (segment_size != 0)
-			TRY(ensure_segments_before(&lineage, &names, segment_size, ancestor->timeline,
+		if (lineage.segment_size != 0)
+			TRY(ensure_segments_before(&lineage, &names, lineage.segment_size, ancestor->timeline,
 			                           ancestor->switch_lsn));
 	}
 	TRY(ensure_history_file(&lineage, timeline));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "walship/age/age.h"
+#include "walship/archive/history_file.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/archive/time_run.h"
@@ -411,17 +412,17 @@ put_text(const WalArchive *archive, const char *path, const WalName *name, PutRe
 
 	Slice slice = slice_of_memory(text.data, text.size);
 	Error *error = store_put(archive->store, key, &slice, 1, PUT_IF_ABSENT);
+	PutResult result = error == NULL ? PUT_STORED : PUT_WAS_THERE;
 
-	if (error == NULL)
+	if (error_is(error, ERR_EXISTS))
 	{
-		*ret_result = PUT_STORED;
-		return NULL;
+		error_free(error);
+		error = compare_text(archive, key, &text);
 	}
-	if (!error_is(error, ERR_EXISTS))
-		return error;
-	error_free(error);
-	TRY(compare_text(archive, key, &text));
-	*ret_result = PUT_WAS_THERE;
+	TRY(error);
+	if (name->kind == WAL_HISTORY)
+		TRY(history_digest_put(archive->store, archive->system_identifier, name->timeline, &text));
+	*ret_result = result;
 	return NULL;
 }
 

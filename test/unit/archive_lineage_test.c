@@ -86,7 +86,9 @@ what_leads_to_a_timeline_is_stored_once_oldest_first(void **state)
 	assert_names(&report.stored, missing, lengthof(missing));
 	assert_names(&report.warnings, NULL, 0);
 	assert_true(is_in_store(place, WAL "00000003.history"));
-	assert_int_equal(objects_in_store(place), lengthof(missing) + 1);
+	assert_true(is_in_store(place, WAL "00000002.history.sha256"));
+	assert_true(is_in_store(place, WAL "00000003.history.sha256"));
+	assert_int_equal(objects_in_store(place), lengthof(missing) + 3);
 	lineage_report_release(&report);
 
 	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
@@ -139,8 +141,95 @@ damaged_files_are_set_aside_with_a_warning_each(void **state)
 	assert_ok(lineage_ensure(&place->archive, place->wal, 3, NEVER, &report));
 	assert_names(&report.stored, stored, lengthof(stored));
 	assert_names(&report.warnings, warnings, lengthof(warnings));
-	assert_int_equal(objects_in_store(place), lengthof(stored) + 1);
+	assert_int_equal(objects_in_store(place), lengthof(stored) + 2);
 	lineage_report_release(&report);
+}
+
+/* The segment of timeline 2 in which it begins, with the checkpoint that says so as the third record. */
+static XLogRecPtr
+write_switch(const Place *place, TimeLineID left)
+{
+	WalBuilder builder = builder_new(15, 1);
+	uint8_t checkpoint[88] = {0};
+	XLogRecPtr lsn;
+
+	builder.timeline = 2;
+	(void) builder_filler(&builder, 300);
+	(void) builder_filler(&builder, 500);
+	builder_le(checkpoint + 8, 2, 4);
+	builder_le(checkpoint + 12, left, 4);
+	checkpoint[16] = 1;
+	builder_le(checkpoint + 24, 800, 8);
+	lsn = builder_record(&builder, 0, 0x00, 0, checkpoint, sizeof checkpoint);
+	fill_wal(&builder, builder.size);
+	free(write_wal(place, "000000020000000300000000", builder.bytes, MB));
+	free(builder.bytes);
+	return lsn;
+}
+
+/* A store that a version without digests wrote. */
+static void
+a_missing_digest_is_made_good_when_the_wal_says_the_same(void **state)
+{
+	enum
+	{
+		RIGHT,
+		NO_SEGMENT,
+		SEGMENT_IN_STORE,
+		ANOTHER_LSN,
+		ANOTHER_TIMELINE,
+		NO_COPY,
+		ANOTHER_COPY,
+	};
+	static const struct
+	{
+		const char *name;
+		int what;
+		bool sealed;
+		const char *warning;
+	} rows[] = {
+		{"all agree", RIGHT, true, NULL},
+		{"the segment is gone", NO_SEGMENT, false, NULL},
+		{"the segment is in the store", SEGMENT_IN_STORE, true, NULL},
+		{"a switch behind the record", ANOTHER_LSN, false, "says something else than the WAL"},
+		{"another timeline was left", ANOTHER_TIMELINE, false, "says something else than the WAL"},
+		{"pg_wal has lost it", NO_COPY, false, NULL},
+		{"pg_wal has another one", ANOTHER_COPY, false, "has other contents"},
+	};
+	Place *place = *state;
+	WalName segment = wal_name("000000020000000300000000");
+	AUTO_FREE char *path = path_join(place->wal, "000000020000000300000000");
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		int what = rows[i].what;
+		XLogRecPtr lsn = write_switch(place, what == ANOTHER_TIMELINE ? 9 : 1);
+		char text[LSN_TEXT_SIZE];
+		AUTO_FREE char *line =
+			mem_printf("1\t%s\tx\n", lsn_format(lsn + (what == ANOTHER_LSN ? 8 : 0), text));
+		LineageReport report = {0};
+		PutResult result;
+
+		print_message("  %s\n", rows[i].name);
+		put_raw(place, WAL "00000002.history", line, strlen(line) - (what == ANOTHER_COPY ? 1 : 0));
+		write_text(place, "00000002.history", line);
+		if (what == SEGMENT_IN_STORE)
+			assert_ok(wal_object_put(&place->archive, path, &segment, &result, NULL));
+		if (what == SEGMENT_IN_STORE || what == NO_SEGMENT)
+			assert_int_equal(unlink(path), 0);
+
+		/* The size of segments is that of any. */
+		write_timeline(place, 1, 5, 5);
+		if (what == NO_COPY)
+			remove_wal(place, "00000002.history");
+		assert_ok(lineage_ensure(&place->archive, place->wal, 2, NEVER, &report));
+		assert_int_equal(is_in_store(place, WAL "00000002.history.sha256"), rows[i].sealed);
+		assert_names(&report.warnings, &rows[i].warning, rows[i].warning != NULL);
+		lineage_report_release(&report);
+		assert_ok(store_remove(place->store, WAL "00000002.history.sha256"));
+		assert_ok(store_remove(place->store, WAL "00000002.history"));
+		assert_ok(store_remove(place->store, WAL "00000002/000000020000000300000000.tar"));
+	}
 }
 
 static void
@@ -380,6 +469,7 @@ main(void)
 		PLACE_TEST(what_leads_to_a_timeline_is_stored_once_oldest_first),
 		PLACE_TEST(what_is_there_is_not_touched),
 		PLACE_TEST(damaged_files_are_set_aside_with_a_warning_each),
+		PLACE_TEST(a_missing_digest_is_made_good_when_the_wal_says_the_same),
 		PLACE_TEST(a_history_that_pg_wal_has_lost_is_read_from_the_store),
 		PLACE_TEST(a_history_that_is_nowhere_or_nonsense_is_a_warning),
 		PLACE_TEST(at_the_deadline_it_ends_and_a_later_call_goes_on),

@@ -662,6 +662,48 @@ history_and_backup_files_are_stored_word_for_word(void **state)
 	}
 }
 
+/* The line that sha256sum prints, behind the file and never without it. */
+static void
+a_history_file_has_its_digest_beside_it(void **state)
+{
+	static const char text[] = "1\t0/3000000\tx\n";
+	static const char key[] = "7300000000000000001/wal/00000002.history.sha256";
+	Place *place = *state;
+	WalName name = wal_name("00000002.history");
+	AUTO_FREE char *path = write_wal(place, "00000002.history", text, strlen(text));
+	AUTO_FREE char *expected = NULL;
+	AUTO_BUF(stored, 0);
+	AUTO_BUF(again, 0);
+	uint8_t sha256[SHA256_SIZE];
+	char hex[SHA256_TEXT_SIZE];
+	PutResult result;
+
+	sha256_of(text, strlen(text), sha256);
+	hex_encode(sha256, sizeof sha256, hex);
+	expected = mem_printf("%s  00000002.history\n", hex);
+	assert_ok(wal_text_put(&place->archive, path, &name, &result));
+	read_raw(place, key, &stored);
+	assert_string_equal(stored.data, expected);
+
+	/* A push that died before it wrote the digest is repeated. */
+	assert_ok(store_remove(place->store, key));
+	assert_ok(wal_text_put(&place->archive, path, &name, &result));
+	assert_int_equal(result, PUT_WAS_THERE);
+	read_raw(place, key, &again);
+	assert_string_equal(again.data, expected);
+
+	/* One that does not fit is told, and stays. */
+	assert_ok(store_remove(place->store, key));
+	put_raw(place, key, "x", 1);
+	assert_error(wal_text_put(&place->archive, path, &name, &result), ERR_CORRUPT, "is not the digest of");
+
+	/* Another server's history file gets none. */
+	assert_ok(store_remove(place->store, key));
+	assert_ok(file_replace(path, "1\t0/3000008\tx\n", strlen(text), 0600));
+	assert_error(wal_text_put(&place->archive, path, &name, &result), ERR_EXISTS, "other contents");
+	assert_false(is_in_store(place, key));
+}
+
 int
 main(void)
 {
@@ -681,6 +723,7 @@ main(void)
 		PLACE_TEST(a_segment_of_an_unknown_postgres_is_stored_unread),
 		PLACE_TEST(a_magic_that_is_damaged_is_damage),
 		PLACE_TEST(history_and_backup_files_are_stored_word_for_word),
+		PLACE_TEST(a_history_file_has_its_digest_beside_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,15 @@ Error *history_file_read(const char *wal_directory, TimeLineID timeline, Timelin
 Error *history_file_get(Store *store, uint64_t system_identifier, TimeLineID timeline,
                         TimelineHistory **ret_history) MUST_CHECK;
 
+/*
+ * Stores the digest of a history file that is in the store.  It comes after the
+ * file: before it, a server that dies in between would leave a digest that keeps
+ * another one, promoted to the same timeline, from storing its own file for ever.
+ * ERR_CORRUPT when another digest is there.
+ */
+Error *history_digest_put(Store *store, uint64_t system_identifier, TimeLineID timeline, const Buf *text)
+	MUST_CHECK;
+
 /* Those of a pg_wal, in no order.  One that cannot be read or understood says nothing and is left out. */
 typedef struct HistoryFiles
 {

@@ -36,4 +36,7 @@ bool layout_is_backup_id(const char *text);
 
 /* The WAL name in the last component of a key below wal/; false when it is none of ours.
  * Of a partial, ret_name->kind is WAL_PARTIAL. */
+/* Of a history file, as sha256sum prints it: "<TLI>.history.sha256". */
+char *layout_history_digest_key(uint64_t system_identifier, TimeLineID timeline);
+
 bool layout_parse_wal_key(const char *key, WalName *ret_name);

@@ -64,7 +64,7 @@ Error *wal_object_store(const WalArchive *archive, const char *path, const WalNa
 Error *wal_object_put(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result,
                       WalIndex *ret_index) MUST_CHECK;
 
-/* The same for a history or backup file: verbatim. */
+/* The same for a history or backup file: verbatim; behind a history file its digest. */
 Error *wal_text_put(const WalArchive *archive, const char *path, const WalName *name, PutResult *ret_result)
 	MUST_CHECK;
 
