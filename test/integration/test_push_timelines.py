@@ -28,7 +28,10 @@ def test_the_first_push_on_a_timeline_stores_its_history_and_the_parents_tail(wa
     datadir.push(walship, old[0])
     result = datadir.push(walship, new)
     wanted = [*old, new, "00000002.history"]
-    assert store.keys() == sorted(datadir.key(name) for name in wanted), str(result)
+    digest = datadir.key("00000002.history") + ".sha256"
+    assert store.keys() == sorted([*(datadir.key(name) for name in wanted), digest]), str(result)
+    sha256 = hashlib.sha256((datadir.wal / "00000002.history").read_bytes()).hexdigest()
+    assert store.read(digest).decode() == f"{sha256}  00000002.history\n"
     for name in wanted:
         assert store.exists(datadir.key(name))
     for name in old:
