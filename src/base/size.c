@@ -30,7 +30,13 @@ static const Unit size_units[] = {
 };
 
 static const Unit duration_units[] = {
-	{"", 1000}, {"ms", 1}, {"s", 1000}, {"min", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000},
+	{"", 1000},
+	{"ms", 1},
+	{"s", 1000},
+	{"min", 60 * 1000},
+	{"m", 60 * 1000},
+	{"h", 3600 * 1000},
+	{"d", 24 * 3600 * 1000},
 };
 
 /* Digits, blanks, a unit in any case; "most" bounds the product. */

@@ -19,6 +19,7 @@
 /* Someone waits for push and fetch, and asks again; nobody for a backup, which begins from scratch. */
 #define CONNECT_HURRIED_MS 3000
 #define CONNECT_PATIENT_MS 10000
+#define UNREACHED_MS       15000
 
 static Error *
 store_setting(const Settings *settings, const char **ret_url)
@@ -105,6 +106,9 @@ context_open_store(const Settings *settings, Store **ret_store)
 	Patience patience = {.connect_ms = CONNECT_PATIENT_MS,
 	                     .retry_ms = settings_ms(settings, SETTING_store_deadline)};
 
+	/* Who sits there has perhaps mistyped the address. */
+	if (isatty(STDERR_FILENO) && !settings_is_set(settings, SETTING_store_deadline))
+		patience.unreached_ms = UNREACHED_MS;
 	return context_open_store_within(settings, &patience, ret_store);
 }
 

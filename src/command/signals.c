@@ -32,6 +32,14 @@ wait_for_signal(void *argument)
 		return argument;
 	atomic_store(&received, number);
 	cancel_request(number == SIGINT ? "SIGINT" : "SIGTERM");
+
+	/* Tidying up may take some seconds.  Who presses the keys again does not want to wait for it. */
+	do
+	{
+		if (sigwait(&signals, &number) != 0)
+			return argument;
+	} while (number != SIGINT);
+	signals_die();
 	return argument;
 }
 

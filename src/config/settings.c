@@ -266,7 +266,7 @@ setting_describe_form(const SettingRow *row, Buf *into)
 			buf_puts(into, "a size such as 64MB or 1GB, from ");
 			break;
 		case SETTING_TYPE_DURATION:
-			buf_puts(into, "a time such as 500ms, 10s or 5min, from ");
+			buf_puts(into, "a time such as 500ms, 10s or 5min (a bare number is seconds), from ");
 			break;
 	}
 	print_exact(row, row->least, into);

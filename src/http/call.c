@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "private.h"
 #include "walship/base/crypto.h"
 #include "walship/base/retry.h"
 
@@ -49,6 +50,7 @@ http_call(HttpClient *client, const HttpCall *call, HttpResponse *response)
 	int64_t began_at_ms = clock_monotonic_ms();
 	bool ambiguous = false;
 	bool told = false;
+	int64_t unreached_ms = call->request.patience.unreached_ms;
 	int made = 0; /* attempts since the last progress */
 
 	for (;;)
@@ -85,6 +87,9 @@ http_call(HttpClient *client, const HttpCall *call, HttpResponse *response)
 			made = 1;
 			began_at_ms = clock_monotonic_ms();
 		}
+		if (!atomic_load(&client->answered) && unreached_ms > 0 &&
+		    (request.patience.retry_ms == 0 || unreached_ms < request.patience.retry_ms))
+			request.patience.retry_ms = unreached_ms;
 		pause_ms = pause_before_next(made, verdict, answered ? http_header(response, "retry-after") : NULL);
 		if (verdict == HTTP_FAILED ||
 		    !patience_allows_retry(&request.patience, made, began_at_ms, clock_monotonic_ms() + pause_ms))

@@ -58,6 +58,7 @@ http_client_new(const HttpOptions *options)
 	(void) pthread_mutex_init(&client->mutex, NULL);
 	client->ca_file = mem_strdup(options->ca_file);
 	client->ca_setting = mem_strdup(options->ca_setting);
+	client->endpoint_setting = mem_strdup(options->endpoint_setting);
 	client->user_agent = mem_strdup(options->user_agent);
 	return client;
 }
@@ -136,6 +137,7 @@ http_client_free(HttpClient *client)
 	free(client->ca_file);
 	free(client->ca_directory);
 	free(client->ca_setting);
+	free(client->endpoint_setting);
 	free(client->user_agent);
 	free(client);
 }
@@ -299,6 +301,7 @@ http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *respo
 		connection_free(connection);
 		return error;
 	}
+	atomic_store(&client->answered, true);
 	(void) pthread_mutex_lock(&client->mutex);
 	connection->next = client->idle;
 	client->idle = connection;

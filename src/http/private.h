@@ -5,6 +5,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "walship/http/http.h"
 
@@ -33,7 +34,10 @@ struct HttpClient
 	char *ca_file;         /* the one given, then the one chosen */
 	char *ca_directory;
 
+	atomic_bool answered; /* by whatever is there, at least once */
+
 	char *ca_setting;
+	char *endpoint_setting;
 	char *user_agent;
 };
 

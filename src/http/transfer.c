@@ -425,6 +425,17 @@ wait_for_answer(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 	return NULL;
 }
 
+/* "hint" has a place for the setting's name. */
+static Error *
+hint_endpoint(Error *error, const HttpClient *client, const char *hint)
+{
+	const char *place = strstr(hint, "%s");
+
+	if (client->endpoint_setting == NULL)
+		return error;
+	return error_hint(error, "%.*s%s%s", (int) (place - hint), hint, client->endpoint_setting, place + 2);
+}
+
 static Error *
 error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 {
@@ -452,6 +463,21 @@ error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 			                  "Look whether \"%s\" is that of the right authority, and whether the server's "
 			                  "certificate names this host.",
 			                  client->ca_setting);
+		case CURLE_COULDNT_RESOLVE_HOST:
+			return hint_endpoint(error_new(ERR_TRANSIENT, "%s", reason), client,
+			                     "Is the host's name in \"%s\" right, and can this machine look up names?");
+		case CURLE_COULDNT_CONNECT:
+			return hint_endpoint(error_new(ERR_TRANSIENT, "%s", reason), client,
+			                     "Are host and port in \"%s\" right, and does the service run?");
+		case CURLE_SSL_CONNECT_ERROR:
+			return hint_endpoint(error_new(ERR_TRANSIENT, "%s", reason), client,
+			                     "Does the service in \"%s\" speak TLS? If not, write http:// there.");
+		case CURLE_GOT_NOTHING:
+		case CURLE_WEIRD_SERVER_REPLY:
+		case CURLE_UNSUPPORTED_PROTOCOL:
+			return hint_endpoint(
+				error_new(ERR_TRANSIENT, "%s", reason), client,
+				"Is \"%s\" the address of an S3 service? If it speaks TLS, write https:// there.");
 		case CURLE_URL_MALFORMAT:
 			return error_new(ERR_USAGE, "%s", reason);
 		default:

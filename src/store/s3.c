@@ -388,8 +388,10 @@ s3_store_open(const S3Options *given, Store **ret_store)
 	store->store.identity = mem_printf("%s://%s/%s/%s", store->address.scheme,
 	                                   store->address.host != NULL ? store->address.host : options->region,
 	                                   store->address.bucket, store->address.prefix);
-	store->http = http_client_new(&(HttpOptions){
-		.ca_file = options->ca_file, .ca_setting = "s3_ca_file", .user_agent = options->user_agent});
+	store->http = http_client_new(&(HttpOptions){.ca_file = options->ca_file,
+	                                             .ca_setting = "s3_ca_file",
+	                                             .endpoint_setting = "s3_endpoint",
+	                                             .user_agent = options->user_agent});
 	*ret_store = MOVE(owner);
 	return NULL;
 }

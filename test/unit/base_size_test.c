@@ -98,6 +98,7 @@ durations_are_read_with_their_unit(void **state)
 		{"10s", 10000},
 		{"500ms", 500},
 		{"5min", 300000},
+		{"5m", 300000},
 		{"5 min", 300000},
 		{"1h", 3600000},
 		{"2d", 172800000},
@@ -108,7 +109,7 @@ durations_are_read_with_their_unit(void **state)
 		{"", -1},
 		{"s", -1},
 		{"-1s", -1},
-		{"1m", -1},
+		{"1mo", -1},
 		{"1.5s", -1},
 		{"1s 2ms", -1},
 	};

@@ -395,7 +395,7 @@ wrong_values_are_refused_with_their_place_and_form(void **state)
 		{.title = "time",
 	     .file = "wait = soon",
 	     .expected = "invalid value",
-	     .hint = "Write a time such as 500ms, 10s or 5min, from 100ms to 1h."},
+	     .hint = "Write a time such as 500ms, 10s or 5min (a bare number is seconds), from 100ms to 1h."},
 		{.title = "empty", .file = "name =", .expected = "@C:1: invalid value for setting \"name\": \"\""},
 		{.title = "wrong, but replaced by a later source",
 	     .file = "mode = x",

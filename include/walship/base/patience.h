@@ -23,6 +23,8 @@ typedef struct Patience
 	int attempts;           /* so many, with the first one */
 	int64_t retry_ms;       /* none begins so long after the first one */
 	int64_t retry_until_ms; /* none begins after this moment */
+	int64_t
+		unreached_ms; /* like retry_ms, while nothing there has ever answered: it may be the wrong address */
 
 	/* Of everything, also of what is making progress. */
 	int64_t abort_at_ms;

@@ -12,7 +12,7 @@ bool size_parse(const char *text, uint64_t *ret_bytes);
 /* "1.2 GiB" */
 const char *size_format(uint64_t bytes, char text[SIZE_TEXT_SIZE]);
 
-/* "10s", "500ms", "5min", "1h", "2d"; a bare number is seconds. */
+/* "10s", "500ms", "5min" or "5m", "1h", "2d"; a bare number is seconds. */
 bool duration_parse(const char *text, int64_t *ret_ms);
 
 /* "4 min 12 s" */

@@ -20,8 +20,9 @@ typedef struct HttpClient HttpClient; /* may be used by all threads at the same 
 
 typedef struct HttpOptions
 {
-	const char *ca_file;    /* NULL: the system's certificates */
-	const char *ca_setting; /* the setting that says "ca_file", for hints */
+	const char *ca_file;          /* NULL: the system's certificates */
+	const char *ca_setting;       /* the setting that says "ca_file", for hints */
+	const char *endpoint_setting; /* likewise, where the requests go */
 	const char *user_agent;
 } HttpOptions;
 
