@@ -22,8 +22,8 @@ static int
 status_of_kind(ErrorKind kind)
 {
 	static const int statuses[] = {
-		[ERR_NOT_FOUND] = 1, [ERR_USAGE] = 2,   [ERR_EXISTS] = 3, [ERR_TRANSIENT] = 4,
-		[ERR_DENIED] = 5,    [ERR_CORRUPT] = 6, [ERR_UNTRUSTED] = 6, [ERR_SYSTEM] = 7, [ERR_CANCELLED] = 4,
+		[ERR_NOT_FOUND] = 1, [ERR_USAGE] = 2,     [ERR_EXISTS] = 3, [ERR_TRANSIENT] = 4, [ERR_DENIED] = 5,
+		[ERR_CORRUPT] = 6,   [ERR_UNTRUSTED] = 6, [ERR_SYSTEM] = 7, [ERR_CANCELLED] = 4,
 	};
 
 	return statuses[kind];
