@@ -36,6 +36,7 @@ backup_record_free(BackupRecord *record)
 	free(record->codec);
 	free(record->manifest_name);
 	free(record->walship_version);
+	free(record->missing);
 	free(record);
 }
 

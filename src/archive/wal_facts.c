@@ -86,6 +86,11 @@ segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 	segment->valid_end = segment->foreign   ? index->end_lsn
 	                     : segment->damaged ? walk->damaged_at
 	                                        : walk->wal_end;
+	segment->minimal_at = index->wal_level_minimal_at;
+	if (segment->minimal_at != InvalidXLogRecPtr && segment->minimal_at < segment->valid_end)
+		segment->valid_end = segment->minimal_at;
+	segment->full_page_writes_off_at = index->full_page_writes_off_at;
+	segment->known_full_xid = index->known_full_xid;
 	segment->continues = walk->continues;
 	segment->crosses = walk->tail.length > 0;
 	segment->head_length = walk->head.length;
@@ -310,6 +315,14 @@ find_records(const WalFacts *facts, TimeLineID timeline, TimeLineID next_timelin
 }
 
 static void
+note_barrier(WalFacts *facts, SegmentIndex *index)
+{
+	index->chain_first = index->segno;
+	GROW(facts->damaged, facts->n_damaged, facts->damaged_capacity);
+	facts->damaged[facts->n_damaged++] = (WalRange){index->timeline, index->segno, index->segno};
+}
+
+static void
 note_damage(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
 {
 	SegmentIndex *index = find(facts, timeline, segno);
@@ -318,9 +331,30 @@ note_damage(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
 		return;
 	index->readable = false;
 	index->valid_end = InvalidXLogRecPtr;
-	index->chain_first = segno;
-	GROW(facts->damaged, facts->n_damaged, facts->damaged_capacity);
-	facts->damaged[facts->n_damaged++] = (WalRange){timeline, segno, segno};
+	note_barrier(facts, index);
+}
+
+/* What comes after the change is not of any replay.  An index of walship 0.1.0 does not tell of it. */
+static void
+end_at_minimal(WalFacts *facts, TimeLineID timeline, SegmentRecords *records)
+{
+	SegmentIndex *index = find(facts, timeline, records->segno);
+	size_t at = 0;
+
+	while (at < records->n_events && !wal_event_is_minimal(&records->events[at]))
+		at++;
+	if (at == records->n_events)
+		return;
+	records->last_start = records->events[at].previous;
+	records->last_previous = InvalidXLogRecPtr;
+	records->last_end = records->events[at].lsn;
+	while (records->n_events > at + 1)
+		free((char *) (uintptr_t) records->events[--records->n_events].name);
+	if (index == NULL || index->minimal_at != InvalidXLogRecPtr)
+		return;
+	index->minimal_at = records->last_end;
+	index->valid_end = records->last_end;
+	note_barrier(facts, index);
 }
 
 const SegmentRecords *
@@ -348,6 +382,7 @@ wal_facts_records(WalFacts *facts, const WalPath *path, XLogSegNo segno)
 			keep_error(facts, error);
 		else if (!known->records.readable)
 			note_damage(facts, piece->timeline, segno);
+		end_at_minimal(facts, piece->timeline, &known->records);
 	}
 	return &known->records;
 }

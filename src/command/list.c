@@ -94,6 +94,8 @@ read_listing(const Settings *settings, Listing *listing)
 
 	TRY(catalog_read(store, system, jobs, &listing->catalog));
 
+	TRY(catalog_look_at_parts(store, system, listing->catalog->backups, listing->catalog->n_backups));
+
 	AUTO(WalFacts) facts = wal_reader_facts(store, listing->catalog, NULL, jobs);
 
 	TRY(plan_windows(listing->catalog, facts, &listing->windows));

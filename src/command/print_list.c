@@ -76,12 +76,13 @@ print_backups(const Listing *listing, FILE *into)
 		table_cell(table, "%" PRIu32, backup->timeline);
 		table_lsn(table, backup->start_lsn);
 		table_lsn(table, backup->stop_lsn);
-		table_cell(table, "%s%s%s%s%s%s%s%s", is_refused(listing, i) ? "REFUSED: NOT ENCRYPTED  " : "",
-		           can_open(listing, backup) ? "" : "NO KEY HERE for ",
-		           can_open(listing, backup) ? "" : backup->recipients,
-		           backup->wal_inside ? "" : "WAL not inside  ", backup->page_errors ? "PAGE ERRORS  " : "",
-		           backup->from_standby ? "from standby  " : "",
-		           backup->note == NULL ? "" : "note: ", backup->note == NULL ? "" : backup->note);
+		table_cell(
+			table, "%s%s%s%s%s%s%s%s%s%s%s", is_refused(listing, i) ? "REFUSED: NOT ENCRYPTED  " : "",
+			backup->missing == NULL ? "" : "PARTS MISSING: ", backup->missing == NULL ? "" : backup->missing,
+			backup->missing == NULL ? "" : "  ", can_open(listing, backup) ? "" : "NO KEY HERE for ",
+			can_open(listing, backup) ? "" : backup->recipients, backup->wal_inside ? "" : "WAL not inside  ",
+			backup->page_errors ? "PAGE ERRORS  " : "", backup->from_standby ? "from standby  " : "",
+			backup->note == NULL ? "" : "note: ", backup->note == NULL ? "" : backup->note);
 	}
 	table_print(table, "", into);
 }
@@ -297,6 +298,8 @@ add_backups(const Listing *listing, Json *root)
 		json_add_int(item, "stored_size", (int64_t) backup_record_stored_size(backup));
 		backup_record_put(backup, "wal_inside page_errors from_standby label note recipients", item);
 		json_add_bool(item, "key_here", can_open(listing, backup));
+		if (backup->missing != NULL)
+			json_add_string(item, "missing", backup->missing);
 		if (is_refused(listing, i))
 			json_add_bool(item, "refused", true);
 	}

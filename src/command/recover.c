@@ -122,7 +122,7 @@ run(Invocation *invocation)
 	TRY(error);
 	TRY(print_plan(invocation, &recovery));
 	if (plan_only)
-		return NULL;
+		return recovery_check(&recovery);
 	TRY(run_with_progress(invocation, &recovery));
 	print_result(invocation, &recovery);
 	return NULL;
@@ -135,7 +135,8 @@ const Command command_recover = {
 	.description =
 		"Chooses the newest backup that ended before the target, checks that every WAL segment from there to the\n"
 		"target is in the store, prints the plan, restores the backup into DIR and configures the server. What\n"
-		"cannot be recovered is refused before anything is touched: exit 9 says how far one can go.",
+		"cannot be recovered is refused before anything is touched: exit 9 says how far one can go. With --plan\n"
+		"nothing else is done, and the exit code is the one that the run would have.",
 	.options = recover_command_options,
 	.n_options = N_RECOVER_OPTIONS,
 	.run = run,

@@ -138,6 +138,13 @@ parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *r
 		return error_hint(
 			error_new(ERR_USAGE, "\"--latest\" needs to know what it is for"),
 			"Say --copy for a copy to look at, or --rejoin for the server that goes live and archives.");
+	if (target->kind == TARGET_LATEST && request->action != ACTION_PROMOTE &&
+	    invocation_value(invocation, "action") != NULL)
+		return error_hint(
+			error_new(ERR_USAGE, "\"--latest\" and \"--action %s\" exclude each other",
+		              invocation_value(invocation, "action")),
+			"At the end of the WAL the server promotes itself: only at a target can it pause or shut down. "
+			"\"walship list\" shows the latest commit: give it with --target-time.");
 	if (!target->inclusive && target->kind != TARGET_TIME && target->kind != TARGET_LSN &&
 	    target->kind != TARGET_XID)
 		return error_new(ERR_USAGE, "\"--exclusive\" goes with a time, an LSN or a transaction id");
@@ -263,6 +270,10 @@ parse_place(const Invocation *invocation, Recovery *recovery)
 	recovery->yes = invocation_flag(invocation, "yes");
 	if (recovery->yes && !recovery->move_aside)
 		return error_new(ERR_USAGE, "\"--yes\" goes with \"--move-aside\"");
+	if (recovery->config_only && recovery->request.backup_id != NULL)
+		return error_new(
+			ERR_USAGE,
+			"\"--config-only\" goes by the backup_label in the directory: \"--backup\" does not go with it");
 	if (recovery->config_only && (recovery->move_aside || invocation_count(invocation, "tablespace-map") > 0))
 		return error_new(ERR_USAGE,
 		                 "\"--config-only\" leaves the directories as they are: \"--move-aside\" and "

@@ -60,8 +60,12 @@ static char *
 hole_reason(const Planner *planner, const Hole *hole, const char *consequence)
 {
 	char name[WAL_NAME_SIZE];
+	char lsn[LSN_TEXT_SIZE];
 
 	(void) wal_segment_name(hole->timeline, hole->first, planner->catalog->segment_size, name);
+	if (hole->minimal_at != InvalidXLogRecPtr)
+		return mem_printf("WAL segment %s%s was written with wal_level = minimal from %s on", name,
+		                  consequence, lsn_format(hole->minimal_at, lsn));
 	return mem_printf("WAL segment %s%s is %s", name, consequence, hole->damaged ? "damaged" : "missing");
 }
 
@@ -103,6 +107,8 @@ candidate_objection(const Planner *planner, const WalPath *path, const BackupRec
 	if (backup->segment_size != segment_size)
 		return mem_printf("has WAL segments of %" PRIu32 " bytes, the store of %" PRIu32,
 		                  backup->segment_size, segment_size);
+	if (backup->unusable && !planner->request->restored)
+		return mem_printf("is not all there: %s is missing in the store, or cut short", backup->missing);
 	if (backup->page_errors && planner->request->backup_id == NULL)
 		return mem_strdup("holds pages with wrong checksums; it is only used when it is named with --backup");
 	if (planner->request->target.kind == TARGET_BACKUP_ONLY)

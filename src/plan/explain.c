@@ -95,6 +95,19 @@ explain_unknown_timeline(const Planner *planner)
 	                  "Known timelines: %s.", known.data);
 }
 
+Error *
+explain_future(const Planner *planner)
+{
+	char target[TIME_TEXT_SIZE];
+	char now[TIME_TEXT_SIZE];
+
+	return error_hint(
+		error_new(ERR_NOT_FOUND, "target time %s lies in the future",
+	              time_format_postgres(planner->request->target.time, target)),
+		"By this machine's clock it is %s. Is the time zone right? For the end of the WAL use --latest.",
+		time_format_postgres(planner->request->now, now));
+}
+
 static void
 append_reasons(const Candidate *candidate, Buf *into)
 {
@@ -182,6 +195,14 @@ append_hole(const Planner *planner, const Hole *hole, Buf *into)
 	           wal_segment_name(hole->timeline, hole->first, size, first));
 	if (hole->last > hole->first)
 		buf_printf(into, " to %s", wal_segment_name(hole->timeline, hole->last, size, last));
+	if (hole->minimal_at != InvalidXLogRecPtr)
+	{
+		char lsn[LSN_TEXT_SIZE];
+
+		buf_printf(into, " was written with wal_level = minimal from %s on",
+		           lsn_format(hole->minimal_at, lsn));
+		return;
+	}
 	buf_puts(into, hole->damaged ? " is damaged" : hole->last > hole->first ? " are missing" : " is missing");
 	if (hole->proof != NULL)
 		buf_printf(into, ", and the timeline goes on behind it, for \"%s\" is there", hole->proof);
@@ -216,7 +237,11 @@ explain_hole(const Planner *planner, const Candidate *candidate)
 
 	append_hole(planner, &candidate->target.hole, &what);
 	append_reach(planner, candidate, &hint);
-	if (candidate->target.hole.damaged)
+	if (candidate->target.hole.minimal_at != InvalidXLogRecPtr)
+		buf_puts(&hint,
+		         "No backup from before it can be recovered to a place behind it, for the WAL does not hold "
+		         "everything: take a new backup.");
+	else if (candidate->target.hole.damaged)
 		buf_puts(&hint, "A backup that was taken after the damaged WAL is not touched by it.");
 	else
 		buf_puts(&hint, "If a server still has the segment in its pg_wal, store it with \"walship push\"; "

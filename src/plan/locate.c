@@ -99,6 +99,19 @@ lsn_in_segment(const Planner *planner, const WalPath *path, XLogSegNo segno, Tar
 	return planner_index(planner, path, segno + 1)->head_length > 0;
 }
 
+/* Does wal_level become minimal in this segment before the first record at or after the target? */
+static bool
+stops_at_minimal(const Planner *planner, const WalPath *path, const SegmentIndex *segment)
+{
+	XLogRecPtr lsn = planner->request->target.lsn;
+	bool before = planner->request->target.kind == TARGET_BEFORE || !planner->request->target.inclusive;
+
+	if (segment->minimal_at == InvalidXLogRecPtr)
+		return false;
+	return before ? lsn > segment->minimal_at
+	              : lsn > planner_records(planner, path, segment->segno)->last_start;
+}
+
 TargetSearch
 locate_lsn(const Planner *planner, const WalPath *path)
 {
@@ -120,7 +133,7 @@ locate_lsn(const Planner *planner, const WalPath *path)
 			target.by_server = true;
 			return target;
 		}
-		if (!segment->readable)
+		if (!segment->readable || stops_at_minimal(planner, path, segment))
 			return nothing_from(planner, path, segno);
 		if (segment->last_record != InvalidXLogRecPtr && segment->last_record >= lsn &&
 		    lsn_in_segment(planner, path, segno, &target))

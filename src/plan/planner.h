@@ -21,7 +21,8 @@ typedef struct Hole
 	TimeLineID timeline;
 	XLogSegNo first;
 	XLogSegNo last;
-	bool damaged;      /* the segments are there, but cannot be replayed */
+	bool damaged;          /* the segments are there, but cannot be replayed */
+	XLogRecPtr minimal_at; /* ... for here wal_level became minimal; else InvalidXLogRecPtr */
 	const char *proof; /* key of the partial or backup file behind it, where no segment is; the catalog's */
 } Hole;
 
@@ -82,7 +83,7 @@ typedef struct ForeignSegments
 bool planner_find_foreign(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last,
                           ForeignSegments *ret_foreign);
 
-/* The hole that a barrier is: NEXT_IS_END when there is nothing behind it. */
+/* The hole that a barrier is: NEXT_IS_END when there is nothing behind it.  At wal_level = minimal it never is an end. */
 NextSegment planner_stop_at(const Planner *planner, const WalPath *path, XLogSegNo barrier, Hole *ret_hole);
 
 /* False when a segment of [first, last] is missing, or one before "last" stops the replay. */
@@ -215,6 +216,7 @@ bool branch_same_place(const Planner *planner, const Candidate *a, const Candida
 Error *explain_no_backups(const Planner *planner);
 Error *explain_unknown_backup(const Planner *planner);
 Error *explain_unknown_timeline(const Planner *planner);
+Error *explain_future(const Planner *planner);
 Error *explain_no_backup(const Planner *planner, const Candidate *candidates, size_t n_candidates);
 Error *explain_hole(const Planner *planner, const Candidate *candidate);
 Error *explain_absent(const Planner *planner, const Candidate *candidates, size_t n_candidates);

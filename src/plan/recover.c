@@ -5,6 +5,9 @@
 #include "recovery_plan.h"
 #include "walship/base/mem.h"
 
+/* Two clocks may differ so far; a time further ahead is a mistaken zone or year, and would bring the accident back. */
+#define FUTURE_ALLOWED_US (INT64_C(60) * 1000000)
+
 /* Targets for which every branch has an answer of its own: only the ends of the tree compete. */
 static bool
 competes_by_leaf(const RecoveryRequest *request)
@@ -45,6 +48,15 @@ is_considered(const Planner *planner, const WalPath *path)
 	return true;
 }
 
+/* An index lists restore points of its whole segment, also those behind wal_level = minimal. */
+static bool
+is_behind_minimal(const Planner *planner, const WalPath *path, const WalPlace *place)
+{
+	XLogRecPtr minimal_at = planner_index(planner, path, place->segno)->minimal_at;
+
+	return minimal_at != InvalidXLogRecPtr && place->lsn > minimal_at;
+}
+
 static Candidate
 evaluate(const Planner *planner, const WalPath *path, const WalPlace *point)
 {
@@ -74,6 +86,12 @@ evaluate(const Planner *planner, const WalPath *path, const WalPlace *point)
 			break;
 		default:
 			return candidates_choose(planner, path, NULL);
+	}
+	if (target.found == TARGET_FOUND && !target.by_server && is_behind_minimal(planner, path, &target.place))
+	{
+		target.found = TARGET_BEHIND_HOLE;
+		target.last = target.place.segno;
+		(void) planner_stop_at(planner, path, target.place.segno, &target.hole);
 	}
 	if (target.found == TARGET_FOUND)
 		return candidates_choose(planner, path, &target);
@@ -318,6 +336,9 @@ check_request(const Planner *planner)
 	if (planner->request->timeline != 0 &&
 	    catalog_timeline(planner->catalog, planner->request->timeline) == NULL)
 		return explain_unknown_timeline(planner);
+	if (planner->request->target.kind == TARGET_TIME &&
+	    planner->request->target.time > planner->request->now + FUTURE_ALLOWED_US)
+		return explain_future(planner);
 	return NULL;
 }
 

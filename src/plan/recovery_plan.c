@@ -195,6 +195,10 @@ warn_of_backup(const Planner *planner, RecoveryPlan *plan)
 	for (size_t i = 0; i < planner->catalog->damaged.count; i++)
 		add_sentence(&plan->warnings, "Not considered, for it cannot be read: %s.",
 		             planner->catalog->damaged.items[i]);
+	for (size_t i = 0; i < planner->catalog->n_backups; i++)
+		if (planner->catalog->backups[i]->unusable && !planner->request->restored)
+			add_sentence(&plan->warnings, "Not considered, for objects of it are missing: backup %s (%s).",
+			             planner->catalog->backups[i]->id, planner->catalog->backups[i]->missing);
 }
 
 static void
@@ -379,6 +383,19 @@ raise_parameters(const WalParameters *change, BackupParameters *parameters)
 	raise_to(&parameters->max_locks_per_transaction, change->max_locks_per_transaction);
 }
 
+/* While the backup was taken the server wrote full pages in any case (PostgreSQL: forcePageWrites). */
+static void
+warn_of_torn_pages(XLogRecPtr from, RecoveryPlan *plan)
+{
+	char lsn[LSN_TEXT_SIZE];
+
+	add_sentence(
+		&plan->warnings,
+		"full_page_writes was off on the way, as LSN %s says: should the machine fail while the server "
+		"replays, pages may be torn beyond repair; then begin this recovery anew.",
+		lsn_format(from, lsn));
+}
+
 /*
  * Where the primary was restarted with more connections, workers, ..., a recovery
  * with less pauses for good, or stops (PostgreSQL: xlogrecovery.c,
@@ -391,6 +408,7 @@ collect_parameters(const Planner *planner, const Candidate *candidate, RecoveryP
 {
 	const WalPath *path = candidate->path;
 	XLogSegNo first = lsn_segment(plan->backup->start_lsn, plan->segment_size);
+	XLogRecPtr torn_from = InvalidXLogRecPtr;
 
 	plan->parameters = plan->backup->parameters;
 	if (plan->target.kind == TARGET_BACKUP_ONLY)
@@ -403,6 +421,8 @@ collect_parameters(const Planner *planner, const Candidate *candidate, RecoveryP
 		if (wal_path_piece(path, --next) == NULL)
 			continue;
 		segment = planner_index_down(planner, path, first, next);
+		if (segment->full_page_writes_off_at != InvalidXLogRecPtr)
+			torn_from = segment->full_page_writes_off_at;
 		records =
 			segment->readable && segment->parameter_change ? planner_records(planner, path, next) : NULL;
 		next = planner_chain_first(path, segment);
@@ -410,6 +430,13 @@ collect_parameters(const Planner *planner, const Candidate *candidate, RecoveryP
 			if (records->events[i].kind == WAL_EVENT_PARAMETER_CHANGE)
 				raise_parameters(&records->events[i].parameters, &plan->parameters);
 	}
+
+	/* Its checkpoint tells what was set when the backup began; the keys are looked up in this index, too. */
+	if (wal_path_piece(path, first) != NULL &&
+	    planner_index(planner, path, first)->full_page_writes_off_at != InvalidXLogRecPtr)
+		torn_from = planner_index(planner, path, first)->full_page_writes_off_at;
+	if (torn_from != InvalidXLogRecPtr)
+		warn_of_torn_pages(torn_from, plan);
 }
 
 /* Unlike a target, they still count after the promotion, and are stronger than postgresql.conf. */

@@ -113,7 +113,11 @@ planner_gap_behind(const Planner *planner, const WalPath *path, XLogSegNo segno,
 NextSegment
 planner_stop_at(const Planner *planner, const WalPath *path, XLogSegNo barrier, Hole *ret_hole)
 {
-	return stop(planner, path, wal_path_piece(path, barrier)->timeline, barrier, true, ret_hole);
+	XLogRecPtr minimal_at = planner_index(planner, path, barrier)->minimal_at;
+	NextSegment next = stop(planner, path, wal_path_piece(path, barrier)->timeline, barrier, true, ret_hole);
+
+	ret_hole->minimal_at = minimal_at;
+	return minimal_at == InvalidXLogRecPtr ? next : NEXT_IS_HOLE;
 }
 
 static bool
@@ -261,7 +265,7 @@ last_record_in(const Planner *planner, const WalPath *path, const SegmentIndex *
 	const SegmentRecords *records;
 	XLogRecPtr record;
 
-	if (!segment->continues && !segment->damaged)
+	if (!segment->continues && !segment->damaged && segment->minimal_at == InvalidXLogRecPtr)
 		return segment->last_record;
 	records = planner_records(planner, path, segment->segno);
 	record = records->last_end <= segment_start(last + 1, path->segment_size) ? records->last_start

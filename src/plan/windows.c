@@ -160,6 +160,12 @@ window_from(const Planner *planner, const WalPath *path, const BackupRecord *bac
 		window.to_lsn = valid_end;
 	if (planner_find_foreign(planner, path, start, end - 1, &foreign))
 		return window;
+
+	/* Which commits of the last segment come before wal_level = minimal, its index does not tell. */
+	if (planner_index(planner, path, end - 1)->minimal_at != InvalidXLogRecPtr)
+		end--;
+	if (end == start)
+		return window;
 	window.to_time = planner_time_high(planner, path, start, end - 1);
 	if (window.to_time == TIME_NONE)
 		window.to_time = planner_last_time(planner, path, end - 1);

@@ -66,14 +66,48 @@ check_keys(const KeyCheck *check, const RecoveryPlan *plan)
 	return NULL;
 }
 
+static BackupRecord **
+record_in(Catalog *catalog, const BackupRecord *backup)
+{
+	size_t i = 0;
+
+	while (catalog->backups[i] != backup)
+		i++;
+	return &catalog->backups[i];
+}
+
+/* Only of the backup that was chosen is it looked at whether it is all there; if not, another one is chosen. */
+static Error *
+plan_with_whole_backup(Store *store, WalFacts *facts, Catalog *catalog, const RecoveryRequest *request,
+                       RecoveryPlan **ret_plan)
+{
+	for (;;)
+	{
+		AUTO(RecoveryPlan) plan = NULL;
+
+		TRY(plan_recover(catalog, request, facts, &plan));
+
+		BackupRecord **record = record_in(catalog, plan->backup);
+		bool known = request->restored || (*record)->missing != NULL;
+
+		if (!known)
+			TRY(catalog_look_at_parts(store, catalog->system_identifier, record, 1));
+		if (known || (*record)->missing == NULL)
+		{
+			*ret_plan = MOVE(plan);
+			return NULL;
+		}
+	}
+}
+
 Error *
-planning_run(Store *store, WalFacts *facts, const Catalog *catalog, const AgeIdentities *identities,
+planning_run(Store *store, WalFacts *facts, Catalog *catalog, const AgeIdentities *identities,
              const RecoveryRequest *request, RecoveryPlan **ret_plan)
 {
 	KeyCheck check = {.store = store, .facts = facts, .identities = identities, .catalog = catalog};
 	AUTO(RecoveryPlan) plan = NULL;
 
-	TRY(plan_recover(catalog, request, facts, &plan));
+	TRY(plan_with_whole_backup(store, facts, catalog, request, &plan));
 	TRY(check_keys(&check, plan));
 	*ret_plan = MOVE(plan);
 	return NULL;

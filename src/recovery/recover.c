@@ -88,6 +88,20 @@ recovery_make_plan(Recovery *recovery)
 	return recovery->config_only ? settings_file_keep_library(recovery) : NULL;
 }
 
+Error *
+recovery_check(const Recovery *recovery)
+{
+	if (recovery->pgdata == NULL)
+		return NULL;
+	TRY(recovery_check_user());
+	TRY(other_primary_check(recovery));
+	if (recovery->config_only)
+		return access_check(recovery);
+	TRY(space_check(recovery));
+	TRY(directories_check(recovery));
+	return access_check(recovery);
+}
+
 static Error *
 restore_and_configure(Recovery *recovery)
 {
@@ -119,10 +133,9 @@ recovery_run(Recovery *recovery)
 	TimeUs now = recovery->request.now;
 	char time[TIME_TEXT_SIZE];
 
-	TRY(other_primary_check(recovery));
+	TRY(recovery_check(recovery));
 	if (recovery->config_only)
 		return settings_file_write(recovery);
-	TRY(space_check(recovery));
 
 	/* Milliseconds, for two within a second must not meet. */
 	recovery->suffix =

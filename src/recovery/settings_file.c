@@ -40,6 +40,7 @@ settings_file_find_backup(Recovery *recovery)
 		if (record->start_lsn == label.start_lsn && record->timeline == label.timeline)
 		{
 			recovery->request.backup_id = record->id;
+			recovery->request.restored = true;
 			return NULL;
 		}
 	}

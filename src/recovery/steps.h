@@ -50,6 +50,11 @@ void directories_unlock(Recovery *recovery);
 /* Those of the path's directories that are not there, parents first. */
 void directories_list_missing(const char *path, StrList *missing);
 
+/* access.c */
+
+/* ERR_DENIED where a directory cannot be made or written, ERR_SYSTEM where one cannot be moved aside. */
+Error *access_check(const Recovery *recovery) MUST_CHECK;
+
 /* settings_file.c: what makes the server recover as planned */
 
 /* Which backup was restored into pgdata by other means?  By its backup_label; ERR_NOT_FOUND when it is none of the catalog's. */

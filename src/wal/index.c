@@ -6,8 +6,6 @@
 
 #include "walship/base/strs.h"
 
-#define WAL_LEVEL_MINIMAL 0 /* PostgreSQL: access/xlog.h */
-
 #include "walship/wal/majors.h"
 
 void
@@ -206,7 +204,7 @@ wal_index_add_event(void *context, const WalEvent *event)
 			break;
 		case WAL_EVENT_PARAMETER_CHANGE:
 			index->parameter_change = true;
-			if (event->parameters.max_connections > 0 && event->wal_level == WAL_LEVEL_MINIMAL)
+			if (wal_event_is_minimal(event))
 				note_first(&index->wal_level_minimal_at, event);
 			break;
 		case WAL_EVENT_FULL_PAGE_WRITES:

@@ -161,7 +161,9 @@ static const PlanRow rows[] = {
      NULL},
 	{"a time after the last commit goes to the end", PLAIN, TIME(82), "B on 1, to 10.0, end 1:9",
      "No commit later than 2026-11-20 00:01:22+00 is in the store"},
-	{"a time in the future says so", PLAIN, TIME(9999), "B on 1, to 10.0, end 1:9", "lies in the future"},
+	{"a time in the future is refused: a mistaken zone or year would bring the accident back", PLAIN,
+     TIME(9061), "target time 2026-11-20 02:31:01+00 lies in the future", "use --latest"},
+	{"a clock that is a minute ahead is not the future", PLAIN, TIME(9060), "B on 1, to 10.0, end 1:9", NULL},
 	{"a time before every backup is refused with the earliest", PLAIN, TIME(10),
      "no backup can be used that ended before target time 2026-11-20 00:00:10+00",
      "The earliest place that can be recovered is the end of backup A: 2026-11-20 00:00:26+00 (LSN 0/2600000)"},
@@ -270,6 +272,53 @@ static const PlanRow rows[] = {
      "WAL segment 000000010000000000000007 is damaged", "Recovery can go up to"},
 	{"an unreadable object is a barrier", PLAIN "unreadable 1@7\n", TIME(70),
      "WAL segment 000000010000000000000007 is damaged", NULL},
+
+	/* backups that are not all there */
+	{"a backup of which objects are missing is passed over, and named",
+     PLAIN "backup C 1@7.1-7.2 70-72 gone\n", TIME(75), "B on 1, stop 8.2, end 1:8",
+     "backup C (base-0001.tar.br)"},
+	{"if it is wanted it is refused", "tli 1: 1-9\nbackup A 1@2.1-2.6 20-26 gone\ncommit 1@8.2 82 700\n",
+     TIME(70, .backup_id = "A"), "no backup can be used that ended before",
+     "Backup A is not all there: base-0001.tar.br is missing in the store, or cut short."},
+	{"one that was restored already is not looked for",
+     "tli 1: 1-9\nbackup A 1@2.1-2.6 20-26 gone\ncommit 1@8.2 82 700\n",
+     TIME(70, .backup_id = "A", .restored = true), "A on 1, stop 8.2, end 1:8", NULL},
+
+	/* wal_level = minimal: not everything is in the WAL behind it */
+	{"a time behind wal_level = minimal is refused", PLAIN "minimal 1@7.8\n", TIME(70),
+     "WAL segment 000000010000000000000007 was written with wal_level = minimal from 0/7800000 on",
+     "take a new backup"},
+	{"with runs, too", PLAIN "runs\nminimal 1@7.8\n", TIME(70), "with wal_level = minimal from 0/7800000 on",
+     "use --target-lsn 0/77FFFC0"},
+	{"a time before it is reached", PLAIN "minimal 1@7.8\n", TIME(50), "A on 1, stop 6.2, end 1:6", NULL},
+	{"in the same segment a place before it is reached", PLAIN "minimal 1@8.8\n", TIME(70),
+     "B on 1, stop 8.2, end 1:8", NULL},
+	{"in the same segment a place behind it is refused",
+     "tli 1: 1-9\nbackup A 1@2.1-2.6 20-26\nminimal 1@8.1\ncommit 1@8.2 82 703\n", TIME(70),
+     "with wal_level = minimal from 0/8100000 on", NULL},
+	{"an LSN just before it is reached", PLAIN "minimal 1@8.8\n", LSN(8, 7), "B on 1, stop 8.7, end 1:8",
+     NULL},
+	{"an LSN behind it in its segment is refused", PLAIN "minimal 1@8.8\n", LSN(8, 9),
+     "with wal_level = minimal from 0/8800000 on", NULL},
+	{"the record itself cannot be replayed", PLAIN "minimal 1@8.8\n", LSN(8, 8),
+     "with wal_level = minimal from 0/8800000 on", NULL},
+	{"a stop just before it can",
+     PLAIN "minimal 1@8.8\n",
+     {.target = {.kind = TARGET_LSN, .lsn = PLACE(8, 8)}},
+     "B on 1, stop 8.8, end 1:8",
+     NULL},
+	{"a restore point behind it is refused", PLAIN "minimal 1@7.1\npoint 1@7.4 74 late\n", NAMED("late"),
+     "with wal_level = minimal from 0/7100000 on", NULL},
+	{"a transaction behind it is refused", PLAIN "minimal 1@7.1\n", XID(703),
+     "with wal_level = minimal from 0/7100000 on", NULL},
+	{"the end of the WAL behind it is refused", PLAIN "minimal 1@9.8\n", KIND(TARGET_LATEST),
+     "with wal_level = minimal from 0/9800000 on", "take a new backup"},
+	{"a backup that was taken after it is not touched by it", PLAIN "minimal 1@4.8\n", TIME(70),
+     "B on 1, stop 8.2, end 1:8", NULL},
+	{"full_page_writes that was off is told", PLAIN "torn 1@6.1\n", TIME(70), "B on 1, stop 8.2, end 1:8",
+     "full_page_writes was off on the way, as LSN 0/6100000 says"},
+	{"but not of WAL that is not replayed", PLAIN "torn 1@4.1\n", TIME(70), "B on 1, stop 8.2, end 1:8",
+     NULL},
 
 	/* LSNs */
 	{"an LSN stops in its segment", PLAIN, LSN(6, 2), "B on 1, stop 6.2, end 1:6", NULL},
@@ -550,6 +599,7 @@ few_indexes_are_read_for_a_time(void **state)
 		RecoveryRequest request = TIME(cases[i].second);
 		AUTO(RecoveryPlan) plan = NULL;
 
+		request.now = SECOND(300000);
 		assert_ok(world_plan(world, &request, &plan));
 		assert_int_equal(plan->stop.segno, cases[i].stop);
 		assert_in_range(world->indexes, 1, cases[i].indexes);
@@ -592,6 +642,7 @@ every_index_is_read_before_a_restore(void **state)
 	AUTO(Error) error = NULL;
 
 	(void) state;
+	request.now = SECOND(300000);
 	assert_ok(world_plan(world, &request, &plan));
 	assert_in_range(world->indexes, 9999, 10200);
 	error = world_plan(damaged, &request, &none);

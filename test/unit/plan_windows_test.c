@@ -48,6 +48,13 @@ static const WindowRow rows[] = {
      "1: own 1.0-10.0 @32-82, unread 2 5-6, A 2.6-10.0 @26-?\n"},
 	{"nor when it is the last", "tli 1: 1-4\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 1\nforeign 1@4\n",
      "1: own 1.0-5.0 @32-?, unread 1 4-4, A 2.6-5.0 @26-?\n"},
+	{"a backup of which objects are missing opens no window",
+     "tli 1: 1-9\nbackup A 1@2.1-2.6 20-26 gone\nbackup B 1@5.1-5.6 50-56\ncommit 1@3.2 32 1\ncommit 1@8.2 82 2\n",
+     "1: own 1.0-10.0 @32-82, B 5.6-10.0 @56-82\n"},
+	{"wal_level = minimal ends the window before it, and its commits are not promised",
+     "runs\ntli 1: 1-9\nbackup A 1@2.1-2.6 20-26\nbackup B 1@7.1-7.6 70-76\ncommit 1@3.2 32 1\ncommit 1@5.9 59 2\n"
+     "minimal 1@5.8\ncommit 1@8.2 82 3\n",
+     "1: own 1.0-10.0 @32-82, A 2.6-5.8 @26-32, B 7.6-10.0 @76-82\n"},
 	{"damaged WAL at the end bounds the window",
      "tli 1: 1-9\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 1\ndamaged 1@9.8\n",
      "1: own 1.0-10.0 @32-32, A 2.6-9.8 @26-32\n"},

@@ -6,12 +6,14 @@
  *	fork 2 1@7.5		timeline 2 left timeline 1 in segment 7, after 5 of 16 parts
  *	partial 1@7			a partial segment
  *	label 1@7			a .backup file
- *	backup A 1@2.1-2.6 20-26	of these places, in these seconds; words after it: inside, pages, standby
+ *	backup A 1@2.1-2.6 20-26	of these places, in these seconds; words after it: inside, pages, standby, gone
  *	commit 1@3.2 32 700	at this place, in this second, by this transaction
  *	commit 1@3.2 32 700 5.1	... in a record that ends there, two segments further on
  *	hidden 1@3.f 32 700 4.1	likewise, but the index of segment 3 cannot tell what it is
  *	point 1@3.4 34 name	a restore point
  *	parameters 1@3.4 500 9	the server was restarted with so many connections and workers
+ *	minimal 1@3.4		wal_level became minimal
+ *	torn 1@3.4		full_page_writes was switched off
  *	continues 1@6		the last record of segment 6 ends in the next one
  *	long 1@6 8.2		the last record of segment 6 ends there
  *	givenup 1@6		the last record of segment 6 was given up: the server crashed
@@ -142,6 +144,8 @@ world_add_backup(World *world, const char *line)
 	record->wal_inside = strstr(line, "inside") != NULL;
 	record->page_errors = strstr(line, "pages") != NULL;
 	record->from_standby = strstr(line, "standby") != NULL;
+	record->unusable = strstr(line, "gone") != NULL;
+	record->missing = record->unusable ? mem_strdup("base-0001.tar.br") : NULL;
 	world->catalog.backups =
 		mem_realloc(world->catalog.backups, (world->catalog.n_backups + 1) * sizeof(BackupRecord *));
 	world->catalog.backups[world->catalog.n_backups++] = record;
@@ -188,6 +192,7 @@ world_add_parameters(World *world, unsigned timeline, XLogRecPtr lsn, int connec
 	world_add_event(world, WAL_EVENT_PARAMETER_CHANGE, timeline, lsn, 0, 0, "");
 	world->parameter_changes = true;
 	world->events[world->n_events - 1].event.parameters = (WalParameters){connections, workers, 10, 0, 64};
+	world->events[world->n_events - 1].event.wal_level = 1;
 }
 
 static inline void
@@ -247,6 +252,13 @@ world_add_line(World *world, const char *line)
 		world_add_event(world, WAL_EVENT_RESTORE_POINT, timeline, PLACE(first, part), second, 0, name);
 	else if (sscanf(line, "parameters %u@%u.%x %u %u", &timeline, &first, &part, &second, &xid) == 5)
 		world_add_parameters(world, timeline, PLACE(first, part), (int) second, (int) xid);
+	else if (sscanf(line, "minimal %u@%u.%x", &timeline, &first, &part) == 3)
+	{
+		world_add_parameters(world, timeline, PLACE(first, part), 100, 8);
+		world->events[world->n_events - 1].event.wal_level = 0;
+	}
+	else if (sscanf(line, "torn %u@%u.%x", &timeline, &first, &part) == 3)
+		world_add_event(world, WAL_EVENT_FULL_PAGE_WRITES, timeline, PLACE(first, part), 0, 0, "");
 	else if (strcmp(line, "runs") == 0)
 		world->runs = true;
 	else

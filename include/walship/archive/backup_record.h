@@ -72,6 +72,12 @@ typedef struct BackupRecord
 	BackupParameters parameters;
 	int64_t duration_ms;
 	char *walship_version;
+
+	/* Not in the object: what catalog_look_at_parts() found. */
+	char *
+		missing; /* "base-0001.tar.br and 3 more": objects that are not in the store, or not in full; NULL: none,
+	                * or nobody looked */
+	bool unusable; /* without them nothing can be restored */
 } BackupRecord;
 
 BackupRecord *backup_record_new(void);

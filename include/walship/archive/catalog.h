@@ -69,5 +69,14 @@ Error *catalog_read(Store *store, uint64_t system_identifier, int threads, Catal
 void catalog_free(Catalog *catalog);
 AUTO_DEFINE(Catalog, catalog_free);
 
+/*
+ * Are the objects there that these records name, and in full?  One listing tells of
+ * one backup or, for the price of all, of several, which are ascending by id.  Sets
+ * "missing" and "unusable" of those where some are not; where it is the backup's own
+ * WAL, that is no longer inside.
+ */
+Error *catalog_look_at_parts(Store *store, uint64_t system_identifier, BackupRecord **records,
+                             size_t n_records) MUST_CHECK;
+
 const CatalogTimeline *catalog_timeline(const Catalog *catalog, TimeLineID timeline); /* NULL when unknown */
 bool catalog_has_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno);

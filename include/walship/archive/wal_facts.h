@@ -54,7 +54,18 @@ typedef struct SegmentIndex
 	TimeUs time_high;
 	XLogRecPtr last_record; /* start; InvalidXLogRecPtr: no record starts here */
 	XLogRecPtr valid_end;   /* the WAL can be replayed up to this byte; InvalidXLogRecPtr: not known */
-	const char *recipients; /* fingerprints of the keys that open the segment; "": it is not encrypted */
+
+	/*
+	 * At this record wal_level became "minimal": not everything is in the WAL behind it,
+	 * and the server refuses to go on (PostgreSQL: CheckRequiredParameterValues).  Then it
+	 * is valid_end, too; what the index tells besides is of the whole segment.
+	 * InvalidXLogRecPtr: nowhere, or (as long as the records were not read) not known.
+	 */
+	XLogRecPtr minimal_at;
+	XLogRecPtr
+		full_page_writes_off_at; /* the first record that says so; InvalidXLogRecPtr: none, or not known */
+	uint64_t known_full_xid;     /* see wal_index_full_xid(); 0: none */
+	const char *recipients;      /* fingerprints of the keys that open the segment; "": it is not encrypted */
 	uint64_t n_restore_points;
 	WalRestorePoint *restore_points; /* owned; as many as the index holds */
 	size_t n_listed_points;
@@ -131,13 +142,14 @@ bool wal_facts_met_foreign(const WalFacts *facts);
 void wal_facts_expect(WalFacts *facts, TimeLineID timeline, XLogSegNo segno);
 
 /*
- * Events of WAL_PLAN_KINDS.  A segment that turns out to be damaged only now has
- * an unreadable index, too, from here on.
+ * Events of WAL_PLAN_KINDS, up to where wal_level became minimal.  A segment that
+ * turns out to be damaged only now has an unreadable index, too, from here on; one
+ * in which wal_level turns out to become minimal ends there.
  */
 const SegmentRecords *wal_facts_records(WalFacts *facts, const WalPath *path, XLogSegNo segno);
 
 /*
- * Segments whose records turned out to be damaged though their index was not:
+ * Segments whose records turned out to stop a replay though their index did not tell:
  * how many, and which is the lowest of a range.  Chains do not tell of them, and
  * what was decided before one was met may be wrong.
  */

@@ -67,6 +67,7 @@ typedef struct RecoveryRequest
 	RecoveryTarget target;
 	TimeLineID timeline;   /* 0: choose */
 	const char *backup_id; /* NULL: choose */
+	bool restored;         /* that backup has been restored already: its objects need not be there */
 	RecoveryPurpose purpose;
 	RecoveryAction action;
 	StopBy stop_by;   /* of a time */
@@ -113,10 +114,10 @@ typedef struct RecoveryPlan
 	RecoveryPurpose purpose;
 	RecoveryAction action;
 
-	WalPlace stop;                /* the record at which the server stops */
-	WalPlace last;                /* the last commit or abort that is included, where it is known */
-	WalPlace next;                /* the first that is not, where it is near */
-	XLogRecPtr end_lsn;           /* of a plan without a bound: the end of the WAL in the store */
+	WalPlace stop;         /* the record at which the server stops */
+	WalPlace last;         /* the last commit or abort that is included, where it is known */
+	WalPlace next;         /* the first that is not, where it is near */
+	XLogRecPtr end_lsn;    /* of a plan without a bound: the end of the WAL in the store */
 	char plan_end[WAL_NAME_SIZE]; /* the segment in which the last record ends that the server needs; "" when
 	                               * latest was asked */
 

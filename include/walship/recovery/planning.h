@@ -6,9 +6,11 @@
 #include "walship/plan/recover.h"
 
 /*
- * As plan_recover().  ERR_DENIED, naming the segment and the fingerprints, when
+ * As plan_recover(), with a backup of which every object is there (but for
+ * request->restored): one listing tells it, and what it finds is noted in the
+ * catalog.  ERR_DENIED, naming the segment and the fingerprints, when
  * what the plan needs is encrypted and none of the identities (NULL: there are
  * none) opens it; ERR_UNTRUSTED when it is not encrypted and should be.
  */
-Error *planning_run(Store *store, WalFacts *facts, const Catalog *catalog, const AgeIdentities *identities,
+Error *planning_run(Store *store, WalFacts *facts, Catalog *catalog, const AgeIdentities *identities,
                     const RecoveryRequest *request, RecoveryPlan **ret_plan) MUST_CHECK;

@@ -38,7 +38,7 @@ typedef struct Recovery
 {
 	/* What is asked for: set by the caller, who keeps all that is not said to be owned. */
 	Store *store;
-	const Catalog *catalog;          /* of that store */
+	Catalog *catalog;                /* of that store; what is found of its backups' objects is noted in it */
 	const AgeIdentities *identities; /* NULL: nothing can be decrypted */
 	RecoveryRequest request;         /* a drop or a restored backup, once found, is put into it */
 	DropRequest drop;                /* for TARGET_BEFORE */
@@ -90,6 +90,12 @@ Error *recovery_check_user(void) MUST_CHECK;
  * would be too long.
  */
 Error *recovery_make_plan(Recovery *recovery) MUST_CHECK;
+
+/*
+ * Once there is a plan: would recovery_run() refuse to begin?  Touches nothing.
+ * Without a directory there is nothing to refuse.
+ */
+Error *recovery_check(const Recovery *recovery) MUST_CHECK;
 
 /*
  * Once there is a plan: restores and configures.  ERR_EXISTS when a directory is

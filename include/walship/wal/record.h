@@ -116,6 +116,14 @@ typedef struct WalEvent
 	};
 } WalEvent;
 
+/* Does wal_level become "minimal" here?  (PostgreSQL: access/xlog.h, WAL_LEVEL_MINIMAL) */
+static inline bool
+wal_event_is_minimal(const WalEvent *event)
+{
+	return event->kind == WAL_EVENT_PARAMETER_CHANGE && event->parameters.max_connections > 0 &&
+	       event->wal_level == 0;
+}
+
 typedef void (*WalEventCallback)(void *context, const WalEvent *event);
 
 typedef struct WalWalker WalWalker;
