@@ -113,7 +113,7 @@ conf_set_parameter(Conf *conf, const char *name, int32_t value, int32_t least)
  * one with a value comes last.
  */
 static void
-set_targets(Conf *conf, const RecoveryTarget *target)
+set_targets(Conf *conf, const RecoveryTarget *target, XLogRecPtr end_record)
 {
 	static const char *const names[] = {"recovery_target", "recovery_target_time", "recovery_target_lsn",
 	                                    "recovery_target_xid", "recovery_target_name"};
@@ -127,8 +127,8 @@ set_targets(Conf *conf, const RecoveryTarget *target)
 	{
 		case TARGET_IMMEDIATE:
 		case TARGET_BACKUP_ONLY:
-			own = "recovery_target";
-			value = "immediate";
+			own = end_record == InvalidXLogRecPtr ? "recovery_target" : "recovery_target_lsn";
+			value = end_record == InvalidXLogRecPtr ? "immediate" : lsn_format(end_record, lsn);
 			break;
 		case TARGET_TIME:
 			own = "recovery_target_time";
@@ -231,7 +231,7 @@ set_everything(Conf *conf, const RecoveryPlan *plan, const RecoveryConf *values)
 		conf_set(conf, "archive_command", plan->purpose == PURPOSE_COPY ? "" : values->archive_command);
 		conf_set_if(conf, conf->major->has_archive_library, "archive_library", "");
 	}
-	set_targets(conf, target);
+	set_targets(conf, target, plan->end_record);
 }
 
 void

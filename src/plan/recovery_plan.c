@@ -135,6 +135,20 @@ describe_end(const Planner *planner, const Candidate *candidate, RecoveryPlan *p
 }
 
 static void
+explain_standby_end(RecoveryPlan *plan)
+{
+	char lsn[LSN_TEXT_SIZE];
+
+	if (plan->backup->from_standby &&
+	    (plan->target.kind == TARGET_IMMEDIATE || plan->target.kind == TARGET_BACKUP_ONLY))
+		add_sentence(
+			&plan->notes,
+			"Backup %s is of a standby, which cannot mark its end in the WAL: the server is told the last "
+			"record before LSN %s, by recovery_target_lsn, as soon as the backup is restored and it is found.",
+			plan->backup->id, lsn_format(plan->backup->stop_lsn, lsn));
+}
+
+static void
 explain_end_action(RecoveryPlan *plan)
 {
 	if (plan->target.kind == TARGET_LATEST && plan->purpose != PURPOSE_STANDBY &&
@@ -489,6 +503,7 @@ recovery_plan_build(const Planner *planner, const Candidate *candidate)
 		warn_of_stop_by_time(plan);
 	warn_of_foreign(planner, candidate, plan);
 	explain_end_action(plan);
+	explain_standby_end(plan);
 	explain_parameters(plan);
 	warn_of_partials(planner, candidate, plan);
 	warn_of_backup(planner, plan);

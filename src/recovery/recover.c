@@ -120,6 +120,7 @@ restore_and_configure(Recovery *recovery)
 	TRY(restore_backup(&options));
 	TRY(other_primary_check(recovery));
 	TRY(settings_file_keep_library(recovery));
+	TRY(standby_end_find(recovery));
 	TRY(settings_file_write(recovery));
 	TRY(cancel_check());
 	TRY(restore_complete(recovery->pgdata));
@@ -135,7 +136,10 @@ recovery_run(Recovery *recovery)
 
 	TRY(recovery_check(recovery));
 	if (recovery->config_only)
+	{
+		TRY(standby_end_find(recovery));
 		return settings_file_write(recovery);
+	}
 
 	/* Milliseconds, for two within a second must not meet. */
 	recovery->suffix =

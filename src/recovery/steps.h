@@ -76,6 +76,11 @@ Error *settings_file_keep_library(Recovery *recovery) MUST_CHECK;
 /* tablespace_map, postgresql.auto.conf and, as the last one, the signal file. */
 Error *settings_file_write(const Recovery *recovery) MUST_CHECK;
 
+/* standby_end.c */
+
+/* Once the directory is restored: sets plan->end_record and prints the settings anew, where that is wanted. */
+Error *standby_end_find(Recovery *recovery) MUST_CHECK;
+
 /* other_primary.c */
 
 /*

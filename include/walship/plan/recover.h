@@ -117,6 +117,8 @@ typedef struct RecoveryPlan
 	WalPlace stop;         /* the record at which the server stops */
 	WalPlace last;         /* the last commit or abort that is included, where it is known */
 	WalPlace next;         /* the first that is not, where it is near */
+	XLogRecPtr end_record; /* of TARGET_IMMEDIATE and TARGET_BACKUP_ONLY: the server stops after the record
+	                               * that starts here; InvalidXLogRecPtr: as soon as it is consistent */
 	XLogRecPtr end_lsn;    /* of a plan without a bound: the end of the WAL in the store */
 	char plan_end[WAL_NAME_SIZE]; /* the segment in which the last record ends that the server needs; "" when
 	                               * latest was asked */
