@@ -5,6 +5,7 @@
 
 #include "catalog_wal.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/read_again.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
@@ -77,10 +78,19 @@ catalog_read_record(Store *store, uint64_t system_identifier, const char *id, Ba
 {
 	AUTO_FREE char *key = layout_backup_record_key(system_identifier, id);
 	AUTO_BUF(text, BACKUP_RECORD_MAX);
-	AUTO(Sink) sink = buf_sink_new(&text);
+	Error *error;
+	int reads = 0;
 
-	TRY(store_get(store, key, 0, STORE_TO_END, sink));
-	return parse_record(&text, system_identifier, id, ret_record);
+	do
+	{
+		AUTO(Sink) sink = buf_sink_new(&text);
+
+		buf_clear(&text);
+		error = store_get(store, key, 0, STORE_TO_END, sink);
+		if (error == NULL)
+			error = parse_record(&text, system_identifier, id, ret_record);
+	} while (read_again(&error, &reads));
+	return error;
 }
 
 static Error *

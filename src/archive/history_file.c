@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
+#include "walship/archive/read_again.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
@@ -30,10 +31,19 @@ history_file_get(Store *store, uint64_t system_identifier, TimeLineID timeline, 
 	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
 	AUTO_FREE char *key = layout_wal_key(system_identifier, &name, NULL);
 	AUTO_BUF(text, HISTORY_FILE_MAX);
-	AUTO(Sink) sink = buf_sink_new(&text);
+	Error *error;
+	int reads = 0;
 
-	TRY(store_get(store, key, 0, STORE_TO_END, sink));
-	return timeline_history_parse(timeline, text.data, text.size, key, ret_history);
+	do
+	{
+		AUTO(Sink) sink = buf_sink_new(&text);
+
+		buf_clear(&text);
+		error = store_get(store, key, 0, STORE_TO_END, sink);
+		if (error == NULL)
+			error = timeline_history_parse(timeline, text.data, text.size, key, ret_history);
+	} while (read_again(&error, &reads));
+	return error;
 }
 
 Error *

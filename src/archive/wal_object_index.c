@@ -1,4 +1,5 @@
 /* A segment object's index alone: its first bytes, of which one read is nearly always enough. */
+#include "walship/archive/read_again.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/archive/wal_object.h"
 #include "walship/pipe/stages.h"
@@ -41,7 +42,13 @@ Error *
 wal_object_index(Store *store, const char *key, WalIndex *ret_index)
 {
 	AUTO_BUF(head, 0);
+	Error *error;
+	int reads = 0;
 
-	return error_context(parse_head(store, key, &head, ret_index),
-	                     "could not read the index of \"%s\" in store \"%s\"", key, store_url(store));
+	do
+	{
+		buf_release(&head);
+		error = parse_head(store, key, &head, ret_index);
+	} while (read_again(&error, &reads));
+	return error_context(error, "could not read the index of \"%s\" in store \"%s\"", key, store_url(store));
 }

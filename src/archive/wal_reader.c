@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
+#include "walship/archive/read_again.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
@@ -108,6 +109,7 @@ typedef struct RecordsJob
 	XLogRecPtr until; /* records from here on are not of this path */
 	SegmentRecords *records;
 	WalWalker *walker;
+	bool passes_over; /* the segments behind it that cannot be read: not before they were read again */
 } RecordsJob;
 
 static void
@@ -185,7 +187,12 @@ read_open_record(RecordsJob *job)
 			}
 		}
 		wal_walker_enter_next(job->walker);
-		TRY(judge(walk_segment(job, piece->timeline, segno), &readable));
+
+		Error *error = walk_segment(job, piece->timeline, segno);
+
+		if (error_is(error, ERR_CORRUPT) && !job->passes_over)
+			return error;
+		TRY(judge(error, &readable));
 		if (!readable)
 			return NULL;
 	}
@@ -210,14 +217,35 @@ read_records(RecordsJob *job)
 }
 
 static Error *
+read_anew(RecordsJob *job)
+{
+	Error *error;
+
+	segment_records_release(job->records);
+	*job->records = (SegmentRecords){.segno = job->records->segno};
+	error = read_records(job);
+	wal_walker_free(MOVE(job->walker));
+	return error;
+}
+
+static Error *
 run_records_job(void *argument)
 {
 	RecordsJob *job = argument;
 	Error *error = cancel_check();
+	int reads = 0;
 
-	if (error == NULL)
-		error = read_records(job);
-	wal_walker_free(MOVE(job->walker));
+	if (error != NULL)
+		return error;
+	do
+		error = read_anew(job);
+	while (read_again(&error, &reads));
+	if (error_is(error, ERR_CORRUPT))
+	{
+		error_free(error);
+		job->passes_over = true;
+		error = read_anew(job);
+	}
 	error = judge(error, &job->records->readable);
 	if (!job->records->readable)
 		segment_records_release(job->records);

@@ -3,6 +3,7 @@
 
 #include "planner.h"
 #include "recovery_plan.h"
+#include "walship/archive/layout.h"
 #include "walship/base/mem.h"
 
 /* Two clocks may differ so far; a time further ahead is a mistaken zone or year, and would bring the accident back. */
@@ -343,6 +344,40 @@ check_request(const Planner *planner)
 }
 
 /*
+ * "The end of a backup" means the newest one's.  Where a newer record cannot be
+ * read, or its objects are missing, an older backup is another answer, to which somebody must say yes.
+ */
+static Error *
+check_newer_records(const Planner *planner, const BackupRecord *chosen)
+{
+	TargetKind kind = planner->request->target.kind;
+
+	if (planner->request->backup_id != NULL || (kind != TARGET_IMMEDIATE && kind != TARGET_BACKUP_ONLY))
+		return NULL;
+	for (size_t i = 0; i < planner->catalog->n_backups; i++)
+	{
+		const BackupRecord *newer = planner->catalog->backups[i];
+
+		if (newer->unusable && newer->start_lsn > chosen->start_lsn)
+			return error_hint(
+				error_new(ERR_CORRUPT, "backup %s is not all there: %s is missing in the store, or cut short",
+			              newer->id, newer->missing),
+				"The newest backup that is whole is older: choose it with --backup %s.", chosen->id);
+	}
+	for (size_t i = 0; i < planner->catalog->damaged.count; i++)
+	{
+		const char *damaged = planner->catalog->damaged.items[i];
+		AUTO_FREE char *id = mem_strndup(damaged, strcspn(damaged, ":"));
+
+		if (layout_is_backup_id(id) && strcmp(id, chosen->id) > 0)
+			return error_hint(error_new(ERR_CORRUPT, "record of backup %s", damaged),
+			                  "The newest backup that can be read is older: choose it with --backup %s.",
+			                  chosen->id);
+	}
+	return NULL;
+}
+
+/*
  * A segment whose records are damaged, though its index is not, is known only
  * once they have been read: what was decided until then may lead through it.
  */
@@ -383,6 +418,8 @@ plan_recover(const Catalog *catalog, const RecoveryRequest *request, WalFacts *f
 		wal_path_free(planner.paths[i]);
 	free(planner.paths);
 	TRY(wal_facts_error(facts));
+	if (refusal == NULL)
+		TRY(check_newer_records(&planner, plan->backup));
 	*ret_plan = MOVE(plan);
 	return MOVE(refusal);
 }

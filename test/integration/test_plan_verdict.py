@@ -142,6 +142,8 @@ def test_a_backup_of_which_parts_are_missing_is_listed_so_and_another_one_is_tak
     copy = recoveries.copy("--target-time", evening.time)
     assert copy.checksums() == evening.tables
     recoveries.refused(9, "--target-time", evening.time, "--backup", newer["id"], says=[part, "not all there"])
+    for target in ("--immediate", "--from-backup-only"):
+        recoveries.refused(6, target, says=[newer["id"], part, f"--backup {older['id']}"])
 
 
 def test_when_no_other_backup_is_there_a_plan_with_missing_parts_has_the_exit_code_of_the_run(

@@ -145,6 +145,18 @@ def test_a_damaged_record_is_passed_over_and_named(story, store, walship, recove
     assert older["id"] in listed.out
 
 
+@pytest.mark.parametrize("target", ["--immediate", "--from-backup-only"])
+def test_the_end_of_a_backup_is_not_that_of_an_older_one_when_the_newest_record_is_damaged(
+    story, store, recoveries, target
+):
+    older, newer = story.backups
+    key = backup_key(newer, "backup.json")
+    store.write(key, store.read(key)[:100])
+    recoveries.refused(6, target, says=newer["id"])
+    recoveries.refused(6, target, says=f"--backup {older['id']}")
+    assert recoveries.plan(target, "--backup", older["id"])["backup"]["id"] == older["id"]
+
+
 def test_a_record_that_says_something_else_than_its_parts_is_noticed(story, store, walship, target):
     """Sealed by who had no right to: the parts themselves tell."""
     key = backup_key(story.backups[1], "backup.json")

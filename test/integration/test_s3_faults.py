@@ -408,6 +408,20 @@ RECOVER_ONLY = [
 ]
 
 
+@pytest.mark.parametrize("target", [r"backup\.json$", r"\.tar$"], ids=["records", "segments"])
+def test_what_is_damaged_on_the_way_to_the_planner_is_read_again(walship, proxy, directory, story, target):
+    """A damaged read of the newest record took an older backup, with exit 0; of an index or a segment it was exit 9."""
+    target_time = story.moment("evening").time
+    words = ["recover", "--plan", "--json", "--target-time", target_time, "--pgdata", directory / "new"]
+    expected = json.loads(walship.ok(*words).out)
+    for share in (0.0001, 0.5):
+        proxy.clear()
+        proxy.add(fault.flip(share), method="GET", target=target, times=2)
+        plan = json.loads(walship.ok(*words).out)
+        assert {**plan, "disk": None} == {**expected, "disk": None} and proxy.count("GET", target) > 2
+        assert plan["backup"]["id"] == story.backups[1]["id"]
+
+
 @cases(transient(), RECOVER_ONLY)
 def test_recover_meets(case, quick, store, proxy, directory, story):
     try_case(case, Recover(quick, store, directory, story), proxy, method="GET")
