@@ -16,7 +16,8 @@ typedef struct FoundFile
 	WalName name;
 	uint64_t stored_size;
 	XLogSegNo segno; /* once the segment size is known */
-	char *key;       /* of a partial or .backup file; else NULL */
+	TimeUs modified;
+	char *key; /* of a partial or .backup file; else NULL */
 } FoundFile;
 
 typedef struct FoundList
@@ -65,7 +66,7 @@ static Error *
 add_wal_file(void *context, const StoreEntry *entry)
 {
 	Listing *listing = context;
-	FoundFile file = {.stored_size = entry->size};
+	FoundFile file = {.stored_size = entry->size, .modified = entry->modified};
 
 	if (entry->is_prefix || !layout_parse_wal_key(entry->key, &file.name))
 		return NULL;
@@ -151,6 +152,13 @@ catalog_add_timeline(Catalog *catalog, TimeLineID timeline)
 	return found;
 }
 
+static void
+note_modified(CatalogTimeline *timeline, const FoundFile *file)
+{
+	if (file->modified > timeline->last_modified)
+		timeline->last_modified = file->modified;
+}
+
 /* The files from "first" on that follow each other without a gap; returns how many they are. */
 static size_t
 add_run(Catalog *catalog, const FoundList *list, size_t first)
@@ -169,6 +177,7 @@ add_run(Catalog *catalog, const FoundList *list, size_t first)
 	{
 		run.sizes[i] = files[i].stored_size > UINT32_MAX ? UINT32_MAX : (uint32_t) files[i].stored_size;
 		run.stored_size += files[i].stored_size;
+		note_modified(timeline, &files[i]);
 	}
 	timeline->runs = mem_realloc(timeline->runs, (timeline->n_runs + 1) * sizeof(SegmentRun));
 	timeline->runs[timeline->n_runs++] = run;
@@ -192,6 +201,7 @@ add_files(Catalog *catalog, Listing *listing)
 		FoundFile *file = &listing->partials.files[i];
 		CatalogTimeline *timeline = catalog_add_timeline(catalog, file->name.timeline);
 
+		note_modified(timeline, file);
 		add_file(&timeline->partials, &timeline->n_partials, file);
 	}
 	for (size_t i = 0; catalog->segment_size != 0 && i < listing->backup_files.count; i++)

@@ -340,3 +340,24 @@ time_parse_utc(const char *text, TimeUs *ret_time)
 	*ret_time = time;
 	return true;
 }
+
+Error *
+time_local(TimeUs time, const char *zone_name, int64_t *ret_local)
+{
+	AUTO(Zone) zone = NULL;
+	int64_t seconds = seconds_of(time);
+
+	TRY(zone_open(zone_name, &zone));
+	*ret_local = seconds + zone_offset(zone, seconds);
+	return NULL;
+}
+
+void
+time_date(int64_t local, int64_t *ret_year, int *ret_month, int *ret_day)
+{
+	Civil date = civil_of(local);
+
+	*ret_year = date.year;
+	*ret_month = date.month;
+	*ret_day = date.day;
+}

@@ -39,8 +39,11 @@ typedef struct SettingRow
 	bool secret;                     /* never a flag, never shown; may come from a file of its own */
 	bool (*check)(const char *text); /* of SETTING_TYPE_TEXT; NULL allows everything */
 	const char *form;                /* what "check" allows, as in "Write <form>." */
-	const char *help;                /* one line */
-	const char *doc;                 /* a paragraph of markdown */
+
+	/* The one form of a text, which becomes the value; what it refuses, it says itself.  NULL: as it is written. */
+	Error *(*canonical)(const char *text, char **ret_text);
+	const char *help; /* one line */
+	const char *doc;  /* a paragraph of markdown */
 } SettingRow;
 
 typedef struct SettingTable

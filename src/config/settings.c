@@ -9,6 +9,7 @@
 #include "private.h"
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
+#include "walship/base/retention.h"
 #include "walship/base/size.h"
 
 static bool

@@ -61,6 +61,7 @@ static Error *
 assign(Settings *settings, const Assignment *assignment, bool apply)
 {
 	AUTO_FREE char *secret = NULL;
+	AUTO_FREE char *canonical = NULL;
 	const char *text = assignment->text;
 	bool from_file;
 	const SettingRow *row = setting_find_key(&settings->table, assignment->key, &from_file);
@@ -86,6 +87,11 @@ assign(Settings *settings, const Assignment *assignment, bool apply)
 	}
 	if (!setting_parse(row, text, &number))
 		return invalid_value(row, text);
+	if (row->canonical != NULL)
+	{
+		TRY(error_context(row->canonical(text, &canonical), "setting \"%s\"", row->name));
+		text = canonical;
+	}
 	if (!apply)
 		return NULL;
 	if (row->secret)

@@ -42,6 +42,9 @@ typedef struct CatalogTimeline
 	size_t n_partials;
 	CatalogFile *backup_files; /* ascending */
 	size_t n_backup_files;
+
+	/* When the last of its WAL files came into the store, by the store's clock; 0 or TIME_NONE: not known. */
+	TimeUs last_modified;
 } CatalogTimeline;
 
 typedef struct Catalog

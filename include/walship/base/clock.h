@@ -51,3 +51,12 @@ bool time_parse_iso(const char *text, TimeUs *ret_time);
 
 /* Only the form that time_format_utc() makes. */
 bool time_parse_utc(const char *text, TimeUs *ret_time);
+
+/*
+ * What the clocks of a zone show at that time: seconds since 1970, read as if they were UTC.  Main thread only,
+ * as time_format_zone().
+ */
+Error *time_local(TimeUs time, const char *zone, int64_t *ret_local) MUST_CHECK;
+
+/* The date of such seconds, by the Gregorian calendar. */
+void time_date(int64_t local, int64_t *ret_year, int *ret_month, int *ret_day);
