@@ -55,7 +55,8 @@ NEW_MEMBERS = {"chunk_size", "chunks", "previous", "tablespaces", "databases"}
 def assert_fetches(program, datadir, names):
     for name in names:
         datadir.fetch(program, name)
-        assert datadir.fetched.read_bytes() == (datadir.wal / name).read_bytes()
+        fetched = datadir.wal / ("RECOVERYHISTORY" if name.endswith(".history") else "RECOVERYXLOG")
+        assert fetched.read_bytes() == (datadir.wal / name).read_bytes()
 
 
 @pytest.mark.parametrize("codec", ["brotli", "zstd", "none"])
@@ -67,7 +68,7 @@ def test_0_1_0_reads_what_this_version_writes(codec, old, walship, store, datadi
     members = set().union(*(index_of(store, datadir.key(name)) for name in names))
     assert NEW_MEMBERS - members == ({"chunk_size", "chunks"} if codec == "none" else set())
     assert_fetches(old, datadir, names)
-    assert old.ok("list", "--json").stdout == walship.ok("list", "--json").stdout
+    assert old.ok("list", "--json").out == walship.ok("list", "--json").out
     datadir.push(old, names[0])
 
 
@@ -78,8 +79,7 @@ def test_this_version_reads_what_0_1_0_wrote_and_goes_on_with_it(old, walship, s
     assert not NEW_MEMBERS & set(index_of(store, datadir.key(names[0])))
     datadir.push(walship, names[-1])
     last = index_of(store, datadir.key(names[-1]))
-    assert last["time_high_since"] == index_of(store, datadir.key(names[-2]))["time_high_since"]  # its note is understood
-    assert "previous" not in last  # but has no digest
+    assert last["time_high_since"] == last["start_lsn"] and "previous" not in last  # its note has another form
     assert_fetches(walship, datadir, names)
 
 
@@ -91,4 +91,4 @@ def test_0_1_0_passes_over_the_digests_of_history_files(old, walship, store, dat
     datadir.push(walship, new)
     assert store.exists(f"{datadir.system}/wal/00000002.history.sha256")
     assert_fetches(old, datadir, [*names, new, "00000002.history"])
-    assert old.ok("list", "--json").stdout == walship.ok("list", "--json").stdout
+    assert old.ok("list", "--json").out == walship.ok("list", "--json").out
