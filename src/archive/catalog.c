@@ -168,6 +168,7 @@ static void
 release_timeline(CatalogTimeline *timeline)
 {
 	timeline_history_free(timeline->history);
+	free(timeline->history_damage);
 	for (size_t i = 0; i < timeline->n_runs; i++)
 		free(timeline->runs[i].sizes);
 	free(timeline->runs);

@@ -213,11 +213,24 @@ add_files(Catalog *catalog, Listing *listing)
 	}
 }
 
+/* By its digest; one of an older version, which has none, by the WAL. */
+static Error *
+get_history(Store *store, const Catalog *catalog, TimeLineID timeline, TimelineHistory **ret_history)
+{
+	uint64_t system_identifier = catalog->system_identifier;
+	AUTO_BUF(text, 0);
+	bool has_digest;
+
+	TRY(history_text_get(store, system_identifier, timeline, &text, ret_history, &has_digest));
+	return has_digest ? NULL
+	                  : history_check_wal(store, system_identifier, *ret_history, catalog->segment_size);
+}
+
 static Error *
 read_history(Store *store, Catalog *catalog, const WalName *name)
 {
-	TimelineHistory *history;
-	Error *error = history_file_get(store, catalog->system_identifier, name->timeline, &history);
+	AUTO(TimelineHistory) history = NULL;
+	Error *error = get_history(store, catalog, name->timeline, &history);
 	CatalogTimeline *timeline = catalog_add_timeline(catalog, name->timeline);
 
 	if (error_is(error, ERR_CORRUPT))
@@ -225,13 +238,14 @@ read_history(Store *store, Catalog *catalog, const WalName *name)
 		char text[WAL_NAME_SIZE];
 		AUTO_FREE char *why = mem_printf("%s: %s", wal_name_format(name, text), error_message(error));
 
+		timeline->history_damage = mem_strdup(error_message(error));
 		error_free(error);
 		strlist_add(&catalog->damaged, why);
 		return NULL;
 	}
 	TRY(error);
 	timeline_history_free(timeline->history);
-	timeline->history = history;
+	timeline->history = MOVE(history);
 	timeline->has_history_file = true;
 	return NULL;
 }

@@ -357,3 +357,15 @@ explain_orphan(const CatalogTimeline *timeline)
 	                  "\"walship push\", or choose another timeline with --timeline.",
 	                  timeline->timeline);
 }
+
+Error *
+explain_damaged_history(const CatalogTimeline *timeline)
+{
+	return error_hint(
+		error_new(ERR_CORRUPT, "the history of timeline %" PRIu32 " is not known: %s", timeline->timeline,
+	              timeline->history_damage),
+		"Which WAL leads to it, nobody can tell. Store %08" PRIX32
+		".history anew from the pg_wal of a server that has it (remove the damaged object, then "
+		"\"walship push\"), or choose another timeline with --timeline.",
+		timeline->timeline);
+}

@@ -223,6 +223,7 @@ Error *explain_absent(const Planner *planner, const Candidate *candidates, size_
 Error *explain_branches(const Planner *planner, const Candidate *const *candidates, size_t n_candidates);
 Error *explain_names(const Planner *planner, const NamedPoints *points);
 Error *explain_orphan(const CatalogTimeline *timeline);
+Error *explain_damaged_history(const CatalogTimeline *timeline);
 Error *explain_standby(const Candidate *candidate, TimeLineID newest);
 
 /* "LSN 0/5000000", "2026-11-20 02:30:07+00 (LSN 0/5000000)" */

@@ -402,6 +402,30 @@ decide_on_facts(const Planner *planner, RecoveryPlan **ret_plan)
 	}
 }
 
+/*
+ * A newer timeline whose history is damaged might hold the target, or go on where the plan ends: neither "there is
+ * none" nor another timeline's end may be said then.  A backup by itself is not touched by it.
+ */
+static Error *
+check_histories(const Planner *planner, const RecoveryPlan *plan, const Error *refusal)
+{
+	const RecoveryRequest *request = planner->request;
+	bool by_backup = request->target.kind == TARGET_IMMEDIATE || request->target.kind == TARGET_BACKUP_ONLY;
+
+	for (size_t i = 0; i < planner->catalog->n_timelines; i++)
+	{
+		const CatalogTimeline *timeline = &planner->catalog->timelines[i];
+		bool matters = request->timeline == 0
+		                   ? error_is(refusal, ERR_NOT_FOUND) ||
+		                         (plan != NULL && !by_backup && timeline->timeline > plan->timeline)
+		                   : request->timeline == timeline->timeline;
+
+		if (timeline->history_damage != NULL && matters)
+			return explain_damaged_history(timeline);
+	}
+	return NULL;
+}
+
 Error *
 plan_recover(const Catalog *catalog, const RecoveryRequest *request, WalFacts *facts, RecoveryPlan **ret_plan)
 {
@@ -418,6 +442,7 @@ plan_recover(const Catalog *catalog, const RecoveryRequest *request, WalFacts *f
 		wal_path_free(planner.paths[i]);
 	free(planner.paths);
 	TRY(wal_facts_error(facts));
+	TRY(check_histories(&planner, plan, refusal));
 	if (refusal == NULL)
 		TRY(check_newer_records(&planner, plan->backup));
 	*ret_plan = MOVE(plan);

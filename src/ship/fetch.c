@@ -2,6 +2,7 @@
 #include "walship/ship/fetch.h"
 
 #include "fetch_ahead.h"
+#include "walship/archive/history_file.h"
 #include "walship/archive/holes.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_object.h"
@@ -132,6 +133,31 @@ fetch_segment(const Fetch *fetch)
 	return pipe_finish(pipe);
 }
 
+/*
+ * A history file says which WAL is replayed, and the server believes it: so it must be that of its digest, or, where
+ * an older version stored it without one, what the WAL says.
+ */
+static Error *
+fetch_history(const Fetch *fetch)
+{
+	Store *store = fetch->archive.store;
+	uint64_t system_identifier = fetch->archive.system_identifier;
+	AUTO(TimelineHistory) history = NULL;
+	AUTO_BUF(text, 0);
+	uint32_t segment_size = 0;
+	bool has_digest;
+
+	TRY(history_text_get(store, system_identifier, fetch->options->name.timeline, &text, &history,
+	                     &has_digest));
+
+	/* Without a data directory nobody knows which segment to look at. */
+	if (!has_digest)
+		error_free(local_segment_size(fetch, &segment_size));
+	if (!has_digest)
+		TRY(history_check_wal(store, system_identifier, history, segment_size));
+	return file_replace(fetch->options->dest, text.data, text.size, 0600);
+}
+
 static Error *
 fetch_text(const Fetch *fetch)
 {
@@ -139,6 +165,8 @@ fetch_text(const Fetch *fetch)
 	AUTO_BUF(text, TEXT_FILE_MAX);
 	AUTO(Sink) sink = NULL;
 
+	if (fetch->options->name.kind == WAL_HISTORY)
+		return fetch_history(fetch);
 	sink = buf_sink_new(&text);
 	TRY(store_get(fetch->archive.store, key, 0, STORE_TO_END, sink));
 	return file_replace(fetch->options->dest, text.data, text.size, 0600);

@@ -36,7 +36,8 @@ typedef struct CatalogTimeline
 	TimeLineID timeline;
 	TimelineHistory *history; /* root when there is no history file that can be read */
 	bool has_history_file;
-	SegmentRun *runs; /* ascending, not touching; empty for a history file or a backup alone */
+	char *history_damage; /* why the one in the store is not believed; NULL: there is none, or it is */
+	SegmentRun *runs;     /* ascending, not touching; empty for a history file or a backup alone */
 	size_t n_runs;
 	CatalogFile *partials; /* ascending */
 	size_t n_partials;

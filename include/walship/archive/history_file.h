@@ -15,6 +15,24 @@ Error *history_file_get(Store *store, uint64_t system_identifier, TimeLineID tim
                         TimelineHistory **ret_history) MUST_CHECK;
 
 /*
+ * The same with its text, word for word.  ERR_CORRUPT: it is no history file, or not
+ * the one of the digest beside it.  *ret_digest: there is one; in stores of older
+ * versions there is not, and then history_check_wal() may tell.
+ */
+Error *history_text_get(Store *store, uint64_t system_identifier, TimeLineID timeline, Buf *text,
+                        TimelineHistory **ret_history, bool *ret_digest) MUST_CHECK;
+
+/*
+ * Does the WAL in the store say the same as a history file that has no digest?  The
+ * record that begins its timeline lies where the file says, and names the timeline
+ * that was left; no WAL of the timeline lies below.  ERR_CORRUPT when not.  What
+ * cannot be told (the segment was removed, or is encrypted and its index old) is no
+ * error.
+ */
+Error *history_check_wal(Store *store, uint64_t system_identifier, const TimelineHistory *history,
+                         uint32_t segment_size) MUST_CHECK;
+
+/*
  * Stores the digest of a history file that is in the store.  It comes after the
  * file: before it, a server that dies in between would leave a digest that keeps
  * another one, promoted to the same timeline, from storing its own file for ever.
