@@ -23,18 +23,24 @@ backup_record_free(BackupRecord *record)
 		return;
 	for (size_t i = 0; i < record->n_tablespaces; i++)
 		free(record->tablespaces[i].path);
+	for (size_t i = 0; i < record->n_databases; i++)
+		free(record->databases[i].name);
 	for (size_t i = 0; i < record->n_parts; i++)
 	{
 		free(record->parts[i].name);
 		free(record->parts[i].set);
 	}
 	free(record->tablespaces);
+	free(record->in_place_tablespaces);
+	free(record->databases);
 	free(record->parts);
 	free(record->id);
 	free(record->label);
 	free(record->note);
 	free(record->codec);
 	free(record->manifest_name);
+	free(record->config.name);
+	free(record->map.name);
 	free(record->walship_version);
 	free(record->missing);
 	free(record);
@@ -43,7 +49,7 @@ backup_record_free(BackupRecord *record)
 uint64_t
 backup_record_stored_size(const BackupRecord *record)
 {
-	uint64_t size = record->manifest_stored_size;
+	uint64_t size = record->manifest_stored_size + record->config.stored_size + record->map.stored_size;
 
 	for (size_t i = 0; i < record->n_parts; i++)
 		size += record->parts[i].stored_size;
@@ -78,7 +84,76 @@ object_name_put(const JsonField *field, const void *object, Json *into)
 	json_string.put(field, object, into);
 }
 
-static const JsonKind object_name = {"a name of an object", NULL, object_name_put, object_name_get};
+static bool
+object_name_is_set(const JsonField *field, const void *object)
+{
+	return json_string.is_set(field, object);
+}
+
+static const JsonKind object_name = {"a name of an object", object_name_is_set, object_name_put,
+                                     object_name_get};
+
+static const JsonField object_fields[] = {
+	{"name", &object_name, JSON_AT(BackupObject, name)},
+	{"raw_size", &json_uint, JSON_AT(BackupObject, raw_size)},
+	{"stored_size", &json_uint, JSON_AT(BackupObject, stored_size)},
+	{"stored_sha256", &json_hex, JSON_AT(BackupObject, stored_sha256)},
+};
+static const JsonTable object_table = JSON_TABLE(BackupObject, object_fields);
+
+static bool
+object_is_set(const JsonField *field, const void *object)
+{
+	return ((const BackupObject *) json_at(field, object))->name != NULL;
+}
+
+static void
+object_put(const JsonField *field, const void *object, Json *into)
+{
+	json_struct.put(field, object, into);
+}
+
+static Error *
+object_get(const JsonField *field, const Json *node, void *object)
+{
+	return json_struct.get(field, node, object);
+}
+
+/* A BackupObject that need not be there. */
+static const JsonKind stored_object = {"an object", object_is_set, object_put, object_get};
+
+static bool
+full_page_writes_is_set(const JsonField *field, const void *object)
+{
+	return *(const FullPageWrites *) json_at(field, object) != FULL_PAGE_WRITES_UNKNOWN;
+}
+
+static void
+full_page_writes_put(const JsonField *field, const void *object, Json *into)
+{
+	json_add_bool(into, field->name, *(const FullPageWrites *) json_at(field, object) == FULL_PAGE_WRITES_ON);
+}
+
+static Error *
+full_page_writes_get(const JsonField *field, const Json *node, void *object)
+{
+	bool on;
+
+	if (!json_bool_value(node, &on))
+		return json_wrong(field, node);
+	*(FullPageWrites *) json_at(field, object) = on ? FULL_PAGE_WRITES_ON : FULL_PAGE_WRITES_OFF;
+	return NULL;
+}
+
+static const JsonKind full_page_writes = {"true or false", full_page_writes_is_set, full_page_writes_put,
+                                          full_page_writes_get};
+
+static const JsonField database_fields[] = {
+	{"oid", &json_uint, JSON_AT(BackupDatabase, oid), .flags = JSON_NOT_EMPTY},
+	{"name", &json_path, JSON_AT(BackupDatabase, name), .flags = JSON_OPTIONAL},
+	{"tablespace", &json_uint, JSON_AT(BackupDatabase, tablespace), .flags = JSON_NOT_EMPTY},
+};
+static const JsonTable database_table = JSON_TABLE(BackupDatabase, database_fields);
 
 static const JsonField tablespace_fields[] = {
 	{"oid", &json_uint, JSON_AT(BackupTablespace, oid)},
@@ -133,13 +208,20 @@ static const JsonField record_fields[] = {
 	{"wal_inside", &json_bool, JSON_AT(BackupRecord, wal_inside)},
 	{"page_errors", &json_bool, JSON_AT(BackupRecord, page_errors)},
 	{"data_checksums", &json_bool, JSON_AT(BackupRecord, data_checksums)},
+	{"full_page_writes", &full_page_writes, JSON_AT(BackupRecord, full_page_writes), .flags = JSON_OPTIONAL},
 	{"codec", &json_string, JSON_AT(BackupRecord, codec)},
 	{"recipients", &json_words, JSON_AT(BackupRecord, recipients), .flags = JSON_OPTIONAL},
 	{"tablespaces", &json_list, JSON_AT(BackupRecord, tablespaces), .of = &tablespace_table,
      .count = offsetof(BackupRecord, n_tablespaces)},
+	{"in_place_tablespaces", &json_list, JSON_AT(BackupRecord, in_place_tablespaces), .flags = JSON_OPTIONAL,
+     .of = &json_uints, .count = offsetof(BackupRecord, n_in_place_tablespaces)},
+	{"databases", &json_list, JSON_AT(BackupRecord, databases), .flags = JSON_OPTIONAL, .of = &database_table,
+     .count = offsetof(BackupRecord, n_databases)},
 	{"parts", &json_list, JSON_AT(BackupRecord, parts), .flags = JSON_NOT_EMPTY, .of = &part_table,
      .count = offsetof(BackupRecord, n_parts)},
 	{"manifest", &json_struct, .of = &manifest_table}, /* its members lie in the record itself */
+	{"config", &stored_object, JSON_AT(BackupRecord, config), .flags = JSON_OPTIONAL, .of = &object_table},
+	{"map", &stored_object, JSON_AT(BackupRecord, map), .flags = JSON_OPTIONAL, .of = &object_table},
 	{"parameters", &json_struct, JSON_AT(BackupRecord, parameters), .of = &parameter_table},
 	{"duration_ms", &json_int, JSON_AT(BackupRecord, duration_ms)},
 	{"walship_version", &json_string, JSON_AT(BackupRecord, walship_version)},
@@ -160,6 +242,12 @@ void
 backup_record_put(const BackupRecord *record, const char *members, Json *into)
 {
 	json_put_some(into, &record_table, members, record);
+}
+
+void
+backup_databases_put(const BackupDatabase *databases, size_t count, Json *into)
+{
+	json_put_list(into, "databases", &database_table, databases, count);
 }
 
 static Error *

@@ -100,6 +100,18 @@ layout_manifest_name(Codec codec, bool encrypted)
 }
 
 char *
+layout_config_name(Codec codec, bool encrypted)
+{
+	return with_suffixes("config.tar", codec, encrypted);
+}
+
+char *
+layout_map_name(Codec codec, bool encrypted)
+{
+	return with_suffixes("map", codec, encrypted);
+}
+
+char *
 layout_backup_id(int64_t start_time_us, uint16_t random)
 {
 	char text[TIME_TEXT_SIZE];

@@ -15,6 +15,38 @@ backup_run_progress(void *context)
 		run->options->progress(run->options->context, run->phase, run->received, run->expected);
 }
 
+/*
+ * Asked while the backup is under way, so that what is said holds between its start and its stop.  No recovery
+ * needs it, so that a role which may do nothing but replicate takes backups as before.
+ */
+static Error *
+list_contents(BackupRun *run)
+{
+	BackupRecord *record = run->record;
+	bool encrypted = run->options->recipients != NULL;
+	AUTO(Error) error = server_databases(record->system_identifier, &run->databases, &run->n_databases);
+
+	if (error == NULL)
+		error = server_in_place_tablespaces(record->system_identifier, &record->in_place_tablespaces,
+		                                    &record->n_in_place_tablespaces);
+	if (error_is(error, ERR_CANCELLED))
+		return MOVE(error);
+	if (error != NULL)
+		notice(&run->options->notices, LOG_INFO, NULL,
+		       "the backup does not say which databases there are: %s", error_message(error));
+	record->databases = NEW_ARRAY(BackupDatabase, run->n_databases + 1);
+	for (size_t i = 0; i < run->n_databases; i++)
+	{
+		const ServerDatabase *database = &run->databases[i];
+
+		record->databases[record->n_databases++] =
+			(BackupDatabase){.oid = database->oid,
+		                     .tablespace = database->tablespace,
+		                     .name = encrypted ? NULL : mem_strdup(database->name)};
+	}
+	return NULL;
+}
+
 /* BackupHandler.start */
 static Error *
 start_copy(void *context, const BackupStart *start)
@@ -37,7 +69,7 @@ start_copy(void *context, const BackupStart *start)
 	backup_wal_started(run->wal, start->lsn);
 	run->phase = BACKUP_COPY;
 	run->expected = start->size;
-	return NULL;
+	return list_contents(run);
 }
 
 /* BackupHandler.begin */
@@ -121,6 +153,9 @@ check_facts(BackupRun *run)
 		return error_new(ERR_CORRUPT, "pg_control in the backup is another database system's");
 
 	record->from_standby = facts->label.from_standby;
+	if (facts->control.major != 0)
+		record->full_page_writes =
+			facts->control.full_page_writes ? FULL_PAGE_WRITES_ON : FULL_PAGE_WRITES_OFF;
 
 	/* Of a version that is not known they are zero, "nobody knows": recover then leaves the server's own settings. */
 	record->parameters =

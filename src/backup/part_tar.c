@@ -74,7 +74,7 @@ begin_member(BackupTar *tar)
 		return NULL;
 	}
 	TRY(error_context(tar_header_parse(tar->header, &entry), "backup as the server sent it"));
-	TRY(part_writer_write(tar->writer, tar->header, sizeof(tar->header)));
+	TRY(part_writer_begin_member(tar->writer, &entry, tar->header));
 	tar->contents = entry.size;
 	tar->padding = tar_padding(entry.size);
 	tar->capture = CAPTURE_NOTHING;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "map.h"
 #include "walship/archive/layout.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
@@ -13,6 +14,7 @@ typedef struct PartEnd
 {
 	StoredObject *object;
 	BackupPart part;
+	PartMap map;
 } PartEnd;
 
 struct PartWriter
@@ -23,6 +25,7 @@ struct PartWriter
 	int number;           /* of the open part, or of the last one */
 	char *name;           /* of the open part */
 	StoredObject *object; /* NULL between parts */
+	PartMap map;          /* of the open part */
 	Workers *finisher;    /* one thread, for the part before */
 	PartEnd *finishing;   /* that part; NULL: there is none */
 };
@@ -46,8 +49,14 @@ void
 part_list_release(PartList *parts)
 {
 	for (size_t i = 0; i < parts->count; i++)
+	{
 		part_release(&parts->items[i]);
+		chunk_list_release(&parts->maps[i].chunks);
+	}
 	free(parts->items);
+	free(parts->maps);
+	spool_free(parts->members);
+	error_free(parts->members_error);
 	strlist_release(&parts->names);
 	*parts = (PartList){0};
 }
@@ -83,6 +92,7 @@ part_end_free(PartEnd *end)
 		return;
 	stored_object_free(end->object);
 	part_release(&end->part);
+	chunk_list_release(&end->map.chunks);
 	free(end);
 }
 
@@ -97,6 +107,7 @@ finish_part(void *argument)
 	end->part.raw_size = stored_object_raw_size(end->object);
 	end->part.stored_size = stored.size;
 	memcpy(end->part.stored_sha256, stored.sha256, sizeof(end->part.stored_sha256));
+	end->map.chunks = stored_object_take_chunks(end->object);
 	return NULL;
 }
 
@@ -112,19 +123,31 @@ part_writer_new(const BackupTarget *target, const char *set, PartList *parts)
 	return writer;
 }
 
-Error *
-part_writer_write(PartWriter *writer, const void *data, size_t size)
+static Error *
+open_part(PartWriter *writer)
 {
 	const BackupTarget *target = writer->target;
 
+	free(writer->name);
+	writer->name = layout_part_name(writer->set, ++writer->number, target->compression.codec,
+	                                target->recipients != NULL);
+	writer->map = (PartMap){.members_begin = map_members_size(writer->parts)};
+	strlist_add(&writer->parts->names, writer->name);
+	return backup_target_open(target, writer->name, &writer->object);
+}
+
+Error *
+part_writer_begin_member(PartWriter *writer, const TarEntry *entry, const uint8_t header[TAR_BLOCK_SIZE])
+{
 	if (writer->object == NULL)
-	{
-		free(writer->name);
-		writer->name = layout_part_name(writer->set, ++writer->number, target->compression.codec,
-		                                target->recipients != NULL);
-		strlist_add(&writer->parts->names, writer->name);
-		TRY(backup_target_open(target, writer->name, &writer->object));
-	}
+		TRY(open_part(writer));
+	map_note_member(writer->parts, writer->target->spool_directory, writer->set, entry);
+	return part_writer_write(writer, header, TAR_BLOCK_SIZE);
+}
+
+Error *
+part_writer_write(PartWriter *writer, const void *data, size_t size)
+{
 	return stored_object_write(writer->object, data, size);
 }
 
@@ -137,9 +160,12 @@ settle_part(PartWriter *writer)
 	if (writer->finishing == NULL)
 		return NULL;
 	TRY(workers_wait(writer->finisher));
+	GROW(parts->maps, parts->count, parts->maps_capacity);
 	GROW(parts->items, parts->count, parts->capacity);
+	parts->maps[parts->count] = writer->finishing->map;
 	parts->items[parts->count++] = writer->finishing->part;
 	writer->finishing->part = (BackupPart){0};
+	writer->finishing->map = (PartMap){0};
 	part_end_free(MOVE(writer->finishing));
 	return NULL;
 }
@@ -155,6 +181,8 @@ close_part(PartWriter *writer)
 	writer->finishing->object = MOVE(writer->object);
 	writer->finishing->part.name = MOVE(writer->name);
 	writer->finishing->part.set = mem_strdup(writer->set);
+	writer->finishing->map = writer->map;
+	writer->finishing->map.members_end = map_members_size(writer->parts);
 	workers_submit(writer->finisher, finish_part, writer->finishing, NULL);
 	return NULL;
 }

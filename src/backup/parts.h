@@ -9,8 +9,10 @@
 #include "walship/backup/stored_object.h"
 #include "walship/base/error.h"
 #include "walship/base/notice.h"
+#include "walship/base/spool.h"
 #include "walship/base/strs.h"
 #include "walship/pipe/codec.h"
+#include "walship/pipe/tar.h"
 #include "walship/store/store.h"
 #include "walship/wal/control.h"
 #include "walship/wal/label.h"
@@ -22,9 +24,18 @@ typedef struct BackupTarget
 	Compression compression;
 	const AgeRecipients *recipients; /* NULL: nothing is encrypted; not owned */
 	uint64_t part_size;              /* raw bytes */
+	const char *spool_directory;     /* for what the map is made of, when it is much */
 } BackupTarget;
 
 Error *backup_target_open(const BackupTarget *target, const char *name, StoredObject **ret_object) MUST_CHECK;
+
+/* What the map tells of a part: see map.h. */
+typedef struct PartMap
+{
+	ChunkList chunks;
+	uint64_t members_begin; /* in the list's "members" */
+	uint64_t members_end;
+} PartMap;
 
 /* Parts that were written, and the names under which anything may lie in the store. */
 typedef struct PartList
@@ -33,6 +44,11 @@ typedef struct PartList
 	size_t count;
 	size_t capacity;
 	StrList names; /* of every object begun, finished or not */
+
+	PartMap *maps; /* one for each part */
+	size_t maps_capacity;
+	Spool *members;       /* of all parts, in their order: map.h; NULL before the first one */
+	Error *members_error; /* they could not be kept: there will be no map */
 } PartList;
 
 void part_list_release(PartList *parts);
@@ -47,6 +63,8 @@ void part_list_remove(const BackupTarget *target, const PartList *parts, const N
 typedef struct PartWriter PartWriter;
 
 PartWriter *part_writer_new(const BackupTarget *target, const char *set, PartList *parts);
+Error *part_writer_begin_member(PartWriter *writer, const TarEntry *entry,
+                                const uint8_t header[TAR_BLOCK_SIZE]) MUST_CHECK;
 Error *part_writer_write(PartWriter *writer, const void *data, size_t size) MUST_CHECK;
 Error *part_writer_end_member(PartWriter *writer) MUST_CHECK; /* here a new part may begin */
 Error *part_writer_finish(PartWriter *writer) MUST_CHECK;

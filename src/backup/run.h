@@ -23,6 +23,8 @@ typedef struct BackupRun
 	PartList parts;
 	BackupWal *wal;
 	BackupRecord *record;
+	ServerDatabase *databases; /* with their names, which an encrypted backup's record lacks */
+	size_t n_databases;
 	bool record_tried; /* it may be in the store */
 
 	/* What is being received: copy.c. */

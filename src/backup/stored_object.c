@@ -10,6 +10,7 @@ struct StoredObject
 	Pipe *pipe;
 	uint64_t raw_size;
 	Digest stored; /* set when the pipe is finished */
+	ChunkList chunks;
 };
 
 Error *
@@ -21,7 +22,8 @@ stored_object_open(Store *store, const char *key, const Compression *compression
 
 	TRY(store_writer(store, key, &writer));
 	object->pipe = pipe_new();
-	codec_add_encoder(object->pipe, compression, NULL);
+	object->chunks = chunk_list_for(compression, 0, 0);
+	codec_add_encoder(object->pipe, compression, compression->cpu == NULL ? NULL : &object->chunks);
 	age_add_encoder(object->pipe, recipients);
 	pipe_add(object->pipe, digest_stage_new(&object->stored));
 	pipe_add(object->pipe, writer);
@@ -50,11 +52,21 @@ stored_object_finish(StoredObject *object, Digest *ret_stored)
 	return NULL;
 }
 
+ChunkList
+stored_object_take_chunks(StoredObject *object)
+{
+	ChunkList chunks = object->chunks;
+
+	object->chunks = (ChunkList){0};
+	return chunks;
+}
+
 void
 stored_object_free(StoredObject *object)
 {
 	if (object == NULL)
 		return;
 	pipe_free(object->pipe);
+	chunk_list_release(&object->chunks);
 	free(object);
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config_files.h"
+#include "map.h"
 #include "run.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/self_sha256.h"
@@ -26,6 +28,7 @@ backup_run_release(BackupRun *run)
 	stored_object_free(run->manifest);
 	pipe_free(run->manifest_reader);
 	manifest_free(run->manifest_facts);
+	server_databases_free(run->databases, run->n_databases);
 	backup_wal_free(run->wal);
 	part_list_release(&run->parts);
 	free(run->target.prefix);
@@ -92,7 +95,8 @@ name_backup(BackupRun *run)
 	                             .prefix = layout_backup_prefix(record->system_identifier, record->id),
 	                             .compression = options->compression,
 	                             .recipients = options->recipients,
-	                             .part_size = options->part_size};
+	                             .part_size = options->part_size,
+	                             .spool_directory = options->spool_directory};
 }
 
 /*
@@ -124,7 +128,10 @@ move_parts(BackupRecord *record, PartList *from)
 {
 	record->parts = mem_realloc(record->parts, (record->n_parts + from->count + 1) * sizeof(BackupPart));
 	for (size_t i = 0; i < from->count; i++)
+	{
 		record->parts[record->n_parts++] = from->items[i];
+		chunk_list_release(&from->maps[i].chunks);
+	}
 	from->count = 0;
 }
 
@@ -148,6 +155,45 @@ take_wal(BackupRun *run)
 	       "the backup's own WAL is not inside it, so it needs the archive from %s to %s: %s",
 	       lsn_format(record->start_lsn, start), lsn_format(record->stop_lsn, stop), error_message(failure));
 	part_list_remove(&run->target, backup_wal_parts(run->wal), &run->options->notices);
+	return NULL;
+}
+
+/* No recovery needs them; who may not see where they are takes backups without them. */
+static Error *
+write_config(BackupRun *run)
+{
+	const Notices *notices = &run->options->notices;
+	AUTO_STRLIST files = {0};
+	AUTO(Error) error = server_config_files(run->record->system_identifier, &files);
+
+	if (error_is(error, ERR_CANCELLED))
+		return MOVE(error);
+	if (error != NULL)
+		notice(notices, LOG_DEBUG, NULL, "configuration outside the data directory was not looked for: %s",
+		       error_message(error));
+	return config_files_write(&run->target, &files, notices, &run->parts.names, &run->record->config);
+}
+
+/* Without a map it is a whole backup all the same, which takes longer to find one's way in. */
+static Error *
+write_map(BackupRun *run)
+{
+	PartList *wal = run->record->wal_inside ? backup_wal_parts(run->wal) : NULL;
+	MapSource source = {.backup_id = run->record->id,
+	                    .databases = run->databases,
+	                    .n_databases = run->n_databases,
+	                    .manifest = run->manifest_facts,
+	                    .lists = {&run->parts, wal}};
+	const Error *error = run->parts.members_error;
+
+	if (run->target.spool_directory == NULL)
+		return NULL;
+	if (error == NULL && wal != NULL)
+		error = wal->members_error;
+	if (error == NULL)
+		return map_write(&run->target, &source, &run->parts.names, &run->record->map);
+	notice(&run->options->notices, LOG_WARNING, NULL, "the backup has no map of its files: %s",
+	       error_message(error));
 	return NULL;
 }
 
@@ -192,6 +238,8 @@ run_backup(BackupRun *run)
 	TRY(backup_run_copy(run));
 	TRY(read_stop_time(run));
 	TRY(take_wal(run));
+	TRY(write_config(run));
+	TRY(write_map(run));
 	return write_record(run);
 }
 

@@ -35,7 +35,7 @@ begin_member(WalTar *tar, const char *name, uint64_t size)
 
 	(void) snprintf(entry.name, sizeof(entry.name), "%s", name);
 	TRY(tar_header_format(&entry, header));
-	return part_writer_write(tar->writer, header, sizeof(header));
+	return part_writer_begin_member(tar->writer, &entry, header);
 }
 
 Error *

@@ -58,6 +58,7 @@ read_options(const Invocation *invocation, BackupOptions *backup)
 	backup->fast_checkpoint = invocation_flag(invocation, "fast");
 	backup->label = invocation_value(invocation, "label");
 	backup->note = invocation_value(invocation, "note");
+	backup->spool_directory = settings_text(settings, SETTING_state_dir);
 	backup->part_size = settings_bytes(settings, SETTING_part_size);
 	TRY(read_max_rate(invocation_value(invocation, "max-rate"), &backup->max_rate_kb));
 	if (backup->note != NULL && strlen(backup->note) > NOTE_MAX)

@@ -1,4 +1,4 @@
-/* Making and ending a replication connection. */
+/* Making and ending a connection. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,14 +115,9 @@ wait_connected(PGconn *conn)
 	return NULL;
 }
 
-Error *
-server_connect(Server **ret_server)
+static Error *
+connect_by(const char *const *keywords, const char *const *values, Server **ret_server)
 {
-	/* A connection that dies without a word must be noticed: a backup may wait long for nothing but bytes. */
-	static const char *const keywords[] = {
-		"replication",      "dbname", "application_name", "keepalives_idle", "keepalives_interval",
-		"keepalives_count", NULL};
-	static const char *const values[] = {"true", "replication", "walship", "60", "10", "6", NULL};
 	AUTO(Server) server = NULL;
 
 	TRY(pq_library_load());
@@ -144,6 +139,28 @@ server_connect(Server **ret_server)
 		                 server_major(server), pg_major_oldest()->major);
 	*ret_server = MOVE(server);
 	return NULL;
+}
+
+Error *
+server_connect(Server **ret_server)
+{
+	/* A connection that dies without a word must be noticed: a backup may wait long for nothing but bytes. */
+	static const char *const keywords[] = {
+		"replication",      "dbname", "application_name", "keepalives_idle", "keepalives_interval",
+		"keepalives_count", NULL};
+	static const char *const values[] = {"true", "replication", "walship", "60", "10", "6", NULL};
+
+	return connect_by(keywords, values, ret_server);
+}
+
+Error *
+server_connect_to(const char *database, Server **ret_server)
+{
+	/* Names of databases are bytes in no encoding that could be known: SQL_ASCII leaves them as they are. */
+	static const char *const keywords[] = {"dbname", "application_name", "client_encoding", NULL};
+	const char *const values[] = {database, "walship", "SQL_ASCII", NULL};
+
+	return connect_by(keywords, values, ret_server);
 }
 
 /* A thread's start: owns the PGcancel. */

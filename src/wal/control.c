@@ -16,6 +16,9 @@ enum
 	AT_CONTROL_VERSION = 8,
 	AT_CATALOG_VERSION = 12,
 
+	/* In those that are known: a copy of the last checkpoint, whose fullPageWrites is at 16. */
+	AT_FULL_PAGE_WRITES = 40 + 16,
+
 	/* Between these the CRC lies in any version: 288 in 13, and a struct of more than a disk's sector is not written. */
 	CRC_FIRST = 256,
 	STRUCT_SIZE_MAX = 512, /* PostgreSQL: PG_CONTROL_MAX_SAFE_SIZE */
@@ -48,6 +51,7 @@ read_layout(const uint8_t *bytes, const PgControlLayout *at, PgControl *control)
 	control->max_prepared_transactions = (int32_t) le32(bytes + at->max_prepared_transactions);
 	control->max_locks_per_transaction = (int32_t) le32(bytes + at->max_locks_per_transaction);
 	control->segment_size = le32(bytes + at->segment_size);
+	control->full_page_writes = bytes[AT_FULL_PAGE_WRITES] != 0;
 }
 
 static Error *

@@ -31,7 +31,7 @@ def prefix_of(record):
 def check_objects(store, record):
     """Exactly the objects that the record names are there, with these bytes."""
     prefix = prefix_of(record)
-    named = record["parts"] + [record["manifest"]]
+    named = [*record["parts"], record["manifest"], record["map"]]
     assert store.keys(prefix) == sorted([prefix + part["name"] for part in named] + [prefix + "backup.json"])
     stored = store.read_json(prefix + "backup.json")
     assert len(stored.pop("seal")) == 64

@@ -233,6 +233,7 @@ def assert_documented(store, record):
     """docs/security.md lists what stays plain: every member of an index and of a record."""
     listed = set(re.findall(r"`([a-z0-9_]+)`", SECURITY.read_text()))
     seen = set(record) | set(record["parts"][0]) | set(record["manifest"]) | set(record["parameters"])
+    seen |= set(record["map"]) | set(record["databases"][0])
     for name in store.keys(f"{record['system_id']}/wal/"):
         if name.endswith(".tar"):
             seen |= set(index_of(store, name))
@@ -268,7 +269,7 @@ def test_no_row_no_table_and_no_file_name_is_stored_in_plain(walship, store, ser
             assert [name for name, text in stored.items() if MARKER.encode() in text] == []
             assert record["recipients"] == [key.fingerprint]
             assert_documented(store, record)
-            for part in [*record["parts"], record["manifest"]]:
+            for part in [*record["parts"], record["manifest"], record["map"]]:
                 assert part["name"].endswith(".age")
                 text = stored[f"{record['system_id']}/base/{record['id']}/{part['name']}"]
                 assert text.startswith(b"age-encryption.org/v1\n")

@@ -121,9 +121,9 @@ def test_the_document_names_every_member_of_a_record(server, walship, store):
     (key,) = [key for key in store.keys() if key.endswith("/backup.json")]
     record = store.read_json(key)
     members = table_members("### backup.json")
-    assert set(record) | {"recipients"} == members
+    assert set(record) | {"recipients", "in_place_tablespaces", "config"} == members
     text = DOCUMENT.read_text()
-    for part in (record["parts"][0], record["manifest"], record["parameters"]):
+    for part in (record["parts"][0], record["manifest"], record["map"], record["parameters"], record["databases"][0]):
         assert all(f"`{name}`" in text for name in part), part
 
 

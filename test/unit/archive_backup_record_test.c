@@ -170,7 +170,7 @@ unknown_members_are_ignored(void **state)
 	(void) state;
 	print(record, &text);
 
-	AUTO_FREE char *longer = replaced(text.data, "\"id\"", "\"pins\": [1, {}], \"id\"");
+	AUTO_FREE char *longer = replaced(text.data, "\"id\"", "\"later\": [1, {}], \"id\"");
 
 	assert_ok(backup_record_parse(longer, strlen(longer), "backup.json", &read));
 	assert_string_equal(read->id, record->id);

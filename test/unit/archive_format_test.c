@@ -1,7 +1,7 @@
 /*
  * Objects of format 1 (test/data/format-1): they are read, and what is written has the same bytes still.  Of
  * version 0.1.0 "all" has every member, "least" only those that are never left out.  Younger are "unread", of a
- * segment whose PostgreSQL its writer did not know, and "changes", with the members that came later.
+ * segment whose PostgreSQL its writer did not know, and "changes" and "later", with the members that came later.
  */
 #include "scratch.h"
 #include "walship/archive/backup_record.h"
@@ -36,10 +36,11 @@ objects_of_format_1_keep_their_bytes(void **state)
 		const char *name;
 		void (*reprint)(const char *name, const Buf *golden, Buf *text);
 	} rows[] = {
-		{"index-all.json", reprint_index},    {"index-encrypted.json", reprint_index},
-		{"index-least.json", reprint_index},  {"index-partial.json", reprint_index},
-		{"index-unread.json", reprint_index}, {"index-changes.json", reprint_index},
-		{"backup-all.json", reprint_record},  {"backup-least.json", reprint_record},
+		{"index-all.json", reprint_index},     {"index-encrypted.json", reprint_index},
+		{"index-least.json", reprint_index},   {"index-partial.json", reprint_index},
+		{"index-unread.json", reprint_index},  {"index-changes.json", reprint_index},
+		{"backup-all.json", reprint_record},   {"backup-least.json", reprint_record},
+		{"backup-later.json", reprint_record},
 	};
 
 	(void) state;

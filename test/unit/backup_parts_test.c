@@ -236,8 +236,10 @@ what_is_not_finished_leaves_nothing(void **state)
 	Fixture *fixture = *state;
 	PartWriter *writer = part_writer_new(&fixture->target, "base", &fixture->parts);
 	AUTO_FREE char *key = mem_printf("%sbase-0001.tar.br", fixture->target.prefix);
+	uint8_t header[TAR_BLOCK_SIZE] = {0};
 	StoreEntry entry;
 
+	assert_ok(part_writer_begin_member(writer, &(TarEntry){.name = "abc", .size = 3}, header));
 	assert_ok(part_writer_write(writer, "abc", 3));
 	part_writer_free(writer);
 	assert_error(store_stat(fixture->store, key, &entry), ERR_NOT_FOUND, NULL);

@@ -35,6 +35,29 @@ typedef struct BackupTablespace
 	char *path; /* on the source */
 } BackupTablespace;
 
+typedef struct BackupDatabase
+{
+	uint32_t oid;
+	uint32_t tablespace; /* OID of its default one */
+	char *name;          /* NULL in an encrypted backup, whose map has it */
+} BackupDatabase;
+
+/* An object beside the parts. */
+typedef struct BackupObject
+{
+	char *name; /* within the backup's prefix; NULL: there is none */
+	uint64_t raw_size;
+	uint64_t stored_size;
+	uint8_t stored_sha256[SHA256_SIZE];
+} BackupObject;
+
+typedef enum FullPageWrites
+{
+	FULL_PAGE_WRITES_UNKNOWN, /* an older walship took the backup, or the server is newer than this one */
+	FULL_PAGE_WRITES_OFF,
+	FULL_PAGE_WRITES_ON,
+} FullPageWrites;
+
 typedef WalParameters BackupParameters; /* as pg_control of the backup says */
 
 typedef struct BackupRecord
@@ -54,11 +77,16 @@ typedef struct BackupRecord
 	bool wal_inside;  /* the wal parts hold every segment from start to stop */
 	bool page_errors; /* the server found pages with wrong checksums */
 	bool data_checksums;
-	char *codec;                            /* of all parts and the manifest: "brotli" */
+	FullPageWrites full_page_writes;        /* at the last checkpoint */
+	char *codec;                            /* of all objects but backup.json: "brotli" */
 	char recipients[AGE_FINGERPRINTS_SIZE]; /* of the keys that open them; "": they are not encrypted */
 
 	BackupTablespace *tablespaces;
 	size_t n_tablespaces;
+	uint32_t *in_place_tablespaces; /* OIDs of those that lie in pg_tblspc itself */
+	size_t n_in_place_tablespaces;
+	BackupDatabase *databases; /* by OID; as of a moment between start and stop; none: not known */
+	size_t n_databases;
 	BackupPart *parts;
 	size_t n_parts;
 
@@ -68,6 +96,9 @@ typedef struct BackupRecord
 	uint8_t manifest_sha256[SHA256_SIZE]; /* of the stored object */
 	uint64_t files;                       /* in the manifest */
 	uint64_t files_size;                  /* their bytes: what the restored directory needs */
+
+	BackupObject config; /* configuration files from outside the data directory */
+	BackupObject map;    /* where files and chunks lie in the parts; no recovery needs it */
 
 	BackupParameters parameters;
 	int64_t duration_ms;
@@ -84,9 +115,12 @@ BackupRecord *backup_record_new(void);
 void backup_record_free(BackupRecord *record);
 AUTO_DEFINE(BackupRecord, backup_record_free);
 
-/* Stored bytes of parts and manifest; bytes of the parts' tar files. */
+/* Stored bytes of all objects but backup.json; bytes of the parts' tar files. */
 uint64_t backup_record_stored_size(const BackupRecord *record);
 uint64_t backup_record_raw_size(const BackupRecord *record);
+
+/* A list of objects, as the member "databases" has it. */
+void backup_databases_put(const BackupDatabase *databases, size_t count, Json *into);
 
 void backup_record_print(const BackupRecord *record, Buf *into);
 void backup_record_put(const BackupRecord *record, const char *members, Json *into); /* see json_put_some() */

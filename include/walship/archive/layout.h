@@ -20,6 +20,9 @@ char *layout_system_prefix(uint64_t system_identifier);
  */
 char *layout_wal_key(uint64_t system_identifier, const WalName *name, const uint8_t *sha256);
 
+/* The digest of a history file: "<system-id>/wal/<TLI>.history.sha256". */
+char *layout_history_digest_key(uint64_t system_identifier, TimeLineID timeline);
+
 char *layout_wal_prefix(uint64_t system_identifier);                               /* "<system-id>/wal/" */
 char *layout_timeline_prefix(uint64_t system_identifier, TimeLineID timeline);     /* ".../wal/<TLI>/" */
 char *layout_base_prefix(uint64_t system_identifier);                              /* "<system-id>/base/" */
@@ -29,6 +32,8 @@ char *layout_backup_record_key(uint64_t system_identifier, const char *backup_id
 /* "base-0001.tar.br", "base-0001.tar.br.age": "set" is "base", "wal" or a tablespace's OID; numbers start at 1. */
 char *layout_part_name(const char *set, int number, Codec codec, bool encrypted);
 char *layout_manifest_name(Codec codec, bool encrypted); /* "manifest.br", "manifest.br.age" */
+char *layout_config_name(Codec codec, bool encrypted);   /* "config.tar.br", "config.tar.br.age" */
+char *layout_map_name(Codec codec, bool encrypted);      /* "map.br", "map.br.age" */
 
 /* "20261120T023007Z-9f3c" */
 char *layout_backup_id(int64_t start_time_us, uint16_t random);
@@ -36,7 +41,4 @@ bool layout_is_backup_id(const char *text);
 
 /* The WAL name in the last component of a key below wal/; false when it is none of ours.
  * Of a partial, ret_name->kind is WAL_PARTIAL. */
-/* Of a history file, as sha256sum prints it: "<TLI>.history.sha256". */
-char *layout_history_digest_key(uint64_t system_identifier, TimeLineID timeline);
-
 bool layout_parse_wal_key(const char *key, WalName *ret_name);

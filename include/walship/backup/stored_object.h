@@ -23,5 +23,8 @@ uint64_t stored_object_raw_size(const StoredObject *object); /* bytes written so
 
 /* Size and digest are those of the bytes in the store.  It may be finished by another thread than the one that wrote. */
 Error *stored_object_finish(StoredObject *object, Digest *ret_stored) MUST_CHECK;
+
+/* Where its chunks begin, once it is finished; the caller's from here on.  Empty when it was made as one stream. */
+ChunkList stored_object_take_chunks(StoredObject *object);
 void stored_object_free(StoredObject *object);
 AUTO_DEFINE(StoredObject, stored_object_free);

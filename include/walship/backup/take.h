@@ -27,9 +27,11 @@ typedef struct BackupOptions
 	Compression compression;
 	const AgeRecipients *recipients; /* NULL: nothing is encrypted */
 	uint64_t part_size;              /* raw bytes after which a new part begins */
-	uint64_t system_identifier;      /* that the server must have; 0: any */
-	const char *label;               /* NULL: "walship <id>" */
-	const char *note;                /* may be NULL */
+	const char
+		*spool_directory; /* for a list of the files, when there are many; NULL: the backup has no map */
+	uint64_t system_identifier; /* that the server must have; 0: any */
+	const char *label;          /* NULL: "walship <id>" */
+	const char *note;           /* may be NULL */
 	bool fast_checkpoint;
 	uint32_t max_rate_kb; /* per second; 0: no limit */
 	const char *walship_version;

@@ -63,6 +63,33 @@ Error *server_in_recovery(Server *server, bool *ret_in_recovery) MUST_CHECK;
 Error *server_timeline_history(Server *server, TimeLineID timeline, char **ret_text, size_t *ret_size)
 	MUST_CHECK;
 
+typedef struct ServerDatabase
+{
+	uint32_t oid;
+	uint32_t tablespace; /* OID of its default one */
+	char *name;
+} ServerDatabase;
+
+/*
+ * All databases of the server, by OID, over a session of its own: a replication
+ * connection knows no SQL.  ERR_TRANSIENT when that led to another database system
+ * than "system_identifier": PGHOST may name several servers.
+ */
+Error *server_databases(uint64_t system_identifier, ServerDatabase **ret_databases, size_t *ret_count)
+	MUST_CHECK;
+void server_databases_free(ServerDatabase *databases, size_t count);
+
+/* OIDs of tablespaces that are directories in pg_tblspc (allow_in_place_tablespaces), ascending; the caller frees. */
+Error *server_in_place_tablespaces(uint64_t system_identifier, uint32_t **ret_oids, size_t *ret_count)
+	MUST_CHECK;
+
+/*
+ * The configuration files outside its data directory, as absolute paths: postgresql.conf, what it includes,
+ * pg_hba.conf and pg_ident.conf.  None when the server may be on another machine.  ERR_DENIED when the role may
+ * not see them.
+ */
+Error *server_config_files(uint64_t system_identifier, StrList *ret_files) MUST_CHECK;
+
 /* Warnings that the server sent, the first SERVER_NOTICES_MAX of them. */
 #define SERVER_NOTICES_MAX 20
 const StrList *server_notices(const Server *server);

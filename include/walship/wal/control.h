@@ -1,6 +1,7 @@
 /* global/pg_control (PostgreSQL: catalog/pg_control.h), 64-bit little-endian. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ typedef struct PgControl
 	int32_t max_prepared_transactions;
 	int32_t max_locks_per_transaction;
 	uint32_t segment_size;
+	bool full_page_writes; /* at the last checkpoint */
 } PgControl;
 
 /*
