@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "walship/base/mem.h"
+#include "walship/wal/tablespace_record.h"
 
 #define AT_ONCE_MAX 4096 /* indexes that are read side by side */
 
@@ -62,6 +63,32 @@ fill_chain(SegmentIndex *segment, const WalIndex *index)
 	segment->chain_first = known ? lsn_segment(index->time_high_since, index->segment_size) : segment->segno;
 }
 
+/*
+ * Of the record that goes on in the next segment its first 8 or 16 bytes may lie
+ * here, which do not tell what it is; but every such record is short, and of a transaction.
+ */
+static bool
+edge_may_create_tablespace(const WalEdge *tail)
+{
+	if (tail->length == 0 || tail->length >= WAL_RECORD_KIND_SIZE)
+		return false;
+	if (tail->size < WAL_RECORD_XID_END)
+		return true;
+	return wal_record_length(tail->bytes) <= WAL_TABLESPACE_RECORD_MAX && wal_record_xid(tail->bytes) != 0;
+}
+
+/* Old writers passed such records over. */
+static bool
+may_create_tablespace(const WalIndex *index)
+{
+	if (!index->tells_changes || index->n_tablespaces > WAL_INDEX_TABLESPACES_MAX)
+		return true;
+	for (size_t i = 0; i < index->n_tablespaces; i++)
+		if (index->tablespaces[i].created)
+			return true;
+	return edge_may_create_tablespace(&index->walk.tail);
+}
+
 void
 segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 {
@@ -95,6 +122,7 @@ segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 	segment->crosses = walk->tail.length > 0;
 	segment->head_length = walk->head.length;
 	segment->parameter_change = index->parameter_change;
+	segment->may_create_tablespace = may_create_tablespace(index);
 	segment->n_restore_points = index->n_restore_points;
 	segment->n_listed_points = index->n_restore_points < WAL_INDEX_RESTORE_POINTS_MAX
 	                               ? (size_t) index->n_restore_points

@@ -18,6 +18,7 @@
 #include "walship/base/crypto.h"
 #include "walship/base/mem.h"
 #include "walship/pg/wal_stream.h"
+#include "walship/wal/majors.h"
 
 #define STALE_AFTER_US (INT64_C(24) * 3600 * 1000000)
 
@@ -38,6 +39,39 @@ backup_run_release(BackupRun *run)
 
 #define AUTO_RUN __attribute__((cleanup(backup_run_release))) BackupRun
 
+/*
+ * Tablespaces that lie below pg_tblspc itself are left out of a base backup before
+ * 17, without a word (PostgreSQL 15: basebackup.c, sendDir): their rows would be
+ * missed after a recovery.  Only this setting, for developers, makes them.
+ */
+static Error *
+check_in_place(BackupRun *run)
+{
+	AUTO_FREE char *allowed = NULL;
+
+	if (pg_major_nearest(server_major(run->server))->backs_up_in_place)
+		return NULL;
+
+	Error *error = server_show(run->server, "allow_in_place_tablespaces", &allowed);
+
+	/* Older minor releases do not know it. */
+	if (error != NULL && !error_is(error, ERR_CANCELLED))
+	{
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	if (strcmp(allowed, "on") != 0)
+		return NULL;
+	return error_hint(
+		error_new(
+			ERR_USAGE,
+			"the server has allow_in_place_tablespaces = on, and PostgreSQL %d leaves such tablespaces out of "
+			"a backup",
+			server_major(run->server)),
+		"Drop them, or move them to a directory of their own, and turn the setting off. Since 17 they are backed up.");
+}
+
 static Error *
 identify(BackupRun *run)
 {
@@ -56,6 +90,7 @@ identify(BackupRun *run)
 		                  "Look at PGHOST, PGPORT and PGSERVICE: this is another database system.");
 	TRY(server_in_recovery(run->server, &run->standby));
 	TRY(server_segment_size(run->server, &record->segment_size));
+	TRY(check_in_place(run));
 
 	/*
 	 * A stream that confirms what it took counts as a synchronous standby when

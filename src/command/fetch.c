@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "context.h"
 #include "keys.h"
+#include "option_values.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/log.h"
@@ -33,6 +34,25 @@ list_prefetcher_words(const Invocation *invocation, const char *plan_end, const 
 }
 
 static Error *
+parse_tablespaces(const Invocation *invocation, TablespaceMappings *mappings, TablespaceRules *rules)
+{
+	const char *rule = invocation_value(invocation, "tablespaces");
+
+	TRY(option_mappings(invocation, mappings));
+	rules->mappings = mappings;
+	if (str_equal(rule, "mapped"))
+		rules->rule = TABLESPACES_MAPPED;
+	else if (str_equal(rule, "empty"))
+		rules->rule = TABLESPACES_EMPTY;
+	else if (rule != NULL)
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is nothing to do with tablespaces", rule),
+		                  "It is mapped or empty.");
+	if (mappings->count > 0 && rules->rule != TABLESPACES_MAPPED)
+		return error_new(ERR_USAGE, "\"--tablespace-map\" goes with \"--tablespaces mapped\"");
+	return NULL;
+}
+
+static Error *
 run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
@@ -43,6 +63,7 @@ run(Invocation *invocation)
 	AUTO_FREE char *store = NULL;
 	AUTO(AgeIdentities) identities = NULL;
 	AUTO_STRLIST prefetcher_words = {0};
+	AUTO_MAPPINGS mappings = {0};
 	FetchOptions options = {.dest = dest,
 	                        .bounded = plan_end != NULL,
 	                        .mode = fetch_mode_of(data_directory),
@@ -53,6 +74,7 @@ run(Invocation *invocation)
 	TRY(wal_name_parse(invocation_argument(invocation, 0), &options.name));
 	if (plan_end != NULL)
 		TRY(error_context(wal_name_parse(plan_end, &options.plan_end), "option \"--plan-end\""));
+	TRY(parse_tablespaces(invocation, &mappings, &options.tablespaces));
 	TRY(fetch_check_name(&options));
 
 	TRY(context_fetch_source(settings, data_directory, &options.source));
@@ -77,6 +99,10 @@ error_status(const Invocation *invocation, const Error *error)
 
 static const CommandOption command_options[] = {
 	{"plan-end", OPTION_VALUE, "SEGMENT", "segments after this one are absent, without asking the store"},
+	{"tablespaces", OPTION_VALUE, "WHERE",
+     "where the server may create tablespaces: mapped (in a copy, by --tablespace-map only), or empty (in "
+     "directories that are)"},
+	{"tablespace-map", OPTION_MANY, "OLD=NEW", "one that is created in OLD goes into NEW; may be repeated"},
 };
 
 const Command command_fetch = {

@@ -1,6 +1,10 @@
 /* Values of options that several commands have. */
 #include "option_values.h"
 
+#include <string.h>
+
+#include "walship/base/buf.h"
+#include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
 #define FIRST_NORMAL_XID 3 /* PostgreSQL: access/transam.h */
@@ -38,4 +42,63 @@ option_xid(const char *text, TransactionId *ret_xid)
 		return false;
 	*ret_xid = (TransactionId) number;
 	return true;
+}
+
+void
+option_trim_slashes(char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		path[--length] = '\0';
+}
+
+/* Up to the first '=' without a backslash before it, as in pg_basebackup's option of the same purpose. */
+static char *
+take_path(const char **text)
+{
+	const char *next = *text;
+	AUTO_BUF(path, strlen(next) + 1);
+
+	for (; *next != '\0' && *next != '='; next++)
+	{
+		if (next[0] == '\\' && next[1] == '=')
+			next++;
+		buf_putc(&path, *next);
+	}
+	*text = next;
+
+	char *taken = buf_steal(&path);
+
+	option_trim_slashes(taken);
+	return taken;
+}
+
+static Error *
+parse_mapping(const char *text, TablespaceMappings *mappings)
+{
+	const char *next = text;
+	AUTO_FREE char *from = take_path(&next);
+	AUTO_FREE char *to = NULL;
+
+	if (*next == '=')
+	{
+		next++;
+		to = take_path(&next);
+	}
+	if (*next != '\0' || from[0] != '/' || to == NULL || to[0] != '/')
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no tablespace mapping", text),
+		                  "It is OLD=NEW with two absolute paths; a '=' in a path is written \"\\=\".");
+	if (tablespace_mappings_find(mappings, from) != NULL)
+		return error_new(ERR_USAGE, "tablespace \"%s\" is mapped twice", from);
+	tablespace_mappings_add(mappings, from, to);
+	return NULL;
+}
+
+Error *
+option_mappings(const Invocation *invocation, TablespaceMappings *mappings)
+{
+	for (size_t i = 0; i < invocation_count(invocation, "tablespace-map"); i++)
+		TRY(parse_mapping(invocation_nth(invocation, "tablespace-map", i), mappings));
+	return NULL;
 }

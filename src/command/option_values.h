@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "walship/base/clock.h"
+#include "walship/ship/tablespaces.h"
 #include "walship/wal/lsn.h"
 
 /* Without a zone in the text the setting "timezone" decides; TIME_NONE when the option was not given. */
@@ -12,3 +13,9 @@ Error *option_time(const Invocation *invocation, const char *option, TimeUs *ret
 Error *option_timeline(const Invocation *invocation, TimeLineID *ret_timeline) MUST_CHECK;
 
 bool option_xid(const char *text, TransactionId *ret_xid);
+
+/* Those at the end of a path. */
+void option_trim_slashes(char *path);
+
+/* Each "--tablespace-map OLD=NEW". */
+Error *option_mappings(const Invocation *invocation, TablespaceMappings *mappings) MUST_CHECK;

@@ -174,6 +174,32 @@ print_spaces(const PlanReport *report, FILE *into)
 		     size_format(report->spaces[i].available, available), report->spaces[i].path);
 }
 
+/* What is written outside the data directory must not be overlooked: it may be somebody else's place. */
+static void
+print_tablespaces(const PlanReport *report, FILE *into)
+{
+	const BackupRecord *backup = report->plan->backup;
+	char lsn[LSN_TEXT_SIZE];
+
+	for (size_t i = 0; i < report->n_tablespaces; i++)
+	{
+		const RestoreTablespace *tablespace = &report->tablespaces[i];
+
+		if (!tablespace->in_place)
+			line(into, "WRITES ALSO", "\"%s\": tablespace %" PRIu32 " of \"%s\"", tablespace->path,
+			     tablespace->oid, backup->tablespaces[i].path);
+	}
+	for (size_t i = 0; i < report->n_created; i++)
+	{
+		const CreatedTablespace *created = &report->created[i];
+		AUTO_FREE char *place = created->place == NULL ? mem_strdup("a directory beside the copy")
+		                                               : mem_printf("\"%s\"", created->place);
+
+		line(into, "WRITES ALSO", "%s: tablespace %" PRIu32 " of \"%s\", made after the backup, at LSN %s",
+		     place, created->oid, created->path, lsn_format(created->lsn, lsn));
+	}
+}
+
 static void
 print_sentences(const PlanReport *report, FILE *into)
 {
@@ -215,6 +241,7 @@ print_plan_text(const PlanReport *report, FILE *into)
 	print_backup(report, into);
 	print_wal(report, into);
 	print_spaces(report, into);
+	print_tablespaces(report, into);
 	line(into, "purpose", "%s", purpose_texts[plan->purpose]);
 	if (plan->purpose != PURPOSE_STANDBY)
 		line(into, "then", "%s", plan->target.kind == TARGET_LATEST ? "promote" : actions[plan->action]);
@@ -242,6 +269,42 @@ static const JsonField rejected_fields[] = {
 	{"reason", &json_string, JSON_AT(RejectedBackup, reason)},
 };
 static const JsonTable rejected_table = JSON_TABLE(RejectedBackup, rejected_fields);
+
+/* Of the backup, or made by the WAL at "lsn". */
+typedef struct TablespaceRow
+{
+	uint32_t oid;
+	const char *path;
+	const char *place;
+	XLogRecPtr lsn;
+} TablespaceRow;
+
+static const JsonField tablespace_fields[] = {
+	{"oid", &json_uint, JSON_AT(TablespaceRow, oid)},
+	{"path", &json_path, JSON_AT(TablespaceRow, path)},
+	{"place", &json_path, JSON_AT(TablespaceRow, place), .flags = JSON_MAYBE},
+	{"created_lsn", &json_lsn, JSON_AT(TablespaceRow, lsn), .flags = JSON_MAYBE},
+};
+static const JsonTable tablespace_table = JSON_TABLE(TablespaceRow, tablespace_fields);
+
+static void
+add_tablespaces(Json *object, const PlanReport *report)
+{
+	const BackupRecord *backup = report->plan->backup;
+	size_t count = 0;
+	AUTO_FREE TablespaceRow *rows = NEW_ARRAY(TablespaceRow, report->n_tablespaces + report->n_created);
+
+	for (size_t i = 0; i < report->n_tablespaces; i++)
+		rows[count++] = (TablespaceRow){.oid = report->tablespaces[i].oid,
+		                                .path = backup->tablespaces[i].path,
+		                                .place = report->tablespaces[i].path};
+	for (size_t i = 0; i < report->n_created; i++)
+		rows[count++] = (TablespaceRow){.oid = report->created[i].oid,
+		                                .path = report->created[i].path,
+		                                .place = report->created[i].place,
+		                                .lsn = report->created[i].lsn};
+	json_put_list(object, "tablespaces", &tablespace_table, rows, count);
+}
 
 static void
 add_target(Json *object, const char *name, const RecoveryTarget *target)
@@ -311,6 +374,7 @@ print_plan_json(const PlanReport *report, FILE *into)
 	json_add_bool(item, "own_wal_used", plan->uses_backup_wal);
 	add_wal(root, plan);
 	json_put_list(root, "disk", &space_table, report->spaces, report->n_spaces);
+	add_tablespaces(root, report);
 	json_put_list(root, "rejected", &rejected_table, plan->rejected, plan->n_rejected);
 	json_put_list(root, "notes", &json_strings, plan->notes.items, plan->notes.count);
 	json_put_list(root, "warnings", &json_strings, plan->warnings.items, plan->warnings.count);

@@ -12,6 +12,10 @@ typedef struct PlanReport
 	const char *zone;        /* in which times are shown besides UTC; NULL: the machine's own */
 	const DiskSpace *spaces; /* what is needed and free; none when no directory was given */
 	size_t n_spaces;
+	const RestoreTablespace *tablespaces; /* where those of the plan's backup go, in its order */
+	size_t n_tablespaces;
+	const CreatedTablespace *created; /* those that the WAL makes */
+	size_t n_created;
 	const char *settings; /* the lines that will be written; NULL: not shown */
 } PlanReport;
 

@@ -23,6 +23,10 @@ print_plan(const Invocation *invocation, const Recovery *recovery)
 	                     .zone = settings_text(invocation_settings(invocation), SETTING_timezone),
 	                     .spaces = recovery->spaces,
 	                     .n_spaces = recovery->n_spaces,
+	                     .tablespaces = recovery->tablespaces,
+	                     .n_tablespaces = recovery->n_tablespaces,
+	                     .created = recovery->created,
+	                     .n_created = recovery->n_created,
 	                     .settings = recovery->settings};
 
 	if (invocation_flag(invocation, "json"))

@@ -193,72 +193,6 @@ parse_stop_by(const Invocation *invocation, RecoveryRequest *request)
 	return NULL;
 }
 
-static void
-trim_slashes(char *path)
-{
-	size_t length = strlen(path);
-
-	while (length > 1 && path[length - 1] == '/')
-		path[--length] = '\0';
-}
-
-/* Up to the first '=' without a backslash before it, as in pg_basebackup's option of the same purpose. */
-static char *
-take_path(const char **text)
-{
-	const char *next = *text;
-	AUTO_BUF(path, strlen(next) + 1);
-
-	for (; *next != '\0' && *next != '='; next++)
-	{
-		if (next[0] == '\\' && next[1] == '=')
-			next++;
-		buf_putc(&path, *next);
-	}
-	*text = next;
-
-	char *taken = buf_steal(&path);
-
-	trim_slashes(taken);
-	return taken;
-}
-
-static Error *
-parse_mapping(const char *text, TablespaceMapping *ret_mapping)
-{
-	const char *next = text;
-	AUTO_FREE char *from = take_path(&next);
-	AUTO_FREE char *to = NULL;
-
-	if (*next == '=')
-	{
-		next++;
-		to = take_path(&next);
-	}
-	if (*next != '\0' || from[0] != '/' || to == NULL || to[0] != '/')
-		return error_hint(error_new(ERR_USAGE, "\"%s\" is no tablespace mapping", text),
-		                  "It is OLD=NEW with two absolute paths; a '=' in a path is written \"\\=\".");
-	*ret_mapping = (TablespaceMapping){MOVE(from), MOVE(to)};
-	return NULL;
-}
-
-static Error *
-parse_mappings(const Invocation *invocation, Recovery *recovery)
-{
-	size_t count = invocation_count(invocation, "tablespace-map");
-
-	recovery->mappings = NEW_ARRAY(TablespaceMapping, count);
-	for (size_t i = 0; i < count; i++)
-	{
-		TRY(parse_mapping(invocation_nth(invocation, "tablespace-map", i), &recovery->mappings[i]));
-		recovery->n_mappings++;
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(recovery->mappings[i].from, recovery->mappings[j].from) == 0)
-				return error_new(ERR_USAGE, "tablespace \"%s\" is mapped twice", recovery->mappings[i].from);
-	}
-	return NULL;
-}
-
 static Error *
 parse_place(const Invocation *invocation, Recovery *recovery)
 {
@@ -281,11 +215,11 @@ parse_place(const Invocation *invocation, Recovery *recovery)
 	if (pgdata != NULL && pgdata[0] != '\0')
 	{
 		recovery->pgdata = path_absolute(pgdata);
-		trim_slashes(recovery->pgdata);
+		option_trim_slashes(recovery->pgdata);
 	}
 	else if (!invocation_flag(invocation, "plan"))
 		return error_hint(error_new(ERR_USAGE, "no data directory was given"), "Give --pgdata DIR.");
-	return parse_mappings(invocation, recovery);
+	return option_mappings(invocation, &recovery->mappings);
 }
 
 static Error *

@@ -2,8 +2,10 @@
 #include "walship/pg/pgdata.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "walship/base/cancel.h"
@@ -195,6 +197,81 @@ postmaster_look(const char *data_directory, PostmasterState *ret_state)
 	}
 	TRY(error);
 	*ret_state = pid == 0 || process_exists(pid) ? POSTMASTER_RUNNING : POSTMASTER_DEAD;
+	return NULL;
+}
+
+/* By what the link says, or by where it leads: on the way there may be other links. */
+static bool
+is_same_directory(const char *link, const char *path)
+{
+	char target[PATH_MAX];
+	ssize_t size = readlink(link, target, sizeof(target) - 1);
+	struct stat linked;
+	struct stat named;
+
+	if (size < 0)
+		return false;
+	target[size] = '\0';
+	return strcmp(target, path) == 0 || (stat(link, &linked) == 0 && stat(path, &named) == 0 &&
+	                                     linked.st_dev == named.st_dev && linked.st_ino == named.st_ino);
+}
+
+Error *
+pgdata_has_tablespace(const char *data_directory, const char *path, bool *ret_has)
+{
+	AUTO_FREE char *links = path_join(data_directory, "pg_tblspc");
+	AUTO_STRLIST names = {0};
+	Error *error = dir_list(links, &names);
+
+	*ret_has = false;
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	for (size_t i = 0; i < names.count && !*ret_has; i++)
+	{
+		AUTO_FREE char *link = path_join(links, names.items[i]);
+
+		*ret_has = is_same_directory(link, path);
+	}
+	return NULL;
+}
+
+/* Every process of a server works in its data directory.  Those of other users cannot be looked at. */
+Error *
+postmaster_find_by_tablespace(const char *path, char **ret_data_directory)
+{
+	AUTO_STRLIST processes = {0};
+	AUTO_STRLIST seen = {0};
+
+	*ret_data_directory = NULL;
+	TRY(dir_list("/proc", &processes));
+	for (size_t i = 0; i < processes.count; i++)
+	{
+		AUTO_FREE char *link = mem_printf("/proc/%s/cwd", processes.items[i]);
+		char directory[PATH_MAX];
+		ssize_t size = readlink(link, directory, sizeof(directory) - 1);
+		bool has = false;
+		pid_t pid;
+
+		if (size < 0)
+			continue;
+		directory[size] = '\0';
+		if (strlist_contains(&seen, directory) || !postmaster_of(directory, &pid))
+			continue;
+		strlist_add(&seen, directory);
+
+		/* One that ends meanwhile, or that may not be looked into, is none. */
+		AUTO(Error) gone = pgdata_has_tablespace(directory, path, &has);
+
+		if (gone == NULL && has)
+		{
+			*ret_data_directory = mem_strdup(directory);
+			return NULL;
+		}
+	}
 	return NULL;
 }
 

@@ -60,31 +60,11 @@ write_marker(const Recovery *recovery)
 {
 	AUTO_FREE char *path = path_join(recovery->pgdata, MARKER);
 	AUTO(Json) marker = json_new_object();
-	AUTO_STRLIST tablespaces = {0};
 	AUTO_BUF(text, MARKER_MAX);
 
-	for (size_t i = 0; i < recovery->n_tablespaces; i++)
-		strlist_add(&tablespaces, recovery->tablespaces[i].path);
-	json_put(marker, &marker_table, &tablespaces);
+	json_put(marker, &marker_table, &recovery->directories);
 	json_print(marker, false, &text);
 	return file_replace(path, text.data, text.size, 0600);
-}
-
-/* A missing directory is empty. */
-static Error *
-is_empty(const char *path, bool *ret_empty)
-{
-	AUTO_STRLIST names = {0};
-	Error *error = dir_list(path, &names);
-
-	if (error_is(error, ERR_NOT_FOUND))
-	{
-		error_free(error);
-		error = NULL;
-	}
-	TRY(error);
-	*ret_empty = names.count == 0 || (names.count == 1 && strcmp(names.items[0], LOST_AND_FOUND) == 0);
-	return NULL;
 }
 
 static Error *
@@ -92,13 +72,43 @@ check_free_or_movable(const Recovery *recovery, const char *path)
 {
 	bool empty;
 
-	TRY(is_empty(path, &empty));
+	TRY(tablespace_directory_is_empty(path, &empty));
 	if (empty || recovery->move_aside)
 		return NULL;
 	return error_hint(
 		error_new(ERR_EXISTS, "directory \"%s\" is not empty", path),
 		"Give an empty directory (--pgdata DIR, --tablespace-map OLD=NEW), or say --move-aside: the old one is renamed "
 		"and kept.");
+}
+
+/*
+ * Of a tablespace only the data directory that goes aside with it says whose it
+ * is.  A stale copy of that says so, too, while the server runs elsewhere.
+ */
+static Error *
+check_tablespace(const Recovery *recovery, const char *path)
+{
+	AUTO_FREE char *other = NULL;
+	bool empty;
+	bool linked;
+
+	TRY(check_free_or_movable(recovery, path));
+	TRY(tablespace_directory_is_empty(path, &empty));
+	if (empty)
+		return NULL;
+	TRY(pgdata_has_tablespace(recovery->pgdata, path, &linked));
+	if (linked)
+		TRY(postmaster_find_by_tablespace(path, &other));
+	if (linked && other == NULL)
+		return NULL;
+	return error_hint(
+		other != NULL
+			? error_new(ERR_EXISTS, "a server runs in \"%s\" and has a tablespace in \"%s\"", other, path)
+			: error_new(
+				  ERR_EXISTS,
+				  "tablespace directory \"%s\" is not empty, and data directory \"%s\" has no link to it",
+				  path, recovery->pgdata),
+		"It may be another server's, and is not moved aside. Put the tablespace elsewhere: --tablespace-map OLD=NEW.");
 }
 
 static Error *
@@ -131,9 +141,16 @@ is_below(const char *path, const char *directory)
 static Error *
 check_distinct(const Recovery *recovery)
 {
+	const StrList *directories = &recovery->directories;
+
 	for (size_t i = 0; i < recovery->n_tablespaces; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(recovery->tablespaces[i].path, recovery->tablespaces[j].path) == 0)
+				return error_new(ERR_USAGE, "two tablespaces cannot go into one directory, \"%s\"",
+				                 recovery->tablespaces[i].path);
+	for (size_t i = 0; i < directories->count; i++)
 	{
-		const char *path = recovery->tablespaces[i].path;
+		const char *path = directories->items[i];
 
 		if (strcmp(path, recovery->pgdata) == 0)
 			return error_new(ERR_USAGE, "a tablespace cannot go into the data directory itself, \"%s\"",
@@ -141,16 +158,10 @@ check_distinct(const Recovery *recovery)
 		if (is_below(recovery->pgdata, path))
 			return error_new(ERR_USAGE, "a tablespace cannot go into \"%s\", which holds the data directory",
 			                 path);
-		for (size_t j = 0; j < recovery->n_tablespaces; j++)
-		{
-			const char *other = recovery->tablespaces[j].path;
-
-			if (j < i && strcmp(path, other) == 0)
-				return error_new(ERR_USAGE, "two tablespaces cannot go into one directory, \"%s\"", path);
-			if (is_below(other, path))
+		for (size_t j = 0; j < directories->count; j++)
+			if (is_below(directories->items[j], path))
 				return error_new(ERR_USAGE, "a tablespace cannot go into \"%s\", which holds that of another",
 				                 path);
-		}
 	}
 	return NULL;
 }
@@ -220,9 +231,9 @@ directories_check(const Recovery *recovery)
 		TRY(read_marker(recovery, &leftovers));
 	else
 		TRY(check_free_or_movable(recovery, recovery->pgdata));
-	for (size_t i = 0; i < recovery->n_tablespaces; i++)
-		if (!strlist_contains(&leftovers, recovery->tablespaces[i].path))
-			TRY(check_free_or_movable(recovery, recovery->tablespaces[i].path));
+	for (size_t i = 0; i < recovery->directories.count; i++)
+		if (!strlist_contains(&leftovers, recovery->directories.items[i]))
+			TRY(check_tablespace(recovery, recovery->directories.items[i]));
 	return NULL;
 }
 
@@ -318,7 +329,7 @@ move_aside(Recovery *recovery, const char *path)
 	AUTO_FREE char *aside = mem_printf("%s%s", path, recovery->suffix);
 	bool empty;
 
-	TRY(is_empty(path, &empty));
+	TRY(tablespace_directory_is_empty(path, &empty));
 	if (empty)
 		return NULL;
 	TRY(error_hint(file_rename_durably(path, aside),
@@ -371,8 +382,8 @@ directories_prepare(Recovery *recovery)
 	if (recovery->move_aside)
 	{
 		TRY(move_aside(recovery, recovery->pgdata));
-		for (size_t i = 0; i < recovery->n_tablespaces; i++)
-			TRY(move_aside(recovery, recovery->tablespaces[i].path));
+		for (size_t i = 0; i < recovery->directories.count; i++)
+			TRY(move_aside(recovery, recovery->directories.items[i]));
 	}
 
 	/* What was moved took its lock along. */
@@ -381,8 +392,11 @@ directories_prepare(Recovery *recovery)
 	TRY(make_directory(recovery, recovery->pgdata));
 	TRY(lock_data_directory(recovery));
 	TRY(write_marker(recovery));
+	for (size_t i = 0; i < recovery->directories.count; i++)
+		TRY(make_directory(recovery, recovery->directories.items[i]));
 	for (size_t i = 0; i < recovery->n_tablespaces; i++)
-		TRY(make_directory(recovery, recovery->tablespaces[i].path));
+		if (recovery->tablespaces[i].in_place)
+			TRY(dir_make(recovery->tablespaces[i].path, DIRECTORY_MODE));
 	return NULL;
 }
 

@@ -1,12 +1,15 @@
 /* The order of a recovery; see walship/recovery/recover.h. */
 #include "walship/recovery/recover.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "steps.h"
 #include "walship/archive/wal_reader.h"
 #include "walship/base/cancel.h"
+#include "walship/base/dir.h"
 #include "walship/base/mem.h"
 #include "walship/recovery/planning.h"
 
@@ -34,39 +37,92 @@ plan_to_target(Recovery *recovery)
 		error = planning_run(recovery->store, facts, recovery->catalog, recovery->identities,
 		                     &recovery->request, &recovery->plan);
 	if (error == NULL)
+		error = created_find(recovery, facts);
+	if (error == NULL)
 		drop_explain(&found, recovery->plan);
 	free(found.note);
 	strlist_release(&found.warnings);
 	return error;
 }
 
-/* Each where it was, unless a mapping says otherwise; a mapping of none of them is a mistake. */
+/* A mapping of no tablespace is a mistake; of one that the WAL makes only a copy can have any. */
+static Error *
+check_mappings(const Recovery *recovery)
+{
+	const BackupRecord *record = recovery->plan->backup;
+
+	for (size_t i = 0; i < recovery->mappings.count; i++)
+	{
+		const char *from = recovery->mappings.items[i].from;
+		bool created = created_has_path(recovery, from);
+		bool known = created && recovery->plan->purpose == PURPOSE_COPY;
+
+		for (size_t j = 0; j < record->n_tablespaces; j++)
+			known = known || strcmp(record->tablespaces[j].path, from) == 0;
+		if (known)
+			continue;
+		if (created)
+			return error_hint(error_new(ERR_USAGE,
+			                            "the tablespace in \"%s\" was made after backup \"%s\", and only a "
+			                            "copy can have it elsewhere",
+			                            from, record->id),
+			                  "The server makes it where the WAL says: in that very directory.");
+		return error_hint(error_new(ERR_USAGE, "backup \"%s\" has no tablespace in \"%s\"", record->id, from),
+		                  "The plan lists its tablespaces: walship recover ... --plan");
+	}
+	return NULL;
+}
+
+/* One that lies below pg_tblspc itself, since 17 (PostgreSQL: xlog.c, do_pg_backup_start). */
+static bool
+is_in_place(const BackupTablespace *tablespace)
+{
+	char path[32];
+
+	(void) snprintf(path, sizeof(path), "pg_tblspc/%" PRIu32, tablespace->oid);
+	return strcmp(tablespace->path, path) == 0;
+}
+
+static void
+add_directory(Recovery *recovery, const char *path)
+{
+	if (path != NULL && !strlist_contains(&recovery->directories, path))
+		strlist_add(&recovery->directories, path);
+}
+
+/* Each where it was, unless a mapping says otherwise. */
 static Error *
 place_tablespaces(Recovery *recovery)
 {
 	const BackupRecord *record = recovery->plan->backup;
 
+	TRY(check_mappings(recovery));
 	recovery->tablespaces = NEW_ARRAY(RestoreTablespace, record->n_tablespaces);
 	recovery->n_tablespaces = record->n_tablespaces;
 	for (size_t i = 0; i < record->n_tablespaces; i++)
-		recovery->tablespaces[i] =
-			(RestoreTablespace){record->tablespaces[i].oid, record->tablespaces[i].path};
-	for (size_t i = 0; i < recovery->n_mappings; i++)
 	{
-		const TablespaceMapping *mapping = &recovery->mappings[i];
-		bool known = false;
+		const BackupTablespace *from = &record->tablespaces[i];
+		const char *mapped = tablespace_mappings_find(&recovery->mappings, from->path);
+		RestoreTablespace *tablespace = &recovery->tablespaces[i];
 
-		for (size_t j = 0; j < record->n_tablespaces; j++)
-			if (strcmp(record->tablespaces[j].path, mapping->from) == 0)
-			{
-				recovery->tablespaces[j].path = mapping->to;
-				known = true;
-			}
-		if (!known)
-			return error_hint(
-				error_new(ERR_USAGE, "backup \"%s\" has no tablespace in \"%s\"", record->id, mapping->from),
-				"The plan lists its tablespaces: walship recover ... --plan");
+		*tablespace = (RestoreTablespace){.oid = from->oid, .path = mapped != NULL ? mapped : from->path};
+		if (is_in_place(from))
+		{
+			AUTO_FREE char *path =
+				recovery->pgdata == NULL ? mem_strdup(from->path) : path_join(recovery->pgdata, from->path);
+
+			strlist_add(&recovery->places, path);
+			tablespace->in_place = true;
+			tablespace->path = recovery->places.items[recovery->places.count - 1];
+			continue;
+		}
+		TRY(error_context(tablespace_path_check(from->path, mapped != NULL ? NULL : recovery->pgdata),
+		                  "backup \"%s\"", record->id));
+		add_directory(recovery, tablespace->path);
 	}
+	created_place(recovery);
+	for (size_t i = 0; i < recovery->n_created; i++)
+		add_directory(recovery, recovery->created[i].place);
 	return NULL;
 }
 
@@ -102,6 +158,21 @@ recovery_check(const Recovery *recovery)
 	return access_check(recovery);
 }
 
+/*
+ * The server makes them from tablespace_map, but only after it has asked for the
+ * first segment (PostgreSQL: xlogrecovery.c, InitWalRecovery), and by then it must be
+ * known which directories are its own.
+ */
+static Error *
+link_tablespaces(const Recovery *recovery)
+{
+	for (size_t i = 0; i < recovery->n_tablespaces; i++)
+		if (!recovery->tablespaces[i].in_place)
+			TRY(tablespace_link(recovery->pgdata, recovery->tablespaces[i].oid,
+			                    recovery->tablespaces[i].path));
+	return NULL;
+}
+
 static Error *
 restore_and_configure(Recovery *recovery)
 {
@@ -118,6 +189,8 @@ restore_and_configure(Recovery *recovery)
 
 	TRY(directories_prepare(recovery));
 	TRY(restore_backup(&options));
+	TRY(link_tablespaces(recovery));
+	TRY(created_prepare_own_wal(recovery));
 	TRY(other_primary_check(recovery));
 	TRY(settings_file_keep_library(recovery));
 	TRY(standby_end_find(recovery));
@@ -137,6 +210,7 @@ recovery_run(Recovery *recovery)
 	TRY(recovery_check(recovery));
 	if (recovery->config_only)
 	{
+		TRY(created_prepare_own_wal(recovery));
 		TRY(standby_end_find(recovery));
 		return settings_file_write(recovery);
 	}
@@ -165,18 +239,21 @@ recovery_release(Recovery *recovery)
 	directories_unlock(recovery);
 	strlist_release(&recovery->moved);
 	strlist_release(&recovery->made);
+	strlist_release(&recovery->places);
+	strlist_release(&recovery->directories);
+	for (size_t i = 0; i < recovery->n_created; i++)
+	{
+		free(recovery->created[i].path);
+		free(recovery->created[i].place);
+	}
+	free(recovery->created);
 	free(recovery->suffix);
 	free(recovery->settings);
 	free(recovery->archive_library);
 	free(recovery->spaces);
 	free(recovery->tablespaces);
 	recovery_plan_free(recovery->plan);
-	for (size_t i = 0; i < recovery->n_mappings; i++)
-	{
-		free(recovery->mappings[i].from);
-		free(recovery->mappings[i].to);
-	}
-	free(recovery->mappings);
+	tablespace_mappings_release(&recovery->mappings);
 	free(recovery->pgdata);
 	*recovery = (Recovery){0};
 }

@@ -51,16 +51,61 @@ settings_file_find_backup(Recovery *recovery)
 		"\"--config-only\" is for backups of this store that were restored by other means.");
 }
 
+/* "OLD=NEW", each '=' in them as "\=". */
+static void
+append_mapping(const TablespaceMapping *mapping, Buf *into)
+{
+	const char *const paths[] = {mapping->from, mapping->to};
+
+	for (size_t i = 0; i < lengthof(paths); i++)
+	{
+		buf_puts(into, i == 0 ? "" : "=");
+		for (const char *c = paths[i]; *c != '\0'; c++)
+		{
+			if (*c == '=')
+				buf_putc(into, '\\');
+			buf_putc(into, *c);
+		}
+	}
+}
+
+/* What "walship fetch" is told besides: where the server may create tablespaces.  The caller frees. */
+static char *
+fetch_flags(const Recovery *recovery)
+{
+	AUTO_MAPPINGS mappings = {0};
+	AUTO_BUF(flags, RECOVERY_CONF_VALUE_MAX + 1);
+
+	buf_puts(&flags, recovery->flags);
+	buf_puts(&flags,
+	         recovery->plan->purpose == PURPOSE_COPY ? " --tablespaces mapped" : " --tablespaces empty");
+	if (recovery->plan->purpose == PURPOSE_COPY)
+		created_mappings(recovery, &mappings);
+	for (size_t i = 0; i < mappings.count; i++)
+	{
+		AUTO_BUF(mapping, RECOVERY_CONF_VALUE_MAX);
+
+		append_mapping(&mappings.items[i], &mapping);
+
+		AUTO_FREE char *text = buf_steal(&mapping);
+		AUTO_FREE char *quoted = str_shell_quote(text);
+
+		buf_printf(&flags, " --tablespace-map %s", quoted);
+	}
+	return flags.overflowed ? NULL : buf_steal(&flags);
+}
+
 Error *
 settings_file_print(Recovery *recovery)
 {
 	const RecoveryPlan *plan = recovery->plan;
+	AUTO_FREE char *flags = fetch_flags(recovery);
 
 	/* The server wants a command, also where there is nothing to fetch: one that says "not there". */
-	AUTO_FREE char *command =
-		plan->target.kind == TARGET_BACKUP_ONLY
-			? mem_strdup("false")
-			: recovery_restore_command(recovery->program, recovery->flags, plan->plan_end);
+	AUTO_FREE char *command = plan->target.kind == TARGET_BACKUP_ONLY ? mem_strdup("false")
+	                          : flags == NULL
+	                              ? NULL
+	                              : recovery_restore_command(recovery->program, flags, plan->plan_end);
 	AUTO_FREE char *archive_command = NULL;
 
 	if (plan->purpose == PURPOSE_REJOIN && recovery->archive_library == NULL)
@@ -154,6 +199,11 @@ write_tablespace_map(const Recovery *recovery)
 	{
 		const RestoreTablespace *tablespace = &recovery->tablespaces[i];
 
+		if (tablespace->in_place)
+		{
+			moved = true; /* a link to itself, if the server put it there */
+			continue;
+		}
 		moved = moved || strcmp(recovery->plan->backup->tablespaces[i].path, tablespace->path) != 0;
 		tablespace_map_append(&map, tablespace->oid, tablespace->path);
 	}

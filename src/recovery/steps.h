@@ -22,6 +22,24 @@ Error *drop_find(Recovery *recovery, WalFacts *facts, DropFound *ret_found) MUST
 /* Says in the plan what was found, and whether it will be locked where the plan ends. */
 void drop_explain(const DropFound *found, RecoveryPlan *plan);
 
+/* created.c: tablespaces that are made in the WAL which will be replayed */
+
+/* Sets recovery->created, for the plan; ERR_CORRUPT when one has no sane path. */
+Error *created_find(Recovery *recovery, WalFacts *facts) MUST_CHECK;
+
+/* Once the places of the backup's tablespaces are known: those of the others. */
+void created_place(Recovery *recovery);
+bool created_has_path(const Recovery *recovery, const char *path);
+
+/* Adds where they go in a copy: from each path to its place, and what else was mapped, for it may come yet. */
+void created_mappings(const Recovery *recovery, TablespaceMappings *mappings);
+
+/*
+ * The backup's own WAL, restored into pg_wal, which no fetch will hand out: what
+ * it creates goes where the plan says, of a copy elsewhere in any case.
+ */
+Error *created_prepare_own_wal(const Recovery *recovery) MUST_CHECK;
+
 /* space.c */
 
 /* Sets recovery->spaces. */

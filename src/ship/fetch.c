@@ -1,6 +1,8 @@
 /* One WAL file out of the archive; see walship/ship/fetch.h. */
 #include "walship/ship/fetch.h"
 
+#include <unistd.h>
+
 #include "fetch_ahead.h"
 #include "walship/archive/history_file.h"
 #include "walship/archive/holes.h"
@@ -73,13 +75,38 @@ local_segment_size(const Fetch *fetch, uint32_t *ret_size)
 	return pgdata_segment_size(fetch->options->source.data_directory, ret_size);
 }
 
+/* A standby asks again by itself, and its promotion waits for us: one short attempt. */
+static Patience
+patience_of(const FetchOptions *options)
+{
+	if (options->mode == FETCH_STANDBY)
+		return (Patience){.attempts = 1, .abort_at_ms = options->start_ms + FETCH_STANDBY_MS};
+	return (Patience){.retry_until_ms = options->deadline_ms};
+}
+
+/* However the segment came to "path": what was fetched ahead is as it is in the store. */
+static Error *
+prepare_tablespaces(Fetch *fetch, const char *path)
+{
+	const FetchOptions *options = fetch->options;
+	const TablespaceSegment segment = {.path = path,
+	                                   .name = options->name,
+	                                   .data_directory = options->source.data_directory,
+	                                   .archive = &fetch->archive,
+	                                   .opener = &options->source.opener,
+	                                   .patience = patience_of(options)};
+
+	if (options->name.kind != WAL_SEGMENT || options->tablespaces.rule == TABLESPACES_AS_RECORDED)
+		return NULL;
+	if (options->source.data_directory == NULL)
+		return error_new(ERR_USAGE, "no data directory was found, for \"--tablespaces\"");
+	return tablespaces_prepare(&segment, &options->tablespaces);
+}
+
 /* Has the server this segment itself?  It looks into pg_wal when the archive has none. */
 static bool
-is_in_pg_wal(const Fetch *fetch, uint32_t segment_size)
+is_in_pg_wal(const Fetch *fetch, const char *path, uint32_t segment_size)
 {
-	char text[WAL_NAME_SIZE];
-	AUTO_FREE char *wal_directory = path_join(fetch->options->source.data_directory, "pg_wal");
-	AUTO_FREE char *path = path_join(wal_directory, wal_name_format(&fetch->options->name, text));
 	AUTO_CLOSE int fd = -1;
 	AUTO(Error) error = NULL;
 	uint8_t bytes[WAL_LONG_HEADER_SIZE];
@@ -101,15 +128,21 @@ is_in_pg_wal(const Fetch *fetch, uint32_t segment_size)
 
 /* In archive recovery: "the archive ends here" (ERR_NOT_FOUND), or a hole in it (ERR_TRANSIENT). */
 static Error *
-explain_absence(const Fetch *fetch)
+explain_absence(Fetch *fetch)
 {
 	AUTO_FREE char *why = NULL;
+	AUTO_FREE char *own = NULL;
 	uint32_t segment_size = 0;
 	char text[WAL_NAME_SIZE];
 
 	TRY(local_segment_size(fetch, &segment_size));
-	if (is_in_pg_wal(fetch, segment_size))
+	own = mem_printf("%s/pg_wal/%s", fetch->options->source.data_directory,
+	                 wal_name_format(&fetch->options->name, text));
+	if (is_in_pg_wal(fetch, own, segment_size))
+	{
+		TRY(prepare_tablespaces(fetch, own));
 		return absent(fetch, ", but pg_wal has it");
+	}
 	TRY(holes_explain(fetch->archive.store, fetch->archive.system_identifier, &fetch->options->name,
 	                  segment_size, &why));
 	if (why == NULL)
@@ -172,15 +205,6 @@ fetch_text(const Fetch *fetch)
 	return file_replace(fetch->options->dest, text.data, text.size, 0600);
 }
 
-/* A standby asks again by itself, and its promotion waits for us: one short attempt. */
-static Patience
-patience_of(const FetchOptions *options)
-{
-	if (options->mode == FETCH_STANDBY)
-		return (Patience){.attempts = 1, .abort_at_ms = options->start_ms + FETCH_STANDBY_MS};
-	return (Patience){.retry_until_ms = options->deadline_ms};
-}
-
 /* An unmounted store may come back: opening it is part of every attempt. */
 static Error *
 fetch_once(Fetch *fetch)
@@ -241,6 +265,14 @@ fetch(const FetchOptions *options)
 	TRY(fetch_ahead_take(ahead, &taken));
 	if (!taken)
 		error = fetch_until_deadline(&from_store);
+	if (error == NULL)
+	{
+		error = prepare_tablespaces(&from_store, options->dest);
+
+		/* The server looks at the exit status only, but nobody shall take it for fetched. */
+		if (error != NULL)
+			(void) unlink(options->dest);
+	}
 	store_free(from_store.archive.store);
 	fetch_ahead_go_on(ahead, error);
 	return error;

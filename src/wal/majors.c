@@ -99,6 +99,7 @@ const PgMajor pg_majors[] = {
 		.dropped_stats_id_size = 4,
 		.has_archive_library = true,
 		.has_typed_backup = true,
+		.backs_up_in_place = true,
 	},
 	{
 		.major = 18,
@@ -114,6 +115,7 @@ const PgMajor pg_majors[] = {
 		.dropped_stats_id_size = 8, /* no OID for every kind */
 		.has_archive_library = true,
 		.has_typed_backup = true,
+		.backs_up_in_place = true,
 	},
 	{
 		.major = 19,
@@ -128,6 +130,7 @@ const PgMajor pg_majors[] = {
 		.dropped_stats_id_size = 8,
 		.has_archive_library = true,
 		.has_typed_backup = true,
+		.backs_up_in_place = true,
 	},
 };
 const size_t n_pg_majors = lengthof(pg_majors);

@@ -197,7 +197,7 @@ world_make(Place *place, const Changes *changes)
 	world.record->parts = NEW_ARRAY(BackupPart, 3);
 	world.pgdata = path_join(place->scratch, "pgdata");
 	world.tablespace_path = path_join(place->scratch, "space");
-	world.tablespace = (RestoreTablespace){OID, world.tablespace_path};
+	world.tablespace = (RestoreTablespace){.oid = OID, .path = world.tablespace_path};
 	assert_ok(dir_make(world.pgdata, 0700));
 	assert_ok(dir_make(world.tablespace_path, 0700));
 	put_part(&world, "base", base_members, lengthof(base_members), changes);

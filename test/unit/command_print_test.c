@@ -308,6 +308,10 @@ plans_keep_their_bytes(void **state)
 	};
 	DiskSpace spaces[] = {{.path = "/srv/copy", .needed = 1024 * 1024, .available = UINT64_C(10) << 30},
 	                      {.path = "/srv/b", .needed = 1}};
+	char path[] = "/srv/live \xFC";
+	char place[] = "/srv/copy-tablespaces/16400";
+	const CreatedTablespace created[] = {{.oid = 16400, .lsn = PLACE(3, 1), .path = path, .place = place},
+	                                     {.oid = 16401, .lsn = PLACE(3, 2), .path = place}};
 	AUTO_FREE char *text = NULL;
 	FILE *into = memory_stream(&text);
 
@@ -318,7 +322,11 @@ plans_keep_their_bytes(void **state)
 			.target = targets[i], .now = SECOND(9000), .purpose = i % 2, .action = i % 3};
 
 		plan_into(world, &request,
-		          i % 2 == 0 ? &(PlanReport){.spaces = spaces, .n_spaces = 2, .settings = "a = '1'\nb = ''\n"}
+		          i % 2 == 0 ? &(PlanReport){.spaces = spaces,
+		                                     .n_spaces = 2,
+		                                     .created = created,
+		                                     .n_created = 2,
+		                                     .settings = "a = '1'\nb = ''\n"}
 		                     : &(PlanReport){.spaces = NULL},
 		          into);
 	}

@@ -242,10 +242,10 @@ mappings_are_taken_apart_at_the_sign_that_is_not_escaped(void **state)
 
 		print_message("  %s\n", rows[i].text);
 		assert_ok(parse(&line, words));
-		assert_int_equal(line.recovery.n_mappings, 2);
-		assert_string_equal(line.recovery.mappings[0].from, rows[i].from);
-		assert_string_equal(line.recovery.mappings[0].to, rows[i].to);
-		assert_string_equal(line.recovery.mappings[1].to, "/zz");
+		assert_int_equal(line.recovery.mappings.count, 2);
+		assert_string_equal(line.recovery.mappings.items[0].from, rows[i].from);
+		assert_string_equal(line.recovery.mappings.items[0].to, rows[i].to);
+		assert_string_equal(line.recovery.mappings.items[1].to, "/zz");
 		release(&line);
 	}
 }

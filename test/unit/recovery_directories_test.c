@@ -47,7 +47,10 @@ new_run(const char *pgdata, const char *const *tablespaces, size_t n_tablespaces
 	                .suffix = mem_strdup(SUFFIX)};
 
 	for (size_t i = 0; i < n_tablespaces; i++)
+	{
 		run.tablespaces[i].path = tablespaces[i];
+		strlist_add(&run.directories, tablespaces[i]);
+	}
 	return run;
 }
 
@@ -95,6 +98,17 @@ put(const char *directory, const char *name, const char *text)
 
 	assert_ok(dir_make(parent, 0700));
 	assert_ok(file_replace(path, text, strlen(text), 0600));
+}
+
+/* As a server's data directory says which directories are its tablespaces. */
+static void
+put_link(const char *pgdata, const char *oid, const char *path)
+{
+	AUTO_FREE char *links = path_join(pgdata, "pg_tblspc");
+	AUTO_FREE char *link = path_join(links, oid);
+
+	assert_ok(dir_make(links, 0700));
+	assert_int_equal(symlink(path, link), 0);
 }
 
 static bool
@@ -226,6 +240,7 @@ directories_are_moved_aside_and_come_back(void **state)
 	Fixture *fixture = *state;
 
 	put(fixture->pgdata, "PG_VERSION", "15");
+	put_link(fixture->pgdata, "16384", fixture->tablespaces[1]);
 	put(fixture->tablespaces[1], "precious", "x");
 	begin_run(fixture, 2, true);
 	assert_ok(directories_prepare(&fixture->run));
@@ -303,10 +318,44 @@ a_foreign_directory_is_never_cleared_beside_leftovers(void **state)
 	assert_true(has(fixture->tablespaces[1], "precious"));
 
 	begin_run(fixture, 2, true);
-	assert_ok(directories_prepare(&fixture->run));
-	assert_true(has(fixture->scratch, "ts2" SUFFIX "/precious"));
+	assert_error(directories_prepare(&fixture->run), ERR_EXISTS, "has no link to it");
 	assert_ok(directories_undo(&fixture->run));
 	assert_true(has(fixture->tablespaces[1], "precious"));
+}
+
+static void
+a_tablespace_is_moved_aside_only_with_the_data_directory_that_links_to_it(void **state)
+{
+	Fixture *fixture = *state;
+	AUTO_FREE char *way = path_join(fixture->scratch, "way");
+	const struct
+	{
+		const char *name;
+		const char *link; /* in pg_tblspc; NULL: none */
+		bool allowed;
+	} rows[] = {
+		{"no data directory", NULL, false},
+		{"a link to another tablespace", fixture->tablespaces[1], false},
+		{"a link to this one", fixture->tablespaces[0], true},
+		{"a link that leads there", way, true},
+	};
+
+	assert_int_equal(symlink("ts1", way), 0);
+	put(fixture->tablespaces[0], "precious", "x");
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		print_message("  %s\n", rows[i].name);
+		if (rows[i].link != NULL)
+			put_link(fixture->pgdata, "16384", rows[i].link);
+		begin_run(fixture, 1, true);
+		if (rows[i].allowed)
+			assert_ok(directories_check(&fixture->run));
+		else
+			assert_error(directories_prepare(&fixture->run), ERR_EXISTS, "has no link to it");
+		assert_true(has(fixture->tablespaces[0], "precious"));
+		if (rows[i].link != NULL)
+			assert_ok(dir_remove_tree(fixture->pgdata, false));
+	}
 }
 
 static void
@@ -447,6 +496,7 @@ main(void)
 		DIRECTORY_TEST(moving_aside_never_replaces_what_was_moved_before),
 		DIRECTORY_TEST(leftovers_of_an_interrupted_run_are_cleared),
 		DIRECTORY_TEST(a_foreign_directory_is_never_cleared_beside_leftovers),
+		DIRECTORY_TEST(a_tablespace_is_moved_aside_only_with_the_data_directory_that_links_to_it),
 		DIRECTORY_TEST(links_in_leftovers_are_removed_and_not_followed),
 		DIRECTORY_TEST(a_run_that_is_under_way_is_left_alone),
 		DIRECTORY_TEST(a_directory_that_becomes_complete_before_the_lock_is_had_is_not_cleared),

@@ -100,6 +100,7 @@ test_every_row_has_every_member(void **state)
 		assert_int_equal(row->has_promote_trigger_file, row->major <= 15);
 		assert_int_equal(row->has_archive_library, row->major >= 15);
 		assert_int_equal(row->has_typed_backup, row->major >= 15);
+		assert_int_equal(row->backs_up_in_place, row->major >= 17);
 	}
 }
 

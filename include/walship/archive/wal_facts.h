@@ -31,6 +31,7 @@ typedef struct SegmentIndex
 	bool continues; /* the last record ends in a later segment */
 	bool crosses;   /* ... and matters, or might */
 	bool parameter_change;
+	bool may_create_tablespace; /* a record does, or that is not known: the records tell */
 	XLogSegNo segno;
 	int major;
 	uint32_t head_length;  /* of the record that began before this segment: what is still to come of it */

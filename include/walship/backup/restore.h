@@ -22,6 +22,7 @@
 typedef struct RestoreTablespace
 {
 	uint32_t oid;
+	bool in_place; /* a directory below pg_tblspc, not a link there */
 	const char *path;
 } RestoreTablespace;
 

@@ -50,4 +50,13 @@ bool postmaster_is_stopping(const char *data_directory);
 /* Did it call this process, directly or by others? */
 bool postmaster_called_us(pid_t postmaster);
 
+/* Does a link in its pg_tblspc lead to this directory? */
+Error *pgdata_has_tablespace(const char *data_directory, const char *path, bool *ret_has) MUST_CHECK;
+
+/*
+ * The data directory of a server that runs on this machine with a tablespace in
+ * "path", as far as its processes may be looked at; NULL: there is none.  The caller frees.
+ */
+Error *postmaster_find_by_tablespace(const char *path, char **ret_data_directory) MUST_CHECK;
+
 pid_t process_parent(pid_t pid); /* 0 when that is not known */

@@ -18,13 +18,17 @@
 #include "walship/base/strs.h"
 #include "walship/plan/recover.h"
 #include "walship/recovery/drop.h"
+#include "walship/ship/tablespaces.h"
 #include "walship/store/store.h"
 
-typedef struct TablespaceMapping
+/* One that is made in the WAL that will be replayed. */
+typedef struct CreatedTablespace
 {
-	char *from; /* as on the source; both owned */
-	char *to;   /* absolute */
-} TablespaceMapping;
+	uint32_t oid;
+	XLogRecPtr lsn;
+	char *path;  /* as the record says; owned */
+	char *place; /* where it goes: in a copy elsewhere; NULL: the data directory is not known; owned */
+} CreatedTablespace;
 
 /* Of one directory to be made. */
 typedef struct DiskSpace
@@ -43,14 +47,13 @@ typedef struct Recovery
 	RecoveryRequest request;         /* a drop or a restored backup, once found, is put into it */
 	DropRequest drop;                /* for TARGET_BEFORE */
 	char *pgdata;                    /* absolute; NULL: there is to be a plan and no more; owned */
-	TablespaceMapping *mappings;     /* of tablespaces that go elsewhere; owned */
-	size_t n_mappings;
-	bool move_aside;              /* renames what is in the way instead of refusing it */
-	bool yes;                     /* a copy may also take the place of a server that archived */
-	bool config_only;             /* pgdata was restored by other means: only the settings are written */
-	const char *program;          /* absolute path of walship, for restore_command */
-	const char *flags;            /* by which it has these settings there: "" or " --store=... ..." */
-	const char *primary_conninfo; /* of a standby; "" when there is none */
+	TablespaceMappings mappings;     /* of tablespaces that go elsewhere; owned */
+	bool move_aside;                 /* renames what is in the way instead of refusing it */
+	bool yes;                        /* a copy may also take the place of a server that archived */
+	bool config_only;                /* pgdata was restored by other means: only the settings are written */
+	const char *program;             /* absolute path of walship, for restore_command */
+	const char *flags;               /* by which it has these settings there: "" or " --store=... ..." */
+	const char *primary_conninfo;    /* of a standby; "" when there is none */
 	const char *primary_slot_name;
 	int jobs;                                        /* requests, then parts, at a time */
 	void (*on_bytes)(void *context, uint64_t bytes); /* restored; from several threads; may be NULL */
@@ -61,6 +64,12 @@ typedef struct Recovery
 	RecoveryPlan *plan;
 	RestoreTablespace *tablespaces; /* of the plan's backup: where they go */
 	size_t n_tablespaces;
+	StrList places;             /* the memory of their paths */
+	CreatedTablespace *created; /* by the WAL of the plan, in its order; owned */
+	size_t n_created;
+	size_t created_capacity;
+	StrList
+		directories; /* outside the data directory, that will be written: of all these tablespaces, each once */
 	DiskSpace *spaces; /* of the data directory and each tablespace; none where nothing will be restored */
 	size_t n_spaces;
 	char *settings;       /* the lines that postgresql.auto.conf will get */
@@ -70,8 +79,8 @@ typedef struct Recovery
 	bool unreachable; /* what ERR_NOT_FOUND says: the target, not something else, is out of reach */
 
 	/* Done by recovery_run(). */
-	StrList moved; /* directories that were moved aside: their names now end in */
-	char *suffix;  /* ".before-20261120T023007.123Z" */
+	StrList moved;          /* directories that were moved aside: their names now end in */
+	char *suffix; /* ".before-20261120T023007.123Z" */
 
 	/* For recovery_run() itself. */
 	StrList made; /* directories that did not exist before, parents first */

@@ -14,6 +14,7 @@
 #include "walship/age/age.h"
 #include "walship/base/notice.h"
 #include "walship/ship/store_opener.h"
+#include "walship/ship/tablespaces.h"
 #include "walship/wal/name.h"
 
 typedef enum FetchMode
@@ -47,7 +48,8 @@ typedef struct FetchOptions
 	bool bounded;
 	WalName plan_end; /* when bounded: the last segment that the recovery needs */
 	FetchMode mode;
-	int64_t start_ms; /* of clock_monotonic_ms() */
+	TablespaceRules tablespaces; /* for a segment of data_directory's server */
+	int64_t start_ms;            /* of clock_monotonic_ms() */
 	int64_t deadline_ms;
 
 	/* The command line by which this very program calls prefetch_run(), ended by NULL; its first word is for ps. */

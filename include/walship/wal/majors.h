@@ -55,6 +55,8 @@ typedef struct PgMajor
 	/* The replication protocol. */
 	bool
 		has_typed_backup; /* BASE_BACKUP (option, ...), one copy of typed messages; before: words, a copy for each archive */
+	bool
+		backs_up_in_place; /* a base backup has tablespaces that lie below pg_tblspc itself (xlog.c, do_pg_backup_start) */
 } PgMajor;
 
 /* From the oldest to the newest. */
