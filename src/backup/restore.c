@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "restore_files.h"
@@ -237,6 +238,35 @@ check_all_seen(const Restore *restore)
 	                 restore->options->record->id, missing, manifest_nth(manifest, first).path);
 }
 
+/*
+ * The server gives what it makes itself the mode of its data directory
+ * (PostgreSQL: miscinit.c, checkDataDir).  The directories themselves, and WAL, have
+ * no entry of their own in a part, or one of ours.
+ */
+static Error *
+grant_group_access(const Restore *restore)
+{
+	for (size_t i = 0; i < restore->n_roots && atomic_load(&restore->shared.group_access); i++)
+	{
+		const RestoreRoot *root = &restore->roots[i];
+		AUTO_STRLIST names = {0};
+		uint32_t timeline;
+
+		if (root->fd < 0)
+			continue;
+		if (fchmod(root->fd, 0750) != 0)
+			return error_errno("could not set the permissions of directory \"%s\"", root->path);
+		if (root->manifest_prefix == NULL)
+			TRY(dir_list(root->path, &names));
+		for (size_t j = 0; j < names.count; j++)
+			if (str_hex_field(names.items[j], 8, &timeline) &&
+			    fchmodat(root->fd, names.items[j], 0640, 0) != 0)
+				return error_errno("could not set the permissions of file \"%s/%s\"", root->path,
+				                   names.items[j]);
+	}
+	return NULL;
+}
+
 static Error *
 restore_everything(Restore *restore)
 {
@@ -252,7 +282,7 @@ restore_everything(Restore *restore)
 	TRY(restore_check_keys(options->store, options->record, options->identities));
 	TRY(read_manifest(restore, manifest));
 	seen = NEW_ARRAY(atomic_bool, manifest_count(manifest));
-	restore->shared = (RestoreShared){manifest, seen, options};
+	restore->shared = (RestoreShared){.manifest = manifest, .seen = seen, .options = options};
 
 	if (wal_directory != NULL)
 		TRY(dir_make(wal_directory, 0700));
@@ -267,6 +297,7 @@ restore_everything(Restore *restore)
 	TRY(error);
 	TRY(cancel_check());
 	TRY(check_all_seen(restore));
+	TRY(grant_group_access(restore));
 
 	/* One sync for each file system: far cheaper than one for each of many files, and as safe. */
 	for (size_t i = 0; i < restore->n_roots; i++)

@@ -22,6 +22,9 @@
 #define FILE_MODE      0600
 #define DIRECTORY_MODE 0700
 
+/* What of the mode in a part counts: the group may read, of a cluster made with "initdb -g" (PostgreSQL: file_perm.h). */
+#define GROUP_MODE 0050
+
 #define CONTROL_FILE "global/pg_control"
 
 #define HISTORY_MAX (1024u * 1024) /* bytes */
@@ -40,9 +43,18 @@ restore_files_release(RestoreFiles *files)
 	free(files->path);
 }
 
-/* Makes the directories above "name"; with "self" also the last component. */
+/* Exactly this one, whatever the umask. */
 static Error *
-make_directories(const RestoreRoot *root, const char *name, bool self)
+make_directory(const RestoreRoot *root, const char *name, mode_t mode)
+{
+	if ((mkdirat(root->fd, name, mode) != 0 && errno != EEXIST) || fchmodat(root->fd, name, mode, 0) != 0)
+		return error_errno("could not create directory \"%s/%s\"", root->path, name);
+	return NULL;
+}
+
+/* Makes the directories above "name"; their own entries, which say their mode, come later. */
+static Error *
+make_parents(const RestoreRoot *root, const char *name)
 {
 	AUTO_FREE char *path = mem_strdup(name);
 
@@ -53,14 +65,12 @@ make_directories(const RestoreRoot *root, const char *name, bool self)
 			return error_errno("could not create directory \"%s/%s\"", root->path, path);
 		*slash = '/';
 	}
-	if (self && mkdirat(root->fd, path, DIRECTORY_MODE) != 0 && errno != EEXIST)
-		return error_errno("could not create directory \"%s/%s\"", root->path, path);
 	return NULL;
 }
 
 /* Parts are restored in parallel, so a file may come before its directory's own entry. */
 static Error *
-create_file(const RestoreRoot *root, const char *name, int *ret_fd)
+create_file(const RestoreRoot *root, const char *name, mode_t mode, int *ret_fd)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	if (root->path == NULL)
@@ -70,18 +80,20 @@ create_file(const RestoreRoot *root, const char *name, int *ret_fd)
 
 	if (fd < 0 && errno == ENOENT)
 	{
-		TRY(make_directories(root, name, false));
+		TRY(make_parents(root, name));
 		fd = openat(root->fd, name, flags, FILE_MODE);
 	}
 	if (fd < 0)
 		return error_errno("could not create file \"%s/%s\"", root->path, name);
 	*ret_fd = fd;
+	if (mode != FILE_MODE && fchmod(fd, mode) != 0)
+		return error_errno("could not set the permissions of file \"%s/%s\"", root->path, name);
 	return NULL;
 }
 
 /* Only files of WAL belong into pg_wal. */
 static Error *
-begin_wal_file(RestoreFiles *files, const char *name, uint64_t size)
+begin_wal_file(RestoreFiles *files, const char *name, uint64_t size, mode_t mode)
 {
 	WalName parsed;
 	AUTO(Error) error = wal_name_parse(name, &parsed);
@@ -93,12 +105,12 @@ begin_wal_file(RestoreFiles *files, const char *name, uint64_t size)
 		return error_new(ERR_CORRUPT, "WAL file \"%s\" cannot have %" PRIu64 " bytes", name, size);
 	files->path = mem_strdup(name);
 	files->number = SIZE_MAX;
-	return create_file(files->root, name, &files->fd);
+	return create_file(files->root, name, mode, &files->fd);
 }
 
 /* Before a byte is written: what the manifest does not allow shall not fill the disk first. */
 static Error *
-begin_data_file(RestoreFiles *files, const char *name, uint64_t size)
+begin_data_file(RestoreFiles *files, const char *name, uint64_t size, mode_t mode)
 {
 	const RestoreOptions *options = files->shared->options;
 
@@ -127,7 +139,9 @@ begin_data_file(RestoreFiles *files, const char *name, uint64_t size)
 
 	bool control = strcmp(files->path, CONTROL_FILE) == 0;
 
-	return create_file(files->root, control ? RESTORE_CONTROL_WAITING : name, &files->fd);
+	if (control && mode != FILE_MODE)
+		atomic_store(&files->shared->group_access, true);
+	return create_file(files->root, control ? RESTORE_CONTROL_WAITING : name, mode, &files->fd);
 }
 
 static Error *
@@ -135,18 +149,25 @@ files_begin(void *context, const TarEntry *entry)
 {
 	RestoreFiles *files = context;
 	const char *name = entry->name;
+	mode_t group = entry->mode & GROUP_MODE;
+	mode_t mode = FILE_MODE | (group & ~(mode_t) 0111);
 
 	free(files->path);
 	files->path = NULL;
 	if (entry->type == TAR_SYMLINK)
 		return error_new(ERR_CORRUPT, "symbolic link \"%s\" has no place in a backup", name);
 	if (entry->type == TAR_DIRECTORY)
-		return files->root->path == NULL ? NULL : make_directories(files->root, name, true);
+	{
+		if (files->root->path == NULL)
+			return NULL;
+		TRY(make_parents(files->root, name));
+		return make_directory(files->root, name, DIRECTORY_MODE | group);
+	}
 
 	files->crc32c = 0;
 	files->size = files->written_back = 0;
-	return files->root->manifest_prefix == NULL ? begin_wal_file(files, name, entry->size)
-	                                            : begin_data_file(files, name, entry->size);
+	return files->root->manifest_prefix == NULL ? begin_wal_file(files, name, entry->size, mode)
+	                                            : begin_data_file(files, name, entry->size, mode);
 }
 
 /* The disk works while the rest is decoded, and the sync at the end has little left to wait for. */

@@ -22,6 +22,7 @@ typedef struct RestoreShared
 	const Manifest *manifest;
 	atomic_bool *seen; /* by number in the manifest */
 	const RestoreOptions *options;
+	atomic_bool group_access; /* the cluster's files may be read by its group */
 } RestoreShared;
 
 /* The context of restore_files_handler, one for each part. */

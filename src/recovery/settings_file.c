@@ -11,7 +11,6 @@
 #define LABEL_MAX          (64 * 1024)
 #define TABLESPACE_MAP_MAX (8 * 1024 * 1024)
 #define LINES_MAX          (1024 * 1024)
-#define CONFIG_MODE        0600
 
 static Error *
 read_label(const char *pgdata, BackupLabel *ret_label)
@@ -167,6 +166,15 @@ settings_file_keep_library(Recovery *recovery)
 	return settings_file_print(recovery);
 }
 
+/* As the server would make it, by the mode of its data directory (PostgreSQL: file_perm.h). */
+static mode_t
+config_mode(const Recovery *recovery)
+{
+	struct stat status;
+
+	return stat(recovery->pgdata, &status) == 0 && (status.st_mode & 0040) != 0 ? 0640 : 0600;
+}
+
 /* Without it the server would begin at the wrong checkpoint and corrupt the database silently. */
 static Error *
 check_label(const Recovery *recovery)
@@ -207,7 +215,7 @@ write_tablespace_map(const Recovery *recovery)
 		moved = moved || strcmp(recovery->plan->backup->tablespaces[i].path, tablespace->path) != 0;
 		tablespace_map_append(&map, tablespace->oid, tablespace->path);
 	}
-	return moved ? file_replace(path, map.data, map.size, CONFIG_MODE) : NULL;
+	return moved ? file_replace(path, map.data, map.size, config_mode(recovery)) : NULL;
 }
 
 static Error *
@@ -235,7 +243,7 @@ write_auto_conf(const Recovery *recovery)
 		recovery->archives_itself ? ", but for archive_mode and archive_command" : "", recovery->settings);
 	if (text.overflowed)
 		return error_new(ERR_CORRUPT, "file \"%s\" is too long", path);
-	return file_replace(path, text.data, text.size, CONFIG_MODE);
+	return file_replace(path, text.data, text.size, config_mode(recovery));
 }
 
 Error *
@@ -252,5 +260,5 @@ settings_file_write(const Recovery *recovery)
 	TRY(file_remove(standby_signal));
 	TRY(write_tablespace_map(recovery));
 	TRY(write_auto_conf(recovery));
-	return file_replace(standby ? standby_signal : recovery_signal, "", 0, CONFIG_MODE);
+	return file_replace(standby ? standby_signal : recovery_signal, "", 0, config_mode(recovery));
 }

@@ -422,3 +422,44 @@ def test_the_server_itself_may_be_replaced_without_being_asked(server, walship, 
     server.start()
     server.wait_promoted()
     server.switch_and_archive()
+
+
+def permissions_of(directory):
+    return {
+        str(path.relative_to(directory)): path.stat().st_mode & 0o777
+        for path in [directory, *directory.rglob("*")]
+        if not path.is_symlink()
+    }
+
+
+def test_a_cluster_whose_group_may_read_it_comes_back_so(servers, walship, recoveries, directory):
+    """initdb -g: backup tools and monitors of the group read it."""
+    server = servers.empty(name="grouped")
+    run_ok([server.install.bindir / "initdb", "-D", server.pgdata, "-U", "postgres", "-A", "trust", "-g", "--no-sync"])
+    server.mode = 0o750
+    server.archive_with(walship)
+    server.start()
+    place = directory / "space"
+    place.mkdir()
+    server.sql(f"CREATE TABLESPACE space LOCATION '{place}'")
+    server.write_rows(1000)
+    server.sql("CREATE TABLE spaced TABLESPACE space AS SELECT 1 AS i")
+    (server.pgdata / "server.key").write_text("secret")
+    (server.pgdata / "server.key").chmod(0o600)
+    take_backup(walship, server)
+    server.switch_and_archive()
+    tables = server.checksums()
+    new = directory / "new"
+    copy = recoveries.recover("--latest", "--copy", "--tablespace-map", f"{place}={new}", name="copy")
+    copy.mode = 0o750
+    found = permissions_of(copy.pgdata)
+    before = permissions_of(server.pgdata)
+    assert found["."] == found["pg_wal"] == found["base"] == found["pg_tblspc"] == 0o750
+    assert found["postgresql.auto.conf"] == found["recovery.signal"] == found["global/pg_control"] == 0o640
+    assert found["server.key"] == 0o600
+    assert {name: (before[name], mode) for name, mode in found.items() if before.get(name, mode) & 0o770 != mode} == {}
+    assert set(permissions_of(new).values()) <= {0o750, 0o640}
+    copy.start()
+    copy.wait_promoted()
+    assert copy.checksums() == tables
+    assert copy.value("SHOW data_directory_mode") == "0750"

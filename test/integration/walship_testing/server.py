@@ -90,6 +90,7 @@ class Server:
         self.sockets = Path(sockets)
         self.log = self.pgdata.parent / f"{self.pgdata.name}.log"
         self.settings = {**self.BASE_SETTINGS, "unix_socket_directories": self.sockets}
+        self.mode = 0o700  # of the data directory, for start()
         self.process = None
 
     @property
@@ -136,7 +137,7 @@ class Server:
         """wait=False returns at once: for a recovery that may fail, stop by itself or take its time."""
         assert self.process is None, "already started"
         self.configure()
-        self.pgdata.chmod(0o700)
+        self.pgdata.chmod(self.mode)
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
                 [str(self.install.bindir / "postgres"), "-D", str(self.pgdata)],
