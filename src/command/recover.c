@@ -45,6 +45,7 @@ print_result(const Invocation *invocation, const Recovery *recovery)
 	/* With --json standard output is one object and nothing else. */
 	FILE *talk = invocation_flag(invocation, "json") ? stderr : stdout;
 	AUTO_FREE char *pgdata = str_shell_quote(recovery->pgdata);
+	AUTO_FREE char *options = NULL;
 
 	for (size_t i = 0; i < recovery->moved.count; i++)
 	{
@@ -59,7 +60,12 @@ print_result(const Invocation *invocation, const Recovery *recovery)
 			talk,
 			"archives on: archive_mode and archive_command are in postgresql.auto.conf, which wins over "
 			"postgresql.conf (to change them later: ALTER SYSTEM)");
-	print_line(talk, "ready: start the server with  pg_ctl -D %s start", pgdata);
+	for (size_t i = 0; i < recovery->start_warnings.count; i++)
+		print_line(talk, "WARNING: %s", recovery->start_warnings.items[i]);
+	if (recovery->start_options != NULL)
+		options = str_shell_quote(recovery->start_options);
+	print_line(talk, "ready: start the server with  pg_ctl -D %s%s%s start", pgdata,
+	           options != NULL ? " -o " : "", options != NULL ? options : "");
 	if (recovery->plan->purpose == PURPOSE_COPY)
 		print_line(talk, "NOT ARCHIVED: this is a copy");
 	if (recovery->archive_library != NULL)

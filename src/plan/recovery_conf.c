@@ -320,30 +320,56 @@ take_value(const char *text, size_t size)
 	return buf_steal(&value);
 }
 
-char *
-recovery_conf_find(const char *text, size_t size, const char *name)
+void
+recovery_conf_each(const char *text, size_t size,
+                   void (*take)(void *context, const char *name, const char *value), void *context)
 {
-	AUTO_STRLIST names = {0};
-	AUTO_FREE char *found = NULL;
 	const char *end = text + size;
 
-	strlist_add(&names, name);
 	while (text < end)
 	{
 		const char *newline = memchr(text, '\n', (size_t) (end - text));
 		size_t length = (size_t) ((newline == NULL ? end : newline) - text);
+		size_t start = 0;
+		size_t stop;
 
-		if (line_sets_any(&names, text, length))
+		while (start < length && strchr(" \t\r\f\v", text[start]) != NULL && text[start] != '\0')
+			start++;
+		for (stop = start; stop < length && is_name_character(text[stop]); stop++)
+			;
+		if (stop > start)
 		{
-			size_t skip = 0;
+			AUTO_FREE char *name = mem_strndup(text + start, stop - start);
+			AUTO_FREE char *value = take_value(text + stop, length - stop);
 
-			while (!is_name_character(text[skip]))
-				skip++;
-			skip += strlen(name);
-			free(found);
-			found = take_value(text + skip, length - skip);
+			take(context, name, value);
 		}
 		text += length + (newline == NULL ? 0 : 1);
 	}
-	return MOVE(found);
+}
+
+typedef struct Wanted
+{
+	const char *name;
+	char *value;
+} Wanted;
+
+static void
+take_wanted(void *context, const char *name, const char *value)
+{
+	Wanted *wanted = context;
+
+	if (strcasecmp(name, wanted->name) != 0)
+		return;
+	free(wanted->value);
+	wanted->value = mem_strdup(value);
+}
+
+char *
+recovery_conf_find(const char *text, size_t size, const char *name)
+{
+	Wanted wanted = {.name = name};
+
+	recovery_conf_each(text, size, take_wanted, &wanted);
+	return wanted.value;
 }

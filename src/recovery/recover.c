@@ -194,6 +194,7 @@ restore_and_configure(Recovery *recovery)
 	TRY(other_primary_check(recovery));
 	TRY(settings_file_keep_library(recovery));
 	TRY(standby_end_find(recovery));
+	TRY(restored_conf_look(recovery));
 	TRY(settings_file_write(recovery));
 	TRY(cancel_check());
 	TRY(restore_complete(recovery->pgdata));
@@ -212,6 +213,7 @@ recovery_run(Recovery *recovery)
 	{
 		TRY(created_prepare_own_wal(recovery));
 		TRY(standby_end_find(recovery));
+		TRY(restored_conf_look(recovery));
 		return settings_file_write(recovery);
 	}
 
@@ -247,6 +249,8 @@ recovery_release(Recovery *recovery)
 		free(recovery->created[i].place);
 	}
 	free(recovery->created);
+	strlist_release(&recovery->start_warnings);
+	free(recovery->start_options);
 	free(recovery->suffix);
 	free(recovery->settings);
 	free(recovery->archive_library);

@@ -99,6 +99,11 @@ Error *settings_file_write(const Recovery *recovery) MUST_CHECK;
 /* Once the directory is restored: sets plan->end_record and prints the settings anew, where that is wanted. */
 Error *standby_end_find(Recovery *recovery) MUST_CHECK;
 
+/* restored_conf.c */
+
+/* Sets recovery->start_warnings and start_options by the postgresql.conf that was restored, if there is one. */
+Error *restored_conf_look(Recovery *recovery) MUST_CHECK;
+
 /* other_primary.c */
 
 /*

@@ -463,3 +463,49 @@ def test_a_cluster_whose_group_may_read_it_comes_back_so(servers, walship, recov
     copy.wait_promoted()
     assert copy.checksums() == tables
     assert copy.value("SHOW data_directory_mode") == "0750"
+
+
+def test_settings_that_lead_away_from_the_restored_directory_are_told_and_overruled(server, walship, recoveries, directory):
+    """The line that was printed started the old directory."""
+    elsewhere = directory / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "more.conf").write_text("work_mem = '5MB'\n")
+    (elsewhere / "pg_hba.conf").write_text("local all all trust\nlocal replication all trust\n")
+    with open(server.pgdata / "postgresql.conf", "a") as file:
+        file.write(f"include_if_exists '{elsewhere}/more.conf'\n")
+    (server.pgdata / "paths.conf").write_text(
+        f"data_directory = '{server.pgdata}'\nhba_file = '{elsewhere}/pg_hba.conf'\n"
+        f"external_pid_file = '{directory}/live.pid'\n"
+    )
+    with open(server.pgdata / "postgresql.conf", "a") as file:
+        file.write("include 'paths.conf'\n")
+    server.restart()
+    server.write_rows(100)
+    take_backup(walship, server)
+    server.switch_and_archive()
+    tables = server.checksums()
+    copy = recoveries.recover("--latest", "--copy", name="it's a copy")
+    told = [line for line in copy.recovery.out.splitlines() if line.startswith("WARNING: ")]
+    for name in ("data_directory", "hba_file", "external_pid_file", "include_if_exists"):
+        assert any(f"have {name} = " in line for line in told), copy.recovery.out
+    (line,) = [line for line in copy.recovery.out.splitlines() if line.startswith("ready: ")]
+    command = line.split("with  ")[1]
+    assert " -o " in command
+    copy.configure()
+    pid_file = (directory / "live.pid").read_text()
+    run_ok(["sh", "-c", command.replace("pg_ctl", f"{copy.install.bindir}/pg_ctl -w -l {directory}/log")], timeout=30)
+    try:
+        copy.wait_promoted()
+        assert copy.value("SHOW data_directory") == str(copy.pgdata)
+        assert copy.value("SHOW hba_file") == str(copy.pgdata / "pg_hba.conf")
+        assert copy.checksums() == tables
+        assert (directory / "live.pid").read_text() == pid_file
+    finally:
+        run_ok([copy.install.bindir / "pg_ctl", "-D", copy.pgdata, "-m", "fast", "stop"], timeout=30)
+    assert server.checksums() == tables
+
+
+def test_settings_that_stay_in_the_restored_directory_are_not_spoken_of(story, recoveries):
+    server = recoveries.recover("--immediate")
+    assert "WARNING: The restored" not in server.recovery.out
+    assert f"pg_ctl -D '{server.pgdata}' start" in server.recovery.out

@@ -47,5 +47,9 @@ void recovery_conf_comment_out(RecoveryPurpose purpose, const RecoveryConf *conf
  */
 char *recovery_conf_find(const char *text, size_t size, const char *name);
 
+/* Each line of a settings file that gives a value to a name, also "include" and its kin, in their order. */
+void recovery_conf_each(const char *text, size_t size,
+                        void (*take)(void *context, const char *name, const char *value), void *context);
+
 /* "name = 'value'" with quotes, backslashes and newlines escaped (PostgreSQL: guc-file.l). */
 void recovery_conf_append(Buf *into, const char *name, const char *value);

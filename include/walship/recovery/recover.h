@@ -79,8 +79,11 @@ typedef struct Recovery
 	bool unreachable; /* what ERR_NOT_FOUND says: the target, not something else, is out of reach */
 
 	/* Done by recovery_run(). */
+	StrList start_warnings; /* sentences: where the restored settings lead away from the restored directory */
+	char *start_options;    /* for postgres, quoted for a shell, with which it runs there all the same; NULL:
+	                           none are needed; owned */
 	StrList moved;          /* directories that were moved aside: their names now end in */
-	char *suffix; /* ".before-20261120T023007.123Z" */
+	char *suffix;           /* ".before-20261120T023007.123Z" */
 
 	/* For recovery_run() itself. */
 	StrList made; /* directories that did not exist before, parents first */
