@@ -164,6 +164,9 @@ const Command command_backup = {
 		"Connects with libpq's own means (PGHOST, PGPORT, PGUSER, PGSERVICE, ~/.pgpass) as a role with the attribute\n"
 		"REPLICATION, on PostgreSQL 13 or later, primary or standby. The backup brings its own WAL along and waits\n"
 		"for no archiver. Exit 8 means that the backup was taken, but the server found damaged pages in it.",
+	.examples = "  runuser -u postgres -- walship backup\n"
+				"  walship backup --fast --note \"before the upgrade\"\n",
+	.statuses = "0 2 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
 	.run = run,

@@ -124,6 +124,34 @@ status_without_command(void)
 	return pgdata_in_archive_recovery(".") ? STATUS_STOP_RECOVERY : status_of_kind(ERR_USAGE);
 }
 
+/* What other programs call it. */
+static const char *
+name_elsewhere(const char *name)
+{
+	static const struct
+	{
+		const char *theirs;
+		const char *ours;
+	} names[] = {
+		{"wal-push", "push"},        {"archive-push", "push"},
+		{"archive-wal", "push"},     {"barman-wal-archive", "push"},
+		{"wal-fetch", "fetch"},      {"archive-get", "fetch"},
+		{"get-wal", "fetch"},        {"restore-wal", "fetch"},
+		{"backup-push", "backup"},   {"basebackup", "backup"},
+		{"backup-list", "list"},     {"list-backup", "list"},
+		{"list-backups", "list"},    {"info", "list"},
+		{"show-backup", "list"},     {"restore", "recover"},
+		{"backup-fetch", "recover"}, {"status", "check"},
+		{"doctor", "check"},         {"version", "--version"},
+		{"-V", "--version"},
+	};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (strcmp(names[i].theirs, name) == 0)
+			return names[i].ours;
+	return NULL;
+}
+
 static int
 unknown_command(const char *name)
 {
@@ -134,7 +162,8 @@ unknown_command(const char *name)
 		if (!commands[i]->hidden)
 			names[count++] = commands[i]->name;
 
-	const char *nearest = str_nearest(name, names, count);
+	const char *elsewhere = name_elsewhere(name);
+	const char *nearest = elsewhere != NULL ? elsewhere : str_nearest(name, names, count);
 	AUTO_FREE char *hint = nearest != NULL ? mem_printf("Did you mean \"walship %s\"?", nearest)
 	                                       : mem_strdup("Try \"walship --help\".");
 

@@ -40,6 +40,8 @@ typedef struct Command
 	const char *summary;     /* one line, for "walship --help" */
 	const char *arguments;   /* "PATH", "NAME DEST", "" */
 	const char *description; /* paragraph for "walship NAME --help" */
+	const char *examples;    /* for "walship NAME --help": lines as one would type them */
+	const char *statuses;    /* the exit codes that it can have: "0 1 2"; what they mean is one table */
 	int n_arguments;         /* so many, */
 	int n_optional;          /* and up to so many more */
 	const CommandOption *options;

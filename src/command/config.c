@@ -42,6 +42,9 @@ const Command command_config = {
 	.description =
 		"Prints one line per setting: its name, its value and the value's origin, which is \"default\", a line\n"
 		"of the settings file, an environment variable or an option. Secrets are masked.",
+	.examples = "  walship config\n"
+				"  walship config --json\n",
+	.statuses = "0 2 7",
 	.options = options,
 	.n_options = lengthof(options),
 	.run = run,

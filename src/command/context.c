@@ -27,6 +27,11 @@ store_setting(const Settings *settings, const char **ret_url)
 	*ret_url = settings_text(settings, SETTING_store);
 	if (*ret_url != NULL)
 		return NULL;
+	if (settings_other_clusters(settings) != NULL)
+		return error_hint(
+			error_new(ERR_USAGE, "setting \"store\" is not set outside of the clusters' sections"),
+			"The settings file has the clusters %s: choose one with --cluster.",
+			settings_other_clusters(settings));
 	return error_hint(
 		error_new(ERR_USAGE, "setting \"store\" is not set"),
 		"Write \"store = s3://bucket/prefix\" or \"store = file:///directory\" into the settings "
@@ -203,6 +208,56 @@ context_system(const Settings *settings, const char *data_directory, uint64_t *r
 	return NULL;
 }
 
+#define DIRECTORIES_MAX 8 /* of a store's top, into which to look for servers of barman */
+
+typedef struct OwnerSearch
+{
+	const char *owner; /* NULL: not known */
+	StrList unknown;
+	size_t depth; /* bytes of the prefix */
+} OwnerSearch;
+
+/* By the names that the other programs' stores have at their top; barman has them in a server's directory. */
+static Error *
+recognize_owner(void *context, const StoreEntry *entry)
+{
+	static const struct
+	{
+		const char *prefix;
+		const char *owner;
+	} owners[] = {{"basebackups_005/", "WAL-G"}, {"wal_005/", "WAL-G"}, {"archive/", "pgBackRest"},
+	              {"backup/", "pgBackRest"},     {"base/", "barman"},   {"wals/", "barman"}};
+	OwnerSearch *search = context;
+
+	for (size_t i = 0; i < lengthof(owners); i++)
+		if (strcmp(entry->key + search->depth, owners[i].prefix) == 0)
+			search->owner = owners[i].owner;
+	if (search->depth == 0 && entry->is_prefix && search->unknown.count < DIRECTORIES_MAX)
+		strlist_add(&search->unknown, entry->key);
+	return NULL;
+}
+
+Error *
+context_other_owner(Store *store, const char **ret_owner)
+{
+	OwnerSearch search = {0};
+	Error *error = store_list(store, "", LIST_LEVEL, NULL, recognize_owner, &search);
+
+	for (size_t i = 0; error == NULL && search.owner == NULL && i < search.unknown.count; i++)
+	{
+		uint64_t system;
+		const char *directory = search.unknown.items[i];
+		AUTO_FREE char *name = mem_strndup(directory, strlen(directory) - 1);
+
+		search.depth = strlen(directory);
+		if (!str_to_uint64(name, &system))
+			error = store_list(store, directory, LIST_LEVEL, NULL, recognize_owner, &search);
+	}
+	strlist_release(&search.unknown);
+	*ret_owner = search.owner;
+	return error;
+}
+
 static Error *
 only_system(Store *store, uint64_t *ret_system)
 {
@@ -210,8 +265,18 @@ only_system(Store *store, uint64_t *ret_system)
 
 	TRY(catalog_systems(store, &systems));
 	if (systems.count == 0)
+	{
+		const char *owner = NULL;
+
+		TRY(context_other_owner(store, &owner));
+		if (owner != NULL)
+			return error_hint(error_new(ERR_NOT_FOUND,
+			                            "store \"%s\" holds backups of %s, and none of walship",
+			                            store_url(store), owner),
+			                  "walship reads only what it wrote itself: give it a prefix of its own.");
 		return error_hint(error_new(ERR_NOT_FOUND, "store \"%s\" holds nothing yet", store_url(store)),
 		                  "Is archiving set up, and is this the right store?");
+	}
 	if (systems.count > 1)
 	{
 		AUTO_BUF(names, 64 * 1024);

@@ -47,6 +47,9 @@ Error *context_system(const Settings *settings, const char *data_directory, uint
  */
 Error *context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system) MUST_CHECK;
 
+/* The other program whose backups lie there, "WAL-G"; NULL: none that is known. */
+Error *context_other_owner(Store *store, const char **ret_owner) MUST_CHECK;
+
 /*
  * What tells the store of the settings from every other: endpoint and URL.  NULL
  * when no store is set; the caller frees.

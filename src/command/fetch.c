@@ -113,6 +113,9 @@ const Command command_fetch = {
 		"Reads the WAL file NAME from the store, checks it, and puts it at DEST. Exit 1 means that it certainly is\n"
 		"not there. During archive recovery (recovery.signal and no standby.signal in the data directory) any other\n"
 		"failure is exit 200, which stops the server instead of letting it go live without the missing WAL.",
+	.examples = "  restore_command = 'walship fetch %f %p'\n"
+				"  walship fetch 000000010000000000000005 /tmp/000000010000000000000005\n",
+	.statuses = "0 1 2 4 5 6 7 200",
 	.n_arguments = 2,
 	.options = command_options,
 	.n_options = lengthof(command_options),

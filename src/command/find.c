@@ -97,6 +97,9 @@ const Command command_find = {
 		"command that recovers to just before a drop or rewrite, or up to a restore point or commit. Oldest first;\n"
 		"times are UTC. Relations and databases are shown by OID: what they were called stands in a copy that is\n"
 		"recovered to just before (SELECT 16385::regclass).",
+	.examples = "  walship find\n"
+				"  walship find --commits --since \"2026-11-20 14:00+01\" --until \"2026-11-20 14:05+01\"\n",
+	.statuses = "0 1 2 4 5 6 7",
 	.options = options,
 	.n_options = lengthof(options),
 	.run = run,

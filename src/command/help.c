@@ -2,6 +2,8 @@
 #include "help.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "commands.h"
 #include "table.h"
@@ -30,6 +32,35 @@ help_print_overview(void)
 	return print_buf(&settings);
 }
 
+/* The contract: docs/operations.md, "Exit codes". */
+static void
+print_statuses(const char *statuses)
+{
+	static const char *const meanings[] = {
+		"done",
+		"not found, and that is certain",
+		"usage or settings",
+		"exists with other contents, or refused to overwrite",
+		"store or server unreachable, or still failing at the deadline",
+		"denied: credentials, permissions, key",
+		"corrupt: checksum, tag, format",
+		"operating system: disk full, cannot write, ...",
+		"checks failed: standard output says which",
+		"target not reachable, or no suitable backup",
+	};
+
+	printf("\nExit codes:\n");
+	for (char *at = NULL; *statuses != '\0'; statuses = at + strspn(at, " "))
+	{
+		unsigned long status = strtoul(statuses, &at, 10);
+
+		printf("  %3lu  %s\n", status,
+		       status < lengthof(meanings)
+		           ? meanings[status]
+		           : "in archive recovery: any failure that is not \"certainly not there\"");
+	}
+}
+
 void
 help_print_command(const Command *command)
 {
@@ -50,5 +81,9 @@ help_print_command(const Command *command)
 
 		printf("  %-26s %s\n", left, option->help);
 	}
+	if (command->examples != NULL)
+		printf("\nExamples:\n%s", command->examples);
+	if (command->statuses != NULL)
+		print_statuses(command->statuses);
 	printf("\nEvery setting is an option too (--store, --state-dir, ...): see \"walship --help\".\n");
 }

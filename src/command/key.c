@@ -208,6 +208,9 @@ const Command command_key = {
 		"show: prints the public keys of FILE and of the settings, which of their secret keys FILE has, and which\n"
 		"are encrypted for. Without FILE it is the one of the setting \"identity_file\". The files are those of the\n"
 		"program age.",
+	.examples = "  walship key new /etc/walship/key.txt\n"
+				"  walship key show\n",
+	.statuses = "0 2 3 5 7",
 	.n_arguments = 1,
 	.n_optional = 1,
 	.options = options,

@@ -57,7 +57,14 @@ run(Invocation *invocation)
 		return NULL;
 	TRY(keys_recipients(settings, &recipients));
 	options.archive.recipients = recipients;
-	return push(&options);
+
+	Error *error = push(&options);
+
+	/* archive_command may say %p, where the file lies, or %f, its name alone. */
+	if (error != NULL && strchr(options.path, '/') == NULL && !file_exists(options.path))
+		return error_hint(error,
+		                  "There is no such file here: archive_command must say \"walship push %%p\".");
+	return error;
 }
 
 /* The archiver takes a death by signal for its own end: it would not come back for ten seconds. */
@@ -77,6 +84,9 @@ const Command command_push = {
 		"durable in the store. Storing the same file again is success; other contents under the same name are\n"
 		"refused with exit 3, and nothing is overwritten. Segments that wait behind it are stored along with it\n"
 		"(setting push_ahead); the exit status is that of PATH alone.",
+	.examples = "  archive_command = 'walship push %p'\n"
+				"  walship push pg_wal/000000010000000000000005\n",
+	.statuses = "0 2 3 4 5 6 7",
 	.n_arguments = 1,
 	.error_status = error_status,
 	.run = run,

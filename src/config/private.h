@@ -106,6 +106,7 @@ struct Settings
 	SettingValue *values; /* as many as the table has rows */
 	char *config_path;    /* absolute; NULL when no file was read */
 	char *cluster;
+	char *other_clusters; /* NULL: one was selected, or there are none */
 };
 
 Settings *settings_new(const SettingTable *table);

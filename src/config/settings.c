@@ -318,6 +318,7 @@ settings_free(Settings *settings)
 	free(settings->values);
 	free(settings->config_path);
 	free(settings->cluster);
+	free(settings->other_clusters);
 	free(settings);
 }
 
@@ -384,6 +385,12 @@ const char *
 settings_config_path(const Settings *settings)
 {
 	return settings->config_path;
+}
+
+const char *
+settings_other_clusters(const Settings *settings)
+{
+	return settings->other_clusters;
 }
 
 const char *

@@ -126,13 +126,18 @@ assign_defaults(Settings *settings)
 
 /* The index of the selected cluster's section, -1 when none is selected. */
 static Error *
-find_cluster(const Ini *ini, const Settings *settings, int *ret_section)
+find_cluster(const Ini *ini, Settings *settings, int *ret_section)
 {
 	AUTO_BUF(known, SETTING_FILE_MAX);
 
 	*ret_section = -1;
 	if (settings->cluster == NULL)
+	{
+		for (size_t i = 0; ini != NULL && i < ini->n_sections; i++)
+			buf_printf(&known, "%s%s", i > 0 ? ", " : "", ini->sections[i].name);
+		settings->other_clusters = known.size > 0 ? mem_strdup(known.data) : NULL;
 		return NULL;
+	}
 	for (size_t i = 0; ini != NULL && i < ini->n_sections; i++)
 	{
 		if (strcmp(ini->sections[i].name, settings->cluster) == 0)

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "connection.h"
+#include "walship/base/buf.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/mem.h"
@@ -13,6 +15,7 @@
 
 #define CONNECT_TIMEOUT_MS 30000 /* when connect_timeout says nothing */
 #define CANCEL_TIMEOUT_S   1
+#define HOSTS_MAX          (64 * 1024) /* bytes of a list of hosts */
 
 #define DENIED_HINT                                                                                                \
 	"pg_hba.conf needs a line for the database \"replication\" (\"all\" does not include it), and the role needs " \
@@ -21,7 +24,18 @@
 #define PASSWORD_HINT \
 	"Put the right password into ~/.pgpass (database name \"replication\") or into a service file."
 
+#define ROOT_HINT "Run it as the server's own user: runuser -u postgres -- walship ..."
+
+#define PEER_HINT                                                                                             \
+	"Peer authentication wants the operating system's user to have the role's name: run it as that user, or " \
+	"choose the role with PGUSER, or map one to the other in pg_ident.conf."
+
+#define SENDERS_HINT                                                                                       \
+	"Raise max_wal_senders (a backup takes two, each standby one), or max_connections: the server has no " \
+	"place left."
+
 #define SQLSTATE_BAD_PASSWORD "28P01"
+#define SQLSTATE_TOO_MANY     "53300"
 
 /*
  * libpq shows no SQLSTATE of a failed connection attempt, and the message may
@@ -68,10 +82,17 @@ connect_error(PGconn *conn)
 	Error *error = error_new(kind == ERR_DENIED ? ERR_DENIED : ERR_TRANSIENT, "%.*s%.*s", (int) (code - text),
 	                         text, (int) strcspn(words, "\n"), words);
 
+	if (strcmp(sqlstate, SQLSTATE_TOO_MANY) == 0)
+		return error_hint(error, SENDERS_HINT);
 	if (kind != ERR_DENIED)
 		return error;
-	return error_hint(error, "%s",
-	                  strcmp(sqlstate, SQLSTATE_BAD_PASSWORD) == 0 ? PASSWORD_HINT : DENIED_HINT);
+	if (strcmp(sqlstate, SQLSTATE_BAD_PASSWORD) == 0)
+		return error_hint(error, PASSWORD_HINT);
+	if (geteuid() == 0 && str_equal(PQuser(conn), "root"))
+		return error_hint(error, ROOT_HINT);
+
+	/* The server's words may be in any language, but not this one: it is the method's name in pg_hba.conf. */
+	return error_hint(error, "%s", strcasestr(words, "peer") != NULL ? PEER_HINT : DENIED_HINT);
 }
 
 static void
@@ -84,53 +105,215 @@ keep_notice(void *argument, const PGresult *result)
 		strlist_add(&server->notices, message);
 }
 
-static Error *
-wait_connected(PGconn *conn)
+static char *
+conninfo_value(PGconn *conn, const char *keyword)
 {
 	PQconninfoOption *options = PQconninfo(conn);
-	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-	int64_t deadline = clock_monotonic_ms();
+	char *value = NULL;
+
+	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+		if (strcmp(option->keyword, keyword) == 0 && option->val != NULL)
+			value = mem_strdup(option->val);
+	PQconninfoFree(options);
+	return value;
+}
+
+/* connect_timeout, of one host: libpq itself heeds it only in its blocking call */
+static int64_t
+host_timeout_ms(PGconn *conn)
+{
+	AUTO_FREE char *text = conninfo_value(conn, "connect_timeout");
 	uint64_t seconds = 0;
 
-	/* connect_timeout: what libpq itself heeds only in its blocking call */
-	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
-	{
-		if (strcmp(option->keyword, "connect_timeout") == 0 && option->val != NULL)
-			(void) str_to_uint64(option->val, &seconds);
-	}
-	PQconninfoFree(options);
-	deadline += seconds > 0 && seconds < 86400 ? (int64_t) seconds * 1000 : CONNECT_TIMEOUT_MS;
+	if (text == NULL || !str_to_uint64(text, &seconds) || seconds == 0 || seconds >= 86400)
+		return CONNECT_TIMEOUT_MS;
+	return (int64_t) seconds * 1000;
+}
 
+/* "*ret_mute": the host that libpq is at neither answered nor refused in its time. */
+static Error *
+wait_connected(PGconn *conn, bool *ret_mute)
+{
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	int64_t timeout_ms = host_timeout_ms(conn);
+	int64_t deadline = 0;
+	AUTO_FREE char *at = NULL;
+
+	*ret_mute = false;
 	while (state != PGRES_POLLING_OK)
 	{
-		int64_t left = deadline - clock_monotonic_ms();
+		AUTO_FREE char *now_at = mem_printf("%s:%s", PQhost(conn), PQport(conn));
 
 		if (state == PGRES_POLLING_FAILED)
 			return connect_error(conn);
-		TRY(error_context(cancel_poll(PQsocket(conn), state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-		                              left > 0 ? left : 0),
-		                  "could not connect to server \"%s\"", PQhost(conn) != NULL ? PQhost(conn) : ""));
+
+		/* Where a host refuses, libpq goes on to the next one by itself. */
+		if (!str_equal(at, now_at))
+		{
+			deadline = clock_monotonic_ms() + timeout_ms;
+			free(at);
+			at = MOVE(now_at);
+		}
+
+		int64_t left = deadline - clock_monotonic_ms();
+		Error *error = cancel_poll(PQsocket(conn), state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+		                           left > 0 ? left : 0);
+
+		*ret_mute = error_is(error, ERR_TRANSIENT);
+		TRY(error_context(error, "could not connect to server \"%s\"", PQhost(conn)));
 		state = PQconnectPoll(conn);
 	}
 	return NULL;
 }
 
-static Error *
-connect_by(const char *const *keywords, const char *const *values, Server **ret_server)
-{
-	AUTO(Server) server = NULL;
+/* What libpq made of PGHOST and so on: each list has an entry per host or none; one port may be for all. */
+static const char *const host_keywords[] = {"host", "hostaddr", "port"};
 
-	TRY(pq_library_load());
-	server = NEW(Server);
-	server->conn = PQconnectStartParams(keywords, values, 0);
+#define N_HOST_KEYWORDS lengthof(host_keywords)
+
+typedef struct HostLists
+{
+	StrList lists[N_HOST_KEYWORDS];
+} HostLists;
+
+static void
+host_lists_release(HostLists *hosts)
+{
+	for (size_t i = 0; i < N_HOST_KEYWORDS; i++)
+		strlist_release(&hosts->lists[i]);
+}
+
+static void
+host_lists_read(PGconn *conn, HostLists *hosts)
+{
+	for (size_t i = 0; i < N_HOST_KEYWORDS; i++)
+	{
+		AUTO_FREE char *value = conninfo_value(conn, host_keywords[i]);
+
+		for (const char *at = value; at != NULL && *value != '\0';)
+		{
+			AUTO_FREE char *entry = mem_strndup(at, strcspn(at, ","));
+
+			strlist_add(&hosts->lists[i], entry);
+			at = strchr(at, ',');
+			at = at == NULL ? NULL : at + 1;
+		}
+	}
+}
+
+static const char *
+host_entry(const HostLists *hosts, size_t list, size_t n)
+{
+	return n < hosts->lists[list].count ? hosts->lists[list].items[n] : "";
+}
+
+/*
+ * libpq's own loop over several hosts, when it is not to block, cannot be told to
+ * leave a mute one.  So it begins anew with all the others, and keeps its ways of
+ * choosing among them.  False when there is no other.  "values" are the caller's.
+ */
+static bool
+leave_out_host(PGconn *conn, char *values[N_HOST_KEYWORDS])
+{
+	__attribute__((cleanup(host_lists_release))) HostLists hosts = {0};
+	bool found = false;
+	size_t count;
+	size_t mute;
+
+	host_lists_read(conn, &hosts);
+	count = hosts.lists[0].count > 0 ? hosts.lists[0].count : hosts.lists[1].count;
+	for (mute = 0; mute < count && !found; mute += !found)
+	{
+		const char *name = host_entry(&hosts, 0, mute);
+		const char *port = hosts.lists[2].count > 1 ? host_entry(&hosts, 2, mute) : "";
+
+		found = str_equal(*name != '\0' ? name : host_entry(&hosts, 1, mute), PQhost(conn)) &&
+		        (*port == '\0' || str_equal(port, PQport(conn)));
+	}
+	if (!found || count < 2)
+		return false;
+	for (size_t i = 0; i < N_HOST_KEYWORDS; i++)
+	{
+		AUTO_BUF(others, HOSTS_MAX);
+		const StrList *list = &hosts.lists[i];
+
+		buf_puts(&others, "");
+		for (size_t j = 0; j < list->count; j++)
+			if (j != mute || list->count == 1)
+				buf_printf(&others, "%s%s", others.size > 0 ? "," : "", list->items[j]);
+		free(values[i]);
+		values[i] = mem_strdup(others.data);
+	}
+	return true;
+}
+
+/* "values" of host_keywords, where they are not libpq's own.  Without a database the connection is for replication. */
+static Error *
+start_connection(const char *database, char *const values[N_HOST_KEYWORDS], Server **ret_server)
+{
+	/* A connection that dies without a word must be noticed: a backup may wait long for nothing but bytes. */
+	const char *keywords[16] = {"dbname", "application_name", "keepalives_idle", "keepalives_interval",
+	                            "keepalives_count"};
+	const char *given[16] = {database == NULL ? "replication" : database, "walship", "60", "10", "6"};
+	size_t count = 5;
+	AUTO(Server) server = NEW(Server);
+
+	/* Names of databases are bytes in no encoding that could be known: SQL_ASCII leaves them as they are. */
+	keywords[count] = database == NULL ? "replication" : "client_encoding";
+	given[count++] = database == NULL ? "true" : "SQL_ASCII";
+	for (size_t i = 0; i < N_HOST_KEYWORDS; i++)
+		if (values[i] != NULL)
+		{
+			keywords[count] = host_keywords[i];
+			given[count++] = values[i];
+		}
+	server->conn = PQconnectStartParams(keywords, given, 0);
 	if (server->conn == NULL)
 		return error_new(ERR_SYSTEM, "out of memory in libpq");
 	if (PQstatus(server->conn) == CONNECTION_BAD)
 		return connect_error(server->conn);
 	(void) PQsetErrorVerbosity(server->conn, PQERRORS_VERBOSE);
 	(void) PQsetNoticeReceiver(server->conn, keep_notice, server);
+	*ret_server = MOVE(server);
+	return NULL;
+}
 
-	TRY(wait_connected(server->conn));
+static Error *
+connect_to_any_host(const char *database, char *values[N_HOST_KEYWORDS], Server **ret_server)
+{
+	for (;;)
+	{
+		AUTO(Server) server = NULL;
+		bool mute = false;
+
+		TRY(start_connection(database, values, &server));
+
+		Error *error = wait_connected(server->conn, &mute);
+
+		if (error == NULL)
+		{
+			*ret_server = MOVE(server);
+			return NULL;
+		}
+		if (!mute || !error_is(error, ERR_TRANSIENT) || !leave_out_host(server->conn, values))
+			return error;
+		error_free(error);
+	}
+}
+
+static Error *
+server_open(const char *database, Server **ret_server)
+{
+	char *values[N_HOST_KEYWORDS] = {NULL};
+	AUTO(Server) server = NULL;
+
+	TRY(pq_library_load());
+
+	Error *error = connect_to_any_host(database, values, &server);
+
+	for (size_t i = 0; i < N_HOST_KEYWORDS; i++)
+		free(values[i]);
+	TRY(error);
 	(void) PQsetErrorVerbosity(server->conn, PQERRORS_DEFAULT);
 	if (PQsetnonblocking(server->conn, 1) != 0)
 		return server_error(server, NULL);
@@ -144,23 +327,19 @@ connect_by(const char *const *keywords, const char *const *values, Server **ret_
 Error *
 server_connect(Server **ret_server)
 {
-	/* A connection that dies without a word must be noticed: a backup may wait long for nothing but bytes. */
-	static const char *const keywords[] = {
-		"replication",      "dbname", "application_name", "keepalives_idle", "keepalives_interval",
-		"keepalives_count", NULL};
-	static const char *const values[] = {"true", "replication", "walship", "60", "10", "6", NULL};
+	return server_open(NULL, ret_server);
+}
 
-	return connect_by(keywords, values, ret_server);
+Error *
+server_connect_sql(Server **ret_server)
+{
+	return server_open("postgres", ret_server);
 }
 
 Error *
 server_connect_to(const char *database, Server **ret_server)
 {
-	/* Names of databases are bytes in no encoding that could be known: SQL_ASCII leaves them as they are. */
-	static const char *const keywords[] = {"dbname", "application_name", "client_encoding", NULL};
-	const char *const values[] = {database, "walship", "SQL_ASCII", NULL};
-
-	return connect_by(keywords, values, ret_server);
+	return server_open(database, ret_server);
 }
 
 /* A thread's start: owns the PGcancel. */

@@ -26,6 +26,8 @@ LIBRARY_NOTE(WALSHIP_PQ_SONAME, "backup", "base backups and questions to a runni
 	VALUE(ConnStatusType, PQstatus, (const PGconn *conn), (conn)) \
 	VALUE(char *, PQerrorMessage, (const PGconn *conn), (conn)) \
 	VALUE(char *, PQhost, (const PGconn *conn), (conn)) \
+	VALUE(char *, PQport, (const PGconn *conn), (conn)) \
+	VALUE(char *, PQuser, (const PGconn *conn), (conn)) \
 	VALUE(int, PQsocket, (const PGconn *conn), (conn)) \
 	VALUE(int, PQserverVersion, (const PGconn *conn), (conn)) \
 	VALUE(const char *, PQparameterStatus, (const PGconn *conn, const char *name), (conn, name)) \

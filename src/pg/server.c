@@ -57,6 +57,17 @@ server_show(Server *server, const char *name, char **ret_value)
 }
 
 Error *
+server_row(Server *server, const char *sql, int columns, StrList *ret_values)
+{
+	AUTO_RESULT *result = NULL;
+
+	TRY(server_query(server, sql, columns, &result));
+	for (int i = 0; i < columns; i++)
+		strlist_add(ret_values, PQgetvalue(result, 0, i));
+	return NULL;
+}
+
+Error *
 server_segment_size(Server *server, uint32_t *ret_size)
 {
 	AUTO_FREE char *text = NULL;

@@ -78,9 +78,9 @@ tar_header_format(const TarEntry *entry, uint8_t ret_block[TAR_BLOCK_SIZE])
 	size_t length = strlen(entry->name) + (entry->type == TAR_DIRECTORY ? 1 : 0);
 
 	if (length > field_name.size)
-		return error_new(ERR_USAGE, "name \"%s\" is too long for a tar header", entry->name);
+		return error_new(ERR_SYSTEM, "name \"%s\" is too long for a tar header", entry->name);
 	if (entry->type == TAR_SYMLINK && strlen(entry->link_target) > field_link.size)
-		return error_new(ERR_USAGE, "target \"%s\" of symbolic link \"%s\" is too long for a tar header",
+		return error_new(ERR_SYSTEM, "target \"%s\" of symbolic link \"%s\" is too long for a tar header",
 		                 entry->link_target, entry->name);
 
 	field_put_text(block, field_name, entry->name);

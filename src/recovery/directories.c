@@ -14,6 +14,7 @@
 #include "walship/pg/pgdata.h"
 
 #define DIRECTORY_MODE 0700
+#define OWNER_HINT     "It must belong to the user who runs this: install -d -o postgres -m 700 DIRECTORY."
 
 /* Says: everything in here was written by a recovery that has not ended. */
 #define MARKER     "walship_recover_unfinished"
@@ -354,11 +355,11 @@ static Error *
 make_directory(Recovery *recovery, const char *path)
 {
 	directories_list_missing(path, &recovery->made);
-	TRY(dir_make(path, DIRECTORY_MODE));
+	TRY(error_hint(dir_make(path, DIRECTORY_MODE), OWNER_HINT));
 
 	/* It may have been there, empty; the server refuses a data directory that others can read. */
 	if (chmod(path, DIRECTORY_MODE) != 0)
-		return error_errno("could not set the permissions of directory \"%s\"", path);
+		return error_hint(error_errno("could not set the permissions of directory \"%s\"", path), OWNER_HINT);
 	return NULL;
 }
 

@@ -1,5 +1,6 @@
 """The command line and the settings: what is wrong is named, with where it came from and what to do."""
 import json
+import re
 import subprocess
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from walship_testing.proc import clean_environment, run, run_ok
 from walship_testing.walship import Walship, binary
 
-COMMANDS = ("push", "fetch", "backup", "list", "recover", "check", "config")
+COMMANDS = ("push", "fetch", "backup", "list", "find", "recover", "check", "key", "config")
 
 
 @pytest.fixture
@@ -34,6 +35,17 @@ def test_help_names_every_command():
 def test_every_command_explains_itself_without_settings(command):
     result = run_ok([binary(), command, "--help"], env={"WALSHIP_CONFIG": "/nowhere"})
     assert f"walship {command}" in result.out and result.err == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_two_examples_and_its_exit_codes(command):
+    text = run_ok([binary(), command, "--help"]).out
+    examples = text.split("\nExamples:\n")[1].split("\n\n")[0].splitlines()
+    assert len(examples) == 2 and all(f"walship {command}" in line for line in examples), examples
+    options = set(re.findall(r"--[a-z][a-z-]*", text.split("\nExamples:\n")[0])) | {"--cluster"}
+    assert set(re.findall(r"(?<= )--[a-z][a-z-]*", "\n".join(examples))) <= options
+    codes = re.findall(r"^ +(\d+)  \S", text.split("\nExit codes:\n")[1], re.MULTILINE)
+    assert codes[0] == "0" and "2" in codes and len(codes) >= 3
 
 
 def test_the_version_is_printed():

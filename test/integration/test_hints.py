@@ -2,6 +2,7 @@
 import os
 import pty
 import signal
+import socket
 import time
 
 import pytest
@@ -64,3 +65,76 @@ def test_a_second_interrupt_does_not_wait_for_what_the_first_one_tidies_up(walsh
     process.wait(20)
     assert process.returncode == -signal.SIGINT
     assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("theirs, ours", [("wal-push", "push"), ("archive-get", "fetch"), ("restore", "recover"),
+                                          ("backup-push", "backup"), ("backup-list", "list")])  # fmt: skip
+@pytest.mark.directory_only("nothing is asked of the store")
+def test_the_names_that_other_tools_have_for_a_command_are_understood_well_enough_for_a_hint(walship, theirs, ours):
+    walship.fails(2, theirs, says=f'Did you mean "walship {ours}"?')
+
+
+@pytest.mark.directory_only("nothing is asked of the store")
+def test_a_settings_file_with_clusters_alone_asks_for_one(store, directory):
+    sections = "".join(f"[cluster {name}]\nstore = {store.settings['store']}\n" for name in ("billing", "shop"))
+    walship = Walship(directory / "clusters", {}, cluster_sections=sections)
+    walship.fails(2, "list", says="billing, shop")
+    walship.fails(1, "list", "--cluster", "shop")
+
+
+@pytest.mark.parametrize("key, owner", [("basebackups_005/base_1/x", "WAL-G"), ("backup/main/backup.info", "pgBackRest"),
+                                        ("base/20261128T000000/backup.info", "barman")])  # fmt: skip
+def test_a_store_of_another_tool_is_recognized(store, walship, key, owner):
+    store.write(key, b"theirs")
+    walship.fails(1, "list", says=f"holds backups of {owner}")
+
+
+@pytest.mark.directory_only("nothing gets that far")
+def test_an_archive_command_with_the_name_alone_is_told(walship, datadir):
+    """Archived is nothing then: the file lies in pg_wal."""
+    name = datadir.segment(1, 5)
+    assert walship.fails(None, "push", name, cwd=datadir.path, says="walship push %p").rc in (1, 2, 4, 7)
+
+
+@pytest.mark.directory_only("nothing is written")
+def test_a_role_that_peer_authentication_refuses_is_told_what_that_wants(walship, server):
+    (server.pgdata / "pg_hba.conf").write_text("local all postgres trust\nlocal replication all peer\n")
+    server.reload()
+    result = walship.fails(5, "backup", "--fast", env={**server.pg_environment, "PGUSER": "postgres"})
+    assert "Peer authentication wants" in result.err, str(result)
+
+
+@pytest.mark.directory_only("nothing is written")
+def test_a_server_without_a_free_wal_sender_says_which_setting_to_raise(servers, walship):
+    server = servers.new(max_wal_senders="0", wal_level="minimal", archive_mode="off").start()
+    result = walship.fails(None, "backup", "--fast", env=server.pg_environment)
+    assert result.rc != 0 and "Raise max_wal_senders" in result.err, str(result)
+
+
+@pytest.mark.directory_only("nothing depends on the store")
+def test_of_several_hosts_each_has_its_own_time_and_a_mute_one_is_passed_over(walship, server):
+    """libpq itself goes on where one refuses; psql, which blocks, also where one says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        ports = f"{mute.getsockname()[1]},1,5432"
+        hosts = f"127.0.0.1,127.0.0.1,{server.sockets}"
+        environment = {**server.pg_environment, "PGHOST": hosts, "PGPORT": ports, "PGCONNECT_TIMEOUT": "1"}
+        result = walship.ok("backup", "--fast", env=environment)
+        assert result.seconds >= 1, "the mute one was asked"
+        environment.update(PGHOST="127.0.0.1,127.0.0.1", PGPORT=f"{mute.getsockname()[1]},1")
+        result = walship.fails(4, "backup", "--fast", env=environment, says="port 1 failed")
+        assert 1 <= result.seconds < 10
+
+
+@pytest.mark.directory_only("nothing is asked of the store")
+def test_a_place_for_a_recovery_that_belongs_to_another_user_is_told_how_to_make_one(recoveries, story, directory):
+    place = directory / "closed"
+    place.mkdir()
+    place.chmod(0o500)
+    try:
+        result = recoveries.walship.fails(5, "recover", "--immediate", "--pgdata", place / "data")
+    finally:
+        place.chmod(0o700)
+    assert "install -d -o postgres -m 700" in result.err, str(result)
+    (directory / "file").touch()
+    result = recoveries.walship.fails(None, "recover", "--immediate", "--pgdata", directory / "file")
+    assert result.rc in (3, 7) and "not a directory" in result.err.lower(), str(result)

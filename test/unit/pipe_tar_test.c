@@ -189,12 +189,12 @@ what_does_not_fit_into_a_header_is_refused(void **state)
 	memset(entry.name, 'n', 100);
 	assert_ok(tar_header_format(&entry, block));
 	entry.type = TAR_DIRECTORY;
-	assert_error(tar_header_format(&entry, block), ERR_USAGE, "too long");
+	assert_error(tar_header_format(&entry, block), ERR_SYSTEM, "too long");
 	entry.name[99] = '\0';
 	assert_ok(tar_header_format(&entry, block));
 	entry.type = TAR_SYMLINK;
 	memset(entry.link_target, 'l', 101);
-	assert_error(tar_header_format(&entry, block), ERR_USAGE, "too long");
+	assert_error(tar_header_format(&entry, block), ERR_SYSTEM, "too long");
 }
 
 static void

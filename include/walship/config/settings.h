@@ -65,6 +65,9 @@ bool settings_is_flag(const char *name);
 const char *settings_config_path(const Settings *settings); /* the file that was read, NULL when none */
 const char *settings_cluster(const Settings *settings);     /* NULL when none */
 
+/* "a, b": those that the file has and that were not selected; NULL when one was selected, or there are none. */
+const char *settings_other_clusters(const Settings *settings);
+
 /*
  * The flags that make another process, without this one's environment and
  * command line, see the same values: for a restore_command.  Values that came

@@ -1,7 +1,8 @@
 /*
  * A replication connection to a live server (PostgreSQL: protocol.sgml,
- * "Streaming Replication Protocol").  Where and as whom to connect is libpq's
- * own business: PG* variables, service files, ~/.pgpass.
+ * "Streaming Replication Protocol"), or one for SQL.  Where and as whom to
+ * connect is libpq's own business: PG* variables, service files, ~/.pgpass.  Of
+ * several hosts each has its own connect_timeout.
  *
  * A Server belongs to one thread.  Everything that waits is ended by SIGINT and
  * SIGTERM with ERR_CANCELLED.
@@ -40,6 +41,12 @@ typedef struct ServerTick
 
 /* A server older than pg_major_oldest() is ERR_USAGE; a newer one than is known is let in. */
 Error *server_connect(Server **ret_server) MUST_CHECK;
+
+/* For SQL, in database "postgres", which is where functions are granted.  A role that only replicates may be refused. */
+Error *server_connect_sql(Server **ret_server) MUST_CHECK;
+
+/* The first row of a query, a NULL as "".  Only over a connection for SQL. */
+Error *server_row(Server *server, const char *sql, int columns, StrList *ret_values) MUST_CHECK;
 
 /* A command still under way is cancelled on the server, so that no checkpoint and no copy goes on for nobody. */
 void server_free(Server *server);
