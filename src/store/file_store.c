@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "file_store_private.h"
-#include "walship/base/crypto.h"
 #include "walship/base/file.h"
 #include "walship/base/json.h"
 #include "walship/base/mem.h"
@@ -162,33 +161,6 @@ file_store_remove(Store *base, const char *key)
 	return NULL;
 }
 
-/*
- * What push does with every segment: a key that never was is written, and then
- * is taken.  The one that stays proves nothing of a file system that has neither
- * links nor RENAME_NOREPLACE: it is found for ever, and the first push fails.
- */
-static Error *
-probe_fresh_key(Store *base, const Slice *contents)
-{
-	uint64_t number;
-
-	random_bytes(&number, sizeof(number));
-
-	AUTO_FREE char *key = mem_printf("walship-check-%016" PRIx64 ".json", number);
-
-	TRY(file_store_put(base, key, contents, 1, PUT_IF_ABSENT));
-
-	Error *error = file_store_put(base, key, contents, 1, PUT_IF_ABSENT);
-	AUTO(Error) not_removed = file_store_remove(base, key);
-
-	if (error == NULL)
-		return error_new(ERR_CORRUPT, "store lets object \"%s\" be overwritten", key);
-	if (!error_is(error, ERR_EXISTS))
-		return error;
-	error_free(error);
-	return MOVE(not_removed);
-}
-
 /* A look whether the key is taken needs no right to write: so the same is written over it. */
 static Error *
 file_store_probe(Store *base, Buf *report)
@@ -196,8 +168,7 @@ file_store_probe(Store *base, Buf *report)
 	Slice contents = slice_of_memory(STORE_PROBE_TEXT, sizeof(STORE_PROBE_TEXT) - 1);
 
 	(void) report;
-	TRY(file_store_put(base, STORE_PROBE_KEY, &contents, 1, PUT_REPLACE));
-	return probe_fresh_key(base, &contents);
+	return file_store_put(base, STORE_PROBE_KEY, &contents, 1, PUT_REPLACE);
 }
 
 static void

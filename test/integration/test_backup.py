@@ -373,7 +373,7 @@ def test_a_full_store_leaves_no_backup(servers, walship, small_disk):
     place = small_disk / "store"
     place.mkdir()
     walship.configure(store=f"file://{place}")
-    walship.ok("check", "--create")
+    walship.ok("check", "--create", "--store-only")
     walship.fails(7, "backup", "--fast", env=source.pg_environment, says="No space left on device")
     assert [path for path in place.rglob("*") if path.is_file() and path.parent != place] == []
     assert_server_is_sane(source)

@@ -90,12 +90,12 @@ def test_a_portal_that_says_200_to_everything_has_stored_nothing(quick, store, p
     """Not even where it is first asked whether the object is there."""
     name = datadir.segment(1, 5)
     proxy.add(fault.portal, times=None)
-    for command in (["push", f"pg_wal/{name}"], ["check"], ["list"], ["backup"]):
+    for command in (["push", f"pg_wal/{name}"], ["check", "--store-only"], ["list"], ["backup"]):
         result = quick.run(*command, cwd=datadir.path)
         assert result.rc != 0, f"{command}: {result}"
     proxy.clear()
     proxy.add(fault.refuse_condition, method="PUT", times=None)
-    quick.run("check")
+    quick.run("check", "--store-only")
     proxy.clear()
     proxy.add(fault.portal, times=None)
     assert datadir.push(quick, name, None).rc != 0
@@ -195,7 +195,7 @@ def test_a_lost_response_to_other_contents_is_still_a_refusal(quick, store, prox
 def test_without_if_none_match_other_contents_are_refused_all_the_same(quick, store, proxy, datadir, what):
     """Once check has found out that the server cannot do it; before, a server that ignores it cannot be known."""
     proxy.add(what, method="PUT", times=None)
-    quick.run("check")
+    quick.run("check", "--store-only")
     name = datadir.segment(1, 5, salt=b"one")
     datadir.push(quick, name)
     before = store.snapshot()

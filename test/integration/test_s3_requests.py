@@ -52,7 +52,7 @@ def test_push_is_one_request_and_fetch_is_one_request(walship, proxy, datadir_fa
 
 
 def test_it_stays_so_after_check_has_probed_the_server(walship, proxy, datadir):
-    walship.run("check")
+    walship.run("check", "--store-only")
     name = datadir.segment(1, 5)
     for command, method in ((datadir.push, "PUT"), (datadir.fetch, "GET")):
         proxy.clear()
@@ -101,7 +101,7 @@ def test_storage_class_and_encryption_are_sent_when_they_are_set(walship, store,
 
 
 def test_one_connection_serves_the_requests_of_one_command(walship, proxy):
-    walship.ok("check")
+    walship.ok("check", "--store-only")
     assert proxy.count() >= 2 and proxy.n_connections == 1, proxy.log()
 
 
@@ -109,7 +109,7 @@ def test_over_tls_each_command_makes_one_connection(over_tls, tls_store, datadir
     datadir.push(over_tls, datadir.segment(1, 5))
     assert tls_store.proxy.count() == tls_store.proxy.n_connections == 1
     tls_store.proxy.clear()
-    over_tls.ok("check")
+    over_tls.ok("check", "--store-only")
     assert tls_store.proxy.count() >= 2 and tls_store.proxy.n_connections == 1
 
 
@@ -372,7 +372,7 @@ def test_no_secret_is_seen_anywhere(walship, s3, store, proxy, datadir):
     texts = [processes, command, out.decode(), err.decode()]
     proxy.add(fault.answer(403, "AccessDenied"), method="PUT")
     texts.append(str(datadir.push(walship, datadir.segment(1, 6), 5)))
-    texts.append(str(walship.run("check")))
+    texts.append(str(walship.run("check", "--store-only")))
     texts.append(str(walship.ok("config")))
     texts += [path.read_text() for path in walship.state_dir.rglob("*") if path.is_file()]
     for text in texts:
@@ -396,7 +396,7 @@ def test_a_password_of_a_proxy_is_not_shown(walship, datadir):
 
 
 def test_check_finds_out_that_the_server_keeps_the_first(walship, store, proxy):
-    result = walship.ok("check")
+    result = walship.ok("check", "--store-only")
     assert "If-None-Match" in result.out
     assert store.keys() == []
 
@@ -404,14 +404,14 @@ def test_check_finds_out_that_the_server_keeps_the_first(walship, store, proxy):
 @pytest.mark.parametrize("what", [fault.refuse_condition, fault.ignore_condition], ids=["not implemented", "ignored"])
 def test_check_says_when_the_server_does_not(walship, proxy, what, request):
     proxy.add(what, method="PUT", times=None)
-    result = walship.run("check")
+    result = walship.run("check", "--store-only")
     assert "If-None-Match" in result.out and request.node.callspec.id.split("-")[-1] in result.out, str(result)
 
 
 @pytest.mark.parametrize("what", [fault.refuse_condition, fault.ignore_condition], ids=["refused", "ignored"])
 def test_what_check_found_out_is_remembered(walship, proxy, datadir, what):
     proxy.add(what, method="PUT", times=None)
-    walship.run("check")
+    walship.run("check", "--store-only")
     proxy.clear()
     proxy.add(what, method="PUT", times=None)
     datadir.push(walship, datadir.segment(1, 5))
@@ -419,20 +419,35 @@ def test_what_check_found_out_is_remembered(walship, proxy, datadir, what):
     assert "if-none-match" not in proxy.requests[-1].headers
 
 
-def test_check_removes_nothing_and_writes_one_object(walship, store, proxy):
-    """For keys that may only add."""
+def everything_in(store):
+    return {entry["Key"] for entry in store.client.list_objects_v2(Bucket=store.bucket).get("Contents", ())}
+
+
+def test_check_tries_a_key_that_never_was_and_keeps_one_object(walship, store, proxy):
+    """What push does: the object that stays is found for ever, also where nothing new can be written."""
+    for _ in range(2):
+        proxy.clear()
+        walship.ok("check", "--store-only")
+        fresh = {request.path for request in proxy.seen() if request.method == "PUT" and "walship-check-" in request.path}
+        assert len(fresh) == 1, proxy.log()
+    assert [key.rpartition("/")[2] for key in everything_in(store)] == ["walship-check.json"]
+    proxy.add(fault.answer(507, "QuotaExceeded", "full"), method="PUT", target="walship-check-", times=None)
+    assert "FAIL  store" in walship.fails(8, "check", "--store-only").out
+
+
+def test_check_by_a_key_that_may_only_add_leaves_two_objects_however_often_it_runs(walship, store):
     with store.denied("DeleteObject"):
-        walship.ok("check")
-        walship.ok("check")
-    assert proxy.count("DELETE") == 0
-    everything = store.client.list_objects_v2(Bucket=store.bucket)["Contents"]
-    assert len(everything) == 1
+        for _ in range(3):
+            walship.ok("check", "--store-only")
+            assert len(everything_in(store)) == 2
+    walship.ok("check", "--store-only")
+    assert len(everything_in(store)) == 1, "who may remove tidies up"
 
 
 def test_check_without_the_bucket_says_so(walship, store):
     store.destroy()
-    result = walship.fails(8, "check")
-    assert "FAILED store" in result.out and "bucket" in result.out
+    result = walship.fails(8, "check", "--store-only")
+    assert "FAIL  store" in result.out and "bucket" in result.out
 
 
 # Races

@@ -68,7 +68,7 @@ def test_a_missing_segment_is_reported_as_absent(walship, datadir):
 
 
 def test_check_says_how_overwriting_is_prevented_and_push_needs_no_probe_after_it(walship, store, datadir):
-    result = walship.run("check", cwd=datadir.path, timeout=TIMEOUT)
+    result = walship.run("check", "--store-only", cwd=datadir.path, timeout=TIMEOUT)
     assert "If-None-Match" in result.out + result.err, str(result)
     store.proxy.clear()
     name = datadir.segment(1, 1)

@@ -135,7 +135,7 @@ class WalshipTool(Tool):
             )
         self.walship = Walship(self.work, settings)
         if self.place.kind == "directory":
-            self.walship.ok("check", "--create")
+            self.walship.run("check", "--create")  # there is no server to be checked yet
         if self.server:
             self.set_environment(self.server.pg_environment)
 

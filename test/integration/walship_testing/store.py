@@ -118,7 +118,7 @@ def sealed(document):
 
 def create_store(store, directory):
     """Makes the marker, as an administrator would."""
-    Walship(directory / "creator", store.settings).ok("check", "--create")
+    Walship(directory / "creator", store.settings).ok("check", "--create", "--store-only")
 
 
 STORE_KINDS = ("directory", "s3")

@@ -1,0 +1,13 @@
+/* The part of "walship check" that is about the store and what is in it. */
+#pragma once
+
+#include <stdint.h>
+
+#include "check_report.h"
+#include "walship/config/settings.h"
+
+/*
+ * Is it written to, read, listed, and nothing overwritten?  Then what is stored of this
+ * database system; 0: the only one in the store.
+ */
+void check_store(const Settings *settings, uint64_t system, CheckReport *report);
