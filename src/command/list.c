@@ -8,10 +8,12 @@
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_reader.h"
 #include "walship/backup/restore.h"
+#include "walship/base/clock.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 
 static const CommandOption options[] = {
+	{"verbose", OPTION_FLAG, NULL, "show all backups, not only the ten newest"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
@@ -106,7 +108,7 @@ read_listing(const Settings *settings, Listing *listing)
 static Error *
 run(Invocation *invocation)
 {
-	Listing listing = {0};
+	Listing listing = {.now = clock_now(), .verbose = invocation_flag(invocation, "verbose")};
 	Error *error = read_listing(invocation_settings(invocation), &listing);
 
 	if (error == NULL && invocation_flag(invocation, "json"))
@@ -122,9 +124,13 @@ const Command command_list = {
 	.summary = "shows backups, timelines, gaps and what can be recovered",
 	.arguments = "",
 	.description =
-		"Prints every complete backup, every timeline with its WAL, the windows within which any time can be\n"
-		"recovered, and gaps. Times are UTC. A window ends at the end of the WAL; the latest commit in it is the\n"
-		"latest time worth naming. Leftovers of unfinished backups and damaged records are listed at the end.",
+		"Says first from when to when any moment can be recovered, how old the newest backup is, and whether there\n"
+		"are gaps. Then backups, timelines with their WAL, and windows within which any time can be recovered. A\n"
+		"window ends at the end of the WAL; the latest commit in it is the latest time worth naming. Times are UTC.\n"
+		"Leftovers of unfinished backups and damaged records are listed at the end.",
+	.examples = "  walship list\n"
+				"  walship list --json --cluster billing\n",
+	.statuses = "0 1 2 4 5 6 7",
 	.options = options,
 	.n_options = lengthof(options),
 	.run = run,

@@ -8,10 +8,11 @@
 #include "walship/base/size.h"
 #include "walship/wal/majors.h"
 
-#define LIST_FORMAT 1
+#define BACKUPS_SHOWN      10 /* the newest; the others are of little use without --verbose */
+#define TIMELINES_TEXT_MAX 256
 
-static uint64_t
-wal_size(const CatalogTimeline *timeline)
+uint64_t
+listing_wal_size(const CatalogTimeline *timeline)
 {
 	uint64_t size = 0;
 
@@ -20,8 +21,8 @@ wal_size(const CatalogTimeline *timeline)
 	return size;
 }
 
-static uint64_t
-segments(const CatalogTimeline *timeline)
+uint64_t
+listing_segments(const CatalogTimeline *timeline)
 {
 	uint64_t count = 0;
 
@@ -30,88 +31,221 @@ segments(const CatalogTimeline *timeline)
 	return count;
 }
 
-/* From the window's newest backup to its end. */
-static uint64_t
-replay_size(const RecoveryWindow *window)
+uint64_t
+listing_replay_size(const RecoveryWindow *window)
 {
 	return window->to_lsn > window->newest->start_lsn ? window->to_lsn - window->newest->start_lsn : 0;
 }
 
-/* Is there a key for it, if it is encrypted? */
-static bool
-can_open(const Listing *listing, const BackupRecord *backup)
+bool
+listing_can_open(const Listing *listing, const BackupRecord *backup)
 {
 	AUTO(Error) error = age_check_identities(listing->identities, backup->recipients, "");
 
 	return error == NULL;
 }
 
-static bool
-is_refused(const Listing *listing, size_t i)
+bool
+listing_is_refused(const Listing *listing, size_t i)
 {
 	return listing->refused != NULL && listing->refused[i];
+}
+
+/* PostgreSQL's "latest": the newest one that has WAL or can be recovered; n_timelines when none does. */
+static size_t
+live_timeline(const Listing *listing)
+{
+	for (size_t i = listing->catalog->n_timelines; i-- > 0;)
+		if (listing->catalog->timelines[i].n_runs > 0 || listing->windows.timelines[i].n_windows > 0)
+			return i;
+	return listing->catalog->n_timelines;
+}
+
+/* To the second: a beginning is rounded up and an end down, so that what is said can be had. */
+static const char *
+whole_second(TimeUs time, bool up, char text[TIME_TEXT_SIZE])
+{
+	const TimeUs second = 1000000;
+	TimeUs past = (time % second + second) % second;
+
+	return time_format_postgres(time - past + (up && past > 0 ? second : 0), text);
+}
+
+static void
+print_window_sentence(const Listing *listing, FILE *into)
+{
+	size_t live = live_timeline(listing);
+	const TimelineWindows *windows =
+		live < listing->windows.n_timelines ? &listing->windows.timelines[live] : NULL;
+	char from[TIME_TEXT_SIZE];
+	char to[TIME_TEXT_SIZE];
+	char age[AGE_TEXT_SIZE];
+	char lsn[LSN_TEXT_SIZE];
+
+	if (listing->catalog->n_backups == 0)
+	{
+		(void) fputs("Nothing can be recovered: there is no backup.\n", into);
+		return;
+	}
+	if (windows == NULL || windows->n_windows == 0)
+	{
+		(void) fputs("Nothing can be recovered", into);
+		if (windows != NULL)
+			(void) fprintf(into, " on timeline %" PRIu32, windows->timeline);
+		(void) fputs(": of each backup, parts or the WAL after it are missing.\n", into);
+		return;
+	}
+
+	const RecoveryWindow *window = &windows->windows[windows->n_windows - 1];
+
+	(void) fprintf(into, "Any moment from %s to ", whole_second(window->from_time, true, from));
+	if (window->to_time == TIME_NONE)
+		(void) fprintf(into, "LSN %s", lsn_format(window->to_lsn, lsn));
+	else
+		(void) fprintf(into, "%s (%s)", whole_second(window->to_time, false, to),
+		               age_format(window->to_time, listing->now, age));
+	(void) fprintf(into, ", timeline %" PRIu32 ".\n", windows->timeline);
+}
+
+static bool
+is_same_range(const WalRange *a, const WalRange *b)
+{
+	return a->timeline == b->timeline && a->first == b->first && a->last == b->last;
+}
+
+/* A gap lies on the way to every timeline that branched off after it.  Is this its first mention? */
+static bool
+is_first_mention(const Listing *listing, size_t timeline, size_t n)
+{
+	const WalRange *gap = &listing->windows.timelines[timeline].gaps[n];
+
+	for (size_t i = 0; i < timeline; i++)
+		for (size_t j = 0; j < listing->windows.timelines[i].n_gaps; j++)
+			if (is_same_range(gap, &listing->windows.timelines[i].gaps[j]))
+				return false;
+	return true;
+}
+
+static size_t
+count_gaps(const Listing *listing)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < listing->windows.n_timelines; i++)
+		for (size_t j = 0; j < listing->windows.timelines[i].n_gaps; j++)
+			count += is_first_mention(listing, i, j);
+	return count;
+}
+
+/* From when, how fresh, how many gaps: what is asked first, in two lines. */
+static void
+print_verdict(const Listing *listing, FILE *into)
+{
+	const Catalog *catalog = listing->catalog;
+	size_t live = live_timeline(listing);
+	size_t gaps = count_gaps(listing);
+	char age[AGE_TEXT_SIZE];
+	char text[SIZE_TEXT_SIZE];
+
+	print_window_sentence(listing, into);
+	if (catalog->n_backups > 0)
+		(void) fprintf(into, "Newest backup %s; ",
+		               age_format(catalog->backups[catalog->n_backups - 1]->stop_time, listing->now, age));
+	if (live < listing->windows.n_timelines && listing->windows.timelines[live].n_windows > 0)
+	{
+		const TimelineWindows *windows = &listing->windows.timelines[live];
+		const RecoveryWindow *window = &windows->windows[windows->n_windows - 1];
+
+		(void) fprintf(into, "replay from there to the end takes about %s; ",
+		               duration_format(replay_estimate_ms(listing_replay_size(window)), text));
+	}
+	if (gaps == 0)
+		(void) fputs("no gaps.\n", into);
+	else
+		(void) fprintf(into, "%zu GAP%s.\n", gaps, gaps == 1 ? "" : "s");
+}
+
+/* What is not as it should be, in words; nothing of a backup that is as it should be. */
+static void
+print_backup_remarks(const Listing *listing, size_t n, FILE *into)
+{
+	const BackupRecord *backup = listing->catalog->backups[n];
+
+	if (listing_is_refused(listing, n))
+		print_line(into, "    REFUSED: NOT ENCRYPTED");
+	if (backup->missing != NULL)
+		print_line(into, "    PARTS MISSING: %s", backup->missing);
+	if (!listing_can_open(listing, backup))
+		print_line(into, "    NO KEY HERE for %s", backup->recipients);
+	if (!backup->wal_inside)
+		print_line(into, "    WAL not inside: it needs the archive");
+	if (backup->page_errors)
+		print_line(into, "    PAGE ERRORS: the server found damaged pages");
+	if (backup->from_standby)
+		print_line(into, "    from standby");
+	if (backup->note != NULL)
+		print_line(into, "    note: %s", backup->note);
 }
 
 static void
 print_backups(const Listing *listing, FILE *into)
 {
 	const Catalog *catalog = listing->catalog;
-	AUTO(Table) table = table_new("backup|ended|>took|>on disk|>stored|>TLI|start LSN|stop LSN|");
+	size_t first =
+		listing->verbose || catalog->n_backups <= BACKUPS_SHOWN ? 0 : catalog->n_backups - BACKUPS_SHOWN;
 	char text[SIZE_TEXT_SIZE];
+	char time[TIME_TEXT_SIZE];
+	char age[AGE_TEXT_SIZE];
+	char lsn[LSN_TEXT_SIZE];
 
 	if (catalog->n_backups == 0)
-	{
-		(void) fputs("There is no backup.\n", into);
 		return;
-	}
-	for (size_t i = 0; i < catalog->n_backups; i++)
+	(void) fprintf(into, "\n%-21s  %-22s  %-11s %9s  %9s  %3s  %s\n", "backup", "ended", "", "on disk",
+	               "stored", "TLI", "stop LSN");
+	for (size_t i = first; i < catalog->n_backups; i++)
 	{
 		const BackupRecord *backup = catalog->backups[i];
 
-		table_cell(table, "%s", backup->id);
-		table_time(table, backup->stop_time);
-		table_cell(table, "%s", duration_format(backup->duration_ms, text));
-		table_cell(table, "%s", size_format(backup->files_size, text));
-		table_cell(table, "%s", size_format(backup_record_stored_size(backup), text));
-		table_cell(table, "%" PRIu32, backup->timeline);
-		table_lsn(table, backup->start_lsn);
-		table_lsn(table, backup->stop_lsn);
-		table_cell(
-			table, "%s%s%s%s%s%s%s%s%s%s%s", is_refused(listing, i) ? "REFUSED: NOT ENCRYPTED  " : "",
-			backup->missing == NULL ? "" : "PARTS MISSING: ", backup->missing == NULL ? "" : backup->missing,
-			backup->missing == NULL ? "" : "  ", can_open(listing, backup) ? "" : "NO KEY HERE for ",
-			can_open(listing, backup) ? "" : backup->recipients, backup->wal_inside ? "" : "WAL not inside  ",
-			backup->page_errors ? "PAGE ERRORS  " : "", backup->from_standby ? "from standby  " : "",
-			backup->note == NULL ? "" : "note: ", backup->note == NULL ? "" : backup->note);
+		(void) fprintf(into, "%-21s  %-22s  %-11s", backup->id, whole_second(backup->stop_time, true, time),
+		               age_format(backup->stop_time, listing->now, age));
+		(void) fprintf(into, " %9s", size_format(backup->files_size, text));
+		(void) fprintf(into, "  %9s  %3" PRIu32 "  %s\n",
+		               size_format(backup_record_stored_size(backup), text), backup->timeline,
+		               lsn_format(backup->stop_lsn, lsn));
+		print_backup_remarks(listing, i, into);
 	}
-	table_print(table, "", into);
+	if (first > 0)
+		(void) fprintf(into, "and %zu older ones: --verbose\n", first);
 }
 
 static void
 print_timelines(const Listing *listing, FILE *into)
 {
-	AUTO(Table) table = table_new(">timeline|from LSN|to LSN|>segments|>stored|first commit|last commit|");
+	AUTO(Table) table = table_new(">timeline|from LSN|to LSN|>segments|>stored|last commit|");
+	size_t live = live_timeline(listing);
 	char text[SIZE_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
+	char time[TIME_TEXT_SIZE];
 
 	for (size_t i = 0; i < listing->catalog->n_timelines; i++)
 	{
 		const CatalogTimeline *timeline = &listing->catalog->timelines[i];
 		const TimelineWindows *windows = &listing->windows.timelines[i];
 		const TimelineHistory *history = timeline->history;
+		const char *mark = i == live ? "live" : "";
 
 		table_cell(table, "%" PRIu32, timeline->timeline);
 		table_lsn(table, windows->first_lsn);
 		table_lsn(table, windows->last_lsn);
-		table_cell(table, "%" PRIu64, segments(timeline));
-		table_cell(table, "%s", size_format(wal_size(timeline), text));
-		table_time(table, windows->first_commit);
-		table_time(table, windows->last_commit);
+		table_cell(table, "%" PRIu64, listing_segments(timeline));
+		table_cell(table, "%s", size_format(listing_wal_size(timeline), text));
+		table_cell(table, "%s",
+		           windows->last_commit == TIME_NONE ? "-" : whole_second(windows->last_commit, false, time));
 		if (history->n_ancestors == 0)
-			table_cell(table, "%s",
-			           timeline->timeline > 1 && !timeline->has_history_file ? "no history file" : "");
+			table_cell(table, "%s%s", mark,
+			           timeline->timeline > 1 && !timeline->has_history_file ? "  NO HISTORY FILE" : "");
 		else
-			table_cell(table, "left timeline %" PRIu32 " at %s",
+			table_cell(table, "%s%sleft %" PRIu32 " at %s", mark, i == live ? ", " : "",
 			           history->ancestors[history->n_ancestors - 1].timeline,
 			           lsn_format(history->ancestors[history->n_ancestors - 1].switch_lsn, lsn));
 	}
@@ -121,34 +255,43 @@ print_timelines(const Listing *listing, FILE *into)
 	table_print(table, "", into);
 }
 
+/* Up to where a timeline is the same as its parent, its windows are the parent's, too: shown once. */
+static bool
+is_shown_before(const Listing *listing, size_t timeline, const RecoveryWindow *window)
+{
+	for (size_t i = 0; i < timeline; i++)
+		for (size_t j = 0; j < listing->windows.timelines[i].n_windows; j++)
+		{
+			const RecoveryWindow *other = &listing->windows.timelines[i].windows[j];
+
+			if (other->backup == window->backup && other->to_lsn == window->to_lsn &&
+			    other->to_time == window->to_time)
+				return true;
+		}
+	return false;
+}
+
 static void
 print_windows(const Listing *listing, FILE *into)
 {
-	AUTO(Table) table = table_new(">timeline|from|LSN|to (latest commit)|LSN|>replay to the end|backup");
-	char text[SIZE_TEXT_SIZE];
+	AUTO(Table) table = table_new(">timeline|from|to (latest commit)|to LSN|first backup");
 
 	for (size_t i = 0; i < listing->windows.n_timelines; i++)
 		for (size_t j = 0; j < listing->windows.timelines[i].n_windows; j++)
 		{
 			const RecoveryWindow *window = &listing->windows.timelines[i].windows[j];
 
+			if (is_shown_before(listing, i, window))
+				continue;
 			table_cell(table, "%" PRIu32, listing->windows.timelines[i].timeline);
 			table_time(table, window->from_time);
-			table_lsn(table, window->from_lsn);
 			table_time(table, window->to_time);
 			table_lsn(table, window->to_lsn);
-			table_cell(table, "about %s", duration_format(replay_estimate_ms(replay_size(window)), text));
 			table_cell(table, "%s", window->backup->id);
 		}
 	if (table_rows(table) == 0)
-	{
-		(void) fputs("\nNothing can be recovered.\n", into);
 		return;
-	}
-	(void) fputs(
-		"\nRecoverable (every segment is there, and was whole when it was pushed; replay is estimated from the\n"
-		"newest backup on, at an assumed 32 MiB/s):\n",
-		into);
+	(void) fputs("\nRecoverable (every segment is there, and was whole when it was pushed):\n", into);
 	table_print(table, "", into);
 }
 
@@ -193,6 +336,17 @@ print_foreign(const Listing *listing, bool *begun, FILE *into)
 	}
 }
 
+/* "2" or "2, 3 and 5": the timelines whose way leads over it. */
+static void
+name_descendants(const Listing *listing, const WalRange *gap, Buf *into)
+{
+	for (size_t i = 0; i < listing->windows.n_timelines; i++)
+		for (size_t j = 0; j < listing->windows.timelines[i].n_gaps; j++)
+			if (is_same_range(gap, &listing->windows.timelines[i].gaps[j]))
+				buf_printf(into, "%s%" PRIu32, into->size > 0 ? ", " : "",
+				           listing->windows.timelines[i].timeline);
+}
+
 static void
 print_gaps(const Listing *listing, bool *begun, FILE *into)
 {
@@ -204,12 +358,17 @@ print_gaps(const Listing *listing, bool *begun, FILE *into)
 		for (size_t j = 0; j < listing->windows.timelines[i].n_gaps; j++)
 		{
 			const WalRange *gap = &listing->windows.timelines[i].gaps[j];
+			AUTO_BUF(timelines, TIMELINES_TEXT_MAX);
 
-			remark(begun, into, "GAP on the way to timeline %" PRIu32 ": %" PRIu64 " %s missing, %s to %s",
-			       listing->windows.timelines[i].timeline, gap->last - gap->first + 1,
+			if (!is_first_mention(listing, i, j))
+				continue;
+			name_descendants(listing, gap, &timelines);
+			remark(begun, into, "GAP on the way to timeline %s: %" PRIu64 " %s missing, %s%s%s",
+			       timelines.overflowed ? "..." : timelines.data, gap->last - gap->first + 1,
 			       gap->last == gap->first ? "segment is" : "segments are",
 			       wal_segment_name(gap->timeline, gap->first, size, first),
-			       wal_segment_name(gap->timeline, gap->last, size, last));
+			       gap->last == gap->first ? "" : " to ",
+			       gap->last == gap->first ? "" : wal_segment_name(gap->timeline, gap->last, size, last));
 		}
 }
 
@@ -229,11 +388,29 @@ print_remains(const Listing *listing, bool *begun, FILE *into)
 	for (size_t i = 0; i < listing->n_leftovers; i++)
 		remark(begun, into,
 		       "Unfinished backup: %s, %s in %" PRIu64
-		       " object%s. No command uses it; unless it is being taken now, it may be removed.",
+		       " object%s. Unless it is being taken now, it may be removed.",
 		       listing->leftovers[i].id, size_format(listing->leftovers[i].size, text),
 		       listing->leftovers[i].objects, listing->leftovers[i].objects == 1 ? "" : "s");
 	for (size_t i = 0; i < catalog->damaged.count; i++)
 		remark(begun, into, "DAMAGED %s", catalog->damaged.items[i]);
+}
+
+static void
+print_totals(const Listing *listing, FILE *into)
+{
+	const Catalog *catalog = listing->catalog;
+	uint64_t backups = 0;
+	uint64_t wal = 0;
+	char backups_size[SIZE_TEXT_SIZE];
+	char wal_text[SIZE_TEXT_SIZE];
+
+	for (size_t i = 0; i < catalog->n_backups; i++)
+		backups += backup_record_stored_size(catalog->backups[i]);
+	for (size_t i = 0; i < catalog->n_timelines; i++)
+		wal += listing_wal_size(&catalog->timelines[i]);
+	(void) fprintf(into, "Database system %" PRIu64 ": %zu backup%s (%s), WAL (%s).\n",
+	               catalog->system_identifier, catalog->n_backups, catalog->n_backups == 1 ? "" : "s",
+	               size_format(backups, backups_size), size_format(wal, wal_text));
 }
 
 void
@@ -241,149 +418,12 @@ print_list_text(const Listing *listing, FILE *into)
 {
 	bool begun = false;
 
-	(void) fprintf(into, "Database system %" PRIu64 "\n\n", listing->catalog->system_identifier);
+	print_verdict(listing, into);
+	print_totals(listing, into);
 	print_backups(listing, into);
 	print_timelines(listing, into);
 	print_windows(listing, into);
 	print_foreign(listing, &begun, into);
 	print_gaps(listing, &begun, into);
 	print_remains(listing, &begun, into);
-}
-
-static const JsonField ancestor_fields[] = {
-	{"timeline", &json_uint, JSON_AT(TimelineSwitch, timeline)},
-	{"switch_lsn", &json_lsn, JSON_AT(TimelineSwitch, switch_lsn)},
-};
-static const JsonTable ancestor_table = JSON_TABLE(TimelineSwitch, ancestor_fields);
-
-static const JsonField ends_fields[] = {
-	{"first_lsn", &json_lsn, JSON_AT(TimelineWindows, first_lsn)},
-	{"last_lsn", &json_lsn, JSON_AT(TimelineWindows, last_lsn)},
-	{"first_commit", &json_time, JSON_AT(TimelineWindows, first_commit)},
-	{"last_commit", &json_time, JSON_AT(TimelineWindows, last_commit)},
-};
-static const JsonTable ends_table = JSON_TABLE(TimelineWindows, ends_fields);
-
-static const JsonField window_fields[] = {
-	{"from_lsn", &json_lsn, JSON_AT(RecoveryWindow, from_lsn)},
-	{"from_time", &json_time, JSON_AT(RecoveryWindow, from_time)},
-	{"to_lsn", &json_lsn, JSON_AT(RecoveryWindow, to_lsn)},
-	{"to_time", &json_time, JSON_AT(RecoveryWindow, to_time)},
-};
-static const JsonTable window_table = JSON_TABLE(RecoveryWindow, window_fields);
-
-static const JsonField leftover_fields[] = {
-	{"id", &json_string, JSON_AT(Leftover, id)},
-	{"objects", &json_uint, JSON_AT(Leftover, objects)},
-	{"stored_size", &json_uint, JSON_AT(Leftover, size)},
-};
-static const JsonTable leftover_table = JSON_TABLE(Leftover, leftover_fields);
-
-static void
-add_backups(const Listing *listing, Json *root)
-{
-	const Catalog *catalog = listing->catalog;
-	Json *array = json_add_array(root, "backups");
-
-	for (size_t i = 0; i < catalog->n_backups; i++)
-	{
-		const BackupRecord *backup = catalog->backups[i];
-		Json *item = json_add_object(array, NULL);
-
-		backup_record_put(
-			backup, "id server_version timeline start_lsn stop_lsn start_time stop_time duration_ms", item);
-		json_add_int(item, "files", (int64_t) backup->files);
-		json_add_int(item, "files_size", (int64_t) backup->files_size);
-		json_add_int(item, "raw_size", (int64_t) backup_record_raw_size(backup));
-		json_add_int(item, "stored_size", (int64_t) backup_record_stored_size(backup));
-		backup_record_put(backup, "wal_inside page_errors from_standby label note recipients", item);
-		json_add_bool(item, "key_here", can_open(listing, backup));
-		if (backup->missing != NULL)
-			json_add_string(item, "missing", backup->missing);
-		if (is_refused(listing, i))
-			json_add_bool(item, "refused", true);
-	}
-}
-
-static void
-add_segment_name(Json *object, const char *name, TimeLineID timeline, XLogSegNo segno, uint32_t segment_size)
-{
-	char text[WAL_NAME_SIZE];
-
-	json_add_string(object, name, wal_segment_name(timeline, segno, segment_size, text));
-}
-
-static void
-add_timeline(const CatalogTimeline *timeline, const TimelineWindows *windows, uint32_t segment_size,
-             Json *item)
-{
-	Json *array;
-
-	json_add_int(item, "timeline", timeline->timeline);
-	json_add_bool(item, "has_history_file", timeline->has_history_file);
-	json_put_list(item, "ancestors", &ancestor_table, timeline->history->ancestors,
-	              timeline->history->n_ancestors);
-	json_add_int(item, "segments", (int64_t) segments(timeline));
-	json_add_int(item, "stored_size", (int64_t) wal_size(timeline));
-	json_put(item, &ends_table, windows);
-	if (windows->n_foreign > 0)
-	{
-		Json *unread = json_add_object(item, "unread");
-
-		json_add_int(unread, "segments", (int64_t) windows->n_foreign);
-		add_segment_name(unread, "first", timeline->timeline, windows->first_foreign, segment_size);
-		add_segment_name(unread, "last", timeline->timeline, windows->last_foreign, segment_size);
-	}
-	array = json_add_array(item, "partials");
-	for (size_t i = 0; i < timeline->n_partials; i++)
-	{
-		Json *partial = json_add_object(array, NULL);
-
-		add_segment_name(partial, "segment", timeline->timeline, timeline->partials[i].segno, segment_size);
-		json_add_string(partial, "key", timeline->partials[i].key);
-		json_add_int(partial, "stored_size", (int64_t) timeline->partials[i].stored_size);
-	}
-	array = json_add_array(item, "windows");
-	for (size_t i = 0; i < windows->n_windows; i++)
-	{
-		const RecoveryWindow *window = &windows->windows[i];
-		Json *member = json_add_object(array, NULL);
-
-		json_add_string(member, "backup", window->backup->id);
-		json_put(member, &window_table, window);
-		json_add_string(member, "newest_backup", window->newest->id);
-		json_add_int(member, "replay_size", (int64_t) replay_size(window));
-		json_add_int(member, "replay_estimate_ms", replay_estimate_ms(replay_size(window)));
-	}
-	array = json_add_array(item, "gaps");
-	for (size_t i = 0; i < windows->n_gaps; i++)
-	{
-		const WalRange *gap = &windows->gaps[i];
-		Json *member = json_add_object(array, NULL);
-
-		add_segment_name(member, "first", gap->timeline, gap->first, segment_size);
-		add_segment_name(member, "last", gap->timeline, gap->last, segment_size);
-		json_add_int(member, "segments", (int64_t) (gap->last - gap->first + 1));
-	}
-}
-
-void
-print_list_json(const Listing *listing, FILE *into)
-{
-	const Catalog *catalog = listing->catalog;
-	AUTO(Json) root = json_new_object();
-	AUTO_FREE char *system = mem_printf("%" PRIu64, catalog->system_identifier);
-	Json *timelines;
-
-	json_add_int(root, "format", LIST_FORMAT);
-	json_add_string(root, "system", system);
-	json_add_int(root, "segment_size", catalog->segment_size);
-	add_backups(listing, root);
-	timelines = json_add_array(root, "timelines");
-	for (size_t i = 0; i < catalog->n_timelines; i++)
-		add_timeline(&catalog->timelines[i], &listing->windows.timelines[i], catalog->segment_size,
-		             json_add_object(timelines, NULL));
-	json_put_list(root, "unfinished", &leftover_table, listing->leftovers, listing->n_leftovers);
-	json_put_list(root, "damaged", &json_strings, catalog->damaged.items, catalog->damaged.count);
-	print_object(root, into);
 }

@@ -25,7 +25,16 @@ typedef struct Listing
 	WindowList windows;        /* one per timeline, in the catalog's order */
 	Leftover *leftovers;
 	size_t n_leftovers;
+	TimeUs now;   /* from which ages are counted */
+	bool verbose; /* all backups, not only the newest ones */
 } Listing;
+
+uint64_t listing_segments(const CatalogTimeline *timeline);
+uint64_t listing_wal_size(const CatalogTimeline *timeline); /* stored bytes */
+uint64_t listing_replay_size(const RecoveryWindow *window); /* from its newest backup to its end */
+bool listing_can_open(const Listing *listing,
+                      const BackupRecord *backup); /* is there a key, if it needs one? */
+bool listing_is_refused(const Listing *listing, size_t backup);
 
 void print_list_text(const Listing *listing, FILE *into);
 void print_list_json(const Listing *listing, FILE *into); /* docs/json.md */

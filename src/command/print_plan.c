@@ -32,6 +32,8 @@ heading(FILE *into, const char *text)
 	(void) fprintf(into, "  %-14s ", text);
 }
 
+#define HEADING_WIDTH 17 /* columns before what heading() is followed by */
+
 static void line(FILE *into, const char *heading_text, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static void
@@ -46,26 +48,44 @@ line(FILE *into, const char *heading_text, const char *format, ...)
 	print_line(into, "%s", text);
 }
 
-/* "2026-11-20 15:01:58+01 (2026-11-20 14:01:58+00)": once when they are the same. */
+/* A sentence under a heading, broken between words where the terminal ends. */
 static void
-both_times(const PlanReport *report, TimeUs time, FILE *into)
+sentence(const PlanReport *report, FILE *into, const char *heading_text, const char *text)
 {
-	char local[TIME_TEXT_SIZE];
-	char utc[TIME_TEXT_SIZE];
-	AUTO(Error) error = time_format_zone(time, report->zone == NULL ? "local" : report->zone, local);
+	size_t room = report->columns > 2 * HEADING_WIDTH ? (size_t) report->columns - HEADING_WIDTH : SIZE_MAX;
 
-	(void) time_format_postgres(time, utc);
-	if (error != NULL || strcmp(local, utc) == 0)
-		(void) fputs(utc, into);
-	else
-		(void) fprintf(into, "%s (%s)", local, utc);
+	for (;;)
+	{
+		size_t length = strlen(text);
+		size_t end = length <= room ? length : room;
+
+		while (end < length && end > 0 && text[end] != ' ')
+			end--;
+		if (end == 0)
+			end = strcspn(text, " "); /* a word that is longer than a line */
+		line(into, heading_text, "%.*s", (int) end, text);
+		text += end + strspn(text + end, " ");
+		if (*text == '\0')
+			return;
+		heading_text = "";
+	}
 }
 
-/* "xid 93408, 2026-11-20 14:01:58.110+02 (2026-11-20 12:01:58.110+00), LSN 3/9A0011C0"; nothing of one not known */
+/* In the reader's zone. */
+static const char *
+local_time(const PlanReport *report, TimeUs time, char text[TIME_TEXT_SIZE])
+{
+	AUTO(Error) error = time_format_zone(time, report->zone == NULL ? "local" : report->zone, text);
+
+	return error == NULL ? text : time_format_postgres(time, text);
+}
+
+/* "xid 93408, 2026-11-20 14:01:58.110+02, LSN 3/9A0011C0"; nothing of one not known */
 static void
 print_place(const PlanReport *report, const char *heading_text, const WalPlace *place, FILE *into)
 {
 	char lsn[LSN_TEXT_SIZE];
+	char time[TIME_TEXT_SIZE];
 
 	if (place->xid == 0 && place->time == TIME_NONE && place->lsn == InvalidXLogRecPtr)
 		return;
@@ -73,7 +93,7 @@ print_place(const PlanReport *report, const char *heading_text, const WalPlace *
 	if (place->xid != 0)
 		(void) fprintf(into, "xid %" PRIu32 "%s, ", place->xid, place->aborted ? " (rolled back)" : "");
 	if (place->time != TIME_NONE)
-		both_times(report, place->time, into);
+		(void) fputs(local_time(report, place->time, time), into);
 	if (place->lsn != InvalidXLogRecPtr)
 		(void) fprintf(into, "%sLSN %s", place->time != TIME_NONE ? ", " : "", lsn_format(place->lsn, lsn));
 	(void) fputs("\n", into);
@@ -87,8 +107,15 @@ print_target(const PlanReport *report, FILE *into)
 	heading(into, "target");
 	if (asked->kind == TARGET_TIME)
 	{
-		(void) fputs("time ", into);
-		both_times(report, asked->time, into);
+		char local[TIME_TEXT_SIZE];
+		char utc[TIME_TEXT_SIZE];
+
+		/* Both, for a wrong zone is a wrong target; once when they are the same. */
+		(void) local_time(report, asked->time, local);
+		(void) time_format_postgres(asked->time, utc);
+		(void) fprintf(into, "time %s", local);
+		if (strcmp(local, utc) != 0)
+			(void) fprintf(into, " (%s)", utc);
 	}
 	else
 	{
@@ -123,13 +150,13 @@ print_backup(const PlanReport *report, FILE *into)
 	char stored[SIZE_TEXT_SIZE];
 	char raw[SIZE_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
+	char time[TIME_TEXT_SIZE];
 
-	heading(into, "backup");
-	(void) fprintf(into, "%s, PostgreSQL %d, ended ", backup->id, backup->server_version / 10000);
-	both_times(report, backup->stop_time, into);
-	(void) fprintf(into, ", LSN %s\n", lsn_format(backup->stop_lsn, lsn));
-	line(into, "size", "%s to fetch, %s on disk in %" PRIu64 " files",
-	     size_format(plan->stored_backup_size, stored), size_format(backup->files_size, raw), backup->files);
+	line(into, "backup", "%s, PostgreSQL %d: %s to fetch, %s on disk in %" PRIu64 " files", backup->id,
+	     backup->server_version / 10000, size_format(plan->stored_backup_size, stored),
+	     size_format(backup->files_size, raw), backup->files);
+	line(into, "ended", "%s, LSN %s", local_time(report, backup->stop_time, time),
+	     lsn_format(backup->stop_lsn, lsn));
 }
 
 static void
@@ -206,13 +233,17 @@ print_sentences(const PlanReport *report, FILE *into)
 	const RecoveryPlan *plan = report->plan;
 
 	for (size_t i = 0; i < plan->n_rejected && i < REJECTED_SHOWN; i++)
-		line(into, i == 0 ? "not used" : "", "%s: %s", plan->rejected[i].id, plan->rejected[i].reason);
+	{
+		AUTO_FREE char *text = mem_printf("%s: %s", plan->rejected[i].id, plan->rejected[i].reason);
+
+		sentence(report, into, i == 0 ? "not used" : "", text);
+	}
 	if (plan->n_rejected > REJECTED_SHOWN)
 		line(into, "", "and %zu more; --json lists them all", plan->n_rejected - REJECTED_SHOWN);
 	for (size_t i = 0; i < plan->notes.count; i++)
-		line(into, "note", "%s", plan->notes.items[i]);
+		sentence(report, into, "note", plan->notes.items[i]);
 	for (size_t i = 0; i < plan->warnings.count; i++)
-		line(into, "WARNING", "%s", plan->warnings.items[i]);
+		sentence(report, into, "WARNING", plan->warnings.items[i]);
 }
 
 static void
@@ -230,12 +261,41 @@ print_settings(const char *settings, FILE *into)
 	}
 }
 
+/* "Brings back everything up to 2026-11-20 15:01:58+01 (xid 742), but not xid 743." */
+static void
+print_verdict(const PlanReport *report, FILE *into)
+{
+	const RecoveryPlan *plan = report->plan;
+	const char *place = plan->target.kind == TARGET_LATEST ? "the end of the WAL in the store" : NULL;
+	char time[TIME_TEXT_SIZE];
+	char lsn[LSN_TEXT_SIZE];
+
+	if (plan->target.kind == TARGET_IMMEDIATE || plan->target.kind == TARGET_BACKUP_ONLY)
+		place = "the end of the backup";
+	if (plan->purpose == PURPOSE_STANDBY)
+	{
+		(void) fprintf(into, "Makes a standby of backup %s.\n", plan->backup->id);
+		return;
+	}
+	(void) fprintf(into, "Brings back everything up to %s", place == NULL ? "" : place);
+	if (plan->last.time != TIME_NONE)
+	{
+		(void) fprintf(into, "%s%s (xid %" PRIu32 ")", place == NULL ? "" : ", ",
+		               local_time(report, plan->last.time, time), plan->last.xid);
+	}
+	else if (place == NULL)
+		(void) fprintf(into, "LSN %s", lsn_format(plan->stop.lsn, lsn));
+	if (plan->next.xid != 0)
+		(void) fprintf(into, ", but not xid %" PRIu32, plan->next.xid);
+	(void) fputs(".\n", into);
+}
+
 void
 print_plan_text(const PlanReport *report, FILE *into)
 {
 	const RecoveryPlan *plan = report->plan;
 
-	(void) fputs("Recovery plan\n", into);
+	print_verdict(report, into);
 	print_target(report, into);
 	print_transactions(report, into);
 	print_backup(report, into);
@@ -246,7 +306,8 @@ print_plan_text(const PlanReport *report, FILE *into)
 	if (plan->purpose != PURPOSE_STANDBY)
 		line(into, "then", "%s", plan->target.kind == TARGET_LATEST ? "promote" : actions[plan->action]);
 	print_sentences(report, into);
-	print_settings(report->settings, into);
+	if (report->verbose)
+		print_settings(report->settings, into);
 }
 
 static const JsonField place_fields[] = {

@@ -1,6 +1,7 @@
 /* Recovery plans, for people and for programs. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -17,6 +18,8 @@ typedef struct PlanReport
 	const CreatedTablespace *created; /* those that the WAL makes */
 	size_t n_created;
 	const char *settings; /* the lines that will be written; NULL: not shown */
+	bool verbose;         /* show them to people, too */
+	int columns;          /* of the terminal, after which sentences are broken; 0: never */
 } PlanReport;
 
 void print_plan_text(const PlanReport *report, FILE *into);

@@ -3,6 +3,7 @@
  * step by step: walship/recovery/recover.h.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "context.h"
@@ -15,6 +16,7 @@
 
 #define STATUS_NOT_REACHABLE 9
 #define FLAGS_MAX            (256 * 1024)
+#define COLUMNS_MAX          100 /* of a terminal; what is read by a program is not broken */
 
 static Error *
 print_plan(const Invocation *invocation, const Recovery *recovery)
@@ -27,7 +29,9 @@ print_plan(const Invocation *invocation, const Recovery *recovery)
 	                     .n_tablespaces = recovery->n_tablespaces,
 	                     .created = recovery->created,
 	                     .n_created = recovery->n_created,
-	                     .settings = recovery->settings};
+	                     .settings = recovery->settings,
+	                     .verbose = invocation_flag(invocation, "verbose"),
+	                     .columns = isatty(STDOUT_FILENO) ? COLUMNS_MAX : 0};
 
 	if (invocation_flag(invocation, "json"))
 		print_plan_json(&report, stdout);
@@ -147,6 +151,9 @@ const Command command_recover = {
 		"target is in the store, prints the plan, restores the backup into DIR and configures the server. What\n"
 		"cannot be recovered is refused before anything is touched: exit 9 says how far one can go. With --plan\n"
 		"nothing else is done, and the exit code is the one that the run would have.",
+	.examples = "  walship recover --before-drop --pgdata /var/lib/postgresql/copy --plan\n"
+				"  walship recover --latest --rejoin --pgdata /var/lib/postgresql/15/main --move-aside\n",
+	.statuses = "0 1 2 3 4 5 6 7 9",
 	.options = recover_command_options,
 	.n_options = N_RECOVER_OPTIONS,
 	.run = run,

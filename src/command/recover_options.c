@@ -41,6 +41,7 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"primary-slot-name", OPTION_VALUE, "NAME", "with --standby: its replication slot on the primary"},
 	{"plan", OPTION_FLAG, NULL, "print the plan and touch nothing"},
 	{"config-only", OPTION_FLAG, NULL, "only write the settings into DIR, restored by other means"},
+	{"verbose", OPTION_FLAG, NULL, "print the settings that will be written, too"},
 	{"json", OPTION_FLAG, NULL, "print the plan as JSON"},
 	{"progress", OPTION_VALUE, "MODE", "how to show progress: auto (default), json or none"},
 };

@@ -84,27 +84,65 @@ a_plan_fits_on_a_page(void **state)
 	(void) state;
 	print_plan_text(&report, into);
 	(void) fclose(into);
-	assert_string_equal(
-		text,
-		"Recovery plan\n"
-		"  target         time 2026-11-20 01:00:40+01 (2026-11-20 00:00:40+00)\n"
-		"  last included  xid 700, 2026-11-20 01:00:32+01 (2026-11-20 00:00:32+00), LSN 0/3200000\n"
-		"  first excluded xid 701, 2026-11-20 01:01:18+01 (2026-11-20 00:01:18+00), LSN 0/7800000\n"
-		"  stops          after the record at LSN 0/3200000\n"
-		"  backup         A, PostgreSQL 15, ended 2026-11-20 01:00:26+01 (2026-11-20 00:00:26+00), LSN 0/2600000\n"
-		"  size           0 B to fetch, 0 B on disk in 0 files\n"
-		"  timeline       2\n"
-		"  WAL            6 segments, 5.9 KiB to fetch\n"
-		"                 000000010000000000000002 to 000000010000000000000006\n"
-		"                 000000020000000000000007\n"
-		"  replay         about 3.0 s: 96.0 MiB of WAL at an assumed 32.0 MiB/s\n"
-		"  disk           1.0 MiB needed, 10.0 GiB free for \"/srv/copy\"\n"
-		"  purpose        a copy to look at: it does not archive\n"
-		"  then           pause\n"
-		"  not used       B: ended at 2026-11-20 00:01:26+00, after the target\n"
-		"Settings, in postgresql.auto.conf\n"
-		"  a = '1'\n"
-		"  b = ''\n");
+	assert_string_equal(text,
+	                    "Brings back everything up to 2026-11-20 01:00:32+01 (xid 700), but not xid 701.\n"
+	                    "  target         time 2026-11-20 01:00:40+01 (2026-11-20 00:00:40+00)\n"
+	                    "  last included  xid 700, 2026-11-20 01:00:32+01, LSN 0/3200000\n"
+	                    "  first excluded xid 701, 2026-11-20 01:01:18+01, LSN 0/7800000\n"
+	                    "  stops          after the record at LSN 0/3200000\n"
+	                    "  backup         A, PostgreSQL 15: 0 B to fetch, 0 B on disk in 0 files\n"
+	                    "  ended          2026-11-20 01:00:26+01, LSN 0/2600000\n"
+	                    "  timeline       2\n"
+	                    "  WAL            6 segments, 5.9 KiB to fetch\n"
+	                    "                 000000010000000000000002 to 000000010000000000000006\n"
+	                    "                 000000020000000000000007\n"
+	                    "  replay         about 3.0 s: 96.0 MiB of WAL at an assumed 32.0 MiB/s\n"
+	                    "  disk           1.0 MiB needed, 10.0 GiB free for \"/srv/copy\"\n"
+	                    "  purpose        a copy to look at: it does not archive\n"
+	                    "  then           pause\n"
+	                    "  not used       B: ended at 2026-11-20 00:01:26+00, after the target\n");
+}
+
+/* They are many, and push the plan off the screen; programs get them always. */
+static void
+the_settings_are_shown_to_who_asks_for_them(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-6\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\n");
+	RecoveryRequest request = {.target = {.kind = TARGET_XID, .inclusive = true, .xid = 700}};
+	AUTO(RecoveryPlan) plan = plan_of(world, &request);
+	PlanReport report = {.plan = plan, .settings = "a = '1'\nb = ''\n", .verbose = true};
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *json = NULL;
+	FILE *into = memory_stream(&text);
+
+	(void) state;
+	print_plan_text(&report, into);
+	(void) fclose(into);
+	assert_true(str_ends_with(text, "Settings, in postgresql.auto.conf\n  a = '1'\n  b = ''\n"));
+	report.verbose = false;
+	into = memory_stream(&json);
+	print_plan_json(&report, into);
+	(void) fclose(into);
+	assert_non_null(strstr(json, "\"settings\""));
+}
+
+static void
+on_a_terminal_sentences_are_broken_between_words(void **state)
+{
+	AUTO(World) world = world_new("tli 1: 1-6\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\n");
+	RecoveryRequest request = {.target = {.kind = TARGET_XID, .inclusive = true, .xid = 700}};
+	AUTO(RecoveryPlan) plan = plan_of(world, &request);
+	PlanReport report = {.plan = plan, .columns = 40};
+	AUTO_FREE char *text = NULL;
+	FILE *into = memory_stream(&text);
+
+	(void) state;
+	strlist_add(&plan->notes, "a few words, and then /a/path/that/is/longer/than/a/line and more");
+	print_plan_text(&report, into);
+	(void) fclose(into);
+	assert_non_null(strstr(text, "  note           a few words, and then\n"
+	                             "                 /a/path/that/is/longer/than/a/line\n"
+	                             "                 and more\n"));
 }
 
 static void
@@ -141,55 +179,143 @@ read_windows(World *world, WindowList *list)
 	assert_ok(plan_windows(&world->catalog, facts, list));
 }
 
+static char *
+listing_text(World *world, Listing *listing)
+{
+	char *text = NULL;
+	FILE *into = memory_stream(&text);
+
+	listing->catalog = &world->catalog;
+	listing->now = SECOND(7200);
+	read_windows(world, &listing->windows);
+	print_list_text(listing, into);
+	(void) fclose(into);
+	window_list_release(&listing->windows);
+	return text;
+}
+
 static void
 the_list_names_windows_gaps_partials_and_leftovers(void **state)
 {
 	AUTO(World) world = world_new("tli 1: 1-3\ntli 1: 5-6\npartial 1@7\nbackup A 1@2.1-2.6 20-26\n"
 	                              "backup B 1@5.1-5.6 50-56 pages\ncommit 1@3.2 32 700\n");
 	Leftover leftover = {.id = "20261120T023007Z-9f3c", .size = 2048, .objects = 3};
-	Listing listing = {.catalog = &world->catalog, .leftovers = &leftover, .n_leftovers = 1};
+	Listing listing = {.leftovers = &leftover, .n_leftovers = 1};
 	AUTO_FREE char *text = NULL;
-	FILE *into = memory_stream(&text);
 
 	(void) state;
 	strlist_add(&world->catalog.damaged, "20261119T000000Z-0001: not JSON");
-	read_windows(world, &listing.windows);
-	print_list_text(&listing, into);
-	(void) fclose(into);
-	window_list_release(&listing.windows);
+	text = listing_text(world, &listing);
 	assert_non_null(strstr(text, "PAGE ERRORS"));
 	assert_non_null(strstr(text, "(every segment is there, and was whole when it was pushed"));
-	assert_non_null(strstr(text, "0/2600000  2026-11-20 00:00:32+00  0/4000000       about 968 ms  A\n"));
-	assert_non_null(strstr(text,
-	                       "GAP on the way to timeline 1: 1 segment is missing, 000000010000000000000004 to "
-	                       "000000010000000000000004\n"));
+	assert_non_null(strstr(text, "2026-11-20 00:00:26+00  2026-11-20 00:00:32+00  0/4000000  A\n"));
+	assert_non_null(
+		strstr(text, "GAP on the way to timeline 1: 1 segment is missing, 000000010000000000000004\n"));
 	assert_non_null(strstr(text, "Partial segment: 000000010000000000000007.partial, 1000 B stored\n"));
 	assert_non_null(strstr(text, "Unfinished backup: 20261120T023007Z-9f3c, 2.0 KiB in 3 objects."));
 	assert_non_null(strstr(text, "DAMAGED 20261119T000000Z-0001: not JSON\n"));
 	assert_null(strstr(text, " \n"));
 }
 
+/* From when, how fresh, how many gaps; and nothing wider than a terminal. */
+static void
+the_first_two_lines_of_the_list_are_the_answer(void **state)
+{
+	AUTO(World) world =
+		world_new("tli 1: 1-3\ntli 1: 5-6\nfork 2 1@6.5\ntli 2: 6-8\nfork 3 2@8.5\ntli 3: 8-9\n"
+	              "backup A 1@2.1-2.6 20-26\nbackup B 1@5.1-5.6 50-56\n"
+	              "commit 1@3.2 32 700\ncommit 3@9.2 92 701\n");
+	Listing listing = {0};
+	AUTO_FREE char *text = listing_text(world, &listing);
+
+	(void) state;
+	assert_true(str_starts_with(text,
+	                            "Any moment from 2026-11-20 00:00:56+00 to 2026-11-20 00:01:32+00 "
+	                            "(118 min ago), timeline 3.\n"
+	                            "Newest backup 119 min ago; replay from there to the end takes about 2.4 s; "
+	                            "1 GAP.\n"));
+	assert_non_null(strstr(text, "live, left 2 at 0/8500000\n"));
+	for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+		assert_true(strcspn(line, "\n") <= 100);
+}
+
+/* Every timeline has to go over it; it is one segment. */
+static void
+a_gap_that_many_timelines_share_is_printed_once(void **state)
+{
+	AUTO(World) world =
+		world_new("tli 1: 1-3\ntli 1: 5-6\nfork 2 1@6.5\ntli 2: 6-8\nfork 3 2@8.5\ntli 3: 8-9\n"
+	              "backup A 1@2.1-2.6 20-26\n");
+	Listing listing = {0};
+	AUTO_FREE char *text = listing_text(world, &listing);
+	const char *gap = strstr(text, "GAP on the way");
+
+	(void) state;
+	assert_non_null(gap);
+	assert_true(str_starts_with(
+		gap, "GAP on the way to timeline 1, 2, 3: 1 segment is missing, 000000010000000000000004\n"));
+	assert_null(strstr(gap + 1, "GAP on the way"));
+}
+
+static void
+of_many_backups_the_newest_ten_are_listed(void **state)
+{
+	AUTO_BUF(story, 64 * 1024);
+	Listing few = {0};
+	Listing all = {.verbose = true};
+
+	(void) state;
+	buf_puts(&story, "tli 1: 1-30\n");
+	for (int i = 0; i < 14; i++)
+		buf_printf(&story, "backup %c 1@%d.1-%d.6 %d0-%d6\n", 'A' + i, i + 2, i + 2, i + 2, i + 2);
+
+	AUTO(World) world = world_new(story.data);
+	AUTO_FREE char *short_text = listing_text(world, &few);
+	AUTO_FREE char *long_text = listing_text(world, &all);
+
+	assert_non_null(strstr(short_text, "and 4 older ones: --verbose\n"));
+	assert_null(strstr(short_text, "\nD  "));
+	assert_non_null(strstr(short_text, "\nE  "));
+	assert_non_null(strstr(long_text, "\nA  "));
+	assert_null(strstr(long_text, "--verbose"));
+}
+
+static void
+an_age_is_told_by_its_larger_unit(void **state)
+{
+	static const struct
+	{
+		int64_t seconds;
+		const char *expected;
+	} cases[] = {
+		{0, "just now"},         {1, "1 s ago"},         {119, "119 s ago"},
+		{120, "2 min ago"},      {7199, "119 min ago"},  {7200, "2 h ago"},
+		{47 * 3600, "47 h ago"}, {48 * 3600, "2 d ago"}, {400 * 86400, "400 d ago"},
+		{-180, "in 3 min"},
+	};
+	char text[AGE_TEXT_SIZE];
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+		assert_string_equal(age_format(SECOND(0), SECOND(cases[i].seconds), text), cases[i].expected);
+}
+
 static void
 an_empty_list_says_so(void **state)
 {
 	AUTO(World) world = world_new("");
-	Listing listing = {.catalog = &world->catalog};
-	AUTO_FREE char *text = NULL;
+	Listing listing = {0};
+	AUTO_FREE char *text = listing_text(world, &listing);
 	AUTO_FREE char *json = NULL;
-	FILE *text_into = memory_stream(&text);
+	FILE *json_into = memory_stream(&json);
 
 	(void) state;
 	read_windows(world, &listing.windows);
-	print_list_text(&listing, text_into);
-	(void) fclose(text_into);
-
-	FILE *json_into = memory_stream(&json);
-
 	print_list_json(&listing, json_into);
 	(void) fclose(json_into);
 	window_list_release(&listing.windows);
-	assert_string_equal(text, "Database system 7300000000000000001\n\nThere is no backup.\n\nNothing can be "
-	                          "recovered.\n");
+	assert_string_equal(text, "Nothing can be recovered: there is no backup.\nno gaps.\n"
+	                          "Database system 7300000000000000001: 0 backups (0 B), WAL (0 B).\n");
 	assert_non_null(strstr(json, "\"system\""));
 }
 
@@ -201,7 +327,7 @@ thousands_of_rejected_backups_do_not_hide_the_plan(void **state)
 	AUTO(World) world = world_new("tli 1: 1-6\nbackup A 1@2.1-2.6 20-26\ncommit 1@3.2 32 700\n");
 	RecoveryRequest request = {.target = {.kind = TARGET_XID, .inclusive = true, .xid = 700}};
 	AUTO(RecoveryPlan) plan = plan_of(world, &request);
-	PlanReport report = {.plan = plan, .settings = "a = '1'\n"};
+	PlanReport report = {.plan = plan, .settings = "a = '1'\n", .verbose = true};
 	AUTO_FREE char *text = NULL;
 	AUTO_FREE char *json = NULL;
 	FILE *into = memory_stream(&text);
@@ -413,8 +539,14 @@ main(void)
 		cmocka_unit_test(columns_are_aligned_and_lines_have_no_blanks_at_their_end),
 		cmocka_unit_test(what_is_not_known_is_a_dash),
 		cmocka_unit_test(a_plan_fits_on_a_page),
+		cmocka_unit_test(the_settings_are_shown_to_who_asks_for_them),
+		cmocka_unit_test(on_a_terminal_sentences_are_broken_between_words),
 		cmocka_unit_test(a_plan_is_one_object),
 		cmocka_unit_test(the_list_names_windows_gaps_partials_and_leftovers),
+		cmocka_unit_test(the_first_two_lines_of_the_list_are_the_answer),
+		cmocka_unit_test(a_gap_that_many_timelines_share_is_printed_once),
+		cmocka_unit_test(of_many_backups_the_newest_ten_are_listed),
+		cmocka_unit_test(an_age_is_told_by_its_larger_unit),
 		cmocka_unit_test(an_empty_list_says_so),
 		cmocka_unit_test(thousands_of_rejected_backups_do_not_hide_the_plan),
 		cmocka_unit_test(the_list_keeps_its_bytes),
