@@ -88,6 +88,23 @@ def test_a_damaged_segment_stops_the_recipe(server, walship, store, directory):
         run_ok(["sh", script, wal(), "0000000100000000000000FF", directory / "absent"])
 
 
+@pytest.mark.directory_only("the recipe works on a directory")
+def test_a_damaged_history_file_stops_the_recipe(datadir, walship, store, directory):
+    name = datadir.history(2, (1, 0x5800000))
+    datadir.push(walship, name)
+    script = directory / "restore-wal"
+    script.write_text(scripts_of_document()["restore-wal"])
+    command = ["sh", script, store.path(f"{datadir.system}/wal"), name, directory / "fetched"]
+    run_ok(command)
+    assert (directory / "fetched").read_bytes() == (datadir.wal / name).read_bytes()
+    whole = store.read(datadir.key(name))
+    store.write(datadir.key(name), whole.replace(b"5800000", b"5900000"))
+    with pytest.raises(AssertionError, match="exit 200"):
+        run_ok(command)
+    store.remove(datadir.key(name) + ".sha256")  # as in the first stores
+    run_ok(command)
+
+
 def test_the_document_names_every_member_of_an_index(server, store, directory):
     server.switch_and_archive()
     (directory / "space").mkdir()

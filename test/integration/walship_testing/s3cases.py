@@ -133,7 +133,7 @@ class Backup:
 
     def check_backup(self, record):
         prefix = f"{record['system_id']}/base/{record['id']}/"
-        named = [*record["parts"], record["manifest"]]
+        named = [*record["parts"], record["manifest"], record["map"]]
         assert self.store.keys(prefix) == sorted([prefix + part["name"] for part in named] + [prefix + "backup.json"])
         stored = self.store.read_json(prefix + "backup.json")
         assert len(stored.pop("seal")) == 64
