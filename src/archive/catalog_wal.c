@@ -217,13 +217,12 @@ add_files(Catalog *catalog, Listing *listing)
 static Error *
 get_history(Store *store, const Catalog *catalog, TimeLineID timeline, TimelineHistory **ret_history)
 {
-	uint64_t system_identifier = catalog->system_identifier;
+	WalArchive archive = {.store = store, .system_identifier = catalog->system_identifier};
 	AUTO_BUF(text, 0);
 	bool has_digest;
 
-	TRY(history_text_get(store, system_identifier, timeline, &text, ret_history, &has_digest));
-	return has_digest ? NULL
-	                  : history_check_wal(store, system_identifier, *ret_history, catalog->segment_size);
+	TRY(history_text_get(store, catalog->system_identifier, timeline, &text, ret_history, &has_digest));
+	return has_digest ? NULL : history_check_wal(&archive, *ret_history, catalog->segment_size);
 }
 
 static Error *

@@ -17,8 +17,7 @@
 
 typedef struct HistoryCheck
 {
-	Store *store;
-	uint64_t system_identifier;
+	const WalArchive *archive;
 	const TimelineHistory *history;
 	const TimelineSwitch *last;
 	uint32_t segment_size;
@@ -36,7 +35,7 @@ disagrees(const HistoryCheck *check, const char *why)
 		error_new(ERR_CORRUPT,
 	              "%08" PRIX32 ".history in store \"%s\" says that timeline %" PRIu32
 	              " left timeline %" PRIu32 " at %s, but %s",
-	              check->history->timeline, store_url(check->store), check->history->timeline,
+	              check->history->timeline, store_url(check->archive->store), check->history->timeline,
 	              check->last->timeline, lsn_format(check->last->switch_lsn, lsn), why),
 		"It was damaged or changed in the store. If a server has the file in its pg_wal, remove the one in the "
 		"store and push that file again.");
@@ -66,15 +65,15 @@ walk(void *context, const void *data, size_t size)
 
 /*
  * What the first indexes do not tell: they only say that a timeline begins somewhere in the segment.  Of one that
- * is encrypted or damaged it stays unknown.
+ * is damaged, or encrypted where there is no key, it stays unknown.
  */
 static Error *
 find_switch(const HistoryCheck *check, const WalName *name, WalIndex *index)
 {
-	WalArchive archive = {.store = check->store, .system_identifier = check->system_identifier};
 	SwitchWalk self = {.index = index};
 	CallbackSink into = callback_sink(walk, &self);
-	Error *error = index->recipients[0] == '\0' ? wal_object_get(&archive, name, &into.sink, NULL) : NULL;
+	bool can_be_read = index->recipients[0] == '\0' || check->archive->identities != NULL;
+	Error *error = can_be_read ? wal_object_get(check->archive, name, &into.sink, NULL) : NULL;
 
 	if (error == NULL && self.walker != NULL)
 		wal_walker_finish(self.walker, &index->walk);
@@ -123,7 +122,7 @@ check_record(const HistoryCheck *check, const WalName *name, const WalIndex *ind
 static Error *
 index_if_readable(const HistoryCheck *check, const char *key, WalIndex *ret_index)
 {
-	Error *error = wal_object_index(check->store, key, ret_index);
+	Error *error = wal_object_index(check->archive->store, key, ret_index);
 
 	if (!error_is(error, ERR_CORRUPT) && !error_is(error, ERR_NOT_FOUND))
 		return error;
@@ -150,10 +149,11 @@ look_at_lowest(void *context, const StoreEntry *entry)
 static Error *
 check_lowest(HistoryCheck *check)
 {
-	AUTO_FREE char *prefix = layout_timeline_prefix(check->system_identifier, check->history->timeline);
+	AUTO_FREE char *prefix =
+		layout_timeline_prefix(check->archive->system_identifier, check->history->timeline);
 	AUTO_FREE char *why = NULL;
 	char name[WAL_NAME_SIZE];
-	Error *error = store_list(check->store, prefix, LIST_LEVEL, NULL, look_at_lowest, check);
+	Error *error = store_list(check->archive->store, prefix, LIST_LEVEL, NULL, look_at_lowest, check);
 
 	if (!check->has_lowest)
 		return error;
@@ -164,7 +164,7 @@ check_lowest(HistoryCheck *check)
 	if (check->lowest > check->segno)
 	{
 		WalName lowest = wal_name_of_segment(check->history->timeline, check->lowest, check->segment_size);
-		AUTO_FREE char *key = layout_wal_key(check->system_identifier, &lowest, NULL);
+		AUTO_FREE char *key = layout_wal_key(check->archive->system_identifier, &lowest, NULL);
 		WalIndex index = {0};
 
 		TRY(index_if_readable(check, key, &index));
@@ -177,10 +177,9 @@ check_lowest(HistoryCheck *check)
 }
 
 Error *
-history_check_wal(Store *store, uint64_t system_identifier, const TimelineHistory *history,
-                  uint32_t segment_size)
+history_check_wal(const WalArchive *archive, const TimelineHistory *history, uint32_t segment_size)
 {
-	HistoryCheck check = {store, system_identifier, history, .segment_size = segment_size};
+	HistoryCheck check = {archive, history, .segment_size = segment_size};
 
 	if (history->n_ancestors == 0 || segment_size == 0)
 		return NULL;
@@ -188,7 +187,7 @@ history_check_wal(Store *store, uint64_t system_identifier, const TimelineHistor
 	check.segno = lsn_segment(check.last->switch_lsn, segment_size);
 
 	WalName name = wal_name_of_segment(history->timeline, check.segno, segment_size);
-	AUTO_FREE char *key = layout_wal_key(system_identifier, &name, NULL);
+	AUTO_FREE char *key = layout_wal_key(archive->system_identifier, &name, NULL);
 	WalIndex index = {0};
 
 	TRY(index_if_readable(&check, key, &index));

@@ -415,10 +415,9 @@ check_histories(const Planner *planner, const RecoveryPlan *plan, const Error *r
 	for (size_t i = 0; i < planner->catalog->n_timelines; i++)
 	{
 		const CatalogTimeline *timeline = &planner->catalog->timelines[i];
-		bool matters = request->timeline == 0
-		                   ? error_is(refusal, ERR_NOT_FOUND) ||
-		                         (plan != NULL && !by_backup && timeline->timeline > plan->timeline)
-		                   : request->timeline == timeline->timeline;
+		bool newer = plan != NULL && timeline->timeline > plan->timeline;
+		bool matters = request->timeline == 0 ? !by_backup && (error_is(refusal, ERR_NOT_FOUND) || newer)
+		                                      : request->timeline == timeline->timeline;
 
 		if (timeline->history_damage != NULL && matters)
 			return explain_damaged_history(timeline);

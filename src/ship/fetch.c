@@ -187,7 +187,7 @@ fetch_history(const Fetch *fetch)
 	if (!has_digest)
 		error_free(local_segment_size(fetch, &segment_size));
 	if (!has_digest)
-		TRY(history_check_wal(store, system_identifier, history, segment_size));
+		TRY(history_check_wal(&fetch->archive, history, segment_size));
 	return file_replace(fetch->options->dest, text.data, text.size, 0600);
 }
 

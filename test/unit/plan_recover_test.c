@@ -677,6 +677,48 @@ little_is_read_where_the_records_of_many_segments_are_damaged(void **state)
 	}
 }
 
+/* Timeline 2 began at 7.5, but where is not known: it may hold the target, or go on where the plan would end. */
+static void
+a_timeline_whose_history_is_damaged_is_not_passed_over(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		RecoveryRequest request;
+		bool corrupt;
+	} damaged[] = {
+		{"latest", KIND(TARGET_LATEST), true},
+		{"latest on it", KIND(TARGET_LATEST, .timeline = 2), true},
+		{"latest on another one", KIND(TARGET_LATEST, .timeline = 1), false},
+		{"a time on the timeline before", TIME(50), true},
+		{"a time on it alone", TIME(95), true},
+		{"a transaction of it", XID(703), true},
+		{"an LSN on it", LSN(9, 2), true},
+		{"an LSN before it, on a timeline that was named", LSN(3, 4, .timeline = 1), false},
+		{"a backup's end", KIND(TARGET_IMMEDIATE), false},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(damaged); i++)
+	{
+		AUTO(World) world = world_new(FAILOVER);
+		CatalogTimeline *timeline = world_timeline(world, 2);
+		AUTO(RecoveryPlan) plan = NULL;
+		Error *error;
+
+		timeline_history_free(timeline->history);
+		timeline->history = timeline_history_root(2);
+		timeline->has_history_file = false;
+		timeline->history_damage = mem_strdup("one bit");
+		print_message("  %s\n", damaged[i].name);
+		error = world_plan(world, &damaged[i].request, &plan);
+		if (damaged[i].corrupt)
+			assert_error(error, ERR_CORRUPT, "the history of timeline 2 is not known: one bit");
+		else
+			assert_ok(error);
+	}
+}
+
 static void
 reading_stops_soon_after_the_target(void **state)
 {
@@ -861,7 +903,7 @@ the_plan_has_the_highest_parameters_on_the_way(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[lengthof(rows) + 11];
+	struct CMUnitTest tests[lengthof(rows) + 12];
 	size_t n_tests = 0;
 
 	/* cmocka keeps the state as a plain pointer; nobody writes through it. */
@@ -873,6 +915,8 @@ main(void)
 	tests[n_tests++] =
 		(struct CMUnitTest) cmocka_unit_test(little_is_read_where_the_records_of_many_segments_are_damaged);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(reading_stops_soon_after_the_target);
+	tests[n_tests++] =
+		(struct CMUnitTest) cmocka_unit_test(a_timeline_whose_history_is_damaged_is_not_passed_over);
 	tests[n_tests++] = (struct CMUnitTest) cmocka_unit_test(the_plan_names_stop_and_last_commit);
 	tests[n_tests++] =
 		(struct CMUnitTest) cmocka_unit_test(a_time_before_every_commit_after_the_backup_is_the_backups_end);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "walship/archive/wal_object.h"
 #include "walship/base/error.h"
 #include "walship/store/store.h"
 #include "walship/wal/history.h"
@@ -26,11 +27,11 @@ Error *history_text_get(Store *store, uint64_t system_identifier, TimeLineID tim
  * Does the WAL in the store say the same as a history file that has no digest?  The
  * record that begins its timeline lies where the file says, and names the timeline
  * that was left; no WAL of the timeline lies below.  ERR_CORRUPT when not.  What
- * cannot be told (the segment was removed, or is encrypted and its index old) is no
- * error.
+ * cannot be told (the segment was removed; or its index is old and there is no key for
+ * it) is no error.
  */
-Error *history_check_wal(Store *store, uint64_t system_identifier, const TimelineHistory *history,
-                         uint32_t segment_size) MUST_CHECK;
+Error *history_check_wal(const WalArchive *archive, const TimelineHistory *history, uint32_t segment_size)
+	MUST_CHECK;
 
 /*
  * Stores the digest of a history file that is in the store.  It comes after the
