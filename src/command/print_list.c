@@ -9,6 +9,7 @@
 #include "walship/wal/majors.h"
 
 #define BACKUPS_SHOWN      10 /* the newest; the others are of little use without --verbose */
+#define REMARKS_SHOWN      10
 #define TIMELINES_TEXT_MAX 256
 
 uint64_t
@@ -84,15 +85,16 @@ print_window_sentence(const Listing *listing, FILE *into)
 
 	if (listing->catalog->n_backups == 0)
 	{
-		(void) fputs("Nothing can be recovered: there is no backup.\n", into);
+		(void) fputs("Nothing can be recovered. There is no backup.\n", into);
 		return;
 	}
 	if (windows == NULL || windows->n_windows == 0)
 	{
-		(void) fputs("Nothing can be recovered", into);
+		(void) fputs("Nothing can be recovered.", into);
 		if (windows != NULL)
-			(void) fprintf(into, " on timeline %" PRIu32, windows->timeline);
-		(void) fputs(": of each backup, parts or the WAL after it are missing.\n", into);
+			(void) fprintf(into, " On timeline %" PRIu32 " parts of each backup or WAL after it are missing.",
+			               windows->timeline);
+		(void) fputs("\n", into);
 		return;
 	}
 
@@ -160,7 +162,7 @@ print_verdict(const Listing *listing, FILE *into)
 		               duration_format(replay_estimate_ms(listing_replay_size(window)), text));
 	}
 	if (gaps == 0)
-		(void) fputs("no gaps.\n", into);
+		(void) fputs(catalog->n_backups == 0 ? "No gaps.\n" : "no gaps.\n", into);
 	else
 		(void) fprintf(into, "%zu GAP%s.\n", gaps, gaps == 1 ? "" : "s");
 }
@@ -372,27 +374,55 @@ print_gaps(const Listing *listing, bool *begun, FILE *into)
 		}
 }
 
+/* Nobody reads thousands of them. */
+static size_t
+remarks_shown(const Listing *listing, size_t count)
+{
+	return listing->verbose || count <= REMARKS_SHOWN ? count : REMARKS_SHOWN;
+}
+
+static void
+remark_rest(size_t shown, size_t count, bool *begun, FILE *into)
+{
+	if (shown < count)
+		remark(begun, into, "    and %zu more: --verbose", count - shown);
+}
+
+static void
+print_partials(const Listing *listing, const CatalogTimeline *timeline, bool *begun, FILE *into)
+{
+	size_t shown = remarks_shown(listing, timeline->n_partials);
+	char text[SIZE_TEXT_SIZE];
+	char name[WAL_NAME_SIZE];
+
+	for (size_t i = 0; i < shown; i++)
+		remark(begun, into, "Partial segment: %s.partial, %s stored",
+		       wal_segment_name(timeline->timeline, timeline->partials[i].segno,
+		                        listing->catalog->segment_size, name),
+		       size_format(timeline->partials[i].stored_size, text));
+	remark_rest(shown, timeline->n_partials, begun, into);
+}
+
 static void
 print_remains(const Listing *listing, bool *begun, FILE *into)
 {
 	const Catalog *catalog = listing->catalog;
+	size_t leftovers = remarks_shown(listing, listing->n_leftovers);
+	size_t damaged = remarks_shown(listing, catalog->damaged.count);
 	char text[SIZE_TEXT_SIZE];
-	char name[WAL_NAME_SIZE];
 
 	for (size_t i = 0; i < catalog->n_timelines; i++)
-		for (size_t j = 0; j < catalog->timelines[i].n_partials; j++)
-			remark(begun, into, "Partial segment: %s.partial, %s stored",
-			       wal_segment_name(catalog->timelines[i].timeline, catalog->timelines[i].partials[j].segno,
-			                        catalog->segment_size, name),
-			       size_format(catalog->timelines[i].partials[j].stored_size, text));
-	for (size_t i = 0; i < listing->n_leftovers; i++)
+		print_partials(listing, &catalog->timelines[i], begun, into);
+	for (size_t i = 0; i < leftovers; i++)
 		remark(begun, into,
 		       "Unfinished backup: %s, %s in %" PRIu64
 		       " object%s. Unless it is being taken now, it may be removed.",
 		       listing->leftovers[i].id, size_format(listing->leftovers[i].size, text),
 		       listing->leftovers[i].objects, listing->leftovers[i].objects == 1 ? "" : "s");
-	for (size_t i = 0; i < catalog->damaged.count; i++)
+	remark_rest(leftovers, listing->n_leftovers, begun, into);
+	for (size_t i = 0; i < damaged; i++)
 		remark(begun, into, "DAMAGED %s", catalog->damaged.items[i]);
+	remark_rest(damaged, catalog->damaged.count, begun, into);
 }
 
 static void

@@ -75,25 +75,30 @@ progress_new(const char *mode, const char *operation, Progress **ret_progress)
 	return NULL;
 }
 
-/* "copying: 1.2 GiB of 3.4 GiB (35 %), 120.0 MiB/s, 12.3 s" */
+/* "copying: 1.2 GiB of 3.4 GiB (35 %), 120.0 MiB/s, 12.3 s so far, about 22.8 s left" */
 static void
 format_text(const Progress *progress, int64_t elapsed_ms, Buf *text)
 {
 	char size[SIZE_TEXT_SIZE];
 
+	/* The total is an estimate: more than all of it would look silly. */
+	bool of_total = progress->done > 0 && progress->done < progress->total;
+
 	buf_printf(text, "%s", progress->phase);
 	if (progress->done > 0)
 		buf_printf(text, ": %s", size_format(progress->done, size));
-	if (progress->done > 0 && progress->total > 0)
-	{
-		/* The total is an estimate: more than all of it would look silly. */
-		uint64_t percent = progress->done >= progress->total ? 99 : progress->done * 100 / progress->total;
-
-		buf_printf(text, " of %s (%u %%)", size_format(progress->total, size), (unsigned) percent);
-	}
+	if (of_total)
+		buf_printf(text, " of %s (%u %%)", size_format(progress->total, size),
+		           (unsigned) (progress->done * 100 / progress->total));
 	if (progress->done > 0 && elapsed_ms >= 1000)
 		buf_printf(text, ", %s/s", size_format(progress->done * 1000 / (uint64_t) elapsed_ms, size));
-	buf_printf(text, ", %s", duration_format(elapsed_ms, size));
+	buf_printf(text, ", %s so far", duration_format(elapsed_ms, size));
+	if (of_total && elapsed_ms >= 1000)
+		buf_printf(
+			text, ", about %s left",
+			duration_format((int64_t) ((double) elapsed_ms * (double) (progress->total - progress->done) /
+		                               (double) progress->done),
+		                    size));
 }
 
 static void

@@ -111,7 +111,17 @@ secret_file_read(const char *path, Buf *into)
 	if (config_may_be_secret(path))
 		return error_hint(error_new(ERR_USAGE, "the file that it names does not exist"),
 		                  "Write the absolute path of a file, not what it holds.");
-	TRY(config_as_usage_error(config_read_file(path, into, &status)));
+
+	Error *error = config_read_file(path, into, &status);
+
+	/* Made by root, as set-ups are, and read by the server's user. */
+	if (error_is(error, ERR_DENIED))
+		error = error_hint(
+			error,
+			"The user that runs walship must be able to read it: install -o root -g postgres -m 640 "
+			"KEY '%s', or mode 0600 and its own.",
+			path);
+	TRY(config_as_usage_error(error));
 	return config_check_secrecy(path, &status);
 }
 

@@ -159,7 +159,7 @@ read_profiles(char *const *environment, S3Credentials *found)
 static Error *
 only_one_of_two(const char *present, const char *missing, const char *where)
 {
-	return error_new(ERR_USAGE, "%s has \"%s\", but no \"%s\"", where, present, missing);
+	return error_new(ERR_USAGE, "%s: there is \"%s\", but no \"%s\"", where, present, missing);
 }
 
 /* Both halves must come from one place: halves of two accounts fail far from here. */

@@ -13,7 +13,7 @@ def verdicts(walship, *options):
     """(exit code of the plan, exit code of the run, what both say); the plan is printed either way."""
     plan = walship.run("recover", "--plan", *options)
     run = walship.run("recover", *options)
-    assert plan.out.startswith("Recovery plan\n"), str(plan)
+    assert plan.out.startswith("Brings back everything up to "), str(plan)
     assert run.err == plan.err, f"{plan}\n{run}"
     return plan.rc, run.rc, plan.err
 

@@ -179,11 +179,11 @@ read_windows(World *world, WindowList *list)
 	assert_ok(plan_windows(&world->catalog, facts, list));
 }
 
-static char *
-listing_text(World *world, Listing *listing)
+/* The caller frees. */
+static void
+listing_text(World *world, Listing *listing, char **ret_text)
 {
-	char *text = NULL;
-	FILE *into = memory_stream(&text);
+	FILE *into = memory_stream(ret_text);
 
 	listing->catalog = &world->catalog;
 	listing->now = SECOND(7200);
@@ -191,7 +191,6 @@ listing_text(World *world, Listing *listing)
 	print_list_text(listing, into);
 	(void) fclose(into);
 	window_list_release(&listing->windows);
-	return text;
 }
 
 static void
@@ -205,7 +204,7 @@ the_list_names_windows_gaps_partials_and_leftovers(void **state)
 
 	(void) state;
 	strlist_add(&world->catalog.damaged, "20261119T000000Z-0001: not JSON");
-	text = listing_text(world, &listing);
+	listing_text(world, &listing, &text);
 	assert_non_null(strstr(text, "PAGE ERRORS"));
 	assert_non_null(strstr(text, "(every segment is there, and was whole when it was pushed"));
 	assert_non_null(strstr(text, "2026-11-20 00:00:26+00  2026-11-20 00:00:32+00  0/4000000  A\n"));
@@ -226,9 +225,10 @@ the_first_two_lines_of_the_list_are_the_answer(void **state)
 	              "backup A 1@2.1-2.6 20-26\nbackup B 1@5.1-5.6 50-56\n"
 	              "commit 1@3.2 32 700\ncommit 3@9.2 92 701\n");
 	Listing listing = {0};
-	AUTO_FREE char *text = listing_text(world, &listing);
+	AUTO_FREE char *text = NULL;
 
 	(void) state;
+	listing_text(world, &listing, &text);
 	assert_true(str_starts_with(text,
 	                            "Any moment from 2026-11-20 00:00:56+00 to 2026-11-20 00:01:32+00 "
 	                            "(118 min ago), timeline 3.\n"
@@ -247,10 +247,12 @@ a_gap_that_many_timelines_share_is_printed_once(void **state)
 		world_new("tli 1: 1-3\ntli 1: 5-6\nfork 2 1@6.5\ntli 2: 6-8\nfork 3 2@8.5\ntli 3: 8-9\n"
 	              "backup A 1@2.1-2.6 20-26\n");
 	Listing listing = {0};
-	AUTO_FREE char *text = listing_text(world, &listing);
-	const char *gap = strstr(text, "GAP on the way");
+	AUTO_FREE char *text = NULL;
+	const char *gap;
 
 	(void) state;
+	listing_text(world, &listing, &text);
+	gap = strstr(text, "GAP on the way");
 	assert_non_null(gap);
 	assert_true(str_starts_with(
 		gap, "GAP on the way to timeline 1, 2, 3: 1 segment is missing, 000000010000000000000004\n"));
@@ -270,9 +272,11 @@ of_many_backups_the_newest_ten_are_listed(void **state)
 		buf_printf(&story, "backup %c 1@%d.1-%d.6 %d0-%d6\n", 'A' + i, i + 2, i + 2, i + 2, i + 2);
 
 	AUTO(World) world = world_new(story.data);
-	AUTO_FREE char *short_text = listing_text(world, &few);
-	AUTO_FREE char *long_text = listing_text(world, &all);
+	AUTO_FREE char *short_text = NULL;
+	AUTO_FREE char *long_text = NULL;
 
+	listing_text(world, &few, &short_text);
+	listing_text(world, &all, &long_text);
 	assert_non_null(strstr(short_text, "and 4 older ones: --verbose\n"));
 	assert_null(strstr(short_text, "\nD  "));
 	assert_non_null(strstr(short_text, "\nE  "));
@@ -305,16 +309,17 @@ an_empty_list_says_so(void **state)
 {
 	AUTO(World) world = world_new("");
 	Listing listing = {0};
-	AUTO_FREE char *text = listing_text(world, &listing);
+	AUTO_FREE char *text = NULL;
 	AUTO_FREE char *json = NULL;
 	FILE *json_into = memory_stream(&json);
 
 	(void) state;
+	listing_text(world, &listing, &text);
 	read_windows(world, &listing.windows);
 	print_list_json(&listing, json_into);
 	(void) fclose(json_into);
 	window_list_release(&listing.windows);
-	assert_string_equal(text, "Nothing can be recovered: there is no backup.\nno gaps.\n"
+	assert_string_equal(text, "Nothing can be recovered. There is no backup.\nNo gaps.\n"
 	                          "Database system 7300000000000000001: 0 backups (0 B), WAL (0 B).\n");
 	assert_non_null(strstr(json, "\"system\""));
 }
