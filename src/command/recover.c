@@ -13,6 +13,7 @@
 #include "recover_options.h"
 #include "table.h"
 #include "walship/base/mem.h"
+#include "walship/recovery/start_line.h"
 
 #define STATUS_NOT_REACHABLE 9
 #define FLAGS_MAX            (256 * 1024)
@@ -48,8 +49,11 @@ print_result(const Invocation *invocation, const Recovery *recovery)
 {
 	/* With --json standard output is one object and nothing else. */
 	FILE *talk = invocation_flag(invocation, "json") ? stderr : stdout;
-	AUTO_FREE char *pgdata = str_shell_quote(recovery->pgdata);
-	AUTO_FREE char *options = NULL;
+	bool copy = recovery->plan->purpose == PURPOSE_COPY;
+	AUTO_START_LINE line = {0};
+
+	start_line_make(recovery->pgdata, recovery->plan->backup->server_version / 10000, copy,
+	                recovery->start_options, NULL, &line);
 
 	for (size_t i = 0; i < recovery->moved.count; i++)
 	{
@@ -66,11 +70,17 @@ print_result(const Invocation *invocation, const Recovery *recovery)
 			"postgresql.conf (to change them later: ALTER SYSTEM)");
 	for (size_t i = 0; i < recovery->start_warnings.count; i++)
 		print_line(talk, "WARNING: %s", recovery->start_warnings.items[i]);
-	if (recovery->start_options != NULL)
-		options = str_shell_quote(recovery->start_options);
-	print_line(talk, "ready: start the server with  pg_ctl -D %s%s%s start", pgdata,
-	           options != NULL ? " -o " : "", options != NULL ? options : "");
-	if (recovery->plan->purpose == PURPOSE_COPY)
+	if (line.no_settings)
+		print_line(
+			talk,
+			"NO postgresql.conf: it lay outside of the data directory. Put one there, and pg_hba.conf, or "
+			"start with -c config_file=");
+	print_line(talk, "ready: start the server with  %s", line.command);
+	if (copy && line.port != 0 && recovery->plan->action == ACTION_PAUSE &&
+	    recovery->plan->target.kind != TARGET_LATEST)
+		print_line(talk, "then wait until this says t:  psql -p %d -c 'SELECT pg_is_wal_replay_paused()'",
+		           line.port);
+	if (copy)
 		print_line(talk, "NOT ARCHIVED: this is a copy");
 	if (recovery->archive_library != NULL)
 		print_line(talk,

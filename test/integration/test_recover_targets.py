@@ -4,6 +4,7 @@ import datetime
 import pytest
 
 from walship_testing import wal
+from walship_testing.proc import run, run_ok, wait_until
 from walship_testing.recovery import COPY_NOTICE, note_moment, segment_key, take_backup, xid_of
 from walship_testing.wal import MIB
 
@@ -95,8 +96,8 @@ def test_immediate_needs_nothing_but_the_backup_either(story, store, recoveries)
 
 
 def test_a_time_after_the_last_commit_says_so_and_goes_to_the_end(story, recoveries):
-    tomorrow = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)).isoformat(" ")
-    server = recoveries.recover("--target-time", tomorrow)
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=30)).isoformat(" ")
+    server = recoveries.recover("--target-time", soon)
     assert "after" in server.recovery.out and "the end of the WAL" in server.recovery.out, server.recovery
     server.start()
     server.wait_promoted()
@@ -276,3 +277,25 @@ def test_restore_points_may_have_odd_names(server, walship, recoveries, name):
     server.switch_and_archive()
     copy = recoveries.copy("--target-name", name)
     assert copy.value("SELECT count(*) FROM rows") == 10
+
+
+def printed(recovery, begin):
+    """The command in the line that begins so."""
+    (line,) = [line for line in recovery.out.splitlines() if line.startswith(begin)]
+    return line.split("  ", 1)[1]
+
+
+def test_the_line_that_recover_prints_starts_the_copy_beside_another_server(story, recoveries):
+    """As it stands: pg_ctl is in nobody's PATH, and port 5432 is taken."""
+    copy = recoveries.recover("--target-time", story.moment("noon").time)
+    copy.configure()
+    run_ok(["sh", "-c", printed(copy.recovery, "ready: start the server with")], env=copy.pg_environment)
+    try:
+        question = printed(copy.recovery, "then wait until this says t:").replace("psql", "psql -XAt", 1)
+        wait_until(lambda: run(["sh", "-c", question], env=copy.pg_environment).out == "t\n", "it is paused")
+        port = question.split("-p ")[1].split()[0]
+        assert port != "5432"
+        count = run_ok(["psql", "-XAt", "-p", port, "-c", "SELECT count(*) FROM rows"], env=copy.pg_environment).out
+        assert int(count) == 2001
+    finally:
+        run([copy.install.bindir / "pg_ctl", "-D", copy.pgdata, "-m", "immediate", "stop"])
