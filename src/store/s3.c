@@ -343,6 +343,7 @@ s3_free(Store *base)
 	(void) pthread_mutex_destroy(&store->state.mutex);
 	(void) pthread_cond_destroy(&store->upload_slots.changed);
 	(void) pthread_mutex_destroy(&store->upload_slots.mutex);
+	(void) pthread_mutex_destroy(&store->proof.mutex);
 	free(store);
 }
 
@@ -371,6 +372,7 @@ s3_store_open(const S3Options *given, Store **ret_store)
 	store->store.url = mem_strdup(given->url);
 	*options = *given;
 	(void) pthread_mutex_init(&store->state.mutex, NULL);
+	(void) pthread_mutex_init(&store->proof.mutex, NULL);
 	(void) pthread_mutex_init(&store->upload_slots.mutex, NULL);
 	(void) pthread_cond_init(&store->upload_slots.changed, NULL);
 

@@ -113,13 +113,11 @@ put_object(S3Store *store, const char *key, const S3Payload *payload, bool condi
 	return check_stored(store, key, payload, http_header(&answer->http, "etag"));
 }
 
-/* Does the provider itself refuse to overwrite?  As far as it is known. */
+/* Does the provider itself refuse to overwrite?  Only what is proved counts. */
 static bool
 has_conditions(S3Store *store)
 {
-	S3Conditional conditional = s3_state_conditional(store);
-
-	return conditional == S3_CONDITIONAL_HONOURED || conditional == S3_CONDITIONAL_UNKNOWN;
+	return s3_state_conditional(store) == S3_CONDITIONAL_HONOURED;
 }
 
 /*
@@ -150,7 +148,33 @@ prove_conditions(S3Store *store, S3Conditional *ret_conditional)
 	return NULL;
 }
 
-/* Where it does not, HEAD comes first, by a connection that is kept for the PUT. */
+/*
+ * Before the first write to a bucket of which nothing is known: a provider that
+ * overlooks the condition would overwrite with that very write, so a proof behind it
+ * comes too late.  The note of what was found may be deleted at any time; that costs
+ * the proof again and nothing else.  Credentials that may not write that object prove
+ * nothing: then walship looks itself.  Of several threads one proves, the others wait.
+ */
+static Error *
+find_conditions(S3Store *store)
+{
+	S3Conditional conditional;
+	Error *error = NULL;
+
+	(void) pthread_mutex_lock(&store->proof.mutex);
+	if (!store->proof.denied && s3_state_conditional(store) == S3_CONDITIONAL_UNKNOWN)
+		error = prove_conditions(store, &conditional);
+	if (error_is(error, ERR_DENIED))
+	{
+		store->proof.denied = true;
+		error_free(error);
+		error = NULL;
+	}
+	(void) pthread_mutex_unlock(&store->proof.mutex);
+	return error;
+}
+
+/* Where it does not refuse, HEAD comes first, by a connection that is kept for the PUT. */
 void
 s3_expect_put(Store *base, const char *key)
 {
@@ -209,6 +233,7 @@ s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode 
 	if (mode == PUT_REPLACE)
 		return put_object(store, key, &payload, false, &answer);
 
+	TRY(find_conditions(store));
 	if (has_conditions(store))
 	{
 		error = put_object(store, key, &payload, true, &answer);

@@ -31,6 +31,13 @@ typedef struct S3UploadSlots
 	int taken;
 } S3UploadSlots;
 
+/* Whether the provider refuses to overwrite is found out by one thread at a time. */
+typedef struct S3Proof
+{
+	pthread_mutex_t mutex; /* guards "denied", and is held while it is found out */
+	bool denied;           /* not allowed to: not tried again */
+} S3Proof;
+
 typedef struct S3Store
 {
 	Store store;
@@ -39,6 +46,7 @@ typedef struct S3Store
 	S3Credentials credentials;
 	HttpClient *http;
 	S3State state;
+	S3Proof proof;
 	S3UploadSlots upload_slots;
 	atomic_bool removes_singly; /* found out, too: the provider has no request that removes many */
 	atomic_bool told_of_md5;

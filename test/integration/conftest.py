@@ -128,8 +128,9 @@ def small_disk():
 
 @pytest.fixture
 def walship(store, directory):
-    """The program, configured for the store.  The cluster's system identifier comes from its data directory."""
-    return Walship(directory / "walship", store.settings)
+    """The program, configured for the store, where it has written before.  The cluster's system identifier comes from
+    its data directory."""
+    return store.known_to(Walship(directory / "walship", store.settings))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def tls_store(s3, directory):
 
 @pytest.fixture
 def over_tls(tls_store, directory):
-    return Walship(directory / "walship-tls", tls_store.settings)
+    return tls_store.known_to(Walship(directory / "walship-tls", tls_store.settings))
 
 
 # How many
@@ -58,6 +58,45 @@ def test_it_stays_so_after_check_has_probed_the_server(walship, proxy, datadir):
         proxy.clear()
         command(walship, name)
         assert [request.method for request in proxy.seen()] == [method], proxy.log()
+
+
+def test_the_first_write_to_a_bucket_proves_that_it_is_not_overwritten(walship, store, proxy, directory, datadir):
+    """One small request more, or two where nobody did it before; once for each machine."""
+    for n, machine in enumerate(["first", "second"]):
+        fresh = Walship(directory / machine, store.settings)
+        proxy.clear()
+        datadir.push(fresh, datadir.segment(1, 5 + n))
+        *proofs, segment = proxy.seen()
+        assert len(proofs) == 2 - n and all(proof.path.endswith("/walship-check.json") for proof in proofs), proxy.log()
+        assert {request.headers["if-none-match"] for request in proxy.seen()} == {"*"}
+        assert max(int(proof.headers["content-length"]) for proof in proofs) < 100
+        proxy.clear()
+        datadir.push(fresh, datadir.segment(1, 10 + n))
+        assert [request.method for request in proxy.seen()] == ["PUT"], proxy.log()
+
+
+def test_of_many_segments_at_once_one_proves_it(store, proxy, directory, datadir):
+    fresh = Walship(directory / "fresh", {**store.settings, "jobs": 4})
+    names = [datadir.segment(1, segno) for segno in range(5, 15)]
+    for name in names:
+        (datadir.wal / f"archive_status/{name}.ready").touch()
+    time.sleep(0.2)  # files that were changed just now are not taken along
+    datadir.push(fresh, names[0])
+    assert proxy.count("PUT", "walship-check.json") == 2, proxy.log()
+    assert proxy.count("PUT", r"/wal/") == len(store.keys()) > 1, proxy.log()
+
+
+def test_who_may_not_write_that_object_looks_before_each_segment(store, proxy, directory, datadir):
+    fresh = Walship(directory / "fresh", store.settings)
+    name = datadir.segment(1, 5, salt=b"one")
+    with store.denied("PutObject", keys=("walship-check.json",)):
+        datadir.push(fresh, name)
+        assert [request.method for request in proxy.seen()] == ["PUT", "HEAD", "GET", "PUT"], proxy.log()
+        datadir.segment(1, 5, salt=b"two")
+        datadir.push(fresh, name, 3, says="other contents")
+    proxy.clear()
+    datadir.push(fresh, datadir.segment(1, 6))
+    assert [request.method for request in proxy.seen()] == ["PUT", "PUT", "PUT"], proxy.log()
 
 
 def test_a_real_server_costs_one_request_per_segment(server, proxy):
@@ -187,6 +226,7 @@ def test_a_connection_that_was_idle_for_too_long_is_replaced(server, walship, pr
 
 def test_buckets_are_addressed_by_host_name_where_the_server_has_it_so(walship, s3, store, proxy, datadir):
     walship.configure(s3_endpoint=f"http://{s3.domain}:{proxy.port}", s3_path_style="off")
+    store.known_to(walship)
     name = datadir.segment(1, 5)
     datadir.push(walship, name)
     datadir.fetch(walship, name)
@@ -215,7 +255,7 @@ def test_a_store_may_be_a_whole_bucket(walship, s3, store, datadir):
 
 
 def test_prefixes_of_several_parts_keep_to_themselves(walship, store, directory, datadir):
-    deep = Walship(directory / "deep", {**store.settings, "store": f"{store.url}/of/db-1"})
+    deep = store.known_to(Walship(directory / "deep", {**store.settings, "store": f"{store.url}/of/db-1"}))
     name = datadir.segment(1, 5)
     datadir.push(deep, name)
     assert store.keys() == [f"of/db-1/{datadir.key(name)}"]

@@ -1,5 +1,7 @@
 """Notes in the state directory (include/walship/base/state_note.h)."""
+import hashlib
 import re
+import time
 
 WRITTEN = re.compile(rb"(?m)^written (\d+) ")
 
@@ -23,3 +25,13 @@ def write_at(note, seconds):
     text = WRITTEN.sub(b"written %d " % int(seconds * 1000), note.read_bytes())
     body, _, _ = text.rpartition(b"crc32c ")
     note.write_bytes(body + b"crc32c %08x\n" % crc32c(body))
+
+
+def write_note(state_dir, kind, bound_to, binding, contents):
+    """As walship itself would: "kind" and a digest of what it is bound to are its name."""
+    name = f"{kind}-{hashlib.sha256(bound_to.encode()).hexdigest()[:16]}"
+    now = time.time_ns() // 1_000_000
+    monotonic = time.monotonic_ns() // 1_000_000
+    body = f"walship note 1\n{binding}\nwritten {now} {monotonic}\n{contents}".encode()
+    (state_dir / name).write_bytes(body + b"crc32c %08x\n" % crc32c(body))
+    (state_dir / name).chmod(0o600)

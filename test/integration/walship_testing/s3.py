@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from . import notes
 from .faultproxy import FaultProxy
 from .proc import clean_environment
 from .store import NO_ARCHIVE
@@ -112,6 +113,12 @@ class S3Store:
     def name(self):
         """As messages have it."""
         return self.url
+
+    def known_to(self, walship):
+        """As after its first write: that the server refuses to overwrite is proved, and not proved again."""
+        bucket = f"{walship.settings['s3_endpoint']}/{self.bucket}"
+        notes.write_note(walship.state_dir, "s3", bucket, f"bucket {bucket}", "if_none_match honoured\n")
+        return walship
 
     def of(self, key):
         """What names an object in a call of the client."""
