@@ -249,6 +249,20 @@ can_be_absent(const S3Call *call, int status)
 	       (strcmp(call->method, "GET") == 0 || strcmp(call->method, "DELETE") == 0);
 }
 
+/* Whose clock is wrong is seen when both are told. */
+static Error *
+tell_clocks(Error *error, const HttpResponse *response)
+{
+	TimeUs theirs = http_time(http_header(response, "date"));
+	char there[TIME_TEXT_SIZE];
+	char here[TIME_TEXT_SIZE];
+
+	if (theirs == TIME_NONE)
+		return error;
+	return error_context(error, "it is %s by the store's clock, and %s by this machine's",
+	                     time_format_utc(theirs, there), time_format_utc(clock_now(), here));
+}
+
 static Error *
 check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdict)
 {
@@ -287,7 +301,8 @@ check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdi
 		rule = s3_error_rule(NULL, 404);
 	answer->class = rule->class;
 	*ret_verdict = handle_error(attempts, response);
-	return s3_error_of(rule, answer->code, message, response);
+	error = s3_error_of(rule, answer->code, message, response);
+	return rule->class == S3_CLOCK ? tell_clocks(error, response) : error;
 }
 
 static void

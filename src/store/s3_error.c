@@ -15,8 +15,10 @@
 #define HINT_ENDPOINT "Is \"s3_endpoint\" the address of an S3 service?"
 #define HINT_BUCKET   "Create the bucket, or correct \"store\" and \"s3_endpoint\"."
 #define HINT_REGION   "Set \"s3_region\" to the bucket's region."
-#define HINT_CLOCK    "Set this machine's clock; S3 takes no request that is more than 15 minutes off."
-#define HINT_TOKEN    "Get new temporary credentials."
+#define HINT_CLOCK                                                                                                  \
+	"Set this machine's clock: S3 takes no request that is more than 15 minutes off. If it is right, look whether " \
+	"\"s3_endpoint\" is the address of your store."
+#define HINT_TOKEN "Get new temporary credentials."
 
 static const S3ErrorRule by_code[] = {
 	{"NoSuchKey", 0, S3_ABSENT, NULL},

@@ -13,7 +13,8 @@
 #include "walship/base/mem.h"
 #include "walship/base/state_note.h"
 
-#define CLOCK_OFFSET_MOST_US (INT64_C(7) * 24 * 3600 * 1000000)
+/* What S3 itself overlooks. */
+#define CLOCK_OFFSET_MOST_US (INT64_C(15) * 60 * 1000000)
 
 static const char *const conditional_names[] = {
 	[S3_CONDITIONAL_UNKNOWN] = "unknown",
@@ -183,9 +184,10 @@ s3_state_correct_region(S3Store *store, const char *asked, const HttpResponse *r
 }
 
 /*
- * Whoever answers says what time we sign for.  A clock that was set wrongly is off by
- * hours or a day; what is signed for a day far in the future would be good for others
- * to use then.
+ * Whoever answers says what time we sign for, and could keep what is signed for
+ * another time until it is good for use.  So more than S3 itself overlooks is no
+ * correction: then either this machine's clock is wrong, which is to be mended
+ * here (commits and backups are dated by it), or this is not the store.
  */
 bool
 s3_state_correct_clock(S3Store *store, const HttpResponse *response)
@@ -193,18 +195,8 @@ s3_state_correct_clock(S3Store *store, const HttpResponse *response)
 	TimeUs theirs = http_time(http_header(response, "date"));
 	int64_t offset_us = theirs - clock_now();
 
-	if (theirs == TIME_NONE)
+	if (theirs == TIME_NONE || offset_us > CLOCK_OFFSET_MOST_US || offset_us < -CLOCK_OFFSET_MOST_US)
 		return false;
-	if (offset_us > CLOCK_OFFSET_MOST_US || offset_us < -CLOCK_OFFSET_MOST_US)
-	{
-		char text[TIME_TEXT_SIZE];
-
-		s3_notice(
-			store,
-			"the store says that it is %s: more than a week from this machine's clock, and not believed",
-			time_format_utc(theirs, text));
-		return false;
-	}
 	lock_state(store)->clock_offset_us = offset_us;
 	unlock_state(store);
 	s3_notice(store,

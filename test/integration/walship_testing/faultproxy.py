@@ -643,15 +643,15 @@ def whitespace_before_verdict(seconds):
     return fault
 
 
-def skewed_clock(seconds):
-    """The server's clock is ahead by this; it refuses, as S3 does, what is signed for another quarter of an hour."""
+def skewed_clock(seconds, most=15 * 60):
+    """The server's clock is ahead by this; it refuses what is signed for more than "most" another time, as S3 does."""
 
     def fault(exchange):
         now = datetime.now(timezone.utc) + timedelta(seconds=seconds)
         text = exchange.headers["x-amz-date"]
         signed = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
         date = email.utils.format_datetime(now.replace(microsecond=0), usegmt=True)
-        if abs(now - signed) > timedelta(minutes=15):
+        if abs(now - signed) > timedelta(seconds=most):
             exchange.read_body()
             body = error_body(
                 "RequestTimeTooSkewed",
