@@ -10,6 +10,8 @@
 #include "walship/pipe/codec.h"
 #include "walship/wal/json.h"
 
+#define BACKUP_SIZE_MAX (UINT64_C(1) << 60) /* more than any disk, and far from an overflow */
+
 BackupRecord *
 backup_record_new(void)
 {
@@ -250,6 +252,30 @@ backup_databases_put(const BackupDatabase *databases, size_t count, Json *into)
 	json_put_list(into, "databases", &database_table, databases, count);
 }
 
+static bool
+add_object(uint64_t raw_size, uint64_t stored_size, uint64_t *raw)
+{
+	*raw += raw_size;
+	return *raw <= BACKUP_SIZE_MAX && stored_size <= codec_stored_most(raw_size);
+}
+
+/*
+ * Sums that wrapped around would pass for small ones: where it is asked whether a
+ * backup fits on a disk, say.  And what is stored is not much longer than what comes of it.
+ */
+static Error *
+check_sizes(const BackupRecord *record)
+{
+	uint64_t raw = 0;
+	bool sane = add_object(record->manifest_raw_size, record->manifest_stored_size, &raw) &&
+	            add_object(record->config.raw_size, record->config.stored_size, &raw) &&
+	            add_object(record->map.raw_size, record->map.stored_size, &raw);
+
+	for (size_t i = 0; i < record->n_parts && sane; i++)
+		sane = add_object(record->parts[i].raw_size, record->parts[i].stored_size, &raw);
+	return sane ? NULL : error_new(ERR_CORRUPT, "sizes make no sense");
+}
+
 static Error *
 read_record(const Json *root, BackupRecord *record)
 {
@@ -271,7 +297,7 @@ read_record(const Json *root, BackupRecord *record)
 		return error_new(ERR_CORRUPT, "positions make no sense: \"stop_lsn\" is before \"start_lsn\"");
 	if (!codec_from_name(record->codec, &codec))
 		return json_invalid("codec", record->codec);
-	return NULL;
+	return check_sizes(record);
 }
 
 Error *

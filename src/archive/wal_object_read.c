@@ -7,6 +7,7 @@
 #include "walship/archive/self_sha256.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/mem.h"
+#include "walship/pipe/codec.h"
 #include "walship/pipe/stages.h"
 #include "walship/pipe/tar.h"
 
@@ -92,6 +93,10 @@ begin_payload(Reader *reader, const TarEntry *entry)
 		                  "A newer walship may have written it.");
 	if (strcmp(entry->name, index->member) != 0 || entry->size != index->stored_size)
 		return error_new(ERR_CORRUPT, "member \"%s\" is not the one that the index names", entry->name);
+	if (entry->size > codec_stored_most(index->segment_size))
+		return error_new(ERR_CORRUPT,
+		                 "member \"%s\" has %" PRIu64 " bytes: more than any codec makes of a segment",
+		                 entry->name, entry->size);
 	TRY(readable_check(reader->archive->store, index->system_identifier, reader->archive->identities,
 	                   &(ReadableClaim){.what = entry->name,
 	                                    .recipients = index->recipients,

@@ -131,6 +131,12 @@ codec_from_name(const char *name, Codec *ret_codec)
 	return false;
 }
 
+uint64_t
+codec_stored_most(uint64_t raw_size)
+{
+	return raw_size + raw_size / 8 + UINT64_C(1024) * 1024;
+}
+
 void
 codec_level_range(Codec codec, int *ret_lowest, int *ret_highest)
 {

@@ -16,6 +16,10 @@ typedef enum ReaderState
 /* The contents of one extension header; those that tar programs write are far shorter. */
 #define EXTENSION_MAX (64u * 1024)
 
+/* What says nothing must end some time, or an archive could go on for ever: extensions of one entry, zeros at the end. */
+#define EXTENSIONS_MOST  16
+#define ZERO_BLOCKS_MOST 2048 /* 1 MiB; tar's records have 10 KiB, and few programs make longer ones */
+
 typedef struct TarReader
 {
 	Sink sink;
@@ -27,6 +31,7 @@ typedef struct TarReader
 	uint8_t block[TAR_BLOCK_SIZE];
 	size_t block_used;
 	int zero_blocks;
+	int extensions;   /* of the next entry */
 	uint64_t left;    /* of contents or extension */
 	uint64_t padding; /* to skip after it */
 	TarEntry entry;   /* the one being read */
@@ -156,6 +161,7 @@ static Error *
 entry_begin(TarReader *self, const TarBlock *header)
 {
 	self->entry = header->entry;
+	self->extensions = 0;
 	if (self->next_name[0] != '\0')
 		memcpy(self->entry.name, self->next_name, sizeof(self->next_name));
 	if (self->next_link[0] != '\0')
@@ -177,8 +183,9 @@ block_take(TarReader *self)
 
 	if (tar_block_is_zero(self->block))
 	{
-		/* Programs fill the last record with zeros: any number of blocks ends an archive. */
-		self->zero_blocks += self->zero_blocks < 2 ? 1 : 0;
+		/* Programs fill the last record with zeros. */
+		if (++self->zero_blocks > ZERO_BLOCKS_MOST)
+			return error_new(ERR_CORRUPT, "more than %d blocks of zeros after its end", ZERO_BLOCKS_MOST);
 		return NULL;
 	}
 	if (self->zero_blocks > 0)
@@ -190,6 +197,8 @@ block_take(TarReader *self)
 		case TAR_FLAG_PAX_GLOBAL:
 		case TAR_FLAG_GNU_NAME:
 		case TAR_FLAG_GNU_LINK:
+			if (++self->extensions > EXTENSIONS_MOST)
+				return error_new(ERR_CORRUPT, "more than %d extended headers of one entry", EXTENSIONS_MOST);
 			if (header.entry.size > EXTENSION_MAX)
 				return error_new(ERR_CORRUPT, "an extended header of %" PRIu64 " bytes", header.entry.size);
 			self->flag = header.flag;

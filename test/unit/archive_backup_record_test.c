@@ -144,6 +144,45 @@ what_makes_no_sense_is_corrupt(void **state)
 	}
 }
 
+/* The largest numbers that JSON can tell: after some of them a sum of 64 bits would begin anew. */
+static void
+sizes_that_add_up_to_more_than_any_disk_are_refused(void **state)
+{
+	AUTO(BackupRecord) record = sample();
+	BackupRecord *read = NULL;
+	AUTO_BUF(text, 4 * 1024 * 1024);
+
+	(void) state;
+	for (unsigned i = 0; i < 2100; i++)
+	{
+		record->parts = mem_realloc(record->parts, (record->n_parts + 1) * sizeof(BackupPart));
+		record->parts[record->n_parts++] = (BackupPart){.name = mem_strdup("base-0001.tar.br"),
+		                                                .set = mem_strdup("base"),
+		                                                .raw_size = UINT64_C(9007199254740991)};
+	}
+	backup_record_print(record, &text);
+	assert_false(text.overflowed);
+	assert_error(backup_record_parse(text.data, text.size, "backup.json", &read), ERR_CORRUPT,
+	             "sizes make no sense");
+	assert_null(read);
+}
+
+/* It could be a stream that decodes to nothing and never ends. */
+static void
+what_is_stored_is_not_much_longer_than_what_it_holds(void **state)
+{
+	AUTO(BackupRecord) record = sample();
+	BackupRecord *read = NULL;
+	AUTO_BUF(text, 0);
+
+	(void) state;
+	record->parts[0].stored_size = record->parts[0].raw_size * 2;
+	print(record, &text);
+	assert_error(backup_record_parse(text.data, text.size, "backup.json", &read), ERR_CORRUPT,
+	             "sizes make no sense");
+	assert_null(read);
+}
+
 static void
 a_record_that_is_cut_is_corrupt(void **state)
 {
@@ -180,9 +219,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_printed_is_read_back),   cmocka_unit_test(a_record_without_a_note_has_none),
-		cmocka_unit_test(what_makes_no_sense_is_corrupt), cmocka_unit_test(a_record_that_is_cut_is_corrupt),
+		cmocka_unit_test(what_is_printed_is_read_back),
+		cmocka_unit_test(a_record_without_a_note_has_none),
+		cmocka_unit_test(what_makes_no_sense_is_corrupt),
+		cmocka_unit_test(a_record_that_is_cut_is_corrupt),
 		cmocka_unit_test(unknown_members_are_ignored),
+		cmocka_unit_test(sizes_that_add_up_to_more_than_any_disk_are_refused),
+		cmocka_unit_test(what_is_stored_is_not_much_longer_than_what_it_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

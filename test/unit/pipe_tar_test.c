@@ -357,6 +357,27 @@ bytes_after_the_end_are_refused_but_zeros_are_not(void **state)
 	assert_corrupt(&archive, true, "bytes after its end");
 }
 
+/* A store can send them for ever. */
+static void
+what_says_nothing_has_an_end(void **state)
+{
+	AUTO_BUF(zeros, 4 * 1024 * 1024);
+	AUTO_BUF(extensions, ARCHIVE_MAX);
+
+	(void) state;
+	add_text(&zeros, "a", "hello");
+	while (zeros.size < 1024 * 1024)
+		add_end(&zeros);
+	assert_story(&zeros, 100000, "a|f|5|600||5:532;");
+	add_end(&zeros);
+	add_end(&zeros);
+	assert_corrupt(&zeros, true, "blocks of zeros after its end");
+
+	for (int i = 0; i < 17; i++)
+		add_extension(&extensions, 'g', "13 path=junk\n", 13);
+	assert_corrupt(&extensions, false, "extended headers of one entry");
+}
+
 static void
 extensions_of_posix_and_gnu_are_understood(void **state)
 {
@@ -540,6 +561,7 @@ main(void)
 		cmocka_unit_test(entries_of_other_types_are_refused),
 		cmocka_unit_test(every_flipped_bit_of_a_header_is_noticed),
 		cmocka_unit_test(bytes_after_the_end_are_refused_but_zeros_are_not),
+		cmocka_unit_test(what_says_nothing_has_an_end),
 		cmocka_unit_test(extensions_of_posix_and_gnu_are_understood),
 		cmocka_unit_test(malformed_extensions_are_corrupt),
 		cmocka_unit_test(an_error_of_the_handler_ends_the_reading_with_its_kind),

@@ -40,6 +40,12 @@ void codec_level_range(Codec codec, int *ret_lowest, int *ret_highest);
 /* Walship's choice; without a pool. */
 Compression compression_for(Codec codec, CompressFor purpose);
 
+/*
+ * No codec makes more of so many bytes, with age's header and tags.  A stream can be
+ * made that decodes to nothing and never ends: so what claims to be longer is refused.
+ */
+uint64_t codec_stored_most(uint64_t raw_size);
+
 /* A place of a compressed stream where decoding can begin, and a check of what comes of it. */
 typedef struct ChunkPlace
 {
