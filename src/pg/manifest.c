@@ -14,6 +14,8 @@
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 
+#define MANIFEST_SIZE_MAX (UINT64_C(1) << 60) /* a sum that wrapped around would pass for a small one */
+
 typedef struct PackedFile
 {
 	uint32_t path; /* offset in the arena */
@@ -126,6 +128,8 @@ take_file(Manifest *manifest, const Json *object)
 	uint8_t bytes[4];
 
 	TRY(json_get_uint(object, "Size", &file.size));
+	if (file.size > MANIFEST_SIZE_MAX - manifest->total_size)
+		return error_new(ERR_CORRUPT, "backup manifest lists more bytes than any disk has");
 	TRY(json_get_string(object, "Checksum-Algorithm", &algorithm));
 	TRY(json_get_string(object, "Checksum", &checksum));
 	if (strcmp(algorithm, "CRC32C") != 0)

@@ -66,11 +66,15 @@ space_look(Recovery *recovery)
 		TRY(look_at_file_system(space->path, &devices[i], &space->available));
 	}
 
-	/* What is free counts once for all that goes to one file system. */
+	/* What is free counts once for all that goes to one file system.  A record may name a tablespace more than once. */
 	for (size_t i = 0; i < count; i++)
+	{
+		uint64_t *needed = &recovery->spaces[i].needed;
+
 		for (size_t j = 0; j < count; j++)
 			if (devices[i] == devices[j])
-				recovery->spaces[i].needed += sizes[j];
+				*needed = sizes[j] < UINT64_MAX - *needed ? *needed + sizes[j] : UINT64_MAX;
+	}
 	return NULL;
 }
 

@@ -211,6 +211,26 @@ many_files_are_sorted(void **state)
 		assert_int_equal(manifest_index_of(manifest, manifest_nth(manifest, i).path), i);
 }
 
+/* The largest numbers that JSON can tell: after some of them a sum of 64 bits would begin anew. */
+static void
+sizes_that_add_up_to_more_than_any_disk_are_refused(void **state)
+{
+	AUTO(Manifest) manifest = manifest_new();
+	AUTO_BUF(body, 1024 * 1024);
+	AUTO_BUF(text, 0);
+
+	(void) state;
+	buf_puts(&body, HEAD_1);
+	for (unsigned i = 0; i < 2100; i++)
+		buf_printf(&body, "%s" FILE_LINE("\"Path\": \"base/%u\"", "9007199254740991", "CRC32C", "64440205"),
+		           i > 0 ? ",\n" : "", i);
+	buf_puts(&body, "\n" RANGES);
+	assert_false(body.overflowed);
+	seal(body.data, &text);
+	assert_error(read_pieces(manifest, text.data, text.size, 32768), ERR_CORRUPT,
+	             "more bytes than any disk has");
+}
+
 int
 main(void)
 {
@@ -223,6 +243,7 @@ main(void)
 		cmocka_unit_test(a_byte_that_flipped_anywhere_is_noticed),
 		cmocka_unit_test(a_line_without_end_is_refused),
 		cmocka_unit_test(many_files_are_sorted),
+		cmocka_unit_test(sizes_that_add_up_to_more_than_any_disk_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
