@@ -16,6 +16,7 @@
 #define WAIT_MOST_MS    200 /* between two looks at deadlines */
 #define IDLE_MOST_S     4L  /* S3 closes what is idle for five seconds */
 #define HEADERS_MAX     200
+#define HEADER_MAX      4096 /* bytes; nothing that is looked at is as long */
 #define TRANSFER_BUFFER (512L * 1024)
 #define SIZE_UNKNOWN    ((curl_off_t) -1)
 
@@ -117,9 +118,11 @@ on_header(char *line, size_t unit, size_t count, void *context)
 		strlist_release(&transfer->response->headers); /* what came before was an interim answer */
 		return size;
 	}
+	if (size > HEADER_MAX || transfer->response->headers.count == HEADERS_MAX)
+		return size;
 	text = mem_strndup(line, size);
 	text[strcspn(text, "\r\n")] = '\0';
-	if (text[0] != '\0' && transfer->response->headers.count < HEADERS_MAX)
+	if (text[0] != '\0')
 		strlist_add(&transfer->response->headers, text);
 	return size;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "file_store_private.h"
+#include "walship/base/cancel.h"
 #include "walship/base/file.h"
 #include "walship/base/json.h"
 #include "walship/base/mem.h"
@@ -90,6 +91,7 @@ file_store_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sin
 	{
 		size_t piece = left < FILE_STORE_COPY_SIZE ? (size_t) left : FILE_STORE_COPY_SIZE;
 
+		TRY(cancel_check());
 		TRY(read_piece(store, fd, key, offset, buffer, piece));
 		TRY(sink_write(into, buffer, piece));
 		offset += piece;

@@ -14,6 +14,9 @@
 #define PAGES_MOST       20000
 #define EMPTY_PAGES_MOST 1000
 
+/* 100,000 uploads that nobody finished: more are no leftovers of ours. */
+#define UPLOAD_PAGES_MOST 100
+
 typedef struct ListItem
 {
 	char *key; /* whole, with the store's prefix */
@@ -184,7 +187,7 @@ compare_items(const void *a, const void *b)
 
 /* Where the listing goes on.  No attempt is worth repeating: what is wrong is the listing, not this answer to it. */
 static Error *
-check_marker(Progress *progress, const Page *page, const char *url)
+check_marker(Progress *progress, const Page *page, int most, const char *url)
 {
 	AUTO_FREE char *token = mem_printf("%s\n%s", page->next == NULL ? "" : page->next,
 	                                   page->next_upload == NULL ? "" : page->next_upload);
@@ -194,7 +197,7 @@ check_marker(Progress *progress, const Page *page, const char *url)
 		return NULL;
 	if (str_equal(token, progress->token))
 		return error_new(ERR_CORRUPT, "could not list \"%s\": the listing goes in a circle", url);
-	if (++progress->pages >= PAGES_MOST || progress->empty >= EMPTY_PAGES_MOST)
+	if (++progress->pages >= most || progress->empty >= EMPTY_PAGES_MOST)
 		return error_new(ERR_CORRUPT, "could not list \"%s\": the listing does not end", url);
 	free(progress->token);
 	progress->token = MOVE(token);
@@ -269,7 +272,7 @@ s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_afte
 		/* Objects and common prefixes come in two lists, each in order. */
 		if (page.count > 0)
 			qsort(page.list, page.count, sizeof(ListItem), compare_items);
-		TRY(check_marker(&progress, &page, base->url));
+		TRY(check_marker(&progress, &page, PAGES_MOST, base->url));
 		for (size_t j = 0; j < page.count; j++)
 		{
 			const ListItem *item = &page.list[j];
@@ -329,7 +332,7 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 	for (;;)
 	{
 		TRY(s3_call(store, &call, &answer));
-		TRY(check_marker(&progress, &page, store->store.url));
+		TRY(check_marker(&progress, &page, UPLOAD_PAGES_MOST, store->store.url));
 		for (size_t j = 0; j < page.count; j++)
 		{
 			const ListItem *upload = &page.list[j];
@@ -342,6 +345,7 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 		}
 		if (!page.truncated)
 			return NULL;
+		TRY(check_deadline(store, store->store.url));
 		s3_pairs_set(&call.query, "key-marker", page.next);
 		if (page.next_upload != NULL)
 			s3_pairs_set(&call.query, "upload-id-marker", page.next_upload);

@@ -22,7 +22,7 @@ take_page(Page *page, Progress *progress, const uint8_t *data, size_t size)
 		return false;
 	if (page->count > 0)
 		qsort(page->list, page->count, sizeof(ListItem), compare_items);
-	error = check_marker(progress, page, "url");
+	error = check_marker(progress, page, PAGES_MOST, "url");
 	for (size_t i = 0; i < page->count && error == NULL; i++)
 	{
 		AUTO_FREE char *before = mem_strdup(progress->last_key);
