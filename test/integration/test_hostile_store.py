@@ -5,15 +5,16 @@ import io
 import json
 import os
 import re
-import resource
+import socket
 import subprocess
 import tarfile
+import tempfile
 
 import pytest
 
 from walship_testing import wal
 from walship_testing.age import Key, have_age
-from walship_testing.proc import clean_environment
+from walship_testing.bounded import is_sanitized, run_bounded
 from walship_testing.recovery import take_backup
 from walship_testing.store import sealed
 from walship_testing.walship import Walship
@@ -182,38 +183,20 @@ def test_a_plan_refuses_a_forged_segment_at_its_end(walship, forger, store, serv
 # Bounds
 
 
-def run_bounded(walship, *words, cwd, file_most=None, timeout=60):
-    """(exit code, stdout, stderr, peak memory in MiB at most) of a run that may write no file larger than that."""
-    command = walship.command(*words)
-    if file_most is not None:
-        command = ["prlimit", f"--fsize={file_most}", *command]
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = process.communicate(timeout=timeout)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of all children so far
-    return process.returncode, out.decode(), err.decode(), peak // 1024
-
-
 def add_member(tar, name, size, source):
     info = tarfile.TarInfo(name)
     info.size = size
     tar.addfile(info, source)
 
 
-def test_a_segment_that_is_not_compressed_is_bounded_while_it_is_written(walship, store, datadir):
-    """Half a GiB under the name of a segment of 16 MiB, right in everything but its length."""
+@pytest.mark.parametrize("size, says", [(18 * MIB, "has more than 16777216 bytes"), (512 * MIB, "more than any codec")])
+def test_a_segment_that_is_not_compressed_is_bounded_while_it_is_written(walship, store, datadir, size, says):
+    """More under the name of a segment of 16 MiB, right in everything but its length."""
     walship.configure(compression="none")
     name = datadir.segment(1, 5)
     datadir.push(walship, name)
     with tarfile.open(store.path(datadir.key(name))) as tar:
         index = json.load(tar.extractfile(tar.getmembers()[0]))
-    size = 512 * MIB
     payload = datadir.path / "payload"
     payload.write_bytes((datadir.wal / name).read_bytes())
     os.truncate(payload, size)
@@ -228,8 +211,9 @@ def test_a_segment_that_is_not_compressed_is_bounded_while_it_is_written(walship
     payload.unlink()
     take_away(datadir)
     words = ["fetch", name, "pg_wal/RECOVERYXLOG"]
-    rc, _, err, _ = run_bounded(walship, *words, cwd=datadir.path, file_most=17 * MIB)
-    assert rc == 6 and "has more than 16777216 bytes" in err, err
+    cost = run_bounded(walship, *words, cwd=datadir.path, file_most=16 * MIB)
+    assert cost.rc == 6 and says in cost.err, str(cost)
+    assert is_sanitized(walship) or cost.peak < 40, str(cost)
     assert not datadir.fetched.exists()
 
 
@@ -245,9 +229,9 @@ def test_a_record_of_many_values_takes_no_memory_beyond_its_size(walship, store,
     text = b'{"format":1,"parts":[' + b"1," * (15 * MIB) + b"1]"
     seal = hashlib.sha256(text).hexdigest().encode()
     put_record(store, story.backups[-1], text + b',"seal":"' + seal + b'"}')
-    rc, out, err, peak = run_bounded(walship, "list", cwd=directory)
-    assert rc == 0 and "more values than its size allows for" in out, err
-    assert peak < 250, f"{peak} MiB"
+    cost = run_bounded(walship, "list", cwd=directory)
+    assert cost.rc == 0 and "more values than its size allows for" in cost.out, str(cost)
+    assert is_sanitized(walship) or cost.peak < 250, str(cost)
 
 
 def test_a_manifest_holds_what_its_record_says(walship, store, story, directory):
@@ -292,3 +276,270 @@ def test_check_warns_of_a_state_directory_that_others_can_write(walship):
     walship.state_dir.chmod(0o777)
     told = walship.run("check").out
     assert "has mode 0777: others may write there" in told and "chmod go-w" in told
+
+
+# Numbers and names
+
+
+WRONG = [-1, -(2**53), 2**53 - 1, 2**53 + 1, 2**31, 2**32, 1.5, 1e308, "", "x", "\x00", None, True, [], {}, [[]], "../../etc"]
+
+
+def members_of(document, path=()):
+    """Where something stands: of a list its first item stands for all."""
+    items = document.items() if isinstance(document, dict) else list(enumerate(document))[:1]
+    for name, value in items:
+        yield (*path, name)
+        if isinstance(value, (dict, list)):
+            yield from members_of(value, (*path, name))
+
+
+def wrong_values(document):
+    """Of all members: (path, one of some values), so that each value comes to many members."""
+    for number, path in enumerate(members_of(document)):
+        for value in WRONG[number % 5 :: 5]:
+            yield path, value
+
+
+def changed(document, path, value):
+    copy = json.loads(json.dumps(document))
+    place = copy
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    return copy
+
+
+def test_no_member_of_a_record_may_be_just_anything(walship, store, story, directory):
+    """Sealed anew, so that only what is looked at can tell."""
+    record = story.backups[-1]
+    stored = stored_record(store, record)
+    stored.pop("seal")
+    target = directory / "data"
+    for path, value in wrong_values(stored):
+        put_record(store, record, sealed(changed(stored, path, value)))
+        plan = walship.run("recover", "--latest", "--copy", "--plan", "--pgdata", target, "--backup", record["id"])
+        assert plan.rc in (0, 2, 3, 6, 7, 9), f"{path} = {value!r}: {plan}"
+        if isinstance(value, (int, float)):
+            listed = walship.run("list", "--json")
+            assert listed.rc == 0 and json.loads(listed.out), f"{path} = {value!r}: {listed}"
+    assert not target.exists()
+
+
+def test_no_member_of_an_index_may_be_just_anything(walship, store, datadir):
+    name = datadir.segment(1, 5)
+    datadir.push(walship, name)
+    key = datadir.key(name)
+    with tarfile.open(store.path(key)) as tar:
+        index = json.load(tar.extractfile(tar.getmembers()[0]))
+        payload = tar.extractfile(tar.getmembers()[1]).read()
+    index.pop("seal")
+    content = (datadir.wal / name).read_bytes()
+    take_away(datadir)
+    for path, value in wrong_values(index):
+        forged = sealed(changed(index, path, value))
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            add_member(tar, f"{name}.json", len(forged), io.BytesIO(forged))
+            add_member(tar, index["member"], len(payload), io.BytesIO(payload))
+        store.write(key, file.getvalue())
+        datadir.fetched.unlink(missing_ok=True)
+        result = datadir.fetch(walship, name, None)
+        assert result.rc in (0, 6), f"{path} = {value!r}: {result}"
+        assert datadir.fetched.exists() == (result.rc == 0)
+        assert result.rc != 0 or datadir.fetched.read_bytes() == content
+        if isinstance(value, (int, float)):
+            listed = walship.run("list", "--json")
+            assert listed.rc in (0, 6), f"{path} = {value!r}: {listed}"
+
+
+# What lies in the place of an object
+
+
+def in_place_of(path, what, directory):
+    path.unlink()
+    if what == "a FIFO":
+        os.mkfifo(path)
+    elif what == "a directory":
+        path.mkdir()
+    elif what == "a socket":
+        folder = os.open(path.parent, os.O_RDONLY)  # by it the address is short enough
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(f"/proc/self/fd/{folder}/{path.name}")
+        os.close(folder)
+    elif what == "a link to a secret":
+        secret = directory / "secret"
+        secret.write_text("the secret")
+        path.symlink_to(secret)
+    elif what == "a link to a device":
+        path.symlink_to("/dev/zero")
+    elif what == "a link to itself":
+        path.symlink_to(path.name)
+    elif what == "an endless file":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    else:
+        path.touch()
+
+
+PLACED = ["a FIFO", "a directory", "a socket", "a link to a secret", "a link to a device", "a link to itself", "an endless file", "nothing in it"]
+
+
+@pytest.mark.parametrize("what", PLACED)
+def test_what_is_no_file_is_no_segment_and_holds_nobody(walship, store, datadir, directory, what):
+    names = [datadir.segment(1, segno) for segno in (5, 6)]
+    for name in names:
+        datadir.push(walship, name)
+    in_place_of(store.path(datadir.key(names[0])), what, directory)
+    for words in (["push", f"pg_wal/{names[0]}"], ["list"], ["find", "--drops"], ["check", "--pgdata", datadir.path]):
+        cost = run_bounded(walship, *words, cwd=datadir.path)
+        assert 0 <= cost.rc <= 8 and cost.seconds < 10 and "the secret" not in cost.out + cost.err, str(cost)
+        assert words[0] != "push" or cost.rc in (3, 4, 6, 7), str(cost)
+    take_away(datadir)
+    cost = run_bounded(walship, "fetch", names[0], "pg_wal/RECOVERYXLOG", cwd=datadir.path, file_most=17 * MIB)
+    assert cost.rc in (1, 4, 6, 7) and cost.seconds < 10, str(cost)
+    assert cost.rc != 1 or what == "a directory", str(cost)
+    assert is_sanitized(walship) or cost.peak < 64, str(cost)
+    assert not datadir.fetched.exists()
+
+
+@pytest.mark.parametrize("what", PLACED)
+@pytest.mark.parametrize("which", ["backup.json", "manifest", "base-0001", "the marker"])
+def test_what_is_no_file_is_no_backup_and_holds_nobody(walship, store, story, directory, what, which):
+    record = story.backups[-1]
+    prefix = f"{record['system_id']}/base/{record['id']}/"
+    if which == "the marker":
+        path = store.directory / "walship-store.json"
+    else:
+        (path,) = [store.path(key) for key in store.keys(prefix) if which in key]
+    in_place_of(path, what, directory)
+    target = directory / "data"
+    cost = run_bounded(walship, "list", cwd=directory)
+    assert 0 <= cost.rc <= 8 and cost.seconds < 10 and "the secret" not in cost.out + cost.err, str(cost)
+    assert which != "the marker" or cost.rc != 0, str(cost)
+    words = ["recover", "--immediate", "--backup", record["id"], "--pgdata", target]
+    cost = run_bounded(walship, *words, cwd=directory, file_most=64 * MIB)
+    assert cost.rc in (4, 6, 7, 9) and cost.seconds < 20 and "the secret" not in cost.out + cost.err, str(cost)
+    assert is_sanitized(walship) or cost.peak < 128, str(cost)
+    assert not (target / "PG_VERSION").exists() or (target / "walship_recover_unfinished").exists()
+
+
+# Tar archives and manifests of a forger
+
+
+def add_entry(tar, name, kind=tarfile.REGTYPE, content=b"", target=""):
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.linkname = target
+    info.size = len(content)
+    info.mode = 0o600
+    tar.addfile(info, io.BytesIO(content))
+
+
+PACKERS = {"brotli": ["brotli", "-c"], "zstd": ["zstd", "-q", "-c"], "none": ["cat"]}
+
+
+def first_part(stored):
+    return next(part for part in stored["parts"] if part["name"].startswith("base-0001"))
+
+
+def replace_object(store, record, told, packed):
+    """An object of a backup, and what the record tells of it."""
+    told.update(stored_size=len(packed), stored_sha256=hashlib.sha256(packed).hexdigest())
+    store.write(f"{record['system_id']}/base/{record['id']}/{told['name']}", packed)
+
+
+def forge_part(store, record, entries):
+    """Its first part is this, compressed and told as the record tells it; everything else stays."""
+    stored = stored_record(store, record)
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for entry in entries:
+            add_entry(tar, **entry)
+    command = PACKERS[stored["codec"]]
+    packed = subprocess.run(command, input=raw.getvalue(), stdout=subprocess.PIPE, check=True).stdout
+    first_part(stored).update(raw_size=len(raw.getvalue()))
+    replace_object(store, record, first_part(stored), packed)
+    put_record(store, record, sealed(stored))
+
+
+def repack(store, record, codec):
+    """The same backup, compressed by another program."""
+    stored = stored_record(store, record)
+    for told in (*stored["parts"], stored["manifest"]):
+        packed = store.read(f"{record['system_id']}/base/{record['id']}/{told['name']}")
+        raw = subprocess.run([*PACKERS[stored["codec"]], "-d"], input=packed, stdout=subprocess.PIPE, check=True).stdout
+        packed = subprocess.run(PACKERS[codec], input=raw, stdout=subprocess.PIPE, check=True).stdout
+        replace_object(store, record, told, packed)
+    stored["codec"] = codec
+    put_record(store, record, sealed(stored))
+    return stored
+
+
+def outside(directory):
+    return str(directory / "outside")
+
+
+ENTRIES = {
+    "a file above": lambda d: [{"name": "../outside", "content": b"x"}],
+    "an absolute file": lambda d: [{"name": outside(d), "content": b"x"}],
+    "a file by way of ..": lambda d: [{"name": "base/../../outside", "content": b"x"}],
+    "a directory above": lambda d: [{"name": "../outside", "kind": tarfile.DIRTYPE}],
+    "a link outside": lambda d: [{"name": "base/1", "kind": tarfile.SYMTYPE, "target": outside(d)}],
+    "a link and a file behind it": lambda d: [
+        {"name": "base", "kind": tarfile.SYMTYPE, "target": str(d)},
+        {"name": "base/outside", "content": b"x"},
+    ],
+    "a hard link outside": lambda d: [{"name": "PG_VERSION", "kind": tarfile.LNKTYPE, "target": outside(d)}],
+    "a hard link above": lambda d: [{"name": "PG_VERSION", "kind": tarfile.LNKTYPE, "target": "../../outside"}],
+    "a device": lambda d: [{"name": "PG_VERSION", "kind": tarfile.CHRTYPE}],
+    "a FIFO": lambda d: [{"name": "PG_VERSION", "kind": tarfile.FIFOTYPE}],
+    "a file that the manifest does not have": lambda d: [{"name": "postgresql.auto.conf.d", "content": b"x"}],
+    "a file twice": lambda d: [{"name": "base/1/PG_VERSION", "content": b"15\n"}] * 2,
+    "a file that is longer": lambda d: [{"name": "PG_VERSION", "content": b"x" * MIB}],
+    "a long name above": lambda d: [{"name": "base/" + "a/" * 200 + "../" * 204 + "outside", "content": b"x"}],
+    "an empty name": lambda d: [{"name": "", "content": b"x"}],
+    "a name of the recovery": lambda d: [{"name": "recovery.signal"}, {"name": "standby.signal"}],
+}
+
+
+@pytest.mark.parametrize("what", ENTRIES)
+def test_a_forged_part_writes_nothing_but_what_the_manifest_lists(walship, store, story, directory, what):
+    record = story.backups[-1]
+    forge_part(store, record, ENTRIES[what](directory))
+    target = directory / "data"
+    before = sorted(directory.iterdir())
+    words = ["recover", "--immediate", "--backup", record["id"], "--pgdata", target]
+    cost = run_bounded(walship, *words, cwd=directory, file_most=64 * MIB)
+    assert cost.rc == 6, str(cost)
+    assert sorted(path for path in directory.iterdir() if path != target) == [path for path in before if path != target]
+    assert not (target / "PG_VERSION").exists() or (target / "walship_recover_unfinished").exists()
+    assert not any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in target.rglob("*"))
+
+
+# Bombs: few bytes that would be many
+
+
+BOMBS = {
+    "brotli": ["brotli", "-q", "5", "-c"],
+    "zstd": ["zstd", "-q", "-c"],
+    "zstd with a window of 128 MiB": ["zstd", "-q", "-c", "--long=27"],
+    "zstd with a window of 2 GiB": ["zstd", "-q", "-c", "--ultra", "--long=31", "-1"],
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_is_packed_does_not_become_more_than_its_record_says(walship, store, story, directory, name):
+    """A part of 1 GiB of zeros in a few kB, with a window as large as it can be."""
+    record = story.backups[-1]
+    stored = repack(store, record, name.split()[0])
+    recover = ["recover", "--immediate", "--backup", record["id"], "--pgdata"]
+    good = run_bounded(walship, *recover, directory / "good", cwd=directory)
+    assert good.rc == 0, str(good)
+    with tempfile.TemporaryFile(dir=directory) as zeros:
+        os.truncate(zeros.fileno(), 1 << 30)
+        packed = subprocess.run(BOMBS[name], stdin=zeros, stdout=subprocess.PIPE, check=True).stdout
+    replace_object(store, record, first_part(stored), packed)
+    put_record(store, record, sealed(stored))
+    cost = run_bounded(walship, *recover, directory / "data", cwd=directory, file_most=64 * MIB)
+    assert cost.rc == 6 and cost.seconds < 20, str(cost)
+    assert is_sanitized(walship) or cost.peak < good.peak + 160, str(cost)

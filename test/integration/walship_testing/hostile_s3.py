@@ -33,6 +33,13 @@ class Answer:
     headers: dict = field(default_factory=dict)
 
 
+class Raw:
+    """Pieces of bytes as they go to the client, for what is not even HTTP; it may be for ever."""
+
+    def __init__(self, *pieces):
+        self.pieces = pieces[0] if len(pieces) == 1 and not isinstance(pieces[0], bytes) else pieces
+
+
 def error(status, code, message="told so", **headers):
     """"headers": with '_' for '-'."""
     body = f"<Error><Code>{escape(code)}</Code><Message>{message}</Message></Error>".encode()
@@ -134,6 +141,11 @@ def handler_of(hostile):
             )
             hostile.requests.append(request)
             answer = hostile.answer(request)
+            if isinstance(answer, Raw):
+                self.close_connection = True
+                for piece in answer.pieces:
+                    self.connection.sendall(piece)
+                return
             self.send_response_only(answer.status)
             for name, value in {"Date": self.date_time_string(), **answer.headers}.items():
                 self.send_header(name, value)
