@@ -1,0 +1,81 @@
+/*
+ * Times and zones as people write them.  First byte: 0 the text alone, 1 with a zone, 2 with the
+ * machine's, whose variable TZ it is; the zone ends at the first line feed.  What is understood is
+ * written in that zone, in another one and in UTC, and read back as the same moment.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "walship/base/clock.h"
+#include "walship/base/mem.h"
+
+/* The years 2 to 9997: at the ends a zone may make it a year without four digits. */
+#define FIRST INT64_C(-62104060800000000)
+#define LAST  INT64_C(253339228800000000)
+
+static void
+reads_back(TimeUs time, const char *zone)
+{
+	char text[TIME_TEXT_SIZE];
+	TimeUs again = TIME_NONE;
+
+	must(time_format_zone(time, zone, text) == NULL);
+	must(time_parse(text, NULL, &again) == NULL);
+	must(again == time);
+}
+
+static void
+parse(const char *text, const char *zone)
+{
+	char utc[TIME_TEXT_SIZE];
+	TimeUs time = TIME_NONE;
+	TimeUs again = TIME_NONE;
+	AUTO(Error) error = time_parse(text, zone, &time);
+
+	must(error == NULL || error_is(error, ERR_USAGE) || error_is(error, ERR_CORRUPT));
+	if (time_parse_iso(text, &again) && error == NULL)
+		must(zone != NULL || time == again);
+	if (error != NULL || time < FIRST || time > LAST)
+		return;
+	must(time_parse_utc(time_format_utc(time, utc), &again) && again == time);
+	reads_back(time, "UTC");
+	reads_back(time, "-11:30");
+	reads_back(time, "Europe/Berlin");
+	if (zone != NULL)
+		reads_back(time, zone);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = size == 0 ? NULL : memchr(data, '\n', size);
+
+	if (size == 0)
+		return 0;
+	if (data[0] % 3 == 0 || end == NULL)
+	{
+		AUTO_FREE char *text = mem_strndup((const char *) data + 1, size - 1);
+
+		parse(text, NULL);
+		return 0;
+	}
+
+	size_t at = (size_t) (end - data);
+	AUTO_FREE char *zone = at == 0 ? mem_strdup("") : mem_strndup((const char *) data + 1, at - 1);
+	AUTO_FREE char *text = mem_strndup((const char *) end + 1, size - 1 - at);
+
+	if (data[0] % 3 == 1)
+	{
+		parse(text, zone);
+		return 0;
+	}
+
+	/* A path is the file of whoever sets the variable: not looked for here. */
+	if (zone[0] == '/' || (zone[0] == ':' && zone[1] == '/'))
+		return 0;
+	must(setenv("TZ", zone, 1) == 0);
+	parse(text, "local");
+	must(unsetenv("TZ") == 0);
+	return 0;
+}
