@@ -23,10 +23,24 @@ later(TimeUs a, TimeUs b)
 }
 
 static void
-take_time(void *high, const WalEvent *event)
+take_continued(void *context, const WalEvent *event)
 {
+	WalIndex *index = context;
+
 	if (event->kind == WAL_EVENT_COMMIT || event->kind == WAL_EVENT_ABORT)
-		*(TimeUs *) high = later(*(TimeUs *) high, event->time);
+		index->time_high = later(index->time_high, event->time);
+	if (event->kind == WAL_EVENT_TABLESPACE_CREATED)
+		index->continues_tablespace = true;
+}
+
+static bool
+creates_tablespace(const WalIndex *index)
+{
+	bool creates = index->continues_tablespace || index->n_tablespaces > WAL_INDEX_TABLESPACES_MAX;
+
+	for (size_t i = 0; i < index->n_tablespaces && !creates; i++)
+		creates = index->tablespaces[i].created;
+	return creates;
 }
 
 void
@@ -44,7 +58,9 @@ time_run_join(const TimeRun *run, WalIndex *index)
 		index->has_previous = true;
 		memcpy(index->previous, run->sha256, SHA256_SIZE);
 	}
-	if (!follows || run->since == InvalidXLogRecPtr)
+
+	/* Nor behind one of 0.1.0, which has no digest: of tablespaces that are created in it nobody knows. */
+	if (!follows || run->since == InvalidXLogRecPtr || !run->has_sha256)
 		return;
 
 	/* Of what goes on here nothing is to be learnt, or more than a head holds: two KiB of digits for nobody. */
@@ -53,7 +69,7 @@ time_run_join(const TimeRun *run, WalIndex *index)
 	index->time_high = later(run->high, index->max_time);
 	index->time_high_since = run->since;
 	(void) wal_edge_join(&run->tail, &index->walk.head, index->major, InvalidXLogRecPtr, index->start_lsn,
-	                     take_time, &index->time_high);
+	                     take_continued, index);
 }
 
 TimeRun
@@ -71,7 +87,7 @@ time_run_after(const WalIndex *index)
 		return no_run;
 	memcpy(run.sha256, index->sha256, SHA256_SIZE);
 	if (index->time_high_since == InvalidXLogRecPtr || walk->damaged_at != InvalidXLogRecPtr ||
-	    walk->wal_end < index->end_lsn || index->parameter_change)
+	    walk->wal_end < index->end_lsn || index->parameter_change || creates_tablespace(index))
 		return run;
 	run.since = index->time_high_since;
 	run.high = index->time_high;

@@ -123,6 +123,7 @@ segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 	segment->head_length = walk->head.length;
 	segment->parameter_change = index->parameter_change;
 	segment->may_create_tablespace = may_create_tablespace(index);
+	segment->chain_tells_tablespaces = index->tells_changes;
 	segment->n_restore_points = index->n_restore_points;
 	segment->n_listed_points = index->n_restore_points < WAL_INDEX_RESTORE_POINTS_MAX
 	                               ? (size_t) index->n_restore_points

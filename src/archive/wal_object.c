@@ -256,7 +256,7 @@ compare_with_stored(const WalArchive *archive, const char *key, WalIndex *index)
 	if (memcmp(stored.sha256, index->sha256, SHA256_SIZE) == 0)
 	{
 		index->time_high = stored.time_high;
-		index->time_high_since = stored.time_high_since;
+		index->time_high_since = stored.tells_changes ? stored.time_high_since : InvalidXLogRecPtr;
 		return NULL;
 	}
 	return error_hint(

@@ -42,31 +42,71 @@ read_segments(Recovery *recovery, WalFacts *facts, const WalPath *path, SegmentR
 	return error;
 }
 
-/* Where the store has nothing, the backup's own WAL is used, which is looked through once it is restored. */
+/* Whose records are read, from the highest down. */
+typedef struct Wanted
+{
+	XLogSegNo *segnos; /* owned */
+	size_t count;
+	size_t capacity;
+} Wanted;
+
+static void
+want_if(Wanted *wanted, const SegmentIndex *index)
+{
+	if (!index->readable || !index->may_create_tablespace)
+		return;
+	GROW(wanted->segnos, wanted->count, wanted->capacity);
+	wanted->segnos[wanted->count++] = index->segno;
+}
+
+/*
+ * Only the last segment of a chain can have the end of such a record; it may begin
+ * in the one before.  Where the store has nothing, the backup's own WAL is used,
+ * which is looked through once it is restored.
+ */
+static void
+look_at_indexes(WalFacts *facts, const WalPath *path, XLogSegNo first, XLogSegNo last, Wanted *wanted)
+{
+	for (XLogSegNo next = last + 1; next > first;)
+	{
+		const WalPathPiece *piece = wal_path_piece(path, --next);
+		const SegmentIndex *index;
+		XLogSegNo lowest;
+
+		if (piece == NULL)
+			continue;
+		lowest = piece->first > first ? piece->first : first;
+		index = wal_facts_index(facts, piece->timeline, next, lowest);
+		want_if(wanted, index);
+		if (!index->readable || !index->chain_tells_tablespaces || index->chain_first >= next ||
+		    next == lowest)
+			continue;
+		want_if(wanted, wal_facts_index(facts, piece->timeline, next - 1, next - 1));
+		next = index->chain_first > lowest ? index->chain_first : lowest;
+	}
+}
+
 static Error *
 look_through(Recovery *recovery, WalFacts *facts, const WalPath *path, XLogSegNo first, XLogSegNo last)
 {
 	size_t at_once = (size_t) recovery->jobs * SEGMENTS_PER_JOB;
 	AUTO_FREE SegmentRecords *items = NEW_ARRAY(SegmentRecords, at_once);
+	Wanted wanted = {0};
 	size_t n_items = 0;
-	XLogSegNo next;
+	Error *error;
 
-	for (XLogSegNo segno = first; wal_path_next(path, segno, &next) && next <= last; segno = next + 1)
+	look_at_indexes(facts, path, first, last, &wanted);
+	error = wal_facts_error(facts);
+	for (size_t i = wanted.count; i-- > 0 && error == NULL;)
 	{
-		const WalPathPiece *piece = wal_path_piece(path, next);
-		const SegmentIndex *index =
-			wal_facts_index(facts, piece->timeline, next, piece->last < last ? piece->last : last);
-
-		if (index->readable && index->may_create_tablespace)
-			items[n_items++] = (SegmentRecords){.segno = next};
-		if (n_items < at_once)
+		items[n_items++] = (SegmentRecords){.segno = wanted.segnos[i]};
+		if (n_items < at_once && i > 0)
 			continue;
-		TRY(read_segments(recovery, facts, path, items, n_items));
+		error = read_segments(recovery, facts, path, items, n_items);
 		n_items = 0;
 	}
-	if (n_items > 0)
-		TRY(read_segments(recovery, facts, path, items, n_items));
-	return wal_facts_error(facts);
+	free(wanted.segnos);
+	return error;
 }
 
 static XLogSegNo

@@ -40,6 +40,9 @@ a_run_goes_on_while_segments_join(void **state)
 			DAMAGED,
 			ENDS_EARLY,
 			CHANGES_PARAMETERS,
+			CREATES_TABLESPACE,
+			DROPS_TABLESPACE,
+			OLD_WRITER,
 		} what;
 		unsigned since; /* expected */
 		TimeUs high;
@@ -58,6 +61,11 @@ a_run_goes_on_while_segments_join(void **state)
 		{"behind its end", 17, 1, NOON - 2, WHOLE, 17, NOON - 2},
 		{"an older segment", 3, 1, NOON + 100, WHOLE, 3, NOON + 100},
 		{"another timeline", 4, 2, NOON, WHOLE, 4, NOON},
+		{"a tablespace that is created still belongs to it", 5, 2, NOON, CREATES_TABLESPACE, 4, NOON},
+		{"behind it", 6, 2, NOON, WHOLE, 6, NOON},
+		{"one that is dropped does no harm", 7, 2, NOON, DROPS_TABLESPACE, 6, NOON},
+		{"nor behind it", 8, 2, NOON, OLD_WRITER, 6, NOON},
+		{"behind a segment that knows nothing of tablespaces", 9, 2, NOON, WHOLE, 9, NOON},
 	};
 	TimeRun run = {.high = TIME_NONE};
 
@@ -73,10 +81,13 @@ a_run_goes_on_while_segments_join(void **state)
 			index.walk.damaged_at = index.start_lsn + 500;
 		if (rows[i].what == ENDS_EARLY)
 			index.walk.wal_end -= 8;
+		index.n_tablespaces = rows[i].what == CREATES_TABLESPACE || rows[i].what == DROPS_TABLESPACE;
+		index.tablespaces[0].created = rows[i].what == CREATES_TABLESPACE;
 		time_run_join(&run, &index);
 		assert_int_equal(index.time_high_since, BUILDER_START + (XLogRecPtr) rows[i].since * SEGMENT);
 		assert_int_equal(index.time_high, rows[i].high);
 		run = time_run_after(&index);
+		run.has_sha256 = rows[i].what != OLD_WRITER;
 	}
 }
 

@@ -32,6 +32,8 @@ typedef struct SegmentIndex
 	bool crosses;   /* ... and matters, or might */
 	bool parameter_change;
 	bool may_create_tablespace; /* a record does, or that is not known: the records tell */
+	bool
+		chain_tells_tablespaces; /* of the chain that ends here only this one may have the end of such a record */
 	XLogSegNo segno;
 	int major;
 	uint32_t head_length;  /* of the record that began before this segment: what is still to come of it */

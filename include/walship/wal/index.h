@@ -148,7 +148,9 @@ typedef struct WalIndex
 	XLogRecPtr full_page_writes_off_at; /* the first record that says so */
 	uint64_t
 		known_full_xid; /* an xid of these times with its epoch: what wal_index_full_xid() goes by; 0: none */
-	WalDrop open_drop;  /* while events are added: the items of the record that is being read */
+	bool
+		continues_tablespace; /* while it is written: the record that came from the segment before creates one */
+	WalDrop open_drop;        /* while events are added: the items of the record that is being read */
 } WalIndex;
 
 /*
