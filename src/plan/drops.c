@@ -144,6 +144,26 @@ settle(const DropDetector *detector, XactEffects *effects, XactSummary *summary)
 	count_new(effects, summary);
 }
 
+/* A TOAST table and its index are made one right after the other (PostgreSQL: toasting.c, create_toast_table). */
+static bool
+are_toast_tables(const Relations *oids)
+{
+	for (size_t i = 0; i + 1 < oids->count; i += 2)
+		if (oids->items[i].database != oids->items[i + 1].database ||
+		    oids->items[i].number + 1 != oids->items[i + 1].number)
+			return false;
+	return oids->count % 2 == 0;
+}
+
+/* Did tables get new files, and all that is gone are TOAST tables which they need no longer (ALTER TYPE)? */
+static bool
+only_toast_is_gone(const XactSummary *summary)
+{
+	return summary->dropped_oids.count <= 2 * summary->swapped &&
+	       summary->lost_files.count == summary->kept_files.count + summary->dropped_oids.count &&
+	       are_toast_tables(&summary->dropped_oids);
+}
+
 /*
  * More files lost than made: some have no successor.  As many, and relations are
  * gone: after a swap those were its TOAST table and indexes, which it replaced;
@@ -158,7 +178,7 @@ classify(bool told, bool cut, const XactSummary *summary)
 
 	if (!told || (cut && summary->dropped_oids.count == 0))
 		return more_lost ? DROPPED_RELATIONS : DROPPED_BY_REWRITE;
-	if (summary->dropped_oids.count == 0)
+	if (summary->dropped_oids.count == 0 || only_toast_is_gone(summary))
 		return DROPPED_BY_REWRITE;
 	return more_lost || (summary->swapped == 0 && summary->new_relations > 0) ? DROPPED_RELATIONS
 	                                                                          : DROPPED_BY_REWRITE;

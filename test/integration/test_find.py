@@ -35,6 +35,8 @@ SETUP = """
     CREATE INDEX ON kept (t);
     CREATE MATERIALIZED VIEW summary AS SELECT i, t FROM kept;
     CREATE VIEW seen AS SELECT i FROM kept;
+    CREATE TABLE wordy (t text);
+    INSERT INTO wordy VALUES ('1');
     CREATE TABLE rotated (i int) PARTITION BY RANGE (i);
     CREATE TABLE rotated_1 PARTITION OF rotated FOR VALUES FROM (0) TO (50);
     INSERT INTO rotated VALUES (1);
@@ -56,6 +58,7 @@ STEPS = [
     ("view", None, ["DROP VIEW seen"]),
     ("alter type", "rewrite", ["ALTER TABLE goods.part ALTER n TYPE bigint"]),
     ("alter type of a key", "rewrite", ["ALTER TABLE indexed ALTER i TYPE bigint"]),
+    ("alter type that needs no TOAST", "rewrite", ["ALTER TABLE wordy ALTER t TYPE int USING t::int"]),
     ("temporary table", None, ["CREATE TEMP TABLE t (i serial, t text)", "DROP TABLE t"]),
     ("create and drop", None, ["BEGIN", "CREATE TABLE short (i int PRIMARY KEY, t text)", "DROP TABLE short",
                                "COMMIT"]),
@@ -137,12 +140,15 @@ def every_major(test):
 
 
 def expected(losses, *kinds):
-    """On 13 and 14 a transaction that creates as much as it drops looks like a rewrite."""
+    """On 13 and 14 a transaction that creates as much as it drops looks like a rewrite, and a TOAST table that goes like a
+    table that was dropped: their WAL does not tell which relations are gone."""
     found = []
     for step in losses.facts["steps"]:
         kind = step["kind"]
         if step["name"] == "create another" and losses.major < 15:
             kind = "rewrite"
+        if step["name"] == "alter type that needs no TOAST" and losses.major < 15:
+            kind = "drop"
         if kind in kinds:
             found.append((kind, step["xid"]))
     return found

@@ -58,6 +58,15 @@ static const Row rows[] = {
      "lock 10 484 489; made 10 492; lock 10 492 494; made 10 494; lock 10 497; made 10 497 498; lock 10 498 491;"
      "made 10 499 500; lock 10 487 488; commit 10: f484 f487 f488 f492 f491 f489 s489 s488 s487 s494",
      "rewrite 10 db 5 files 484 487 488 489 491 relations 484 491"},
+	{"ALTER TYPE of a table that needs its TOAST table no longer", 15,
+     "lock 10 100 120; made 10 120; lock 10 103 104; commit 10: f100 f104 f103 s104 s103 s120",
+     "rewrite 10 db 5 files 100 103 104 relations 100"},
+	{"and a dropped table beside it is a drop", 15,
+     "lock 10 100 120; made 10 120; lock 10 103 104 90; commit 10: f100 f104 f103 f90 s104 s103 s120 s90",
+     "drop 10 db 5 files 90 100 103 104 relations 90 103 104"},
+	{"two tables dropped beside an ALTER TYPE are no TOAST table and its index", 15,
+     "lock 10 100 120; made 10 120; lock 10 90 95; commit 10: f100 f90 f95 s120 s90 s95",
+     "drop 10 db 5 files 90 95 100 relations 90 95"},
 	{"ALTER TYPE before 15", 13,
      "lock 10 496 502; made 10 505; lock 10 505 507; made 10 507; lock 10 510; made 10 510 512; lock 10 512 504;"
      "made 10 513 514; lock 10 499 501; commit 10: f496 f499 f501 f505 f504 f502",
