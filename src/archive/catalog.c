@@ -196,6 +196,14 @@ catalog_free(Catalog *catalog)
 	free(catalog);
 }
 
+TimeLineID
+catalog_resolve_timeline(const Catalog *catalog, TimeLineID timeline)
+{
+	if (timeline != TIMELINE_LATEST)
+		return timeline;
+	return catalog->n_timelines == 0 ? 0 : catalog->timelines[catalog->n_timelines - 1].timeline;
+}
+
 const CatalogTimeline *
 catalog_timeline(const Catalog *catalog, TimeLineID timeline)
 {

@@ -50,6 +50,10 @@ segment_records_release(SegmentRecords *records)
 	records->events = NULL;
 	records->n_events = 0;
 	records->capacity = 0;
+	free(records->written);
+	records->written = NULL;
+	records->n_written = 0;
+	records->written_capacity = 0;
 }
 
 /* A chain that does not hold what its last segment holds is none. */
@@ -137,6 +141,21 @@ segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 	}
 }
 
+/* Records of one transaction mostly follow each other. */
+static void
+count_written(SegmentRecords *records, const WalEvent *event)
+{
+	if (event->writer == 0 || event->end == InvalidXLogRecPtr)
+		return;
+	if (records->n_written == 0 || records->written[records->n_written - 1].xid != event->writer)
+	{
+		GROW(records->written, records->n_written, records->written_capacity);
+		records->written[records->n_written++] = (WalWritten){.xid = event->writer};
+	}
+	records->written[records->n_written - 1].records++;
+	records->written[records->n_written - 1].bytes += event->end - event->lsn;
+}
+
 void
 segment_records_add(SegmentRecords *records, WalKinds kinds, const WalEvent *event)
 {
@@ -148,6 +167,8 @@ segment_records_add(SegmentRecords *records, WalKinds kinds, const WalEvent *eve
 		records->last_start = event->lsn;
 		records->last_previous = event->previous;
 		records->last_end = event->end;
+		if ((kinds & WAL_WRITTEN) != 0)
+			count_written(records, event);
 	}
 	if ((kinds & WAL_KIND(event->kind)) == 0 && !is_of_items)
 		return;

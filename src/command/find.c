@@ -19,7 +19,8 @@ static const CommandOption options[] = {
 	{"commits", OPTION_FLAG, NULL, "commits; mostly together with --since"},
 	{"since", OPTION_VALUE, "TIME", "not before this time, such as \"2026-11-20 14:00+01\""},
 	{"until", OPTION_VALUE, "TIME", "not after this time"},
-	{"timeline", OPTION_VALUE, "N", "only on the way to this timeline (default: all timelines)"},
+	{"timeline", OPTION_VALUE, "N",
+     "only on the way to this timeline, or to latest (default: all timelines)"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
@@ -46,7 +47,7 @@ parse(const Invocation *invocation, SearchRequest *request)
 }
 
 static Error *
-search(const Settings *settings, const SearchRequest *request, Catalog **ret_catalog, Findings *findings)
+search(const Settings *settings, SearchRequest *request, Catalog **ret_catalog, Findings *findings)
 {
 	AUTO(AgeIdentities) identities = NULL;
 	AUTO(Store) store = NULL;
@@ -58,6 +59,8 @@ search(const Settings *settings, const SearchRequest *request, Catalog **ret_cat
 	int jobs = (int) settings_integer(settings, SETTING_jobs);
 
 	TRY(catalog_read(store, system, jobs, ret_catalog));
+
+	request->timeline = catalog_resolve_timeline(*ret_catalog, request->timeline);
 
 	AUTO(WalFacts) facts = wal_reader_facts(store, *ret_catalog, identities, jobs);
 
@@ -78,7 +81,11 @@ run(Invocation *invocation)
 	if (error == NULL)
 		error = search(invocation_settings(invocation), &request, &catalog, &findings);
 
-	FindReport report = {.catalog = catalog, .request = &request, .findings = &findings, .flags = flags.data};
+	FindReport report = {.catalog = catalog,
+	                     .request = &request,
+	                     .findings = &findings,
+	                     .now = clock_now(),
+	                     .flags = flags.data};
 
 	if (error == NULL && invocation_flag(invocation, "json"))
 		print_find_json(&report, stdout);
@@ -94,7 +101,8 @@ const Command command_find = {
 	.arguments = "",
 	.description =
 		"Looks through the WAL in the store, with no server needed, and prints for everything that it finds the\n"
-		"command that recovers to just before a drop or rewrite, or up to a restore point or commit. Oldest first;\n"
+		"command that recovers to just before a drop or rewrite, up to a restore point, or up to a commit and to just\n"
+		"before it; of commits also how much WAL each wrote. It ends with where the WAL in the store ends. Oldest first;\n"
 		"times are UTC. Relations and databases are shown by OID: what they were called stands in a copy that is\n"
 		"recovered to just before (SELECT 16385::regclass).",
 	.examples = "  walship find\n"

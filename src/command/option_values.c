@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "walship/archive/catalog.h"
 #include "walship/base/buf.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
@@ -27,20 +28,24 @@ option_timeline(const Invocation *invocation, TimeLineID *ret_timeline)
 	const char *text = invocation_value(invocation, "timeline");
 	uint64_t number = 0;
 
-	if (text != NULL && (!str_to_uint64(text, &number) || number == 0 || number > UINT32_MAX))
-		return error_new(ERR_USAGE, "\"%s\" is no timeline", text);
+	if (text != NULL && strcmp(text, "latest") == 0)
+		number = TIMELINE_LATEST;
+	else if (text != NULL && (!str_to_uint64(text, &number) || number == 0 || number >= TIMELINE_LATEST))
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no timeline", text),
+		                  "It is a number that \"walship list\" shows, or latest.");
 	*ret_timeline = (TimeLineID) number;
 	return NULL;
 }
 
 bool
-option_xid(const char *text, TransactionId *ret_xid)
+option_xid(const char *text, TransactionId *ret_xid, uint64_t *ret_full)
 {
 	uint64_t number;
 
-	if (!str_to_uint64(text, &number) || number < FIRST_NORMAL_XID || number > UINT32_MAX)
+	if (!str_to_uint64(text, &number) || (TransactionId) number < FIRST_NORMAL_XID)
 		return false;
 	*ret_xid = (TransactionId) number;
+	*ret_full = number > UINT32_MAX ? number : 0;
 	return true;
 }
 

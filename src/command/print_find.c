@@ -6,6 +6,7 @@
 
 #include "table.h"
 #include "walship/base/mem.h"
+#include "walship/base/size.h"
 #include "walship/recovery/drop.h"
 
 #define FIND_FORMAT  1
@@ -33,14 +34,22 @@ is_found_by_name(const FindReport *report, const Finding *finding)
 	return count == 1 && *finding->name != '\0' && strchr(finding->name, '?') == NULL;
 }
 
-/* "walship recover --before-drop xid:745 --pgdata DIR".  The caller frees. */
+/* "walship recover --target-xid 745 --timeline 2 --pgdata DIR".  The caller frees. */
+static char *
+command_line(const FindReport *report, const Finding *finding, const char *target)
+{
+	AUTO_FREE char *timeline = report->catalog->n_timelines > 1
+	                               ? mem_printf(" --timeline %" PRIu32, finding->timeline)
+	                               : mem_strdup("");
+
+	return mem_printf("walship recover %s%s%s --pgdata DIR", target, timeline, report->flags);
+}
+
+/* To just before a drop, up to a restore point or a commit.  The caller frees. */
 static char *
 recover_command(const FindReport *report, const Finding *finding)
 {
 	AUTO_FREE char *target = NULL;
-	AUTO_FREE char *timeline = report->catalog->n_timelines > 1
-	                               ? mem_printf(" --timeline %" PRIu32, finding->timeline)
-	                               : mem_strdup("");
 	char lsn[LSN_TEXT_SIZE];
 
 	if (are_drops(report))
@@ -55,7 +64,16 @@ recover_command(const FindReport *report, const Finding *finding)
 	}
 	else
 		target = mem_printf("--target-xid %" PRIu32, finding->xid);
-	return mem_printf("walship recover %s%s%s --pgdata DIR", target, timeline, report->flags);
+	return command_line(report, finding, target);
+}
+
+/* To just before a commit.  The caller frees. */
+static char *
+before_command(const FindReport *report, const Finding *finding)
+{
+	AUTO_FREE char *target = mem_printf("--before xid:%" PRIu32, finding->xid);
+
+	return command_line(report, finding, target);
 }
 
 static void
@@ -79,11 +97,9 @@ print_drops(const FindReport *report, FILE *into)
 }
 
 static void
-print_places(const FindReport *report, FILE *into)
+print_points(const FindReport *report, FILE *into)
 {
-	bool points = report->request->kind == SEARCH_RESTORE_POINTS;
-	AUTO(Table) table = table_new(points ? "time|>timeline|LSN|name|to recover up to it"
-	                                     : "time|>timeline|LSN|>transaction|to recover up to it");
+	AUTO(Table) table = table_new("time|>timeline|LSN|name|to recover up to it");
 
 	for (size_t i = 0; i < report->findings->count; i++)
 	{
@@ -93,13 +109,43 @@ print_places(const FindReport *report, FILE *into)
 		table_time(table, finding->time);
 		table_cell(table, "%" PRIu32, finding->timeline);
 		table_lsn(table, finding->lsn);
-		if (points)
-			table_cell(table, "%s", finding->name);
-		else
-			table_cell(table, "%" PRIu32, finding->xid);
+		table_cell(table, "%s", finding->name);
 		table_cell(table, "%s", command);
 	}
 	table_print(table, "", into);
+}
+
+/* The lines of the commit that wrote the most: whoever looks for an accident mostly means it. */
+static void
+print_commits(const FindReport *report, FILE *into)
+{
+	AUTO(Table) table = table_new("time|>timeline|LSN|>transaction|>WAL|>records");
+	const Finding *largest = &report->findings->items[0];
+	char size[SIZE_TEXT_SIZE];
+
+	for (size_t i = 0; i < report->findings->count; i++)
+	{
+		const Finding *finding = &report->findings->items[i];
+
+		table_time(table, finding->time);
+		table_cell(table, "%" PRIu32, finding->timeline);
+		table_lsn(table, finding->lsn);
+		table_cell(table, "%" PRIu32, finding->xid);
+		table_cell(table, "%s", size_format(finding->written.bytes, size));
+		table_cell(table, "%" PRIu64, finding->written.records);
+		if (finding->written.bytes > largest->written.bytes)
+			largest = finding;
+	}
+	table_print(table, "", into);
+
+	AUTO_FREE char *before = before_command(report, largest);
+	AUTO_FREE char *including = recover_command(report, largest);
+
+	(void) fprintf(into, "\n%s\n      %s\n%s\n      %s\n",
+	               report->findings->count == 1
+	                   ? "To recover to just before it:"
+	                   : "To recover to just before one of them, here the one that wrote most:",
+	               before, "To recover up to it, and including it:", including);
 }
 
 static void
@@ -118,6 +164,31 @@ print_none(const FindReport *report, FILE *into)
 	               limited ? " within that time" : "");
 }
 
+/* What is not here may only not be archived yet.  Of several timelines the newest is the live one. */
+static void
+print_end(const FindReport *report, FILE *into)
+{
+	const WalEnd *end;
+	char lsn[LSN_TEXT_SIZE];
+	char time[TIME_TEXT_SIZE];
+	char age[SIZE_TEXT_SIZE];
+
+	if (report->findings->n_ends == 0)
+		return;
+	end = &report->findings->ends[report->findings->n_ends - 1];
+	(void) fprintf(into, "\nThe WAL in the store ends at LSN %s on timeline %" PRIu32,
+	               lsn_format(end->lsn, lsn), end->timeline);
+	if (end->time != TIME_NONE && end->time <= report->now)
+		(void) fprintf(into, ", with a commit of %s, %s ago", time_format_postgres(end->time, time),
+		               duration_format((report->now - end->time) / 1000, age));
+	else if (end->time != TIME_NONE)
+		(void) fprintf(into, ", with a commit of %s, later than this machine's clock",
+		               time_format_postgres(end->time, time));
+	(void) fputs(
+		".\nWhat is newer is not archived yet: SELECT pg_switch_wal() on the server, then look again.\n",
+		into);
+}
+
 void
 print_find_text(const FindReport *report, FILE *into)
 {
@@ -127,14 +198,17 @@ print_find_text(const FindReport *report, FILE *into)
 		print_none(report, into);
 	else if (are_drops(report))
 		print_drops(report, into);
+	else if (report->request->kind == SEARCH_RESTORE_POINTS)
+		print_points(report, into);
 	else
-		print_places(report, into);
+		print_commits(report, into);
 	if (findings->rewrites > 0)
 		(void) fprintf(
 			into,
 			"\n%zu more transaction%s truncated or rewrote relations (TRUNCATE, VACUUM FULL, REINDEX, "
 			"...): see --rewrites.\n",
 			findings->rewrites, findings->rewrites == 1 ? "" : "s");
+	print_end(report, into);
 	for (size_t i = 0; i < findings->warnings.count; i++)
 	{
 		(void) fputs("\n", into);
@@ -175,6 +249,13 @@ static const JsonField loss_fields[] = {
 };
 static const JsonTable loss_table = JSON_TABLE(DroppedObjects, loss_fields);
 
+static const JsonField end_fields[] = {
+	{"timeline", &json_uint, JSON_AT(WalEnd, timeline)},
+	{"lsn", &json_lsn, JSON_AT(WalEnd, lsn)},
+	{"last_commit", &json_time, JSON_AT(WalEnd, time)},
+};
+static const JsonTable end_table = JSON_TABLE(WalEnd, end_fields);
+
 static void
 add_finding(const FindReport *report, size_t number, Json *item)
 {
@@ -193,6 +274,14 @@ add_finding(const FindReport *report, size_t number, Json *item)
 	{
 		json_put(item, &loss_table, &finding->dropped);
 		json_add_bool(item, "complete", !finding->dropped.cut);
+	}
+	if (report->request->kind == SEARCH_COMMITS)
+	{
+		AUTO_FREE char *before = before_command(report, finding);
+
+		json_add_int(item, "wal_bytes", (int64_t) finding->written.bytes);
+		json_add_int(item, "wal_records", (int64_t) finding->written.records);
+		json_add_string(item, "recover_before", before);
 	}
 	json_add_string(item, "recover", command);
 }
@@ -215,6 +304,7 @@ print_find_json(const FindReport *report, FILE *into)
 		add_finding(report, i + 1, json_add_object(array, NULL));
 	if (report->request->kind == SEARCH_DROPS)
 		json_add_int(root, "rewrites", (int64_t) findings->rewrites);
+	json_put_list(root, "wal_ends", &end_table, findings->ends, findings->n_ends);
 	json_put_list(root, "warnings", &json_strings, findings->warnings.items, findings->warnings.count);
 	print_object(root, into);
 }

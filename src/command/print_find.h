@@ -11,6 +11,7 @@ typedef struct FindReport
 	const Catalog *catalog;
 	const SearchRequest *request;
 	const Findings *findings;
+	TimeUs now;
 	const char *flags; /* of the command line, which "walship recover" needs as well: "" or " --store 'x'" */
 } FindReport;
 

@@ -19,6 +19,7 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"target-name", OPTION_VALUE, "NAME", "up to this restore point"},
 	{"before-drop", OPTION_MAYBE, "WHICH",
      "up to just before a drop; a number of \"walship find\", or xid:XID"},
+	{"before", OPTION_VALUE, "xid:XID", "up to just before the commit of this transaction, such as a DELETE"},
 	{"since", OPTION_VALUE, "TIME", "with --before-drop: not before this time"},
 	{"until", OPTION_VALUE, "TIME", "with --before-drop: not after this time"},
 	{"immediate", OPTION_FLAG, NULL, "up to the end of the backup"},
@@ -27,7 +28,8 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
 	{"stop-by", OPTION_VALUE, "WHAT",
      "with --target-time, what the server is told: lsn, of the last commit that counts (default), or time"},
-	{"timeline", OPTION_VALUE, "N", "along this timeline (default: the only one that holds the target)"},
+	{"timeline", OPTION_VALUE, "N",
+     "along this timeline, or latest (default: the only one that holds the target)"},
 	{"backup", OPTION_VALUE, "ID", "from this backup (default: the newest that ended before the target)"},
 	{"copy", OPTION_FLAG, NULL, "a copy to look at: does not archive, pauses at the target (default)"},
 	{"rejoin", OPTION_FLAG, NULL, "replaces the lost server: promotes at the target and archives on"},
@@ -47,10 +49,15 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 };
 
 static const char *const targets[] = {
-	[TARGET_TIME] = "target-time",   [TARGET_LSN] = "target-lsn",
-	[TARGET_XID] = "target-xid",     [TARGET_NAME] = "target-name",
-	[TARGET_BEFORE] = "before-drop", [TARGET_IMMEDIATE] = "immediate",
-	[TARGET_LATEST] = "latest",      [TARGET_BACKUP_ONLY] = "from-backup-only",
+	[TARGET_TIME] = "target-time",
+	[TARGET_LSN] = "target-lsn",
+	[TARGET_XID] = "target-xid",
+	[TARGET_NAME] = "target-name",
+	[TARGET_BEFORE] = "before-drop",
+	[TARGET_IMMEDIATE] = "immediate",
+	[TARGET_LATEST] = "latest",
+	[TARGET_BACKUP_ONLY] = "from-backup-only",
+	"before", /* TARGET_BEFORE, too */
 };
 static const char *const purposes[] = {
 	[PURPOSE_COPY] = "copy", [PURPOSE_REJOIN] = "rejoin", [PURPOSE_STANDBY] = "standby"};
@@ -91,7 +98,7 @@ parse_target_value(const Invocation *invocation, const char *option, RecoveryTar
 			return error_hint(error_new(ERR_USAGE, "\"%s\" is no place in the WAL", text),
 			                  "It looks like 3/9A0011C0.");
 		case TARGET_XID:
-			if (option_xid(text, &target->xid))
+			if (option_xid(text, &target->xid, &target->full_xid))
 				return NULL;
 			return error_new(ERR_USAGE, "\"%s\" is no transaction id", text);
 		case TARGET_NAME:
@@ -100,6 +107,13 @@ parse_target_value(const Invocation *invocation, const char *option, RecoveryTar
 			target->name = text;
 			return NULL;
 		case TARGET_BEFORE:
+			if (strcmp(option, "before") != 0)
+				return NULL; /* parse_drop() has it */
+			if (str_starts_with(text, XID_PREFIX) &&
+			    option_xid(text + strlen(XID_PREFIX), &target->xid, &target->full_xid))
+				return NULL;
+			return error_hint(error_new(ERR_USAGE, "\"%s\" names no transaction", text),
+			                  "It looks like xid:745; \"walship find --commits\" shows them.");
 		case TARGET_IMMEDIATE:
 		case TARGET_LATEST:
 		case TARGET_BACKUP_ONLY:
@@ -132,9 +146,9 @@ parse_target(const Invocation *invocation, bool purpose_said, RecoveryRequest *r
 	if (option == NULL)
 		return error_hint(error_new(ERR_USAGE, "no recovery target was given"),
 		                  "Give --target-time, --target-lsn, --target-xid, --target-name, --before-drop, "
-		                  "--immediate, "
+		                  "--before, --immediate, "
 		                  "--from-backup-only, or --latest together with --copy or --rejoin.");
-	target->kind = (TargetKind) kind;
+	target->kind = kind > TARGET_BACKUP_ONLY ? TARGET_BEFORE : (TargetKind) kind;
 	if (target->kind == TARGET_LATEST && !purpose_said)
 		return error_hint(
 			error_new(ERR_USAGE, "\"--latest\" needs to know what it is for"),
@@ -156,6 +170,7 @@ static Error *
 parse_drop(const Invocation *invocation, DropRequest *drop)
 {
 	const char *text = invocation_value(invocation, "before-drop");
+	uint64_t full_xid;
 
 	TRY(option_time(invocation, "since", &drop->since));
 	TRY(option_time(invocation, "until", &drop->until));
@@ -167,7 +182,8 @@ parse_drop(const Invocation *invocation, DropRequest *drop)
 	}
 	else if (text == NULL)
 		drop->choice = DROP_ONLY;
-	else if (str_starts_with(text, XID_PREFIX) && option_xid(text + strlen(XID_PREFIX), &drop->xid))
+	else if (str_starts_with(text, XID_PREFIX) &&
+	         option_xid(text + strlen(XID_PREFIX), &drop->xid, &full_xid))
 		drop->choice = DROP_XID;
 	else if (str_to_uint64(text, &drop->number) && drop->number > 0)
 		drop->choice = DROP_NUMBER;

@@ -10,6 +10,6 @@
  */
 Error *recover_options_parse(const Invocation *invocation, Recovery *recovery) MUST_CHECK;
 
-#define N_RECOVER_OPTIONS 29
+#define N_RECOVER_OPTIONS 30
 
 extern const CommandOption recover_command_options[N_RECOVER_OPTIONS];

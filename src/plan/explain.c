@@ -4,6 +4,7 @@
 
 #include "planner.h"
 #include "walship/base/mem.h"
+#include "walship/base/size.h"
 
 #define TEXT_MAX (16 * 1024)
 
@@ -279,16 +280,30 @@ explain_absent(const Planner *planner, const Candidate *candidates, size_t n_can
 		hint.data);
 }
 
+/* Which of them does a server still write to? */
+static void
+append_age(const Planner *planner, const WalPath *path, Buf *into)
+{
+	TimeUs now = planner->request->now;
+	XLogSegNo last;
+	TimeUs time = wal_path_last(path, &last) ? planner_last_time(planner, path, last) : TIME_NONE;
+	char age[SIZE_TEXT_SIZE];
+
+	if (time != TIME_NONE && time <= now)
+		buf_printf(into, " (its last commit is %s old)", duration_format((now - time) / 1000, age));
+}
+
 Error *
 explain_branches(const Planner *planner, const Candidate *const *candidates, size_t n_candidates)
 {
 	AUTO_FREE char *target = target_phrase(planner);
 	AUTO_BUF(hint, TEXT_MAX);
 
-	buf_puts(&hint, "Choose with --timeline:");
+	/* The newest first: mostly it is the one that lives. */
+	buf_puts(&hint, "Choose with --timeline, a number or latest:");
 	for (size_t i = 0; i < n_candidates; i++)
 	{
-		const Candidate *candidate = candidates[i];
+		const Candidate *candidate = candidates[n_candidates - 1 - i];
 		WalPlace place = candidate->target.place;
 
 		buf_printf(&hint, "%s timeline %" PRIu32, i == 0 ? "" : ";", candidate->path->timeline);
@@ -296,6 +311,7 @@ explain_branches(const Planner *planner, const Candidate *const *candidates, siz
 		{
 			buf_puts(&hint, ", on which ");
 			append_hole(planner, &candidate->target.hole, &hint);
+			append_age(planner, candidate->path, &hint);
 			continue;
 		}
 		if (candidate->kind == CANDIDATE_FOUND && place.lsn != InvalidXLogRecPtr)
@@ -307,6 +323,7 @@ explain_branches(const Planner *planner, const Candidate *const *candidates, siz
 			buf_puts(&hint, ", ending at ");
 		}
 		explain_place(&place, &hint);
+		append_age(planner, candidate->path, &hint);
 	}
 	buf_puts(&hint, ".");
 	return error_hint(error_new(ERR_NOT_FOUND, "%s lies on %zu timelines that differ", target, n_candidates),

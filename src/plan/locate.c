@@ -156,15 +156,36 @@ may_have_xid(const SegmentIndex *segment, TransactionId xid)
 	return segment->transactions > 0 && xid_between(xid, segment->min_xid, segment->max_xid);
 }
 
+/* Four billion transactions later numbers come again: with its epoch, where the index tells one, it is another. */
+static bool
+is_other_epoch(const SegmentIndex *segment, const RecoveryTarget *target)
+{
+	uint64_t full = full_xid_near(segment->known_full_xid, target->xid);
+
+	return target->full_xid != 0 && full != 0 && full != target->full_xid;
+}
+
+/*
+ * Of a record that begins far before the segment's end the index keeps no piece.  It
+ * counted a commit, if it is one; the xid of a prepared transaction stands at its end.
+ */
+static bool
+hides_long_record(const SegmentIndex *segment, uint32_t segment_size)
+{
+	return segment->continues && segment->transactions > 0 && segment->last_record != InvalidXLogRecPtr &&
+	       segment->last_record + WAL_EDGE_MAX < segment_start(segment->segno + 1, segment_size);
+}
+
 /*
  * The xid of a prepared transaction, or even what kind of record it is, may lie
  * behind the segment's end; but not for long is a transaction open.
  */
 static bool
-may_hide_xid(const SegmentIndex *segment, TransactionId xid)
+may_hide_xid(const SegmentIndex *segment, TransactionId xid, uint32_t segment_size)
 {
-	return segment->crosses && (segment->transactions == 0 ||
-	                            xid_between(xid, segment->min_xid - NEAR_XIDS, segment->max_xid + NEAR_XIDS));
+	return (segment->crosses || hides_long_record(segment, segment_size)) &&
+	       (segment->transactions == 0 ||
+	        xid_between(xid, segment->min_xid - NEAR_XIDS, segment->max_xid + NEAR_XIDS));
 }
 
 /* By the indexes, and then, when it is in none of them, in the records that go over a segment's end. */
@@ -182,7 +203,8 @@ locate_xid(const Planner *planner, const WalPath *path, XLogRecPtr from)
 			const SegmentRecords *records;
 
 			target.last = segno;
-			if (!segment->readable || !(pass == 0 ? may_have_xid(segment, xid) : may_hide_xid(segment, xid)))
+			if (!segment->readable || is_other_epoch(segment, &planner->request->target) ||
+			    !(pass == 0 ? may_have_xid(segment, xid) : may_hide_xid(segment, xid, path->segment_size)))
 				continue;
 			records = planner_records(planner, path, segno);
 			for (size_t i = 0; i < records->n_events; i++)

@@ -73,8 +73,13 @@ evaluate(const Planner *planner, const WalPath *path, const WalPlace *point)
 			target = locate_lsn(planner, path);
 			break;
 		case TARGET_BEFORE:
-			target = locate_lsn(planner, path);
+			target = planner->request->target.lsn == InvalidXLogRecPtr
+			             ? locate_xid(planner, path, oldest->start_lsn)
+			             : locate_lsn(planner, path);
 			target.place.xid = planner->request->target.xid;
+			if (target.found == TARGET_FOUND)
+				target.last =
+					target.place.segno; /* what the server stops before need not be read to its end */
 			break;
 		case TARGET_XID:
 			target = locate_xid(planner, path, oldest->start_lsn);

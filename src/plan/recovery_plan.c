@@ -476,10 +476,12 @@ recovery_plan_build(const Planner *planner, const Candidate *candidate)
 	plan->timeline_has_file = timeline->has_history_file;
 	plan->segment_size = planner->catalog->segment_size;
 	plan->asked = planner->request->target;
-	plan->target = plan->asked;
 	plan->purpose = planner->request->purpose;
 	plan->action = planner->request->action;
 	plan->stop = candidate->target.place;
+	if (plan->asked.kind == TARGET_BEFORE && plan->asked.lsn == InvalidXLogRecPtr)
+		plan->asked.lsn = plan->stop.lsn;
+	plan->target = plan->asked;
 	if (candidate->kind == CANDIDATE_BEYOND)
 		plan->target.kind = TARGET_LATEST;
 	name_transactions(planner, candidate, plan);

@@ -27,6 +27,8 @@ recovery_target_text(const RecoveryTarget *target)
 		case TARGET_NAME:
 			return mem_printf("restore point \"%s\"", target->name);
 		case TARGET_BEFORE:
+			if (target->lsn == InvalidXLogRecPtr)
+				return mem_printf("before transaction %" PRIu32, target->xid);
 			return mem_printf("before transaction %" PRIu32 " at LSN %s", target->xid,
 			                  lsn_format(target->lsn, lsn));
 		case TARGET_IMMEDIATE:

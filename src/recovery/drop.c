@@ -70,7 +70,9 @@ explain_none(const DropRequest *drop, const Findings *findings, uint64_t n_drops
 		return error_hint(
 			error_new(ERR_NOT_FOUND, "no drop of transaction %" PRIu32 " is in the WAL of the store",
 		              drop->xid),
-			"\"walship find\" shows the drops, \"walship find --rewrites\" what was truncated or rewritten.");
+			"\"walship find\" shows the drops, \"walship find --rewrites\" what was truncated or rewritten. To just "
+			"before any other commit, such as that of a DELETE: --before xid:%" PRIu32,
+			drop->xid);
 	if (drop->choice == DROP_NUMBER && n_drops > 0)
 		return error_hint(error_new(ERR_NOT_FOUND, "there is no drop number %" PRIu64 ", only %" PRIu64,
 		                            drop->number, n_drops),

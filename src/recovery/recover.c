@@ -131,6 +131,7 @@ recovery_make_plan(Recovery *recovery)
 {
 	if (recovery->config_only)
 		TRY(settings_file_find_backup(recovery));
+	recovery->request.timeline = catalog_resolve_timeline(recovery->catalog, recovery->request.timeline);
 
 	Error *error = plan_to_target(recovery);
 

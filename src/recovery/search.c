@@ -6,6 +6,8 @@
 #include "search_path.h"
 #include "walship/base/mem.h"
 
+#define QUIET_SEGMENTS_MAX 64 /* so many without a commit are passed over in search of the last one */
+
 static int
 in_order(const void *left, const void *right)
 {
@@ -49,6 +51,7 @@ findings_release(Findings *findings)
 	for (size_t i = 0; i < findings->count; i++)
 		finding_release(&findings->items[i]);
 	free(findings->items);
+	free(findings->ends);
 	strlist_release(&findings->warnings);
 	*findings = (Findings){0};
 }
@@ -80,6 +83,35 @@ warn_of_gaps(const Search *search, const WalPath *path, XLogSegNo first)
 	}
 }
 
+/* By the path's last segments; a long quiet is not read through. */
+static void
+note_end(const Search *search, const WalPath *path)
+{
+	Findings *findings = search->findings;
+	WalEnd end = {.timeline = path->timeline, .time = TIME_NONE};
+	XLogSegNo last;
+
+	if (!wal_path_last(path, &last))
+		return;
+	for (XLogSegNo segno = last + 1;
+	     segno-- > 0 && last - segno < QUIET_SEGMENTS_MAX && end.time == TIME_NONE;)
+	{
+		const WalPathPiece *piece = wal_path_piece(path, segno);
+		const SegmentIndex *segment;
+
+		if (piece == NULL)
+			break;
+		segment = wal_facts_index(search->facts, piece->timeline, segno, piece->first);
+		if (segno == last)
+			end.lsn = segment->valid_end != InvalidXLogRecPtr ? segment->valid_end
+			                                                  : segment_start(segno + 1, path->segment_size);
+		if (segment->readable && segment->transactions > 0)
+			end.time = segment->last_time;
+	}
+	GROW(findings->ends, findings->n_ends, findings->ends_capacity);
+	findings->ends[findings->n_ends++] = end;
+}
+
 /* The path to the timeline that was asked for, or, without one, every timeline's own WAL. */
 Error *
 search_run(WalFacts *facts, const Catalog *catalog, const SearchRequest *request, Findings *findings)
@@ -99,6 +131,7 @@ search_run(WalFacts *facts, const Catalog *catalog, const SearchRequest *request
 
 		first = request->timeline != 0 ? 0 : timeline->runs[0].first;
 		error = search_path(&search, path, first);
+		note_end(&search, path);
 		warn_of_gaps(&search, path, first);
 	}
 	sort_findings(findings);

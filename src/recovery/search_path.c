@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "walship/base/mem.h"
+#include "written.h"
 
 /*
  * Transactions that began so many segments before the ones that are looked
  * through are still seen whole: to tell a drop from a rewrite, what they did before counts.
  */
 #define BEFORE_MAX 64
+
+/* For what a transaction wrote before its commit's segment fewer do: whoever wrote much is seen all the same. */
+#define BEFORE_COMMIT_MAX 16
 
 /* So many segments are read before what they hold is taken, for each of the threads. */
 #define SEGMENTS_PER_JOB 2
@@ -178,21 +182,28 @@ made_or_dropped_files(const SegmentIndex *segment)
 	return segment->readable && (segment->files_created > 0 || segment->drops > 0 || segment->crosses);
 }
 
+static bool
+matters_before(const Search *search, const SegmentIndex *segment)
+{
+	return looks_for_drops(search) ? made_or_dropped_files(segment) : segment->readable;
+}
+
 /*
  * What transactions did before the segments that are looked through: a drop is
  * told from a rewrite by the files that were made, maybe long before the commit,
- * and a database's files go before its commit.  So before each of them some more
- * are read, also where they lie between two.
+ * a database's files go before its commit, and how much was written counts.  So
+ * before each of them some more are read, also where they lie between two.
  */
 static void
 look_before(const Search *search, const WalPath *path, Wanted *wanted)
 {
+	XLogSegNo before = looks_for_drops(search) ? BEFORE_MAX : BEFORE_COMMIT_MAX;
 	Wanted more = {0};
 
 	for (size_t i = 0; i < wanted->count; i++)
 	{
 		XLogSegNo segno = wanted->segnos[i];
-		XLogSegNo lowest = segno > BEFORE_MAX ? segno - BEFORE_MAX : 0;
+		XLogSegNo lowest = segno > before ? segno - before : 0;
 
 		if (i + 1 < wanted->count && lowest <= wanted->segnos[i + 1])
 			lowest = wanted->segnos[i + 1] + 1;
@@ -202,8 +213,8 @@ look_before(const Search *search, const WalPath *path, Wanted *wanted)
 			const WalPathPiece *piece = wal_path_piece(path, segno);
 
 			if (piece != NULL &&
-			    made_or_dropped_files(wal_facts_index(search->facts, piece->timeline, segno,
-			                                          piece->first > lowest ? piece->first : lowest)))
+			    matters_before(search, wal_facts_index(search->facts, piece->timeline, segno,
+			                                           piece->first > lowest ? piece->first : lowest)))
 				want(&more, segno);
 		}
 	}
@@ -213,13 +224,21 @@ look_before(const Search *search, const WalPath *path, Wanted *wanted)
 
 /* ---- records ---- */
 
+/* What goes on from segment to segment. */
+typedef struct Taken
+{
+	XLogRecPtr begin; /* of the path's own part; what lies before it is looked at for others */
+	DropDetector *detector;
+	Written written;
+} Taken;
+
 static WalKinds
 kinds_of(SearchKind kind)
 {
 	switch (kind)
 	{
 		case SEARCH_COMMITS:
-			return WAL_KIND(WAL_EVENT_COMMIT);
+			return WAL_KIND(WAL_EVENT_COMMIT) | WAL_KIND(WAL_EVENT_SUBXACT) | WAL_WRITTEN;
 		case SEARCH_RESTORE_POINTS:
 			return WAL_KIND(WAL_EVENT_RESTORE_POINT);
 		case SEARCH_DROPS:
@@ -271,20 +290,48 @@ add_listed_points(const Search *search, const WalPath *path, const SegmentIndex 
 	return NULL;
 }
 
+/* All that a transaction wrote comes before its commit, whose subtransactions come just before it. */
+static Error *
+take_commits(const Search *search, const WalPath *path, const SegmentRecords *records, Taken *taken)
+{
+	WalWritten sum = {0};
+
+	for (size_t i = 0; i < records->n_written; i++)
+		written_add(&taken->written, &records->written[i]);
+	for (size_t i = 0; i < records->n_events; i++)
+	{
+		const WalEvent *event = &records->events[i];
+
+		if (i == 0 || event->lsn != records->events[i - 1].lsn)
+			sum = (WalWritten){0};
+		if (event->xid != 0)
+			written_sum(&taken->written, event->xid, &sum);
+		if (event->kind == WAL_EVENT_COMMIT && event->lsn >= taken->begin &&
+		    is_in_range(search->request, event->time))
+			TRY(add_finding(search, path,
+			                (Finding){.lsn = event->lsn,
+			                          .xid = event->xid,
+			                          .time = event->time,
+			                          .written = {event->xid, sum.records, sum.bytes}}));
+	}
+	return NULL;
+}
+
 /* Of commits and restore points each event is a finding; drops are told by the detector. */
 static Error *
-take_records(const Search *search, const WalPath *path, const SegmentRecords *records, DropDetector *detector)
+take_records(const Search *search, const WalPath *path, const SegmentRecords *records, Taken *taken)
 {
+	if (search->request->kind == SEARCH_COMMITS)
+		return take_commits(search, path, records, taken);
 	for (size_t i = 0; i < records->n_events; i++)
 	{
 		const WalEvent *event = &records->events[i];
 
 		if (looks_for_drops(search))
-			drop_detector_add(detector, event);
+			drop_detector_add(taken->detector, event);
 		else if (is_in_range(search->request, event->time))
 			TRY(add_finding(search, path,
 			                (Finding){.lsn = event->lsn,
-			                          .xid = event->xid,
 			                          .time = event->time,
 			                          .name = event->name == NULL ? NULL : str_printable(event->name)}));
 	}
@@ -293,8 +340,7 @@ take_records(const Search *search, const WalPath *path, const SegmentRecords *re
 
 /* Side by side. */
 static Error *
-read_batch(const Search *search, const WalPath *path, SegmentRecords *items, size_t n_items,
-           DropDetector *detector)
+read_batch(const Search *search, const WalPath *path, SegmentRecords *items, size_t n_items, Taken *taken)
 {
 	Error *error =
 		wal_facts_read_records(search->facts, path, kinds_of(search->request->kind), items, n_items);
@@ -306,7 +352,7 @@ read_batch(const Search *search, const WalPath *path, SegmentRecords *items, siz
 		if (error == NULL && !items[i].readable)
 			warn_of_damage(search, &(SegmentIndex){.timeline = piece->timeline, .segno = items[i].segno});
 		if (error == NULL)
-			error = take_records(search, path, &items[i], detector);
+			error = take_records(search, path, &items[i], taken);
 		segment_records_release(&items[i]);
 	}
 	return error;
@@ -314,7 +360,7 @@ read_batch(const Search *search, const WalPath *path, SegmentRecords *items, siz
 
 /* In the order of the WAL. */
 static Error *
-look_into_segments(const Search *search, const WalPath *path, const Wanted *wanted, DropDetector *detector)
+look_into_segments(const Search *search, const WalPath *path, const Wanted *wanted, Taken *taken)
 {
 	size_t at_once = (size_t) search->request->jobs * SEGMENTS_PER_JOB;
 	AUTO_FREE SegmentRecords *items = NEW_ARRAY(SegmentRecords, at_once);
@@ -332,7 +378,7 @@ look_into_segments(const Search *search, const WalPath *path, const Wanted *want
 			items[n_items++] = (SegmentRecords){.segno = segno};
 		if (n_items == at_once || (i + 1 == wanted->count && n_items > 0))
 		{
-			TRY(read_batch(search, path, items, n_items, detector));
+			TRY(read_batch(search, path, items, n_items, taken));
 			n_items = 0;
 		}
 	}
@@ -394,16 +440,18 @@ search_path(const Search *search, const WalPath *path, XLogSegNo first)
 	Error *error;
 
 	look_at_indexes(search, path, first, &wanted);
-	if (looks_for_drops(search))
+	if (search->request->kind != SEARCH_RESTORE_POINTS)
 		look_before(search, path, &wanted);
 	error = wal_facts_error(search->facts);
 	if (error == NULL)
 	{
 		AUTO(DropDetector) detector = drop_detector_new(major_of(search, path, &wanted), &drops);
+		Taken taken = {.begin = segment_start(first, search->catalog->segment_size), .detector = detector};
 
 		reverse(&wanted);
-		error = look_into_segments(search, path, &wanted, detector);
+		error = look_into_segments(search, path, &wanted, &taken);
 		drop_detector_finish(detector);
+		written_release(&taken.written);
 	}
 	if (error == NULL)
 		error = add_all_dropped(search, path, first, &drops);

@@ -241,8 +241,12 @@ wal_index_add_event(void *context, const WalEvent *event)
 uint64_t
 wal_index_full_xid(const WalIndex *index, TransactionId xid)
 {
-	uint64_t known = index->known_full_xid;
+	return full_xid_near(index->known_full_xid, xid);
+}
 
+uint64_t
+full_xid_near(uint64_t known, TransactionId xid)
+{
 	return known == 0 || xid == 0 ? 0 : known + (uint64_t) (int64_t) (int32_t) (xid - (TransactionId) known);
 }
 

@@ -162,6 +162,7 @@ record_body_begin(RecordBody *body, const RecordKind *kind, const PgMajor *major
 		.event = {.kind = kind == NULL ? WAL_EVENT_OTHER : kind->kind,
 	              .lsn = lsn,
 	              .previous = le64(header + 8),
+	              .writer = le32(header + 4),
 	              .time = TIME_NONE},
 		.kind = kind,
 		.callback = callback,

@@ -45,8 +45,24 @@ def test_latest_is_a_question_when_two_timelines_have_an_end(branches, recoverie
         assert copy.checksums() == moment.tables
 
 
+def test_scripts_that_say_timeline_latest_go_on_working_after_a_failover(branches, recoveries, walship):
+    for target in (["--immediate"], ["--latest", "--copy"], ["--standby"], ["--target-time", branches.moment("old").time]):
+        newest = recoveries.plan(*target, "--timeline", "2")
+        named = recoveries.plan(*target, "--timeline", "latest")
+        assert named["timeline"] == 2
+        assert {**named, "notes": None, "disk": None} == {**newest, "notes": None, "disk": None}
+    found = walship.ok("find", "--commits", "--json", "--timeline", "latest").out
+    assert found == walship.ok("find", "--commits", "--json", "--timeline", "2").out
+    recoveries.refused(2, "--latest", "--copy", "--timeline", "newest", says=["is no timeline", "or latest"])
+
+
+def test_the_timelines_to_choose_from_are_listed_newest_first_with_their_age(branches, recoveries):
+    said = recoveries.refused(9, "--latest", "--copy", says="a number or latest").err
+    assert said.index("timeline 2") < said.index("timeline 1,") and said.count("its last commit is") == 2
+
+
 def test_a_time_after_both_ends_is_a_question_too(branches, recoveries):
-    later = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).isoformat()
+    later = datetime.datetime.now(datetime.timezone.utc).isoformat()
     recoveries.refused(9, "--target-time", later, says=["timeline 1", "timeline 2"])
     copy = recoveries.live("--target-time", later, "--timeline", "2")
     assert copy.checksums() == branches.moment("new_end").tables

@@ -505,7 +505,10 @@ what_was_found_keeps_its_bytes(void **state)
 	};
 	Finding points[] = {{.timeline = 1, .lsn = PLACE(3, 1), .time = SECOND(3), .name = point},
 	                    {.timeline = 1, .lsn = PLACE(3, 2), .time = SECOND(4), .name = odd}};
-	Finding commits[] = {{.timeline = 1, .lsn = PLACE(3, 1), .time = SECOND(3), .xid = 700}};
+	Finding commits[] = {
+		{.timeline = 1, .lsn = PLACE(3, 1), .time = SECOND(3), .xid = 700, .written = {700, 12, 3456}}};
+	WalEnd ends[] = {{.timeline = 1, .lsn = PLACE(7, 5), .time = TIME_NONE},
+	                 {.timeline = 2, .lsn = PLACE(10, 0), .time = SECOND(8)}};
 	char sentence[] = "segment 5 could not be read";
 	char *warnings[] = {sentence};
 	const struct
@@ -516,6 +519,8 @@ what_was_found_keeps_its_bytes(void **state)
 		{{.kind = SEARCH_DROPS, .since = SECOND(1), .until = TIME_NONE},
 	     {.items = drops,
 	      .count = lengthof(drops),
+	      .ends = ends,
+	      .n_ends = lengthof(ends),
 	      .rewrites = 4,
 	      .warnings = {.items = warnings, .count = 1}}},
 		{{.kind = SEARCH_RESTORE_POINTS, .since = TIME_NONE, .until = SECOND(9)},

@@ -150,7 +150,7 @@ static const Wrong wrong[] = {
      {"--target-name=0123456789012345678901234567890123456789012345678901234567890123", "--pgdata=/x"},
      "is no name of a restore point"},
 	{"timeline 0", {AT, "--timeline=0"}, "\"0\" is no timeline"},
-	{"timeline latest", {AT, "--timeline=latest"}, "\"latest\" is no timeline"},
+	{"timeline newest", {AT, "--timeline=newest"}, "\"newest\" is no timeline"},
 	{"timeline too high", {AT, "--timeline=4294967296"}, "is no timeline"},
 	{"no directory", {"--immediate"}, "no data directory"},
 	{"empty directory", {"--immediate", "--pgdata="}, "no data directory"},

@@ -10,6 +10,7 @@
  *	commit 1@3.2 32 700	at this place, in this second, by this transaction
  *	commit 1@3.2 32 700 5.1	... in a record that ends there, two segments further on
  *	hidden 1@3.f 32 700 4.1	likewise, but the index of segment 3 cannot tell what it is
+ *	buried 1@3.d 32 700 4.1	likewise, but so long that it keeps no piece of it, and counts a commit of nobody
  *	point 1@3.4 34 name	a restore point
  *	parameters 1@3.4 500 9	the server was restarted with so many connections and workers
  *	minimal 1@3.4		wal_level became minimal
@@ -49,6 +50,7 @@ typedef struct WorldEvent
 {
 	TimeLineID timeline;
 	bool hidden;
+	bool buried;
 	char name[64];
 	WalEvent event;
 } WorldEvent;
@@ -244,6 +246,12 @@ world_add_line(World *world, const char *line)
 	else if (sscanf(line, "hidden %u@%u.%x %u %u %u.%x", &timeline, &first, &part, &second, &xid, &last,
 	                &last_part) == 7)
 		world_add_long_commit(world, timeline, PLACE(first, part), second, xid, PLACE(last, last_part), true);
+	else if (sscanf(line, "buried %u@%u.%x %u %u %u.%x", &timeline, &first, &part, &second, &xid, &last,
+	                &last_part) == 7)
+	{
+		world_add_long_commit(world, timeline, PLACE(first, part), second, xid, PLACE(last, last_part), true);
+		world->events[world->n_events - 1].buried = true;
+	}
 	else if (sscanf(line, "long %u@%u %u.%x", &timeline, &first, &last, &last_part) == 4)
 		world_add_flaw(world, (WorldFlaw){timeline, 'l', PLACE(first, 0), PLACE(last, last_part)});
 	else if (sscanf(line, "commit %u@%u.%x %u %u", &timeline, &first, &part, &second, &xid) == 5)
@@ -360,7 +368,7 @@ world_open_record(World *world, TimeLineID number, XLogSegNo segno, bool *ret_ma
 		    !world_event_is_in(world, event, number, event->event.lsn / WORLD_SEGMENT) ||
 		    event->event.lsn / WORLD_SEGMENT > segno)
 			continue;
-		*ret_matters = true;
+		*ret_matters = !event->buried;
 		*ret_start = event->event.lsn;
 		*ret_end = event->event.end;
 		return true;
@@ -429,8 +437,11 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	{
 		const WorldEvent *event = &world->events[i];
 
-		if (world_event_is_in(world, event, number, segno) && !event->hidden)
-			wal_index_add_event(index, &event->event);
+		WalEvent told = event->event;
+
+		told.xid = event->buried ? 0 : told.xid;
+		if (world_event_is_in(world, event, number, segno) && (!event->hidden || event->buried))
+			wal_index_add_event(index, &told);
 	}
 	if (world->runs)
 		world_describe_run(world, number, segno, index);

@@ -82,5 +82,11 @@ AUTO_DEFINE(Catalog, catalog_free);
 Error *catalog_look_at_parts(Store *store, uint64_t system_identifier, BackupRecord **records,
                              size_t n_records) MUST_CHECK;
 
+/* In place of a timeline: the one that began last, whose number is the highest (PostgreSQL: findNewestTimeLine). */
+#define TIMELINE_LATEST UINT32_MAX
+
+/* The number itself, or that of TIMELINE_LATEST; 0 where there is none. */
+TimeLineID catalog_resolve_timeline(const Catalog *catalog, TimeLineID timeline);
+
 const CatalogTimeline *catalog_timeline(const Catalog *catalog, TimeLineID timeline); /* NULL when unknown */
 bool catalog_has_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno);

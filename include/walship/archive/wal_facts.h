@@ -74,6 +74,14 @@ typedef struct SegmentIndex
 	size_t n_listed_points;
 } SegmentIndex;
 
+/* What one transaction wrote, subtransactions apart. */
+typedef struct WalWritten
+{
+	TransactionId xid;
+	uint64_t records;
+	uint64_t bytes;
+} WalWritten;
+
 /*
  * From the records of one segment, as they lie on one path: those that start
  * here, each to its end, in whatever segment of the path that is.  A record that
@@ -86,6 +94,9 @@ typedef struct SegmentRecords
 	WalEvent *events; /* of the kinds that were asked for, in LSN order, names owned; owned */
 	size_t n_events;
 	size_t capacity;
+	WalWritten *written; /* with WAL_WRITTEN: by each transaction, one maybe several times; owned */
+	size_t n_written;
+	size_t written_capacity;
 	XLogRecPtr last_start;    /* of the last record; InvalidXLogRecPtr: none starts here */
 	XLogRecPtr last_previous; /* the record before that one */
 	XLogRecPtr last_end;      /* where that one ends by its length, in this segment or further on */
@@ -96,6 +107,9 @@ void segment_records_release(SegmentRecords *records);
 /* Which kinds of events: a sum of WAL_KIND()s. */
 typedef uint32_t WalKinds;
 #define WAL_KIND(kind) (UINT32_C(1) << (kind))
+
+/* Beside them: what each transaction wrote is counted, too. */
+#define WAL_WRITTEN (UINT32_C(1) << 31)
 
 /* What a plan asks for: what ends a transaction, has a name, or changes what a server must have. */
 #define WAL_PLAN_KINDS                                                                            \

@@ -25,7 +25,8 @@ typedef enum TargetKind
 	TARGET_LSN,
 	TARGET_XID,
 	TARGET_NAME,
-	TARGET_BEFORE, /* the last commit or abort that starts before this LSN; "xid" tells whose record that is */
+	TARGET_BEFORE, /* the last commit or abort that starts before this LSN; "xid" tells whose record that is.
+	                * InvalidXLogRecPtr: before the commit or abort of "xid", wherever that is */
 	TARGET_IMMEDIATE,   /* as soon as the backup is consistent */
 	TARGET_LATEST,      /* to the end of the WAL in the store */
 	TARGET_BACKUP_ONLY, /* as immediate, with nothing but the backup's own WAL */
@@ -38,6 +39,7 @@ typedef struct RecoveryTarget
 	TimeUs time;
 	XLogRecPtr lsn;
 	TransactionId xid;
+	uint64_t full_xid; /* the same with its epoch; 0: the epoch was not said */
 	const char *name;
 } RecoveryTarget;
 

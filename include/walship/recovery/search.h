@@ -35,14 +35,26 @@ typedef struct Finding
 	TransactionId xid; /* 0 of a restore point */
 	TimeUs time;
 	char *name;             /* of a restore point; owned */
+	WalWritten written;     /* of commits: with its subtransactions, in the segments that were read */
 	DroppedObjects dropped; /* of drops and rewrites */
 } Finding;
+
+/* Where the WAL of a timeline ends in the store: what is newer cannot be found. */
+typedef struct WalEnd
+{
+	TimeLineID timeline;
+	XLogRecPtr lsn;
+	TimeUs time; /* of the last commit or abort; TIME_NONE: not known, or far before it */
+} WalEnd;
 
 typedef struct Findings
 {
 	Finding *items; /* ascending by timeline and LSN, each once; owned */
 	size_t count;
 	size_t capacity;
+	WalEnd *ends; /* of the timelines that were looked through, ascending; owned */
+	size_t n_ends;
+	size_t ends_capacity;
 	size_t rewrites;  /* that a search for drops met on the way, in the same range of time */
 	StrList warnings; /* sentences: where the search could not look */
 } Findings;

@@ -165,6 +165,9 @@ void wal_index_init(WalIndex *index);
 /* A WalEventCallback whose context is the WalIndex: counts the event in. */
 void wal_index_add_event(void *index, const WalEvent *event);
 
+/* With its epoch, when it is of the times of "known", which is another one with its epoch; 0: neither is known. */
+uint64_t full_xid_near(uint64_t known, TransactionId xid);
+
 /* With its epoch, when it is of the times of this segment; 0: the epoch is not known. */
 uint64_t wal_index_full_xid(const WalIndex *index, TransactionId xid);
 

@@ -84,8 +84,10 @@ typedef struct WalEvent
 	WalEventKind kind;
 	TransactionId xid; /* where the kind says so, and of commit and abort; of a prepared transaction: the one
 	                      that ends; 0: not known */
-	XLogRecPtr lsn;    /* where the record starts */
-	XLogRecPtr end;    /* where the next may start, or InvalidXLogRecPtr when its end was not seen */
+	TransactionId
+		writer; /* of a record: by its header, maybe a subtransaction; 0: no transaction's, or not known */
+	XLogRecPtr lsn;      /* where the record starts */
+	XLogRecPtr end;      /* where the next may start, or InvalidXLogRecPtr when its end was not seen */
 	XLogRecPtr previous; /* start of the record before it; InvalidXLogRecPtr: its header is not all here */
 	TimeUs time;         /* commit, abort, restore point; else, or when it is no sane time, TIME_NONE */
 	const char *name; /* of a restore point, at most 63 bytes; path of a tablespace, at most 1023; NULL: not
