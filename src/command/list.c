@@ -11,6 +11,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/plan/clocks.h"
 
 static const CommandOption options[] = {
 	{"verbose", OPTION_FLAG, NULL, "show all backups, not only the ten newest"},
@@ -21,6 +22,7 @@ static void
 listing_release(Listing *listing)
 {
 	window_list_release(&listing->windows);
+	strlist_release(&listing->warnings);
 	age_identities_free(listing->identities);
 	free(listing->refused);
 	free(listing->leftovers);
@@ -101,6 +103,7 @@ read_listing(const Settings *settings, Listing *listing)
 	AUTO(WalFacts) facts = wal_reader_facts(store, listing->catalog, NULL, jobs);
 
 	TRY(plan_windows(listing->catalog, facts, &listing->windows));
+	clocks_warn(listing->catalog, clock_now(), &listing->warnings);
 	TRY(look_for_refused(store, listing));
 	return measure_leftovers(store, listing);
 }

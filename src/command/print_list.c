@@ -423,6 +423,8 @@ print_remains(const Listing *listing, bool *begun, FILE *into)
 	for (size_t i = 0; i < damaged; i++)
 		remark(begun, into, "DAMAGED %s", catalog->damaged.items[i]);
 	remark_rest(damaged, catalog->damaged.count, begun, into);
+	for (size_t i = 0; i < listing->warnings.count; i++)
+		remark(begun, into, "WARNING: %s", listing->warnings.items[i]);
 }
 
 static void

@@ -23,6 +23,7 @@ typedef struct Listing
 	AgeIdentities *identities; /* NULL: nothing can be decrypted */
 	bool *refused;             /* of each backup: not encrypted, and not believed; NULL: none */
 	WindowList windows;        /* one per timeline, in the catalog's order */
+	StrList warnings;          /* sentences about clocks */
 	Leftover *leftovers;
 	size_t n_leftovers;
 	TimeUs now;   /* from which ages are counted */

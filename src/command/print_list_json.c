@@ -5,6 +5,7 @@
 
 #include "table.h"
 #include "walship/base/mem.h"
+#include "walship/plan/clocks.h"
 
 #define LIST_FORMAT 1
 
@@ -125,6 +126,17 @@ add_timeline(const CatalogTimeline *timeline, const TimelineWindows *windows, ui
 	}
 }
 
+static void
+add_newest(const Catalog *catalog, Json *root)
+{
+	const BackupRecord *newest = clocks_newest_backup(catalog);
+
+	if (newest == NULL)
+		return;
+	backup_record_put(newest, "id timeline stop_lsn stop_time", json_add_object(root, "newest_backup"));
+	json_add_string(root, "newest_backup_by_time", clocks_newest_by_time(catalog)->id);
+}
+
 void
 print_list_json(const Listing *listing, FILE *into)
 {
@@ -137,11 +149,13 @@ print_list_json(const Listing *listing, FILE *into)
 	json_add_string(root, "system", system);
 	json_add_int(root, "segment_size", catalog->segment_size);
 	add_backups(listing, root);
+	add_newest(catalog, root);
 	timelines = json_add_array(root, "timelines");
 	for (size_t i = 0; i < catalog->n_timelines; i++)
 		add_timeline(&catalog->timelines[i], &listing->windows.timelines[i], catalog->segment_size,
 		             json_add_object(timelines, NULL));
 	json_put_list(root, "unfinished", &leftover_table, listing->leftovers, listing->n_leftovers);
 	json_put_list(root, "damaged", &json_strings, catalog->damaged.items, catalog->damaged.count);
+	json_put_list(root, "warnings", &json_strings, listing->warnings.items, listing->warnings.count);
 	print_object(root, into);
 }

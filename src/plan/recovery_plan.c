@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "walship/base/mem.h"
+#include "walship/plan/clocks.h"
 
 /* The first transaction that is left out is looked for so far behind the end of the recovery. */
 #define NEAR_SEGMENTS 128
@@ -206,6 +207,8 @@ warn_of_backup(const Planner *planner, RecoveryPlan *plan)
 {
 	if (plan->backup->page_errors)
 		add_sentence(&plan->warnings, "Backup %s holds pages with wrong checksums.", plan->backup->id);
+	if (plan->asked.kind == TARGET_TIME)
+		clocks_warn(planner->catalog, planner->request->now, &plan->warnings);
 	for (size_t i = 0; i < planner->catalog->damaged.count; i++)
 		add_sentence(&plan->warnings, "Not considered, for it cannot be read: %s.",
 		             planner->catalog->damaged.items[i]);
