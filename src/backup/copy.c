@@ -24,11 +24,12 @@ list_contents(BackupRun *run)
 {
 	BackupRecord *record = run->record;
 	bool encrypted = run->options->recipients != NULL;
-	AUTO(Error) error = server_databases(record->system_identifier, &run->databases, &run->n_databases);
+	AUTO(Error) error = server_databases(run->options->conninfo, record->system_identifier, &run->databases,
+	                                     &run->n_databases);
 
 	if (error == NULL)
-		error = server_in_place_tablespaces(record->system_identifier, &record->in_place_tablespaces,
-		                                    &record->n_in_place_tablespaces);
+		error = server_in_place_tablespaces(run->options->conninfo, record->system_identifier,
+		                                    &record->in_place_tablespaces, &record->n_in_place_tablespaces);
 	if (error_is(error, ERR_CANCELLED))
 		return MOVE(error);
 	if (error != NULL)

@@ -11,6 +11,7 @@
 #include "config_files.h"
 #include "map.h"
 #include "run.h"
+#include "walship/archive/catalog.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/base/cancel.h"
@@ -72,6 +73,27 @@ check_in_place(BackupRun *run)
 		"Drop them, or move them to a directory of their own, and turn the setting off. Since 17 they are backed up.");
 }
 
+/*
+ * Into a store that holds only other systems the backup of this one is mostly a mistake,
+ * such as a forgotten PGPORT.  An empty store holds none yet.
+ */
+static Error *
+check_known_system(const BackupRun *run)
+{
+	AUTO_STRLIST systems = {0};
+	AUTO_FREE char *own = mem_printf("%" PRIu64, run->identity.system_identifier);
+
+	TRY(catalog_systems(run->options->store, &systems));
+	if (systems.count == 0 || strlist_contains(&systems, own))
+		return NULL;
+	return error_hint(
+		error_new(ERR_EXISTS,
+	              "store \"%s\" holds %zu other database system%s, but nothing of %s, which this server is",
+	              store_url(run->options->store), systems.count, systems.count == 1 ? "" : "s", own),
+		"Is it the right server (PGHOST, PGPORT, \"conninfo\"), and the right store? After a pg_upgrade, or "
+		"to let a second cluster share the store, say --new-system.");
+}
+
 static Error *
 identify(BackupRun *run)
 {
@@ -80,14 +102,17 @@ identify(BackupRun *run)
 	AUTO_FREE char *synchronous = NULL;
 	AUTO_FREE char *checksums = NULL;
 
-	TRY(server_connect(&run->server));
+	TRY(server_connect(options->conninfo, &run->server));
 	TRY(server_identify(run->server, &run->identity));
 	if (options->system_identifier != 0 && options->system_identifier != run->identity.system_identifier)
-		return error_hint(error_new(ERR_USAGE,
-		                            "server has the system identifier %" PRIu64
-		                            ", but the setting \"system\" is %" PRIu64,
-		                            run->identity.system_identifier, options->system_identifier),
-		                  "Look at PGHOST, PGPORT and PGSERVICE: this is another database system.");
+		return error_hint(
+			error_new(ERR_USAGE,
+		              "server has the system identifier %" PRIu64
+		              ", but \"system\" or \"pgdata\" says %" PRIu64,
+		              run->identity.system_identifier, options->system_identifier),
+			"Look at PGHOST, PGPORT, PGSERVICE and \"conninfo\": this is another database system.");
+	if (!options->new_system)
+		TRY(check_known_system(run));
 	TRY(server_in_recovery(run->server, &run->standby));
 	TRY(server_segment_size(run->server, &record->segment_size));
 	TRY(check_in_place(run));
@@ -199,7 +224,7 @@ write_config(BackupRun *run)
 {
 	const Notices *notices = &run->options->notices;
 	AUTO_STRLIST files = {0};
-	AUTO(Error) error = server_config_files(run->record->system_identifier, &files);
+	AUTO(Error) error = server_config_files(run->options->conninfo, run->record->system_identifier, &files);
 
 	if (error_is(error, ERR_CANCELLED))
 		return MOVE(error);
@@ -263,6 +288,7 @@ run_backup(BackupRun *run)
 	name_backup(run);
 
 	BackupWalOptions wal = {.target = &run->target,
+	                        .conninfo = run->options->conninfo,
 	                        .system_identifier = run->identity.system_identifier,
 	                        .timeline = run->identity.timeline,
 	                        .segment_size = run->record->segment_size,

@@ -244,7 +244,7 @@ stream_once(BackupWal *wal, int attempt)
 	WalSlot slot = WAL_SLOT_NONE;
 
 	/* PGHOST may name several servers. */
-	TRY(server_connect(&server));
+	TRY(server_connect(options->conninfo, &server));
 	TRY(server_identify(server, &identity));
 	if (identity.system_identifier != options->system_identifier)
 		return error_new(ERR_TRANSIENT, "the second connection led to another database system");

@@ -13,6 +13,7 @@
 typedef struct BackupWalOptions
 {
 	const BackupTarget *target; /* outlives the object */
+	const char *conninfo;       /* see server_connect(); outlives the object */
 	uint64_t system_identifier;
 	TimeLineID timeline;
 	uint32_t segment_size;

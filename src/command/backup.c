@@ -30,6 +30,7 @@ static const CommandOption options[] = {
 	{"label", OPTION_VALUE, "TEXT",
      "the server's label of the backup (default: walship and the backup's id)"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
 	{"json", OPTION_FLAG, NULL, "print the backup's record instead of one line"},
 };
 
@@ -55,6 +56,8 @@ read_options(const Invocation *invocation, BackupOptions *backup)
 	const char *system = settings_text(settings, SETTING_system);
 
 	backup->walship_version = WALSHIP_VERSION;
+	backup->conninfo = settings_text(settings, SETTING_conninfo);
+	backup->new_system = invocation_flag(invocation, "new-system");
 	backup->fast_checkpoint = invocation_flag(invocation, "fast");
 	backup->label = invocation_value(invocation, "label");
 	backup->note = invocation_value(invocation, "note");
@@ -65,8 +68,9 @@ read_options(const Invocation *invocation, BackupOptions *backup)
 		return error_new(ERR_USAGE, "--note is longer than %d bytes", NOTE_MAX);
 	TRY(context_compression(settings, COMPRESS_BASE, &backup->compression));
 
-	/* The other value is "auto": whatever the server says. */
-	(void) str_to_uint64(system, &backup->system_identifier);
+	/* The other value is "auto": that of "pgdata", else whatever the server says. */
+	if (!str_to_uint64(system, &backup->system_identifier) && settings_text(settings, SETTING_pgdata) != NULL)
+		TRY(context_system(settings, settings_text(settings, SETTING_pgdata), &backup->system_identifier));
 	return NULL;
 }
 
@@ -161,7 +165,7 @@ const Command command_backup = {
 	.summary = "takes a base backup of a running server",
 	.arguments = "",
 	.description =
-		"Connects with libpq's own means (PGHOST, PGPORT, PGUSER, PGSERVICE, ~/.pgpass) as a role with the attribute\n"
+		"Connects by \"conninfo\" and libpq's own means (PGHOST, PGPORT, PGUSER, PGSERVICE, ~/.pgpass) as a role with the attribute\n"
 		"REPLICATION, on PostgreSQL 13 or later, primary or standby. The backup brings its own WAL along and waits\n"
 		"for no archiver. Exit 8 means that the backup was taken, but the server found damaged pages in it.",
 	.examples = "  runuser -u postgres -- walship backup\n"

@@ -114,7 +114,7 @@ run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
 	const char *given = invocation_value(invocation, "pgdata");
-	AUTO_FREE char *directory = given != NULL ? mem_strdup(given) : pgdata_of(NULL);
+	AUTO_FREE char *directory = given != NULL ? mem_strdup(given) : context_pgdata(settings);
 	bool with_server = !invocation_flag(invocation, "store-only");
 	CheckReport report = {0};
 	CheckedServer server = {0};

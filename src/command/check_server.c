@@ -34,12 +34,12 @@ expected_system(const Settings *settings, const char *data_directory)
 }
 
 static Error *
-connect_to_server(uint64_t system, CheckedServer *server, char **ret_detail)
+connect_to_server(const char *conninfo, uint64_t system, CheckedServer *server, char **ret_detail)
 {
 	AUTO(Server) replication = NULL;
 	ServerIdentity *identity = &server->identity;
 
-	TRY(server_connect(&replication));
+	TRY(server_connect(conninfo, &replication));
 	TRY(server_identify(replication, identity));
 	if (system != 0 && identity->system_identifier != system)
 		return error_hint(
@@ -148,7 +148,8 @@ check_server(const Settings *settings, const char *program, const char *data_dir
              CheckedServer *server)
 {
 	AUTO_FREE char *detail = NULL;
-	Error *error = connect_to_server(expected_system(settings, data_directory), server, &detail);
+	Error *error = connect_to_server(settings_text(settings, SETTING_conninfo),
+	                                 expected_system(settings, data_directory), server, &detail);
 
 	if (error_is(error, ERR_TRANSIENT))
 	{
@@ -167,7 +168,7 @@ check_server(const Settings *settings, const char *program, const char *data_dir
 	server->archives = error == NULL;
 	check_report_error(report, "archiving", error,
 	                   "archive_mode and archive_command are set for these settings");
-	error = server_connect_sql(&server->sql);
+	error = server_connect_sql(settings_text(settings, SETTING_conninfo), &server->sql);
 	if (error != NULL)
 		check_report_unknown(report, "statistics", error,
 		                     "What the server counts, and whether a segment arrives, is seen by a role that "

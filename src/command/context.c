@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "systems.h"
 #include "walship/archive/catalog.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
@@ -259,7 +260,7 @@ context_other_owner(Store *store, const char **ret_owner)
 }
 
 static Error *
-only_system(Store *store, uint64_t *ret_system)
+only_system(const Settings *settings, Store *store, uint64_t *ret_system)
 {
 	AUTO_STRLIST systems = {0};
 
@@ -278,29 +279,29 @@ only_system(Store *store, uint64_t *ret_system)
 		                  "Is archiving set up, and is this the right store?");
 	}
 	if (systems.count > 1)
-	{
-		AUTO_BUF(names, 64 * 1024);
-
-		for (size_t i = 0; i < systems.count; i++)
-			buf_printf(&names, "%s%s", i == 0 ? "" : ", ", systems.items[i]);
-		return error_hint(
-			error_new(ERR_USAGE, "store \"%s\" holds %zu database systems", store_url(store), systems.count),
-			"Choose one with --system: %s.", names.data);
-	}
+		return systems_choose(store, &systems, (int) settings_integer(settings, SETTING_jobs));
 	(void) str_to_uint64(systems.items[0], ret_system);
 	return NULL;
+}
+
+char *
+context_pgdata(const Settings *settings)
+{
+	const char *pgdata = settings_text(settings, SETTING_pgdata);
+
+	return pgdata != NULL ? mem_strdup(pgdata) : pgdata_of(NULL);
 }
 
 Error *
 context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system)
 {
-	AUTO_FREE char *directory = pgdata_of(NULL);
+	AUTO_FREE char *directory = context_pgdata(settings);
 
 	if (system_from_setting(settings, ret_system))
 		return NULL;
 	if (directory != NULL)
 		return context_system(settings, directory, ret_system);
-	return only_system(store, ret_system);
+	return only_system(settings, store, ret_system);
 }
 
 /* The environment is the postmaster's, and has a say where the setting has none. */

@@ -41,8 +41,11 @@ Error *context_compression(const Settings *settings, CompressFor purpose, Compre
  */
 Error *context_system(const Settings *settings, const char *data_directory, uint64_t *ret_system) MUST_CHECK;
 
+/* Setting "pgdata", else the working directory or $PGDATA, as pgdata_of(); NULL: none.  The caller frees. */
+char *context_pgdata(const Settings *settings);
+
 /*
- * For commands that only read the store: setting "system", the working
+ * For commands that only read the store: setting "system", "pgdata", the working
  * directory's pg_control, or the only system in the store.
  */
 Error *context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system) MUST_CHECK;

@@ -35,6 +35,7 @@ typedef struct SettingRow
 	int64_t most;                    /* inclusive */
 	const char *choices;             /* of SETTING_TYPE_CHOICE: "a|b|c" */
 	bool automatic;                  /* "auto" is allowed, and the same as unset to settings_is_set() */
+	bool hides_invalid;              /* a value that is refused may hold a secret: it is not repeated */
 	bool names_secret;               /* a file of secrets: a value that is no path may be one itself */
 	bool secret;                     /* never a flag, never shown; may come from a file of its own */
 	bool (*check)(const char *text); /* of SETTING_TYPE_TEXT; NULL allows everything */

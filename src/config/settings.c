@@ -58,6 +58,20 @@ check_accept_plain(const char *text)
 	       strspn(digits + high + 1, "0123456789ABCDEFabcdef") == strlen(digits + high + 1);
 }
 
+/* It is printed, and carried on in command lines: a password belongs elsewhere. */
+static bool
+check_conninfo(const char *text)
+{
+	const char *at = strchr(text, '@');
+	const char *user = strstr(text, "://");
+
+	if (text[0] == '\0' || strstr(text, "password") != NULL)
+		return false;
+	if (user == NULL)
+		return strchr(text, '=') != NULL;
+	return at == NULL || memchr(user + 3, ':', (size_t) (at > user + 3 ? at - user - 3 : 0)) == NULL;
+}
+
 static bool
 check_zone(const char *text)
 {

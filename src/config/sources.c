@@ -40,7 +40,7 @@ invalid_value(const SettingRow *row, const char *text)
 	AUTO_FREE char *shown = str_url_without_password(text);
 
 	setting_describe_form(row, &form);
-	if (row->secret || row->names_secret)
+	if (row->secret || row->names_secret || row->hides_invalid)
 		error = error_new(ERR_USAGE, "invalid value for setting \"%s\"", row->name);
 	else
 		error = error_new(ERR_USAGE, "invalid value for setting \"%s\": \"%s\"", row->name, shown);

@@ -249,13 +249,19 @@ leave_out_host(PGconn *conn, char *values[N_HOST_KEYWORDS])
 
 /* "values" of host_keywords, where they are not libpq's own.  Without a database the connection is for replication. */
 static Error *
-start_connection(const char *database, char *const values[N_HOST_KEYWORDS], Server **ret_server)
+start_connection(const char *conninfo, const char *database, char *const values[N_HOST_KEYWORDS],
+                 Server **ret_server)
 {
-	/* A connection that dies without a word must be noticed: a backup may wait long for nothing but bytes. */
-	const char *keywords[16] = {"dbname", "application_name", "keepalives_idle", "keepalives_interval",
-	                            "keepalives_count"};
-	const char *given[16] = {database == NULL ? "replication" : database, "walship", "60", "10", "6"};
-	size_t count = 5;
+	/*
+	 * The first "dbname" is expanded, a second one is taken as it is, and later words win.
+	 * A connection that dies without a word must be noticed: a backup may wait long for
+	 * nothing but bytes.
+	 */
+	const char *keywords[16] = {
+		"dbname", "dbname", "application_name", "keepalives_idle", "keepalives_interval", "keepalives_count"};
+	const char *given[16] = {conninfo, database == NULL ? "replication" : database, "walship", "60", "10",
+	                         "6"};
+	size_t count = 6;
 	AUTO(Server) server = NEW(Server);
 
 	/* Names of databases are bytes in no encoding that could be known: SQL_ASCII leaves them as they are. */
@@ -267,7 +273,7 @@ start_connection(const char *database, char *const values[N_HOST_KEYWORDS], Serv
 			keywords[count] = host_keywords[i];
 			given[count++] = values[i];
 		}
-	server->conn = PQconnectStartParams(keywords, given, 0);
+	server->conn = PQconnectStartParams(keywords, given, 1);
 	if (server->conn == NULL)
 		return error_new(ERR_SYSTEM, "out of memory in libpq");
 	if (PQstatus(server->conn) == CONNECTION_BAD)
@@ -279,14 +285,15 @@ start_connection(const char *database, char *const values[N_HOST_KEYWORDS], Serv
 }
 
 static Error *
-connect_to_any_host(const char *database, char *values[N_HOST_KEYWORDS], Server **ret_server)
+connect_to_any_host(const char *conninfo, const char *database, char *values[N_HOST_KEYWORDS],
+                    Server **ret_server)
 {
 	for (;;)
 	{
 		AUTO(Server) server = NULL;
 		bool mute = false;
 
-		TRY(start_connection(database, values, &server));
+		TRY(start_connection(conninfo, database, values, &server));
 
 		Error *error = wait_connected(server->conn, &mute);
 
@@ -302,14 +309,14 @@ connect_to_any_host(const char *database, char *values[N_HOST_KEYWORDS], Server 
 }
 
 static Error *
-server_open(const char *database, Server **ret_server)
+server_open(const char *conninfo, const char *database, Server **ret_server)
 {
 	char *values[N_HOST_KEYWORDS] = {NULL};
 	AUTO(Server) server = NULL;
 
 	TRY(pq_library_load());
 
-	Error *error = connect_to_any_host(database, values, &server);
+	Error *error = connect_to_any_host(conninfo, database, values, &server);
 
 	for (size_t i = 0; i < N_HOST_KEYWORDS; i++)
 		free(values[i]);
@@ -325,21 +332,21 @@ server_open(const char *database, Server **ret_server)
 }
 
 Error *
-server_connect(Server **ret_server)
+server_connect(const char *conninfo, Server **ret_server)
 {
-	return server_open(NULL, ret_server);
+	return server_open(conninfo, NULL, ret_server);
 }
 
 Error *
-server_connect_sql(Server **ret_server)
+server_connect_sql(const char *conninfo, Server **ret_server)
 {
-	return server_open("postgres", ret_server);
+	return server_open(conninfo, "postgres", ret_server);
 }
 
 Error *
-server_connect_to(const char *database, Server **ret_server)
+server_connect_to(const char *conninfo, const char *database, Server **ret_server)
 {
-	return server_open(database, ret_server);
+	return server_open(conninfo, database, ret_server);
 }
 
 /* A thread's start: owns the PGcancel. */

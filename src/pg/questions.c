@@ -15,14 +15,14 @@ server_databases_free(ServerDatabase *databases, size_t count)
 
 /* One of the two is there and lets people in, on nearly every server. */
 static Error *
-connect_somewhere(Server **ret_server)
+connect_somewhere(const char *conninfo, Server **ret_server)
 {
-	AUTO(Error) error = server_connect_to("postgres", ret_server);
+	AUTO(Error) error = server_connect_to(conninfo, "postgres", ret_server);
 
 	if (error == NULL || error_is(error, ERR_CANCELLED))
 		return MOVE(error);
 
-	AUTO(Error) again = server_connect_to("template1", ret_server);
+	AUTO(Error) again = server_connect_to(conninfo, "template1", ret_server);
 
 	return again == NULL ? NULL : MOVE(error);
 }
@@ -52,13 +52,14 @@ read_oid(const PGresult *result, int row, int column, uint32_t *ret_oid)
 }
 
 Error *
-server_databases(uint64_t system_identifier, ServerDatabase **ret_databases, size_t *ret_count)
+server_databases(const char *conninfo, uint64_t system_identifier, ServerDatabase **ret_databases,
+                 size_t *ret_count)
 {
 	static const char sql[] = "SELECT oid, dattablespace, datname FROM pg_catalog.pg_database ORDER BY oid";
 	AUTO(Server) server = NULL;
 	AUTO_RESULT *result = NULL;
 
-	TRY(connect_somewhere(&server));
+	TRY(connect_somewhere(conninfo, &server));
 	TRY(check_system(server, system_identifier));
 	TRY(server_query(server, sql, 3, &result));
 
@@ -82,7 +83,8 @@ server_databases(uint64_t system_identifier, ServerDatabase **ret_databases, siz
 }
 
 Error *
-server_in_place_tablespaces(uint64_t system_identifier, uint32_t **ret_oids, size_t *ret_count)
+server_in_place_tablespaces(const char *conninfo, uint64_t system_identifier, uint32_t **ret_oids,
+                            size_t *ret_count)
 {
 	/* The first row, of no tablespace, is always there. */
 	static const char sql[] =
@@ -91,7 +93,7 @@ server_in_place_tablespaces(uint64_t system_identifier, uint32_t **ret_oids, siz
 	AUTO(Server) server = NULL;
 	AUTO_RESULT *result = NULL;
 
-	TRY(connect_somewhere(&server));
+	TRY(connect_somewhere(conninfo, &server));
 	TRY(check_system(server, system_identifier));
 	TRY(server_query(server, sql, 1, &result));
 	*ret_oids = NEW_ARRAY(uint32_t, (size_t) PQntuples(result));
@@ -120,7 +122,7 @@ look_if_local(Server *server, uint64_t system_identifier, bool *ret_local)
 }
 
 Error *
-server_config_files(uint64_t system_identifier, StrList *ret_files)
+server_config_files(const char *conninfo, uint64_t system_identifier, StrList *ret_files)
 {
 	/* Included files are known by the settings in them.  The first row, which is empty, is always there. */
 	static const char all[] =
@@ -136,7 +138,7 @@ server_config_files(uint64_t system_identifier, StrList *ret_files)
 	AUTO_FREE char *sql = NULL;
 	bool local;
 
-	TRY(connect_somewhere(&server));
+	TRY(connect_somewhere(conninfo, &server));
 	TRY(check_system(server, system_identifier));
 	TRY(look_if_local(server, system_identifier, &local));
 	if (!local)

@@ -30,6 +30,8 @@ typedef struct BackupOptions
 	const char
 		*spool_directory; /* for a list of the files, when there are many; NULL: the backup has no map */
 	uint64_t system_identifier; /* that the server must have; 0: any */
+	const char *conninfo;       /* see server_connect(); NULL: the environment says */
+	bool new_system;            /* the store may hold other database systems, and not this one */
 	const char *label;          /* NULL: "walship <id>" */
 	const char *note;           /* may be NULL */
 	bool fast_checkpoint;

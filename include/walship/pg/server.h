@@ -39,11 +39,14 @@ typedef struct ServerTick
 	void *context;
 } ServerTick;
 
-/* A server older than pg_major_oldest() is ERR_USAGE; a newer one than is known is let in. */
-Error *server_connect(Server **ret_server) MUST_CHECK;
+/*
+ * By "conninfo" (NULL or what it does not say: by PGHOST, PGPORT and so on).  A server older than pg_major_oldest() is ERR_USAGE; a newer one than is
+ * known is let in.
+ */
+Error *server_connect(const char *conninfo, Server **ret_server) MUST_CHECK;
 
 /* For SQL, in database "postgres", which is where functions are granted.  A role that only replicates may be refused. */
-Error *server_connect_sql(Server **ret_server) MUST_CHECK;
+Error *server_connect_sql(const char *conninfo, Server **ret_server) MUST_CHECK;
 
 /* The first row of a query, a NULL as "".  Only over a connection for SQL. */
 Error *server_row(Server *server, const char *sql, int columns, StrList *ret_values) MUST_CHECK;
@@ -82,20 +85,20 @@ typedef struct ServerDatabase
  * connection knows no SQL.  ERR_TRANSIENT when that led to another database system
  * than "system_identifier": PGHOST may name several servers.
  */
-Error *server_databases(uint64_t system_identifier, ServerDatabase **ret_databases, size_t *ret_count)
-	MUST_CHECK;
+Error *server_databases(const char *conninfo, uint64_t system_identifier, ServerDatabase **ret_databases,
+                        size_t *ret_count) MUST_CHECK;
 void server_databases_free(ServerDatabase *databases, size_t count);
 
 /* OIDs of tablespaces that are directories in pg_tblspc (allow_in_place_tablespaces), ascending; the caller frees. */
-Error *server_in_place_tablespaces(uint64_t system_identifier, uint32_t **ret_oids, size_t *ret_count)
-	MUST_CHECK;
+Error *server_in_place_tablespaces(const char *conninfo, uint64_t system_identifier, uint32_t **ret_oids,
+                                   size_t *ret_count) MUST_CHECK;
 
 /*
  * The configuration files outside its data directory, as absolute paths: postgresql.conf, what it includes,
  * pg_hba.conf and pg_ident.conf.  None when the server may be on another machine.  ERR_DENIED when the role may
  * not see them.
  */
-Error *server_config_files(uint64_t system_identifier, StrList *ret_files) MUST_CHECK;
+Error *server_config_files(const char *conninfo, uint64_t system_identifier, StrList *ret_files) MUST_CHECK;
 
 /* Warnings that the server sent, the first SERVER_NOTICES_MAX of them. */
 #define SERVER_NOTICES_MAX 20
