@@ -69,7 +69,7 @@ settings_describe_help_of(const SettingTable *table, Buf *into)
 		AUTO_FREE char *left =
 			row->secret ? setting_variable_name(row->name) : mem_printf("--%s %s", flag, row->placeholder);
 
-		buf_printf(into, "  %-26s %s", left, row->help);
+		buf_printf(into, "  %-30s %s", left, row->help);
 		if (row->choices != NULL)
 			buf_printf(into, ": %s", row->choices);
 		if (row->fallback != NULL)

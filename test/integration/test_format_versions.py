@@ -10,30 +10,34 @@ import tarfile
 
 import pytest
 
-from walship_testing import wal
+from walship_testing import proc, wal
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERSION_0_1_0 = "bd8d759"
 
 
 @pytest.fixture(scope="session")
-def walship_0_1_0(tmp_path_factory):
-    """The program of that version, built from its commit where git has it."""
+def walship_0_1_0(cache):
+    """The program of that version, built from its commit where git has it: once for all workers of a run."""
     given = os.environ.get("WALSHIP_0_1_0")
     if given:
         return pathlib.Path(given)
     git = ["git", "-c", "safe.directory=*", "-C", ROOT]
     if not shutil.which("git") or subprocess.run([*git, "cat-file", "-e", VERSION_0_1_0], capture_output=True).returncode:
         pytest.skip("NOT TESTED: version 0.1.0, whose commit is not in this copy of the source")
-    source = tmp_path_factory.mktemp("walship-0.1.0")
-    archive = subprocess.run([*git, "archive", VERSION_0_1_0], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(source)
-    for command in (["cmake", "-S", source, "-B", source / "build", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                     "-DWALSHIP_TESTS=OFF"],
-                    ["cmake", "--build", source / "build", "-j", "2"]):
-        subprocess.run(command, check=True, capture_output=True, timeout=600)
-    return source / "build/walship"
+    source = cache / "walship-0.1.0"
+    program = source / "build/walship"
+    with proc.locked(f"{source}.lock"):
+        if not program.exists():
+            archive = subprocess.run([*git, "archive", VERSION_0_1_0], check=True, capture_output=True).stdout
+            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+                files.extractall(source)
+            # Not optimized: to build it takes longer than all that it is asked to do.
+            for command in (["cmake", "-S", source, "-B", source / "build", "-DCMAKE_BUILD_TYPE=Debug",
+                             "-DWALSHIP_TESTS=OFF"],
+                            ["cmake", "--build", source / "build", "-j", "2", "--target", "walship"]):
+                subprocess.run(command, check=True, capture_output=True, timeout=600)
+    return program
 
 
 @pytest.fixture
