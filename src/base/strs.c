@@ -266,8 +266,8 @@ str_control_length(const char *text, uint32_t *ret_code_point)
 	const uint8_t *byte = (const uint8_t *) text;
 	size_t length = byte[0] < 0x80 ? 1 : byte[0] < 0xE0 ? 2 : 3;
 
-	/* None of them has four bytes. */
-	if (byte[0] == '\0' || byte[0] >= 0xF0)
+	/* None of them has four bytes, and none begins in the middle of another character. */
+	if (byte[0] == '\0' || (byte[0] & 0xC0) == 0x80 || byte[0] >= 0xF0)
 		return 0;
 	*ret_code_point = length == 1   ? byte[0]
 	                  : length == 2 ? (byte[0] & 0x1Fu) << 6 | (byte[1] & 0x3Fu)

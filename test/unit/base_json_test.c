@@ -119,6 +119,27 @@ what_a_terminal_would_obey_is_printed_as_an_escape(void **state)
 	assert_string_equal(json_string_value(json_get(back, "name")), hostile);
 }
 
+/* Braille, and others whose second byte looks as if a control began there. */
+static void
+characters_that_hold_bytes_of_controls_stay_whole(void **state)
+{
+	static const char *const names[] = {"\xE2\xA2\x80", "\xF3\xA2\x8F\x8F",
+	                                    "\xE2\x82\xAC\xE2\xA2\x9B\xC3\xA9", "\xE1\x80\x8E\xE2\xA0\x80"};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		AUTO(Json) root = json_new_object();
+		AUTO_FREE char *expected = mem_printf("{\"name\":\"%s \\u007f\"}", names[i]);
+		AUTO_FREE char *name = mem_printf("%s \x7F", names[i]);
+		AUTO_FREE char *text = NULL;
+
+		json_add_string(root, "name", name);
+		text = json_text(root, true);
+		assert_string_equal(text, expected);
+	}
+}
+
 typedef struct Everything
 {
 	char *string;
@@ -542,6 +563,7 @@ main(void)
 		cmocka_unit_test(a_text_with_more_values_than_it_needs_bytes_for_is_refused),
 		cmocka_unit_test(text_in_strings_is_not_counted),
 		cmocka_unit_test(what_a_terminal_would_obey_is_printed_as_an_escape),
+		cmocka_unit_test(characters_that_hold_bytes_of_controls_stay_whole),
 		cmocka_unit_test(every_kind_is_read_and_printed_as_it_was),
 		cmocka_unit_test(what_is_not_set_is_null_or_left_out),
 		cmocka_unit_test(a_wrong_member_is_named),
