@@ -14,15 +14,19 @@
 #define FIRST INT64_C(-62104060800000000)
 #define LAST  INT64_C(253339228800000000)
 
-static void
+/* False: there is no such zone. */
+static bool
 reads_back(TimeUs time, const char *zone)
 {
 	char text[TIME_TEXT_SIZE];
 	TimeUs again = TIME_NONE;
+	AUTO(Error) error = time_format_zone(time, zone, text);
 
-	must(time_format_zone(time, zone, text) == NULL);
+	if (error != NULL)
+		return false;
 	must(time_parse(text, NULL, &again) == NULL);
 	must(again == time);
+	return true;
 }
 
 static void
@@ -39,11 +43,12 @@ parse(const char *text, const char *zone)
 	if (error != NULL || time < FIRST || time > LAST)
 		return;
 	must(time_parse_utc(time_format_utc(time, utc), &again) && again == time);
-	reads_back(time, "UTC");
-	reads_back(time, "-11:30");
-	reads_back(time, "Europe/Berlin");
+	must(reads_back(time, "UTC") && reads_back(time, "-11:30"));
+	must(reads_back(time, "Europe/Berlin"));
+
+	/* A time with a zone of its own does not ask for this one. */
 	if (zone != NULL)
-		reads_back(time, zone);
+		(void) reads_back(time, zone);
 }
 
 int
