@@ -49,6 +49,45 @@ layout_backup_record_key(uint64_t system_identifier, const char *backup_id)
 }
 
 char *
+layout_pin_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/pin/", system_identifier);
+}
+
+char *
+layout_pin_key(uint64_t system_identifier, const char *backup_id)
+{
+	return mem_printf("%" PRIu64 "/pin/%s.json", system_identifier, backup_id);
+}
+
+char *
+layout_lease_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/lease/", system_identifier);
+}
+
+char *
+layout_lease_key(uint64_t system_identifier, const char *id, int number)
+{
+	return mem_printf("%" PRIu64 "/lease/%s-%d.json", system_identifier, id, number);
+}
+
+char *
+layout_proof_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/proof/", system_identifier);
+}
+
+char *
+layout_proof_key(uint64_t system_identifier, int64_t time_us, const char *kind)
+{
+	char text[TIME_TEXT_SIZE];
+
+	return mem_printf("%" PRIu64 "/proof/%s-%s.json", system_identifier, time_format_compact(time_us, text),
+	                  kind);
+}
+
+char *
 layout_wal_key(uint64_t system_identifier, const WalName *name, const uint8_t *sha256)
 {
 	AUTO_FREE char *directory = layout_timeline_prefix(system_identifier, name->timeline);

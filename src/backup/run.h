@@ -6,6 +6,7 @@
 
 #include "parts.h"
 #include "wal.h"
+#include "walship/archive/lease.h"
 #include "walship/backup/take.h"
 #include "walship/pg/manifest.h"
 #include "walship/pg/server.h"
@@ -19,6 +20,7 @@ typedef struct BackupRun
 	ServerIdentity identity;
 	bool standby;
 	bool slot_allowed;
+	LeaseHold *lease; /* on what is being written: an expire takes it for left behind otherwise */
 	BackupTarget target;
 	PartList parts;
 	BackupWal *wal;

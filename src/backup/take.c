@@ -26,6 +26,7 @@
 static void
 backup_run_release(BackupRun *run)
 {
+	lease_hold_free(run->lease);
 	backup_tar_free(run->tar);
 	stored_object_free(run->manifest);
 	pipe_free(run->manifest_reader);
@@ -286,6 +287,8 @@ run_backup(BackupRun *run)
 {
 	TRY(identify(run));
 	name_backup(run);
+	run->lease = lease_hold(run->options->store, run->record->system_identifier,
+	                        &(LeaseOn){.kind = "backup", .backup = run->record->id}, &run->options->notices);
 
 	BackupWalOptions wal = {.target = &run->target,
 	                        .conninfo = run->options->conninfo,

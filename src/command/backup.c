@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "context.h"
+#include "expire_settings.h"
 #include "keys.h"
 #include "progress.h"
 #include "walship/backup/take.h"
@@ -29,6 +30,7 @@ static const CommandOption options[] = {
 	{"note", OPTION_VALUE, "TEXT", "a note that is kept with the backup"},
 	{"label", OPTION_VALUE, "TEXT",
      "the server's label of the backup (default: walship and the backup's id)"},
+	{"expire", OPTION_FLAG, NULL, "then remove what no rule of the setting \"retention\" keeps"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
 	{"json", OPTION_FLAG, NULL, "print the backup's record instead of one line"},
@@ -143,6 +145,8 @@ run(Invocation *invocation)
 	BackupOptions backup = {.progress = show_progress};
 
 	TRY(read_options(invocation, &backup));
+	if (invocation_flag(invocation, "expire"))
+		TRY(expire_check_settings(invocation_settings(invocation)));
 	TRY(keys_recipients(invocation_settings(invocation), &recipients));
 	TRY(progress_new(invocation_value(invocation, "progress"), "backup", &progress));
 	TRY(context_open_store(invocation_settings(invocation), &store));
@@ -157,7 +161,11 @@ run(Invocation *invocation)
 	progress_clear(progress);
 	TRY(error);
 	report(invocation, record);
-	return NULL;
+	if (!invocation_flag(invocation, "expire"))
+		return NULL;
+	return expire_by_settings(invocation, store, record->system_identifier,
+	                          invocation_flag(invocation, "json") ? EXPIRE_SAYS_NOTHING
+	                                                              : EXPIRE_SAYS_SUMMARY);
 }
 
 const Command command_backup = {

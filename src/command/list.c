@@ -23,6 +23,7 @@ listing_release(Listing *listing)
 {
 	window_list_release(&listing->windows);
 	strlist_release(&listing->warnings);
+	pin_list_release(&listing->pins);
 	age_identities_free(listing->identities);
 	free(listing->refused);
 	free(listing->leftovers);
@@ -105,6 +106,7 @@ read_listing(const Settings *settings, Listing *listing)
 	TRY(plan_windows(listing->catalog, facts, &listing->windows));
 	clocks_warn(listing->catalog, clock_now(), &listing->warnings);
 	TRY(look_for_refused(store, listing));
+	TRY(pin_list_read(store, system, &listing->pins));
 	return measure_leftovers(store, listing);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "walship/archive/catalog.h"
+#include "walship/archive/pin.h"
 #include "walship/plan/recover.h"
 #include "walship/plan/windows.h"
 
@@ -22,8 +23,9 @@ typedef struct Listing
 	Catalog *catalog;
 	AgeIdentities *identities; /* NULL: nothing can be decrypted */
 	bool *refused;             /* of each backup: not encrypted, and not believed; NULL: none */
-	WindowList windows;        /* one per timeline, in the catalog's order */
-	StrList warnings;          /* sentences about clocks */
+	PinList pins;
+	WindowList windows; /* one per timeline, in the catalog's order */
+	StrList warnings;   /* sentences about clocks */
 	Leftover *leftovers;
 	size_t n_leftovers;
 	TimeUs now;   /* from which ages are counted */
@@ -36,6 +38,7 @@ uint64_t listing_replay_size(const RecoveryWindow *window); /* from its newest b
 bool listing_can_open(const Listing *listing,
                       const BackupRecord *backup); /* is there a key, if it needs one? */
 bool listing_is_refused(const Listing *listing, size_t backup);
+const Pin *listing_pin(const Listing *listing, const BackupRecord *backup); /* NULL: it has none */
 
 void print_list_text(const Listing *listing, FILE *into);
 void print_list_json(const Listing *listing, FILE *into); /* docs/json.md */

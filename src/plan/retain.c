@@ -255,12 +255,26 @@ removes_anything(const RetainPlan *plan)
 	return removes;
 }
 
+/* WAL before every backup there is: nothing could ever be recovered by it.  A new archive always has some. */
+static bool
+is_of_no_use(const Catalog *catalog, const RetainPlan *plan)
+{
+	for (size_t i = 0; i < catalog->n_backups; i++)
+		for (size_t j = 0; j < plan->n_wal; j++)
+			if (!plan->wal[j].keep &&
+			    plan->wal[j].range.last >= lsn_segment(catalog->backups[i]->start_lsn, catalog->segment_size))
+				return false;
+	return plan->removed_backups == 0;
+}
+
 /* Backups that came since the last run make place for as many; a first run has nothing to be measured by. */
 static Error *
 refuse_surprise(const Catalog *catalog, const RetainPlan *plan, const RetainGuard *guard)
 {
 	size_t came = 0;
 
+	if (is_of_no_use(catalog, plan))
+		return NULL;
 	if (!guard->has_last_run)
 		return error_hint(
 			error_new(

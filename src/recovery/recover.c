@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "steps.h"
+#include "walship/archive/lease.h"
 #include "walship/archive/wal_reader.h"
 #include "walship/base/cancel.h"
 #include "walship/base/dir.h"
@@ -203,13 +204,28 @@ restore_and_configure(Recovery *recovery)
 	return NULL;
 }
 
-Error *
-recovery_run(Recovery *recovery)
+/* The lease first, then the record: an expire does it the other way round, and so one of both sees the other. */
+static Error *
+check_still_there(const Recovery *recovery)
+{
+	const BackupRecord *backup = recovery->plan->backup;
+	AUTO(BackupRecord) record = NULL;
+	Error *error = catalog_read_record(recovery->store, backup->system_identifier, backup->id, &record);
+
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return error_hint(
+		error_new(ERR_TRANSIENT, "backup \"%s\" was removed after the plan was made", backup->id),
+		"An expire did that. Nothing was touched here: run recover again, for a new plan.");
+}
+
+static Error *
+run_leased(Recovery *recovery)
 {
 	TimeUs now = recovery->request.now;
 	char time[TIME_TEXT_SIZE];
 
-	TRY(recovery_check(recovery));
 	if (recovery->config_only)
 	{
 		TRY(created_prepare_own_wal(recovery));
@@ -217,6 +233,8 @@ recovery_run(Recovery *recovery)
 		TRY(restored_conf_look(recovery));
 		return settings_file_write(recovery);
 	}
+
+	TRY(check_still_there(recovery));
 
 	/* Milliseconds, for two within a second must not meet. */
 	recovery->suffix =
@@ -234,6 +252,27 @@ recovery_run(Recovery *recovery)
 	}
 	directories_unlock(recovery);
 	return error;
+}
+
+Error *
+recovery_run(Recovery *recovery)
+{
+	const BackupRecord *backup = recovery->plan->backup;
+
+	TRY(recovery_check(recovery));
+
+	AUTO(LeaseHold) lease = lease_hold(recovery->store, backup->system_identifier,
+	                                   &(LeaseOn){.kind = "recover",
+	                                              .backup = backup->id,
+	                                              .timeline = recovery->plan->timeline,
+	                                              .start_lsn = backup->start_lsn},
+	                                   &recovery->notices);
+
+	TRY(run_leased(recovery));
+
+	/* The server that is started now needs the WAL; how long it replays nobody knows. */
+	lease_hold_linger(lease, LEASE_LINGER_S);
+	return NULL;
 }
 
 void

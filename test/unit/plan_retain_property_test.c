@@ -3,7 +3,10 @@
  * recovery planner from what is left.  Archives are made at random, by numbers that
  * are the same in every run; WALSHIP_TEST_SEED chooses others.
  */
+#include <assert.h>
+
 #include "retain_world.h"
+#include "walship/base/strs.h"
 
 #define ARCHIVES         400
 #define SEGMENTS_PER_DAY 3
@@ -511,6 +514,8 @@ main(void)
 	};
 	const char *seed = getenv("WALSHIP_TEST_SEED");
 
-	random_state = seed != NULL && atoll(seed) != 0 ? (uint64_t) atoll(seed) : UINT64_C(20261129);
+	random_state = UINT64_C(20261129);
+	if (seed != NULL)
+		assert(str_to_uint64(seed, &random_state) && random_state != 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

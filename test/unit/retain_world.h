@@ -80,9 +80,9 @@ retain_world_line(RetainWorld *world, const char *line)
 	if (sscanf(line, "modified %u %u", &timeline, &second) == 2)
 		world_timeline(world->world, timeline)->last_modified = SECOND(second);
 	else if (sscanf(line, "pin %31s %31s %31s", id, until, note) >= 2)
-		world->pins[request->n_pins++] =
-			(RetainPin){retain_keep_text(world, id), until[0] == '-' ? TIME_NONE : SECOND(atoi(until)),
-		                note[0] == '\0' ? NULL : retain_keep_text(world, note)};
+		world->pins[request->n_pins++] = (RetainPin){
+			retain_keep_text(world, id), until[0] == '-' ? TIME_NONE : SECOND(strtol(until, NULL, 10)),
+			note[0] == '\0' ? NULL : retain_keep_text(world, note)};
 	else if (sscanf(line, "lease %31s %u@%u.%x", id, &timeline, &segno, &part) == 4)
 		world->leases[request->n_leases++] = (RetainLease){
 			"a recovery", id[0] == '-' ? NULL : retain_keep_text(world, id), timeline, PLACE(segno, part)};

@@ -29,6 +29,15 @@ char *layout_base_prefix(uint64_t system_identifier);                           
 char *layout_backup_prefix(uint64_t system_identifier, const char *backup_id);     /* ".../base/<ID>/" */
 char *layout_backup_record_key(uint64_t system_identifier, const char *backup_id); /* ".../backup.json" */
 
+char *layout_pin_prefix(uint64_t system_identifier);                     /* "<system-id>/pin/" */
+char *layout_pin_key(uint64_t system_identifier, const char *backup_id); /* ".../pin/<ID>.json" */
+char *layout_lease_prefix(uint64_t system_identifier);                   /* "<system-id>/lease/" */
+char *layout_lease_key(uint64_t system_identifier, const char *id,
+                       int number);                    /* ".../lease/<id>-<n>.json" */
+char *layout_proof_prefix(uint64_t system_identifier); /* "<system-id>/proof/" */
+char *layout_proof_key(uint64_t system_identifier, int64_t time_us,
+                       const char *kind); /* ".../proof/<time>-<kind>.json" */
+
 /* "base-0001.tar.br", "base-0001.tar.br.age": "set" is "base", "wal" or a tablespace's OID; numbers start at 1. */
 char *layout_part_name(const char *set, int number, Codec codec, bool encrypted);
 char *layout_manifest_name(Codec codec, bool encrypted); /* "manifest.br", "manifest.br.age" */

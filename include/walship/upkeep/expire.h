@@ -1,0 +1,75 @@
+/*
+ * Retention carried out: what no rule keeps is removed, and what is in use is not.
+ *
+ * The order: leases and pins are read, then the plan is made (walship/plan/retain.h);
+ * the records of what goes are removed, so that nobody begins to read it; the
+ * leases are read again, for somebody may have begun before; then parts and WAL go
+ * that nobody uses.  Cut short anywhere, the next run finds what is left and goes on.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/archive/catalog.h"
+#include "walship/archive/lease.h"
+#include "walship/archive/pin.h"
+#include "walship/base/notice.h"
+#include "walship/plan/retain.h"
+
+/* Objects that the store did not remove, for one reason. */
+typedef struct ExpireStuck
+{
+	char *reason;  /* the store's: "Object is WORM protected" */
+	char *example; /* a key */
+	uint64_t objects;
+} ExpireStuck;
+
+typedef struct Expire
+{
+	/* Set by the caller, who keeps what is not said to be owned. */
+	Store *store;
+	uint64_t system_identifier;
+	RetentionPolicy policy;
+	const char *zone; /* of the calendar; NULL: UTC */
+	int64_t backup_max_age_ms;
+	bool force;
+	int jobs;
+	Notices notices;
+
+	/* Found by expire_plan(). */
+	TimeUs now;
+	Catalog *catalog;
+	PinList pins;
+	LeaseList leases;
+	RetainPlan *plan;
+	RetainUnfinished *unfinished;
+	int64_t *local_times;
+	RetainGuard guard;
+	char *policy_text;
+
+	/* Done by expire_run(). */
+	bool refused; /* its error says why the plan was not carried out */
+	uint64_t removed_objects;
+	uint64_t removed_bytes;
+	ExpireStuck *stuck;
+	size_t n_stuck;
+	size_t stuck_capacity;
+
+	/* For expire_run() itself. */
+	RetainRequest request;
+	RetainLease *live; /* leases in force, and backups whose record could not be removed */
+	StrList lease_texts;
+} Expire;
+
+/* Reads everything and decides; touches nothing.  Main thread only, for the calendar. */
+Error *expire_plan(Expire *expire) MUST_CHECK;
+
+/* ERR_EXISTS with "refused" set: the plan must not be carried out. */
+Error *expire_refusal(Expire *expire) MUST_CHECK;
+
+/* Likewise, having asked the store's clock, too; else it is carried out.  What the store would not remove is no error. */
+Error *expire_run(Expire *expire) MUST_CHECK;
+
+void expire_release(Expire *expire);
+#define AUTO_EXPIRE __attribute__((cleanup(expire_release))) Expire

@@ -1,0 +1,74 @@
+/* An expire as settings and options have it; see expire_settings.h. */
+#include "expire_settings.h"
+
+#include <stdio.h>
+
+#include "context.h"
+#include "print_expire.h"
+#include "table.h"
+#include "walship/base/log.h"
+#include "walship/base/retention.h"
+#include "walship/upkeep/expire.h"
+
+#define STATUS_REFUSED 8
+
+Error *
+expire_check_settings(const Settings *settings)
+{
+	if (settings_text(settings, SETTING_retention) != NULL)
+		return NULL;
+	return error_hint(error_new(ERR_USAGE, "setting \"retention\" is not set, so nothing may be removed"),
+	                  "Write what is to be kept into the settings file, for instance: "
+	                  "retention = window 7d, daily 7, weekly 4, monthly 12");
+}
+
+static bool
+has_flag(const Invocation *invocation, ExpireSays says, const char *flag)
+{
+	return (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_JSON) && invocation_flag(invocation, flag);
+}
+
+static Error *
+plan_and_run(const Invocation *invocation, Expire *expire, ExpireSays says)
+{
+	bool dry_run = has_flag(invocation, says, "dry-run");
+
+	TRY(expire_plan(expire));
+	if (says == EXPIRE_SAYS_PLAN)
+	{
+		print_expire_plan(expire, stdout);
+		TRY(print_flush());
+	}
+
+	Error *error = dry_run ? expire_refusal(expire) : expire_run(expire);
+
+	if (says == EXPIRE_SAYS_SUMMARY && expire->refused)
+		print_expire_plan(expire, stdout);
+	if (says == EXPIRE_SAYS_JSON && (error == NULL || expire->refused))
+		print_expire_json(expire, dry_run, stdout);
+	if (error == NULL && !dry_run && (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_SUMMARY))
+		print_expire_done(expire, stdout);
+	return error;
+}
+
+Error *
+expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO_EXPIRE expire = {.store = store,
+	                      .system_identifier = system_identifier,
+	                      .zone = settings_text(settings, SETTING_timezone),
+	                      .backup_max_age_ms = settings_ms(settings, SETTING_backup_max_age),
+	                      .force = has_flag(invocation, says, "force"),
+	                      .jobs = (int) settings_integer(settings, SETTING_jobs),
+	                      .notices = log_notices()};
+
+	TRY(expire_check_settings(settings));
+	TRY(retention_parse(settings_text(settings, SETTING_retention), &expire.policy));
+
+	Error *error = plan_and_run(invocation, &expire, says);
+
+	if (expire.refused)
+		invocation_set_status(invocation, STATUS_REFUSED);
+	return error_context(error, expire.refused ? "nothing was removed" : "could not expire");
+}

@@ -1,0 +1,20 @@
+/* An expire as settings and options have it: for "walship expire" and "walship backup --expire". */
+#pragma once
+
+#include "command.h"
+#include "walship/store/store.h"
+
+typedef enum ExpireSays
+{
+	EXPIRE_SAYS_PLAN,    /* what is kept and what goes, and then what was done */
+	EXPIRE_SAYS_JSON,    /* the same as one object */
+	EXPIRE_SAYS_SUMMARY, /* what was done; the plan only when it is refused */
+	EXPIRE_SAYS_NOTHING,
+} ExpireSays;
+
+/* ERR_USAGE when there is no retention. */
+Error *expire_check_settings(const Settings *settings) MUST_CHECK;
+
+/* By --dry-run and --force, of commands that have them; a refusal sets exit status 8. */
+Error *expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says)
+	MUST_CHECK;

@@ -1,0 +1,25 @@
+/* The steps of an expire, for expire.c alone, which has their order. */
+#pragma once
+
+#include "walship/upkeep/expire.h"
+
+/* expire.c */
+
+/* From leases and, NULL: none, backups whose records the store would not remove. */
+void expire_list_leases(Expire *expire, const StrList *stuck_backups);
+Error *expire_decide(Expire *expire) MUST_CHECK;
+
+/* expire_remove.c */
+
+/* Records of what goes; ids of those that are still there are added. */
+Error *expire_remove_records(Expire *expire, StrList *ret_stuck_backups) MUST_CHECK;
+
+/* Parts of what goes, and what unfinished backups left; multipart uploads that never ended. */
+Error *expire_remove_parts(Expire *expire) MUST_CHECK;
+Error *expire_remove_wal(Expire *expire) MUST_CHECK;
+
+/* expire_runs.c: what runs under the same policy did, so that one that would do far more is noticed */
+
+Error *expire_runs_read_last(Expire *expire) MUST_CHECK;
+Error *expire_runs_begin(Expire *expire) MUST_CHECK;
+Error *expire_runs_end(Expire *expire) MUST_CHECK;
