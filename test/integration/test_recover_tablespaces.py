@@ -336,7 +336,7 @@ def test_a_tablespace_path_that_is_none_is_corrupt(server, walship, recoveries, 
 # In place, below pg_tblspc itself
 
 
-def test_tablespaces_in_place_come_back_in_place(servers, walship, recoveries):
+def test_tablespaces_in_place_come_back_in_place(servers, walship, recoveries, directory):
     if not pg.find_install(18):
         pytest.skip("PostgreSQL 18 is not on this machine; test/install test says why")
     server = servers.new(major=18, name="live", allow_in_place_tablespaces="on")
@@ -349,7 +349,7 @@ def test_tablespaces_in_place_come_back_in_place(servers, walship, recoveries):
     tables = server.checksums()
     oid = server.value("SELECT oid::int FROM pg_tablespace WHERE spcname = 'inside'")
     assert record["tablespaces"] == [{"oid": oid, "path": f"pg_tblspc/{oid}"}]
-    assert "WRITES ALSO" not in walship.ok("recover", "--plan", "--latest", "--copy", "--pgdata", "/tmp/x").out
+    assert "WRITES ALSO" not in walship.ok("recover", "--plan", "--latest", "--copy", "--pgdata", directory / "planned").out
     copy = recoveries.place(name="copy", major=18)
     copy.settings["allow_in_place_tablespaces"] = "on"
     recoveries.live("--latest", "--copy", into=copy)
