@@ -199,7 +199,10 @@ zone_local(Zone **ret_zone)
 			(*ret_zone)->variable = mem_strdup(variable);
 			return NULL;
 		}
-		return error_context(zone_open(*variable == '\0' ? "UTC" : variable, ret_zone),
+		/* "local" is this very variable: as its value it is no name. */
+		return error_context(strcmp(variable, "local") == 0
+		                         ? zone_of_name(variable, ret_zone)
+		                         : zone_open(*variable == '\0' ? "UTC" : variable, ret_zone),
 		                     "environment variable TZ");
 	}
 
