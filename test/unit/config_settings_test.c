@@ -735,8 +735,8 @@ help_and_documentation_come_from_the_rows(void **state)
 
 	(void) state;
 	settings_describe_help_of(&test_table, &text);
-	assert_non_null(strstr(text.data, "  --mode MODE                h: slow|fast (default slow)\n"));
-	assert_non_null(strstr(text.data, "  WALSHIP_TOKEN              h\n"));
+	assert_non_null(strstr(text.data, "  --mode MODE                    h: slow|fast (default slow)\n"));
+	assert_non_null(strstr(text.data, "  WALSHIP_TOKEN                  h\n"));
 	assert_null(strstr(text.data, "--token"));
 	settings_describe_markdown_of(&test_table, &text);
 	assert_non_null(strstr(text.data, "| option | `--the-count N` |\n"));
