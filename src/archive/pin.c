@@ -94,9 +94,7 @@ pin_write(Store *store, uint64_t system_identifier, const Pin *pin)
 	TRY(wait_for_expire(store, system_identifier, pin->backup, entry.modified));
 	error = check_record(store, system_identifier, pin->backup, " was removed while it was pinned");
 	if (error_is(error, ERR_NOT_FOUND))
-	{
-		AUTO(Error) ignored = store_remove(store, key);
-	}
+		error_free(store_remove(store, key));
 	return error;
 }
 
