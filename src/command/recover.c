@@ -12,8 +12,10 @@
 #include "progress.h"
 #include "recover_options.h"
 #include "table.h"
+#include "walship/base/dir.h"
 #include "walship/base/mem.h"
 #include "walship/recovery/start_line.h"
+#include "walship/recovery/staged_wal.h"
 
 #define STATUS_NOT_REACHABLE 9
 #define FLAGS_MAX            (256 * 1024)
@@ -89,15 +91,60 @@ print_result(const Invocation *invocation, const Recovery *recovery)
 		           recovery->archive_library);
 }
 
+/* Last of all: where it is, how to go on, how to end it. */
+static void
+print_copy(const Invocation *invocation, const Recovery *recovery, const PrivateServer *server,
+           const ServerProgress *progress)
+{
+	static const char *const states[] = {[SERVER_STARTING] = "starting",
+	                                     [SERVER_REPLAYING] = "replaying",
+	                                     [SERVER_PAUSED] = "paused at its target",
+	                                     [SERVER_OPEN] = "open",
+	                                     [SERVER_ENDED] = "shut down at its target"};
+	FILE *talk = invocation_flag(invocation, "json") ? stderr : stdout;
+	AUTO_FREE char *pgdata = str_shell_quote(recovery->pgdata);
+	AUTO_FREE char *sockets = str_shell_quote(server->note.sockets);
+	AUTO_BUF(flags, FLAGS_MAX);
+	char lsn[LSN_TEXT_SIZE];
+	char time[TIME_TEXT_SIZE];
+
+	buf_puts(&flags, "");
+	invocation_append_flags(invocation, &flags);
+	print_line(talk, "the copy is %s: it has replayed up to %s, its last transaction is of %s",
+	           states[progress->state], lsn_format(progress->replay_lsn, lsn),
+	           progress->last_xact_time == TIME_NONE ? "before the backup"
+	                                                 : time_format_postgres(progress->last_xact_time, time));
+	if (server->note.no_network)
+		print_line(talk, "network: none, but for its Unix socket");
+	else
+		print_line(talk, "network: not taken away (%s)",
+		           server->fence_reason != NULL ? server->fence_reason : "--network-fence off");
+	if (progress->state != SERVER_ENDED)
+		print_line(talk, "connect:  psql -h %s -p %llu -U %s postgres", sockets,
+		           (unsigned long long) server->note.port, server->user);
+	if (progress->state == SERVER_PAUSED)
+		print_line(talk, "go on:    walship recover%s --forward --pgdata %s --target-time \"...\"",
+		           flags.data, pgdata);
+	print_line(talk, "end it:   walship recover --stop --remove --pgdata %s", pgdata);
+	if (progress->state == SERVER_PAUSED)
+		print_line(talk,
+		           "do not call pg_wal_replay_resume(): at a target it promotes, and the copy cannot go on");
+	if (recovery->plan->purpose == PURPOSE_COPY)
+		print_line(talk, "NOT ARCHIVED: this is a copy");
+}
+
 static void
 add_progress(void *progress, uint64_t bytes)
 {
 	progress_add(progress, bytes);
 }
 
+/* Where it is started, too, "server" says so; NULL: it is only restored. */
 static Error *
-run_with_progress(const Invocation *invocation, Recovery *recovery)
+run_with_progress(const Invocation *invocation, Recovery *recovery, PrivateServer *server,
+                  ServerProgress *server_progress)
 {
+	bool forward = invocation_flag(invocation, "forward");
 	AUTO(Progress) progress = NULL;
 
 	TRY(progress_new(invocation_value(invocation, "progress"), "recover", &progress));
@@ -106,7 +153,59 @@ run_with_progress(const Invocation *invocation, Recovery *recovery)
 	recovery->on_bytes = add_progress;
 	recovery->on_bytes_context = progress;
 	recovery->notices = progress_notices(progress);
-	return recovery_run(recovery);
+	if (forward)
+		return copy_forward(recovery, server, server_progress);
+	TRY(recovery_run(recovery));
+	if (server == NULL)
+		return NULL;
+	progress_set(progress, "fetching WAL", 0, staged_wal_size(recovery->plan));
+	TRY(copy_stage_wal(recovery, server));
+	progress_set(progress, "replaying", 0, 0);
+	return copy_start(server, server_progress);
+}
+
+/* Options that have nothing to do with each other are a mistake about what will happen. */
+static Error *
+check_copy_options(const Invocation *invocation, const Recovery *recovery)
+{
+	bool start = invocation_flag(invocation, "start");
+	bool forward = invocation_flag(invocation, "forward");
+
+	if (!start)
+	{
+		static const char *const with_start[] = {"port", "network-fence", "preload-libraries"};
+
+		for (size_t i = 0; i < lengthof(with_start); i++)
+			if (invocation_value(invocation, with_start[i]) != NULL)
+				return error_new(ERR_USAGE, "\"--%s\" goes with \"--start\"", with_start[i]);
+	}
+	if (start && forward)
+		return error_new(ERR_USAGE, "\"--start\" and \"--forward\" exclude each other");
+	if (!start && !forward)
+		return NULL;
+	if (recovery->request.purpose != PURPOSE_COPY)
+		return error_hint(error_new(ERR_USAGE, "only a copy is started here"),
+		                  "A server that goes live runs under its own service: start it there.");
+	if (recovery->config_only || (forward && recovery->move_aside))
+		return error_new(ERR_USAGE, "\"--%s\" does not go with \"--config-only\" and \"--move-aside\"",
+		                 start ? "start" : "forward");
+	return NULL;
+}
+
+static Error *
+stop(const Invocation *invocation)
+{
+	const char *given = invocation_value(invocation, "pgdata");
+	AUTO_FREE char *pgdata = given == NULL ? NULL : path_absolute(given);
+	bool remove = invocation_flag(invocation, "remove");
+
+	/* Not $PGDATA: what is removed is named. */
+	if (pgdata == NULL)
+		return error_new(ERR_USAGE, "\"--stop\" needs \"--pgdata DIR\"");
+	TRY(recovery_check_user());
+	TRY(copy_stop(pgdata, remove));
+	print_line(stdout, remove ? "ended and removed: \"%s\"" : "ended: \"%s\"", pgdata);
+	return NULL;
 }
 
 static Error *
@@ -119,9 +218,22 @@ run(Invocation *invocation)
 	AUTO(Catalog) catalog = NULL;
 	AUTO_BUF(flags, FLAGS_MAX);
 	AUTO_RECOVERY recovery = {0};
+	AUTO_PRIVATE_SERVER server = {0};
+	ServerProgress server_progress = {0};
+	CopyOptions copy;
+	bool start = invocation_flag(invocation, "start");
+	bool forward = invocation_flag(invocation, "forward");
 	uint64_t system;
 
+	if (invocation_flag(invocation, "stop"))
+		return stop(invocation);
+	if (invocation_flag(invocation, "remove"))
+		return error_new(ERR_USAGE, "\"--remove\" goes with \"--stop\"");
 	TRY(recover_options_parse(invocation, &recovery));
+	TRY(copy_options_parse(invocation, &copy));
+	TRY(check_copy_options(invocation, &recovery));
+	copy.kept = true;
+	copy.programs = settings_text(settings, SETTING_pg_bindir);
 	if (!plan_only)
 		TRY(recovery_check_user());
 	TRY(keys_identities(settings, &identities));
@@ -139,16 +251,26 @@ run(Invocation *invocation)
 	recovery.flags = flags.data;
 	recovery.jobs = (int) settings_integer(settings, SETTING_jobs);
 
+	if (forward)
+		TRY(copy_prepare_forward(&recovery, &server));
+
 	Error *error = recovery_make_plan(&recovery);
 
+	if (error == NULL && forward)
+		error = copy_check_forward(&recovery, &server);
+	if (error == NULL && start)
+		error = copy_prepare(&recovery, &copy, &server);
 	if (recovery.unreachable)
 		invocation_set_status(invocation, STATUS_NOT_REACHABLE);
 	TRY(error);
 	TRY(print_plan(invocation, &recovery));
 	if (plan_only)
 		return recovery_check(&recovery);
-	TRY(run_with_progress(invocation, &recovery));
-	print_result(invocation, &recovery);
+	TRY(run_with_progress(invocation, &recovery, start || forward ? &server : NULL, &server_progress));
+	if (start || forward)
+		print_copy(invocation, &recovery, &server, &server_progress);
+	else
+		print_result(invocation, &recovery);
 	return NULL;
 }
 

@@ -42,6 +42,16 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"primary-conninfo", OPTION_VALUE, "TEXT", "with --standby: how it connects to its primary"},
 	{"primary-slot-name", OPTION_VALUE, "NAME", "with --standby: its replication slot on the primary"},
 	{"plan", OPTION_FLAG, NULL, "print the plan and touch nothing"},
+	{"start", OPTION_FLAG, NULL,
+     "start the copy, wait for the target, and say how to connect and how to end it"},
+	{"port", OPTION_VALUE, "N", "with --start: listen on this port of localhost, too"},
+	{"preload-libraries", OPTION_VALUE, "LIST",
+     "with --start: what the copy may load at its start (default: nothing)"},
+	{"network-fence", OPTION_VALUE, "WHEN",
+     "with --start: no network for the copy: auto (where the kernel allows it; default), require or off"},
+	{"forward", OPTION_FLAG, NULL, "move a copy that was started so on to a later target"},
+	{"stop", OPTION_FLAG, NULL, "end a copy that was started so"},
+	{"remove", OPTION_FLAG, NULL, "with --stop: and remove its directory"},
 	{"config-only", OPTION_FLAG, NULL, "only write the settings into DIR, restored by other means"},
 	{"verbose", OPTION_FLAG, NULL, "print the settings that will be written, too"},
 	{"json", OPTION_FLAG, NULL, "print the plan as JSON"},
@@ -272,4 +282,29 @@ recover_options_parse(const Invocation *invocation, Recovery *recovery)
 	TRY(option_timeline(invocation, &request->timeline));
 	TRY(parse_standby(invocation, recovery));
 	return parse_place(invocation, recovery);
+}
+
+Error *
+copy_options_parse(const Invocation *invocation, CopyOptions *ret_options)
+{
+	static const char *const fences[] = {
+		[FENCE_AUTO] = "auto", [FENCE_REQUIRE] = "require", [FENCE_OFF] = "off"};
+	const char *port = invocation_value(invocation, "port");
+	const char *fence = invocation_value(invocation, "network-fence");
+	const char *libraries = invocation_value(invocation, "preload-libraries");
+	CopyOptions options = {.libraries = libraries != NULL ? libraries : ""};
+	uint64_t number = 0;
+	size_t i = 0;
+
+	if (port != NULL && (!str_to_uint64(port, &number) || number == 0 || number > 65535))
+		return error_new(ERR_USAGE, "\"%s\" is no port", port);
+	options.port = (int) number;
+	while (fence != NULL && i < lengthof(fences) && strcmp(fence, fences[i]) != 0)
+		i++;
+	if (i == lengthof(fences))
+		return error_hint(error_new(ERR_USAGE, "network fence \"%s\" is not known", fence),
+		                  "It is auto, require or off.");
+	options.fence = (NetworkFence) i;
+	*ret_options = options;
+	return NULL;
 }

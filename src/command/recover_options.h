@@ -2,6 +2,7 @@
 #pragma once
 
 #include "command.h"
+#include "walship/recovery/copy.h"
 #include "walship/recovery/recover.h"
 
 /*
@@ -10,6 +11,9 @@
  */
 Error *recover_options_parse(const Invocation *invocation, Recovery *recovery) MUST_CHECK;
 
-#define N_RECOVER_OPTIONS 30
+/* "--port", 0 when it was not given, and "--network-fence"; the rest of the options is not set. */
+Error *copy_options_parse(const Invocation *invocation, CopyOptions *ret_options) MUST_CHECK;
+
+#define N_RECOVER_OPTIONS 37
 
 extern const CommandOption recover_command_options[N_RECOVER_OPTIONS];

@@ -349,6 +349,54 @@ server_connect_to(const char *conninfo, const char *database, Server **ret_serve
 	return server_open(conninfo, database, ret_server);
 }
 
+Error *
+server_connect_at(const ServerAddress *address, Server **ret_server)
+{
+	AUTO_FREE char *port = mem_printf("%d", address->port);
+	const char *const keywords[] = {"host",
+	                                "hostaddr",
+	                                "port",
+	                                "user",
+	                                "dbname",
+	                                "options",
+	                                "sslmode",
+	                                "gssencmode",
+	                                "client_encoding",
+	                                "application_name",
+	                                "target_session_attrs",
+	                                NULL};
+	const char *const values[] = {address->directory,
+	                              "",
+	                              port,
+	                              address->user,
+	                              address->database,
+	                              address->options,
+	                              "disable",
+	                              "disable",
+	                              "UTF8",
+	                              "walship",
+	                              "any",
+	                              NULL};
+	AUTO(Server) server = NULL;
+	bool mute;
+
+	TRY(pq_library_load());
+	server = NEW(Server);
+	server->conn = PQconnectStartParams(keywords, values, 0);
+	if (server->conn == NULL)
+		return error_new(ERR_SYSTEM, "out of memory in libpq");
+	if (PQstatus(server->conn) == CONNECTION_BAD)
+		return connect_error(server->conn);
+	(void) PQsetErrorVerbosity(server->conn, PQERRORS_VERBOSE);
+	(void) PQsetNoticeReceiver(server->conn, keep_notice, server);
+	TRY(wait_connected(server->conn, &mute));
+	(void) PQsetErrorVerbosity(server->conn, PQERRORS_DEFAULT);
+	if (PQsetnonblocking(server->conn, 1) != 0)
+		return server_error(server, NULL);
+	*ret_server = MOVE(server);
+	return NULL;
+}
+
 /* A thread's start: owns the PGcancel. */
 static void *
 send_cancel(void *argument)

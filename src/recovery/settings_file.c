@@ -262,3 +262,9 @@ settings_file_write(const Recovery *recovery)
 	TRY(write_auto_conf(recovery));
 	return file_replace(standby ? standby_signal : recovery_signal, "", 0, config_mode(recovery));
 }
+
+Error *
+settings_file_write_forward(const Recovery *recovery)
+{
+	return write_auto_conf(recovery);
+}

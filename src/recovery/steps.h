@@ -103,6 +103,8 @@ Error *standby_end_find(Recovery *recovery) MUST_CHECK;
 
 /* Sets recovery->start_warnings and start_options by the postgresql.conf that was restored, if there is one. */
 Error *restored_conf_look(Recovery *recovery) MUST_CHECK;
+/* postgresql.auto.conf alone: of a copy that is on its way, and goes on to another target. */
+Error *settings_file_write_forward(const Recovery *recovery) MUST_CHECK;
 
 /* other_primary.c */
 

@@ -52,6 +52,7 @@ read_layout(const uint8_t *bytes, const PgControlLayout *at, PgControl *control)
 	control->max_locks_per_transaction = (int32_t) le32(bytes + at->max_locks_per_transaction);
 	control->segment_size = le32(bytes + at->segment_size);
 	control->full_page_writes = bytes[AT_FULL_PAGE_WRITES] != 0;
+	control->min_recovery_point = le64(bytes + at->min_recovery_point);
 }
 
 static Error *

@@ -8,7 +8,7 @@
 	{                                                                                            \
 		.max_connections = 180, .max_worker_processes = 184, .max_wal_senders = 188,             \
 		.max_prepared_transactions = 192, .max_locks_per_transaction = 196, .segment_size = 228, \
-		.crc = (crc_at)                                                                          \
+		.min_recovery_point = 136, .crc = (crc_at)                                               \
 	}
 
 /* CheckPoint has logicalDecodingEnabled and a MultiXactOffset of 64 bits; slru_pages_per_segment came in. */
@@ -16,7 +16,7 @@
 	{                                                                                            \
 		.max_connections = 188, .max_worker_processes = 192, .max_wal_senders = 196,             \
 		.max_prepared_transactions = 200, .max_locks_per_transaction = 204, .segment_size = 240, \
-		.crc = (crc_at)                                                                          \
+		.min_recovery_point = 144, .crc = (crc_at)                                               \
 	}
 
 /*
@@ -40,6 +40,7 @@ const PgMajor pg_majors[] = {
 		.checkpoint_next_xid = 24,
 		.database_drop_info = 0x10,
 		.image_compressed = 0x02,
+		.has_stats_directory = true,
 		.has_promote_trigger_file = true,
 	},
 	{
@@ -52,6 +53,7 @@ const PgMajor pg_majors[] = {
 		.checkpoint_next_xid = 24,
 		.database_drop_info = 0x10,
 		.image_compressed = 0x02,
+		.has_stats_directory = true,
 		.has_promote_trigger_file = true,
 	},
 	{
@@ -98,6 +100,7 @@ const PgMajor pg_majors[] = {
 		.dropped_stats_size = 12,
 		.dropped_stats_id_size = 4,
 		.has_archive_library = true,
+		.has_slot_sync = true,
 		.has_typed_backup = true,
 		.backs_up_in_place = true,
 	},
@@ -114,6 +117,8 @@ const PgMajor pg_majors[] = {
 		.dropped_stats_size = 16,
 		.dropped_stats_id_size = 8, /* no OID for every kind */
 		.has_archive_library = true,
+		.has_slot_sync = true,
+		.has_io_method = true,
 		.has_typed_backup = true,
 		.backs_up_in_place = true,
 	},
@@ -129,6 +134,8 @@ const PgMajor pg_majors[] = {
 		.dropped_stats_size = 16,
 		.dropped_stats_id_size = 8,
 		.has_archive_library = true,
+		.has_slot_sync = true,
+		.has_io_method = true,
 		.has_typed_backup = true,
 		.backs_up_in_place = true,
 	},

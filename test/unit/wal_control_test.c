@@ -27,6 +27,7 @@ make_control(uint8_t bytes[PG_CONTROL_FILE_SIZE], uint32_t control, uint32_t cat
 	builder_le(bytes + at->max_prepared_transactions, 2, 4);
 	builder_le(bytes + at->max_locks_per_transaction, 64, 4);
 	builder_le(bytes + at->segment_size, 16 << 20, 4);
+	builder_le(bytes + at->min_recovery_point, UINT64_C(0x3009A0011), 8);
 	builder_le(bytes + at->crc, crc32c(0, bytes, at->crc), 4);
 }
 
@@ -41,14 +42,14 @@ test_pg_control_of_every_major_is_read(void **state)
 		uint32_t catalog;
 		PgControlLayout at;
 	} table[] = {
-		{13, 1300, 202007201, {180, 184, 188, 192, 196, 228, 288}},
-		{14, 1300, 202107181, {180, 184, 188, 192, 196, 228, 288}},
-		{15, 1300, 202209061, {180, 184, 188, 192, 196, 228, 288}},
-		{16, 1300, 202307071, {180, 184, 188, 192, 196, 228, 288}},
-		{17, 1700, 202406281, {180, 184, 188, 192, 196, 228, 288}},
-		{18, 1800, 202506291, {180, 184, 188, 192, 196, 228, 292}},
-		{19, 1905, 202609171, {188, 192, 196, 200, 204, 240, 308}},
-		{19, 1905, 202611091, {188, 192, 196, 200, 204, 240, 308}},
+		{13, 1300, 202007201, {180, 184, 188, 192, 196, 228, 136, 288}},
+		{14, 1300, 202107181, {180, 184, 188, 192, 196, 228, 136, 288}},
+		{15, 1300, 202209061, {180, 184, 188, 192, 196, 228, 136, 288}},
+		{16, 1300, 202307071, {180, 184, 188, 192, 196, 228, 136, 288}},
+		{17, 1700, 202406281, {180, 184, 188, 192, 196, 228, 136, 288}},
+		{18, 1800, 202506291, {180, 184, 188, 192, 196, 228, 136, 292}},
+		{19, 1905, 202609171, {188, 192, 196, 200, 204, 240, 144, 308}},
+		{19, 1905, 202611091, {188, 192, 196, 200, 204, 240, 144, 308}},
 	};
 
 	(void) state;
@@ -70,6 +71,7 @@ test_pg_control_of_every_major_is_read(void **state)
 		assert_int_equal(control.max_prepared_transactions, 2);
 		assert_int_equal(control.max_locks_per_transaction, 64);
 		assert_int_equal(control.segment_size, 16 << 20);
+		assert_int_equal(control.min_recovery_point, UINT64_C(0x3009A0011));
 	}
 }
 

@@ -57,7 +57,8 @@ assert_is_day(const char *text)
 static void
 assert_layout(const PgControlLayout *at)
 {
-	const uint16_t members[] = {at->max_connections,
+	const uint16_t members[] = {at->min_recovery_point,
+	                            at->max_connections,
 	                            at->max_worker_processes,
 	                            at->max_wal_senders,
 	                            at->max_prepared_transactions,
@@ -100,6 +101,9 @@ test_every_row_has_every_member(void **state)
 		assert_int_equal(row->has_promote_trigger_file, row->major <= 15);
 		assert_int_equal(row->has_archive_library, row->major >= 15);
 		assert_int_equal(row->has_typed_backup, row->major >= 15);
+		assert_int_equal(row->has_stats_directory, row->major <= 14);
+		assert_int_equal(row->has_slot_sync, row->major >= 17);
+		assert_int_equal(row->has_io_method, row->major >= 18);
 		assert_int_equal(row->backs_up_in_place, row->major >= 17);
 	}
 }

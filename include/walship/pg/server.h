@@ -50,6 +50,18 @@ Error *server_connect_sql(const char *conninfo, Server **ret_server) MUST_CHECK;
 
 /* The first row of a query, a NULL as "".  Only over a connection for SQL. */
 Error *server_row(Server *server, const char *sql, int columns, StrList *ret_values) MUST_CHECK;
+/* A server of our own, for SQL. */
+typedef struct ServerAddress
+{
+	const char *directory; /* of its Unix socket */
+	int port;
+	const char *user;
+	const char *database;
+	const char *options; /* "-c name=value ...": wins over what the server has for role and database */
+} ServerAddress;
+
+/* There, and nowhere else: what the environment says of hosts does not count. */
+Error *server_connect_at(const ServerAddress *address, Server **ret_server) MUST_CHECK;
 
 /* A command still under way is cancelled on the server, so that no checkpoint and no copy goes on for nobody. */
 void server_free(Server *server);
@@ -103,3 +115,30 @@ Error *server_config_files(const char *conninfo, uint64_t system_identifier, Str
 /* Warnings that the server sent, the first SERVER_NOTICES_MAX of them. */
 #define SERVER_NOTICES_MAX 20
 const StrList *server_notices(const Server *server);
+
+/* What one statement returned, as text. */
+typedef struct ServerRows
+{
+	size_t columns; /* 0: the statement returns no rows */
+	size_t count;
+	char **values; /* row by row; NULL is NULL */
+} ServerRows;
+
+typedef struct ServerResults
+{
+	ServerRows *items; /* one for each statement */
+	size_t count;
+	size_t capacity;
+} ServerResults;
+
+void server_results_release(ServerResults *results);
+#define AUTO_RESULTS __attribute__((cleanup(server_results_release))) ServerResults
+
+/*
+ * Runs SQL, which may be several statements: then they are one transaction.  The
+ * first that fails is the error, whose kind is as above; -1 as timeout: none.
+ */
+Error *server_run(Server *server, const char *sql, int64_t timeout_ms, ServerResults *ret_results) MUST_CHECK;
+
+/* Of SQL that returns one row with one column; NULL is "".  The caller frees. */
+Error *server_value(Server *server, const char *sql, char **ret_value) MUST_CHECK;

@@ -23,6 +23,8 @@ typedef struct PgControl
 	int32_t max_locks_per_transaction;
 	uint32_t segment_size;
 	bool full_page_writes; /* at the last checkpoint */
+	XLogRecPtr
+		min_recovery_point; /* of a server in recovery: it cannot be opened at an earlier place any more */
 } PgControl;
 
 /*

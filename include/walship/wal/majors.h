@@ -25,6 +25,7 @@ typedef struct PgControlLayout
 	uint16_t max_prepared_transactions;
 	uint16_t max_locks_per_transaction;
 	uint16_t segment_size;
+	uint16_t min_recovery_point;
 	uint16_t crc; /* the last member: of all bytes before it */
 } PgControlLayout;
 
@@ -51,6 +52,10 @@ typedef struct PgMajor
 	/* Settings: does the server know them? */
 	bool has_promote_trigger_file;
 	bool has_archive_library;
+	bool has_stats_directory; /* stats_temp_directory: of the collector that was until 14 */
+	bool
+		has_slot_sync; /* sync_replication_slots, synchronized_standby_slots, summarize_wal, event_triggers */
+	bool has_io_method;
 
 	/* The replication protocol. */
 	bool

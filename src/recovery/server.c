@@ -1,0 +1,563 @@
+/* Starting, watching and ending a server of ours; see walship/recovery/server.h. */
+#include "walship/recovery/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server_files.h"
+#include "walship/base/cancel.h"
+#include "walship/base/child.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/pg/pgdata.h"
+#include "walship/recovery/programs.h"
+#include "walship/recovery/server_settings.h"
+#include "walship/recovery/staged_wal.h"
+#include "walship/wal/page.h"
+
+#define SOCKET_PATH_MAX   107 /* sizeof(sockaddr_un.sun_path) - 1 */
+#define SOCKET_NAME       "/.s.PGSQL.65535.lock"
+#define SOCKETS_TEMPLATE  "/tmp/walship-XXXXXX"
+#define SOCKETS_BEGIN     "/tmp/walship-"
+#define POLL_MS           50
+#define FAST_STOP_MS      60000
+#define IMMEDIATE_STOP_MS 15000
+#define NICENESS          10
+#define PID_FILE_MAX      8192
+
+char *
+private_server_wal_directory(const char *pgdata)
+{
+	return server_file(pgdata, SERVER_WAL);
+}
+
+static Error *
+write_config(const PrivateServer *server, const char *name, const char *text)
+{
+	AUTO_FREE char *path = server_file(server->pgdata, name);
+
+	return file_replace(path, text, strlen(text), 0600);
+}
+
+/* A socket's path is short: where ours would be too long it goes to /tmp, in a directory of our own. */
+static Error *
+make_sockets(PrivateServer *server)
+{
+	AUTO_FREE char *beside = server_file(server->pgdata, "");
+	AUTO_FREE char *made = mem_strdup(SOCKETS_TEMPLATE);
+
+	if (server->note.sockets != NULL && file_exists(server->note.sockets))
+		return NULL;
+	free(server->note.sockets);
+	server->note.sockets = NULL;
+	if (strlen(beside) + strlen(SOCKET_NAME) <= SOCKET_PATH_MAX && strchr(beside, ',') == NULL)
+		server->note.sockets = MOVE(beside);
+	else if (mkdtemp(made) == NULL)
+		return error_errno("could not create a directory for the server's socket");
+	else
+		server->note.sockets = MOVE(made);
+	return NULL;
+}
+
+/*
+ * Who may enter its directory is the user who runs it, and is superuser there.  From
+ * TCP everybody on this machine could come, so there the roles' own passwords count.
+ */
+Error *
+private_server_prepare(PrivateServer *server)
+{
+	AUTO_FREE char *wal = private_server_wal_directory(server->pgdata);
+
+	TRY(dir_make(wal, 0700));
+	TRY(write_config(server, "postgresql.conf", "# everything is on the command line\n"));
+	TRY(write_config(server, "pg_hba.conf",
+	                 "local all all trust\nhost all all 127.0.0.1/32 md5\nhost all all ::1/128 md5\n"));
+	TRY(write_config(server, "pg_ident.conf", ""));
+	TRY(make_sockets(server));
+	return server_note_write(server->pgdata, &server->note);
+}
+
+/* The lock on the data directory; the server's processes keep it. */
+static Error *
+lock_directory(const char *pgdata, int *ret_lock)
+{
+	int lock = open(pgdata, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (lock < 0)
+		return error_errno("could not open directory \"%s\"", pgdata);
+	if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+	{
+		*ret_lock = lock;
+		return NULL;
+	}
+
+	Error *error =
+		errno == EWOULDBLOCK
+			? error_new(ERR_EXISTS, "a server or a recovery is running in directory \"%s\"", pgdata)
+			: error_errno("could not lock directory \"%s\"", pgdata);
+
+	(void) close(lock);
+	return error;
+}
+
+/* What the server gets of the environment: no address, no password, no key. */
+static void
+list_environment(StrList *words)
+{
+	static const char *const kept[] = {"PATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME"};
+
+	for (size_t i = 0; i < lengthof(kept); i++)
+	{
+		const char *value = getenv(kept[i]);
+		AUTO_FREE char *word = value == NULL ? NULL : mem_printf("%s=%s", kept[i], value);
+
+		if (word != NULL)
+			strlist_add(words, word);
+	}
+	strlist_add(words, "LC_ALL=C");
+	words->items = mem_realloc(words->items, (words->count + 1) * sizeof(*words->items));
+	words->items[words->count] = NULL;
+}
+
+static Error *
+decide_network(PrivateServer *server)
+{
+	server->note.no_network = false;
+	if (server->fence == FENCE_OFF)
+		return NULL;
+	if (server->note.listens)
+	{
+		server->fence_reason = mem_strdup("it listens on a port of this machine");
+		return server->fence == FENCE_AUTO
+		           ? NULL
+		           : error_new(ERR_USAGE, "a server without network cannot listen on a port");
+	}
+
+	Error *error = child_check_no_network();
+
+	if (error == NULL)
+		server->note.no_network = true;
+	else if (server->fence == FENCE_REQUIRE && !error_is(error, ERR_CANCELLED))
+		return error_hint(error,
+		                  "The kernel does not let this user have a network namespace. Allow it, or say "
+		                  "\"--network-fence auto\": the settings alone are then the fence.");
+	else if (!error_is(error, ERR_CANCELLED))
+		server->fence_reason = mem_strdup(error_message(error));
+	else
+		return error;
+	error_free(error);
+	return NULL;
+}
+
+static Error *
+launch(PrivateServer *server, int lock, int log)
+{
+	AUTO_FREE char *directory = server_file(server->pgdata, "");
+	AUTO_FREE char *wal = private_server_wal_directory(server->pgdata);
+	AUTO_FREE char *restore_command = staged_wal_command(wal);
+	AUTO_FREE char *program = program_in(server->note.programs, "postgres");
+	ServerSettings settings = {.major = server->note.major,
+	                           .directory = directory,
+	                           .sockets = server->note.sockets,
+	                           .restore_command = restore_command,
+	                           .libraries = server->note.libraries != NULL ? server->note.libraries : "",
+	                           .port = (int) server->note.port,
+	                           .listens = server->note.listens,
+	                           .kept = server->kept};
+	AUTO_STRLIST words = {0};
+	AUTO_STRLIST environment = {0};
+
+	if (program == NULL)
+		return error_new(ERR_SYSTEM, "there is no program \"postgres\" in \"%s\"", server->note.programs);
+	strlist_add(&words, program);
+	strlist_add(&words, "-D");
+	strlist_add(&words, server->pgdata);
+	server_settings_list(&settings, &words);
+	words.items = mem_realloc(words.items, (words.count + 1) * sizeof(*words.items));
+	words.items[words.count] = NULL;
+	list_environment(&environment);
+
+	/*
+	 * SIGQUIT is its immediate shutdown: it takes its processes and its shared
+	 * memory along.
+	 */
+	return child_start(&(ChildOptions){.argv = (const char *const *) words.items,
+	                                   .environment = (const char *const *) environment.items,
+	                                   .directory = server->pgdata,
+	                                   .output = log,
+	                                   .kept = lock,
+	                                   .detached = server->kept,
+	                                   .death_signal = server->kept ? 0 : SIGQUIT,
+	                                   .no_network = server->note.no_network,
+	                                   .niceness = server->kept ? 0 : NICENESS},
+	                   &server->pid);
+}
+
+Error *
+private_server_start(PrivateServer *server)
+{
+	AUTO_FREE char *log_path = server_file(server->pgdata, SERVER_LOG);
+	AUTO_CLOSE int log = -1;
+	AUTO_CLOSE int lock = -1;
+
+	TRY(lock_directory(server->pgdata, &lock));
+	TRY(decide_network(server));
+	TRY(server_note_write(server->pgdata, &server->note));
+	log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (log < 0)
+		return error_errno("could not open file \"%s\"", log_path);
+	return launch(server, lock, log);
+}
+
+/*
+ * Nobody knows what the superuser of the backup is called: whom the environment
+ * names, then the usual name, then that of this process's user, as initdb has it.
+ */
+static Error *
+connect_as(PrivateServer *server, const char *user, const char *database, Server **ret_connection)
+{
+	AUTO_FREE char *data_directory = NULL;
+	AUTO(Server) connection = NULL;
+	ServerAddress address = {
+		.directory = server->note.sockets,
+		.port = (int) server->note.port,
+		.user = user,
+		.database = database,
+		/* What the backup has for its roles and databases must not load libraries or cut answers off. */
+		.options = "-c session_preload_libraries= -c local_preload_libraries= -c statement_timeout=0 "
+				   "-c lock_timeout=0 -c search_path=pg_catalog,public -c datestyle=ISO -c timezone=UTC "
+				   "-c session_replication_role=replica",
+	};
+
+	TRY(server_connect_at(&address, &connection));
+
+	/* The environment can lead libpq elsewhere (PGHOSTADDR, a service). */
+	TRY(server_value(connection, "SHOW data_directory", &data_directory));
+
+	struct stat ours;
+	struct stat theirs;
+
+	if (stat(server->pgdata, &ours) != 0 || stat(data_directory, &theirs) != 0 ||
+	    ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+		return error_hint(
+			error_new(ERR_USAGE, "libpq connects to another server, which runs in \"%s\"", data_directory),
+			"Unset PGHOSTADDR and PGSERVICE.");
+	*ret_connection = MOVE(connection);
+	return NULL;
+}
+
+Error *
+private_server_connect(PrivateServer *server, const char *database, Server **ret_connection)
+{
+	const char *const users[] = {server->user, getenv("PGUSER"), "postgres", getenv("LOGNAME"),
+	                             getenv("USER")};
+	Error *error = NULL;
+
+	for (size_t i = 0; i < lengthof(users); i++)
+	{
+		if (users[i] == NULL)
+			continue;
+		error_free(error);
+		error = connect_as(server, users[i], database, ret_connection);
+		if (error == NULL && server->user == NULL)
+			server->user = mem_strdup(users[i]);
+		if (!error_is(error, ERR_DENIED))
+			return error;
+	}
+	return error_hint(error, "The superuser of the backup has another name: set PGUSER to it.");
+}
+
+static Error *
+ask_progress(Server *connection, ServerProgress *progress)
+{
+	AUTO_RESULTS results = {0};
+	AUTO_FREE char *sql = mem_printf(
+		"SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN %s END, pg_last_wal_replay_lsn(), "
+		"(extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint",
+		server_major(connection) < 14 ? "pg_is_wal_replay_paused()"
+									  : "pg_get_wal_replay_pause_state() = 'paused'");
+
+	TRY(server_run(connection, sql, 60000, &results));
+
+	char **values = results.items[0].values;
+	uint64_t time;
+
+	progress->state = strcmp(values[0], "f") == 0                        ? SERVER_OPEN
+	                  : values[1] != NULL && strcmp(values[1], "t") == 0 ? SERVER_PAUSED
+	                                                                     : SERVER_REPLAYING;
+	progress->replay_lsn = InvalidXLogRecPtr;
+	if (values[2] != NULL)
+		(void) lsn_parse(values[2], &progress->replay_lsn);
+	progress->last_xact_time =
+		values[3] != NULL && str_to_uint64(values[3], &time) ? (TimeUs) time : TIME_NONE;
+	return NULL;
+}
+
+/* What it said when it gave up. */
+static Error *
+gave_up(const PrivateServer *server, int status)
+{
+	AUTO_FREE char *words = private_server_last_words(server->pgdata);
+	AUTO_FREE char *log = server_file(server->pgdata, SERVER_LOG);
+
+	return error_hint(error_new(ERR_CORRUPT, "the server ended with status %d: %s", status,
+	                            words != NULL ? words : "it said nothing"),
+	                  "Its log is \"%s\".", log);
+}
+
+/* Not yet, or never: a database that no one can enter here. */
+static bool
+will_never_connect(const Error *error)
+{
+	return !error_is(error, ERR_TRANSIENT) ||
+	       strstr(error_message(error), "incompatible with operating system") != NULL;
+}
+
+static Error *
+look(PrivateServer *server, ServerProgress *progress)
+{
+	static const char *const databases[] = {"postgres", "template1"};
+	AUTO(Server) connection = NULL;
+	Error *error = NULL;
+
+	for (size_t i = 0; i < lengthof(databases); i++)
+	{
+		error_free(error);
+		error = private_server_connect(server, databases[i], &connection);
+		if (error == NULL)
+			return ask_progress(connection, progress);
+	}
+	if (will_never_connect(error))
+		return error;
+	error_free(error);
+	progress->state = SERVER_STARTING;
+	return NULL;
+}
+
+/*
+ * Since 14 a recovery also pauses, long before its target, when max_connections or
+ * one of its neighbours is lower than the WAL demands (PostgreSQL: xlogrecovery.c,
+ * RecoveryRequiresIntParameter).  That would be waited for in vain.
+ */
+static Error *
+check_pause(const PrivateServer *server, const ServerProgress *progress)
+{
+	AUTO_FREE char *log = server_file(server->pgdata, SERVER_LOG);
+	char at[LSN_TEXT_SIZE];
+	char stop[LSN_TEXT_SIZE];
+
+	/* Where it stops before a record, headers of pages may lie between. */
+	if (progress->state != SERVER_PAUSED || progress->replay_lsn + XLOG_BLCKSZ >= server->note.stop_lsn)
+		return NULL;
+	return error_hint(
+		error_new(ERR_CORRUPT, "the recovery pauses at %s, before its target at %s",
+	              lsn_format(progress->replay_lsn, at), lsn_format(server->note.stop_lsn, stop)),
+		"A setting such as max_connections is too low for this WAL; its log, \"%s\", says which.", log);
+}
+
+Error *
+private_server_wait(PrivateServer *server, ServerProgress *ret_progress)
+{
+	int64_t begin = clock_monotonic_ms();
+	ServerProgress progress = {.state = SERVER_STARTING,
+	                           .consistent_ms = -1,
+	                           .reached_ms = -1,
+	                           .replay_lsn = InvalidXLogRecPtr,
+	                           .last_xact_time = TIME_NONE};
+
+	for (;;)
+	{
+		int status;
+
+		if (child_has_ended(server->pid, &status))
+		{
+			server->pid = 0;
+			/* PostgreSQL: xlogrecovery.c, RECOVERY_TARGET_ACTION_SHUTDOWN: the startup process exits with 3. */
+			if (status != 0)
+				return gave_up(server, status);
+			progress.state = SERVER_ENDED;
+			break;
+		}
+
+		AUTO(Error) error = look(server, &progress);
+
+		/* It may have ended meanwhile: then that is the reason. */
+		if (error != NULL && child_has_ended(server->pid, &status))
+		{
+			server->pid = 0;
+			return gave_up(server, status);
+		}
+		if (error != NULL)
+			return MOVE(error);
+		if (progress.state != SERVER_STARTING && progress.consistent_ms < 0)
+			progress.consistent_ms = clock_monotonic_ms() - begin;
+		TRY(check_pause(server, &progress));
+		if (progress.state == SERVER_PAUSED || progress.state == SERVER_OPEN)
+			break;
+		TRY(cancel_sleep_ms(POLL_MS));
+	}
+	progress.reached_ms = clock_monotonic_ms() - begin;
+	*ret_progress = progress;
+	return NULL;
+}
+
+/* Waits for the lock, which its last process gives up; also after a cancellation. */
+static bool
+has_ended_within(const char *pgdata, pid_t child, int64_t timeout_ms)
+{
+	int64_t deadline = clock_monotonic_ms() + timeout_ms;
+
+	for (;;)
+	{
+		int lock = -1;
+		int status;
+		AUTO(Error) held = NULL;
+
+		if (child > 0)
+			(void) child_has_ended(child, &status);
+		held = lock_directory(pgdata, &lock);
+		if (held == NULL)
+			(void) close(lock);
+		if (!error_is(held, ERR_EXISTS))
+			return true;
+		if (clock_monotonic_ms() >= deadline)
+			return false;
+		(void) usleep(POLL_MS * 1000);
+	}
+}
+
+static Error *
+end_process(const char *pgdata, pid_t pid, pid_t child, int first_signal)
+{
+	(void) kill(pid, first_signal);
+	if (has_ended_within(pgdata, child, first_signal == SIGINT ? FAST_STOP_MS : IMMEDIATE_STOP_MS))
+		return NULL;
+	(void) kill(pid, SIGQUIT);
+	if (has_ended_within(pgdata, child, IMMEDIATE_STOP_MS))
+		return NULL;
+	(void) kill(pid, SIGKILL);
+	if (has_ended_within(pgdata, child, IMMEDIATE_STOP_MS))
+		return NULL;
+	return error_new(ERR_TRANSIENT, "the server in directory \"%s\" does not end", pgdata);
+}
+
+Error *
+private_server_stop(PrivateServer *server)
+{
+	pid_t pid = server->pid;
+
+	server->pid = 0;
+	return pid > 0 ? end_process(server->pgdata, pid, pid, SIGINT) : NULL;
+}
+
+Error *
+private_server_stop_in(const char *pgdata)
+{
+	pid_t pid;
+
+	/* Nobody holds the lock: then the process id in its postmaster.pid is some other process's by now. */
+	if (has_ended_within(pgdata, 0, 0))
+		return NULL;
+	if (!postmaster_of(pgdata, &pid))
+		return error_new(ERR_EXISTS, "something runs in directory \"%s\", and it is no server", pgdata);
+	return end_process(pgdata, pid, 0, SIGINT);
+}
+
+/* The rest of the last line of its log that has one of these. */
+char *
+private_server_last_words(const char *pgdata)
+{
+	static const char *const levels[] = {"PANIC:  ", "FATAL:  "};
+	AUTO_FREE char *path = server_file(pgdata, SERVER_LOG);
+	AUTO_CLOSE int fd = -1;
+	AUTO(Error) error = NULL;
+	struct stat status;
+	char text[16384];
+	size_t size = 0;
+	char *found = NULL;
+
+	error = file_open_read(path, &fd, &status);
+	if (error == NULL)
+	{
+		uint64_t from =
+			(uint64_t) status.st_size >= sizeof(text) ? (uint64_t) status.st_size - sizeof(text) + 1 : 0;
+
+		error = file_read_at(fd, path, from, text, sizeof(text) - 1, &size);
+	}
+	text[size] = '\0';
+	for (char *line = text; error == NULL && line != NULL && *line != '\0';)
+	{
+		char *end = strchr(line, '\n');
+
+		if (end != NULL)
+			*end = '\0';
+		for (size_t i = 0; i < lengthof(levels); i++)
+		{
+			const char *at = strstr(line, levels[i]);
+
+			if (at == NULL || strstr(at, "the database system is") != NULL)
+				continue;
+			free(found);
+			found = mem_strdup(at + strlen(levels[i]));
+		}
+		line = end == NULL ? NULL : end + 1;
+	}
+	return found;
+}
+
+/* A postmaster that was killed could not remove it (PostgreSQL: pidfile.h, line 7: key and id). */
+static void
+remove_shared_memory(const char *pgdata)
+{
+	AUTO_FREE char *path = path_join(pgdata, "postmaster.pid");
+	AUTO_BUF(text, PID_FILE_MAX);
+	AUTO(Error) error = file_read_all(path, &text);
+	const char *line = error == NULL ? text.data : NULL;
+	unsigned long key;
+	unsigned long id;
+
+	for (int i = 1; i < 7 && line != NULL; i++)
+	{
+		line = strchr(line, '\n');
+		line = line == NULL ? NULL : line + 1;
+	}
+	if (line != NULL && sscanf(line, "%lu %lu", &key, &id) == 2)
+	{
+		struct shmid_ds status;
+
+		if (shmctl((int) id, IPC_STAT, &status) == 0 && status.shm_nattch == 0 &&
+		    (unsigned long) status.shm_perm.__key == key)
+			(void) shmctl((int) id, IPC_RMID, NULL);
+	}
+}
+
+Error *
+private_server_clear(const char *pgdata)
+{
+	AUTO_FREE char *directory = server_file(pgdata, "");
+	AUTO_NOTE note = {0};
+	AUTO(Error) unread = server_note_read(pgdata, &note);
+
+	remove_shared_memory(pgdata);
+	if (unread == NULL && str_starts_with(note.sockets, SOCKETS_BEGIN) && file_exists(note.sockets))
+		TRY(dir_remove_tree(note.sockets, false));
+	return file_exists(directory) ? dir_remove_tree(directory, false) : NULL;
+}
+
+void
+private_server_release(PrivateServer *server)
+{
+	if (server->pid > 0 && !server->kept)
+		error_free(end_process(server->pgdata, server->pid, server->pid, SIGQUIT));
+	free(server->fence_reason);
+	free(server->user);
+	server_note_release(&server->note);
+	*server = (PrivateServer){0};
+}
