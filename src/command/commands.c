@@ -14,6 +14,7 @@ const Command *const commands[] = {
 	&command_expire,
 	&command_pin,
 	&command_unpin,
+	&command_drill,
 	&command_check,
 	&command_key,
 	&command_config,

@@ -13,6 +13,7 @@ extern const Command command_recover;
 extern const Command command_expire;
 extern const Command command_pin;
 extern const Command command_unpin;
+extern const Command command_drill;
 extern const Command command_check;
 extern const Command command_key;
 extern const Command command_config;

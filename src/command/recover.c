@@ -14,8 +14,8 @@
 #include "table.h"
 #include "walship/base/dir.h"
 #include "walship/base/mem.h"
-#include "walship/recovery/start_line.h"
 #include "walship/recovery/staged_wal.h"
+#include "walship/recovery/start_line.h"
 
 #define STATUS_NOT_REACHABLE 9
 #define FLAGS_MAX            (256 * 1024)

@@ -308,3 +308,20 @@ copy_options_parse(const Invocation *invocation, CopyOptions *ret_options)
 	*ret_options = options;
 	return NULL;
 }
+
+Error *
+drill_request_parse(const Invocation *invocation, RecoveryRequest *request)
+{
+	int kind;
+
+	*request = (RecoveryRequest){.target = {.kind = TARGET_LATEST, .inclusive = true},
+	                             .purpose = PURPOSE_COPY,
+	                             .action = ACTION_PAUSE,
+	                             .every_index = true,
+	                             .now = clock_now(),
+	                             .backup_id = invocation_value(invocation, "backup")};
+	TRY(invocation_choice(invocation, targets, lengthof(targets), &kind));
+	if (kind >= 0)
+		TRY(parse_target(invocation, true, request));
+	return option_timeline(invocation, &request->timeline);
+}

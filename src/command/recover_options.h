@@ -11,6 +11,9 @@
  */
 Error *recover_options_parse(const Invocation *invocation, Recovery *recovery) MUST_CHECK;
 
+/* Of a drill: a target, by default the end of the WAL, "--timeline" and "--backup" (an id). */
+Error *drill_request_parse(const Invocation *invocation, RecoveryRequest *request) MUST_CHECK;
+
 /* "--port", 0 when it was not given, and "--network-fence"; the rest of the options is not set. */
 Error *copy_options_parse(const Invocation *invocation, CopyOptions *ret_options) MUST_CHECK;
 

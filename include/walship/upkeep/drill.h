@@ -1,0 +1,108 @@
+/*
+ * A drill: the recovery that nobody rehearses.  A backup is restored into a
+ * directory of its own, its WAL replayed to a target by a server that is fenced off
+ * (walship/recovery/server.h), every database opened, read and checked; what came of
+ * it, and how long it took, is evidence in the store, proof/<time>-drill.json.
+ * Nothing of it is left, unless it is to be kept.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/base/json.h"
+#include "walship/base/strs.h"
+#include "walship/recovery/copy.h"
+
+/* In the order in which they are made. */
+typedef enum DrillLevel
+{
+	DRILL_RESTORED,   /* every file is what the manifest says */
+	DRILL_CONFIGURED, /* the server's own settings, includes and libraries are here, too */
+	DRILL_CONSISTENT, /* the server takes connections */
+	DRILL_TARGET,     /* it stopped where it was to, and its last transaction is the planned one */
+	DRILL_DATABASES,  /* each can be entered */
+	DRILL_TABLES,     /* every row of every table can be read; with checksums, every page of them is right */
+	DRILL_STRUCTURE,  /* heap and indexes by the extension amcheck, where a database has it */
+	DRILL_SQL,        /* statements of the user's own */
+	DRILL_IN_TIME,    /* within rto_target */
+} DrillLevel;
+
+#define N_DRILL_LEVELS 9
+
+typedef enum DrillOutcome
+{
+	DRILL_NOT_MADE, /* one before it failed */
+	DRILL_PASSED,
+	DRILL_SKIPPED, /* there is nothing that it could check, or nothing to check it with: "notes" say why */
+	DRILL_FAILED,
+} DrillOutcome;
+
+typedef struct DrillCheck
+{
+	DrillOutcome outcome;
+	int64_t duration_ms;
+	StrList findings; /* sentences: why it failed */
+	StrList notes;    /* sentences: what it did not look at */
+	uint64_t checked; /* files, databases, tables, ... */
+} DrillCheck;
+
+typedef struct DrillReport
+{
+	TimeUs time; /* of its begin */
+	uint64_t system_identifier;
+	char *walship_version;
+	char *backup;
+	int server_version; /* of the backup: 150020 */
+	TimeLineID timeline;
+	char *target; /* "the time 2026-11-20 02:30:07+00" */
+	bool random;
+	uint64_t seed; /* of a random target: the same again has the same one, while the store is the same */
+	XLogRecPtr stop_lsn;
+	TimeUs planned_time; /* of the last transaction that is included; TIME_NONE: not known */
+	TransactionId planned_xid;
+	XLogRecPtr replay_lsn;
+	char *last_transaction; /* what the server says of the planned last one: "committed" */
+	bool no_network;
+	char *fence_reason;    /* why there was a network */
+	uint64_t fetched_size; /* bytes of backup and WAL */
+	int64_t restore_ms;
+	int64_t replay_ms;
+	int64_t checks_ms;
+	int64_t total_ms;      /* the recovery time that was measured */
+	int64_t rto_target_ms; /* 0: none */
+	bool passed;
+	DrillCheck checks[N_DRILL_LEVELS];
+} DrillReport;
+
+typedef struct DrillOptions
+{
+	const char *scratch;       /* directory below which it works; made if missing */
+	const char *sql_directory; /* of *.sql; NULL: none */
+	const char *walship_version;
+	int64_t rto_target_ms;
+	bool keep; /* leave the server running, in the directory "pgdata" of the recovery */
+	CopyOptions copy;
+} DrillOptions;
+
+#define DRILL_PGDATA "pgdata" /* in a drill's directory: where it restores; */
+#define DRILL_KEPT   "kept"   /* not to be cleared by the next one */
+
+/* A directory for this drill, once what dead ones left is cleared; *ret_lock holds it as ours until it is closed. */
+Error *drill_scratch_make(const char *scratch, char **ret_directory, int *ret_lock) MUST_CHECK;
+Error *drill_scratch_remove(const char *directory) MUST_CHECK; /* its server has ended */
+
+/*
+ * With a recovery whose plan is made.  What does not pass is no error: report->passed
+ * is false.  An error is what kept the drill from being made: store, keys, cancelling.
+ */
+Error *drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
+	MUST_CHECK;
+
+const char *drill_level_text(DrillLevel level);
+
+void drill_report_put(const DrillReport *report, Json *into);
+
+/* Into the store, under its time. */
+Error *drill_report_store(const DrillReport *report, Store *store) MUST_CHECK;
+void drill_report_release(DrillReport *report);

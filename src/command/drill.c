@@ -1,0 +1,324 @@
+/* walship drill: proves that a backup can be recovered.  What that is, step by step: walship/upkeep/drill.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "context.h"
+#include "keys.h"
+#include "print_plan.h"
+#include "progress.h"
+#include "recover_options.h"
+#include "table.h"
+#include "walship/archive/wal_reader.h"
+#include "walship/base/crypto.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/plan/windows.h"
+#include "walship/upkeep/drill.h"
+
+#define STATUS_CHECKS_FAILED 8
+#define STATUS_NOT_REACHABLE 9
+
+static const CommandOption options[] = {
+	{"target-time", OPTION_VALUE, "TIME",
+     "recover up to this time (default: to the end of the WAL in the store)"},
+	{"target-lsn", OPTION_VALUE, "LSN", "recover up to the record at this place in the WAL"},
+	{"target-xid", OPTION_VALUE, "XID", "recover up to the end of this transaction"},
+	{"target-name", OPTION_VALUE, "NAME", "recover up to this restore point"},
+	{"immediate", OPTION_FLAG, NULL, "recover up to the end of the backup"},
+	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
+	{"random", OPTION_MAYBE, "SEED", "recover to a random place that can be recovered; the seed is recorded"},
+	{"timeline", OPTION_VALUE, "N", "along this timeline"},
+	{"backup", OPTION_VALUE, "ID", "from this backup (default: the newest that ended before the target)"},
+	{"network-fence", OPTION_VALUE, "WHEN",
+     "no network for the server: auto (where the kernel allows it; default), require or off"},
+	{"preload-libraries", OPTION_VALUE, "LIST", "what the server may load at its start (default: nothing)"},
+	{"keep", OPTION_FLAG, NULL, "leave the server running, and say how to end it"},
+	{"plan", OPTION_FLAG, NULL, "print what would be recovered and fetched, and touch nothing"},
+	{"json", OPTION_FLAG, NULL, "print one JSON object"},
+	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+};
+
+/* One place of the newest window, the same for the same seed (Vigna: splitmix64). */
+static Error *
+choose_random(const Invocation *invocation, Recovery *recovery, DrillReport *report)
+{
+	AUTO(WalFacts) facts =
+		wal_reader_facts(recovery->store, recovery->catalog, recovery->identities, recovery->jobs);
+	const char *given = invocation_value(invocation, "random");
+	WindowList windows = {0};
+	const RecoveryWindow *window = NULL;
+	uint64_t seed;
+
+	if (!invocation_flag(invocation, "random"))
+		return NULL;
+	random_bytes(&seed, sizeof(seed));
+	if (given != NULL && !str_to_uint64(given, &seed))
+		return error_new(ERR_USAGE, "\"%s\" is no seed: it is a whole number", given);
+
+	Error *error = plan_windows(recovery->catalog, facts, &windows);
+
+	for (size_t i = 0; error == NULL && i < windows.n_timelines; i++)
+		if (windows.timelines[i].n_windows > 0 &&
+		    (recovery->request.timeline == 0 || recovery->request.timeline == windows.timelines[i].timeline))
+		{
+			window = &windows.timelines[i].windows[windows.timelines[i].n_windows - 1];
+			recovery->request.timeline = windows.timelines[i].timeline;
+		}
+	if (window != NULL)
+	{
+		uint32_t segment_size = recovery->catalog->segment_size;
+		XLogRecPtr last = segment_start(lsn_segment_before(window->to_lsn, segment_size), segment_size);
+		uint64_t span = last > window->from_lsn ? last - window->from_lsn : 1;
+		uint64_t mixed = seed + UINT64_C(0x9E3779B97F4A7C15);
+
+		/* Up to the last segment, in which a record begins: from any place before there is one to stop at. */
+		mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+		mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
+		mixed ^= mixed >> 31;
+		recovery->request.target =
+			(RecoveryTarget){.kind = TARGET_LSN, .inclusive = true, .lsn = window->from_lsn + mixed % span};
+	}
+	window_list_release(&windows);
+	TRY(error);
+	report->random = true;
+	report->seed = seed;
+	recovery->unreachable = window == NULL;
+	return window != NULL ? NULL : error_new(ERR_NOT_FOUND, "nothing can be recovered from this store");
+}
+
+/* Tablespaces go below the drill's own directory: the backup's own places may be a live server's. */
+static Error *
+plan_into(Recovery *recovery, const char *directory)
+{
+	AUTO_STRLIST paths = {0};
+
+	TRY(recovery_make_plan(recovery));
+	for (size_t i = 0; i < recovery->directories.count; i++)
+		if (!strlist_contains(&paths, recovery->directories.items[i]))
+			strlist_add(&paths, recovery->directories.items[i]);
+	if (directory == NULL || paths.count == 0)
+		return NULL;
+
+	Recovery mapped = {.store = recovery->store,
+	                   .catalog = recovery->catalog,
+	                   .identities = recovery->identities,
+	                   .request = recovery->request,
+	                   .pgdata = mem_strdup(recovery->pgdata),
+	                   .program = recovery->program,
+	                   .flags = recovery->flags,
+	                   .primary_conninfo = "",
+	                   .primary_slot_name = "",
+	                   .jobs = recovery->jobs};
+
+	for (size_t i = 0; i < recovery->plan->backup->n_tablespaces; i++)
+	{
+		AUTO_FREE char *to =
+			mem_printf("%s/tablespaces/%" PRIu32, directory, recovery->plan->backup->tablespaces[i].oid);
+
+		if (recovery->plan->backup->tablespaces[i].path[0] == '/')
+			tablespace_mappings_add(&mapped.mappings, recovery->plan->backup->tablespaces[i].path, to);
+	}
+	for (size_t i = 0; i < recovery->n_created; i++)
+	{
+		AUTO_FREE char *to = mem_printf("%s/tablespaces/%" PRIu32, directory, recovery->created[i].oid);
+
+		if (tablespace_mappings_find(&mapped.mappings, recovery->created[i].path) == NULL)
+			tablespace_mappings_add(&mapped.mappings, recovery->created[i].path, to);
+	}
+	recovery_release(recovery);
+	*recovery = mapped;
+	return recovery_make_plan(recovery);
+}
+
+static void
+print_report(const DrillReport *report)
+{
+	static const char *const outcomes[] = {[DRILL_NOT_MADE] = "not made",
+	                                       [DRILL_PASSED] = "passed",
+	                                       [DRILL_SKIPPED] = "skipped",
+	                                       [DRILL_FAILED] = "FAILED"};
+	AUTO(Table) table = table_new("check|result|>ms|>checked");
+
+	print_line(stdout, "%s: backup %s, recovered to %s, in %" PRId64 ".%01d s",
+	           report->passed ? "PASSED" : "FAILED", report->backup, report->target, report->total_ms / 1000,
+	           (int) (report->total_ms % 1000 / 100));
+	for (int level = 0; level < N_DRILL_LEVELS; level++)
+	{
+		const DrillCheck *check = &report->checks[level];
+
+		table_cell(table, "%s", drill_level_text((DrillLevel) level));
+		table_cell(table, "%s", outcomes[check->outcome]);
+		table_cell(table, "%" PRId64, check->duration_ms);
+		table_cell(table, "%" PRIu64, check->checked);
+	}
+	table_print(table, "", stdout);
+	for (int level = 0; level < N_DRILL_LEVELS; level++)
+	{
+		for (size_t i = 0; i < report->checks[level].findings.count; i++)
+			print_line(stdout, "FAILED %s: %s", drill_level_text((DrillLevel) level),
+			           report->checks[level].findings.items[i]);
+		for (size_t i = 0; i < report->checks[level].notes.count; i++)
+			print_line(stdout, "note %s: %s", drill_level_text((DrillLevel) level),
+			           report->checks[level].notes.items[i]);
+	}
+	if (report->random)
+		print_line(stdout, "the same again: --random %" PRIu64, report->seed);
+	if (report->no_network)
+		print_line(stdout, "network: none, but for its Unix socket");
+	else
+		print_line(stdout, "network: not taken away (%s)",
+		           report->fence_reason != NULL ? report->fence_reason : "--network-fence off");
+}
+
+static void
+print_json(const DrillReport *report)
+{
+	AUTO(Json) json = json_new_object();
+
+	drill_report_put(report, json);
+	print_object(json, stdout);
+}
+
+static void
+add_progress(void *progress, uint64_t bytes)
+{
+	progress_add(progress, bytes);
+}
+
+/* What is kept must not be cleared by the next drill. */
+static Error *
+end_scratch(const Invocation *invocation, const char *directory, PrivateServer *server, bool keep)
+{
+	AUTO_FREE char *kept = path_join(directory, DRILL_KEPT);
+	AUTO_FREE char *pgdata = server->pgdata == NULL ? NULL : str_shell_quote(server->pgdata);
+	AUTO_FREE char *quoted = str_shell_quote(directory);
+
+	if (!keep)
+		return drill_scratch_remove(directory);
+	TRY(file_replace(kept, "", 0, 0600));
+	print_line(
+		invocation_flag(invocation, "json") ? stderr : stdout,
+		"it runs: psql -h %s -U %s postgres; to end it: walship recover --stop --remove --pgdata %s && rm -rf %s",
+		server->note.sockets, server->user, pgdata, quoted);
+	return NULL;
+}
+
+static Error *
+drill(const Invocation *invocation, Recovery *recovery, const char *directory, DrillReport *report)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO(Progress) progress = NULL;
+	AUTO_PRIVATE_SERVER server = {0};
+	DrillOptions drill_options = {.sql_directory = settings_text(settings, SETTING_drill_dir),
+	                              .walship_version = WALSHIP_VERSION,
+	                              .rto_target_ms = settings_is_set(settings, SETTING_rto_target)
+	                                                   ? settings_ms(settings, SETTING_rto_target)
+	                                                   : 0,
+	                              .keep = invocation_flag(invocation, "keep")};
+
+	TRY(copy_options_parse(invocation, &drill_options.copy));
+	drill_options.copy.programs = settings_text(settings, SETTING_pg_bindir);
+	drill_options.copy.kept = drill_options.keep;
+	TRY(progress_new(invocation_value(invocation, "progress"), "drill", &progress));
+	progress_set(progress, "recovering", 0, recovery->plan->backup->files_size);
+	recovery->on_bytes = add_progress;
+	recovery->on_bytes_context = progress;
+	recovery->notices = progress_notices(progress);
+
+	Error *error = drill_run(recovery, &drill_options, &server, report);
+
+	progress_clear(progress);
+	if (error != NULL)
+		error_free(private_server_stop(&server));
+
+	Error *ended =
+		end_scratch(invocation, directory, &server, drill_options.keep && error == NULL && server.pid > 0);
+
+	if (error == NULL)
+		return ended;
+	error_free(ended);
+	return error;
+}
+
+static Error *
+run(Invocation *invocation)
+{
+	const Settings *settings = invocation_settings(invocation);
+	bool plan_only = invocation_flag(invocation, "plan");
+	AUTO(AgeIdentities) identities = NULL;
+	AUTO(Store) store = NULL;
+	AUTO(Catalog) catalog = NULL;
+	AUTO_FREE char *directory = NULL;
+	AUTO_CLOSE int lock = -1;
+	AUTO_RECOVERY recovery = {.program = invocation_program(invocation),
+	                          .flags = "",
+	                          .primary_conninfo = "",
+	                          .primary_slot_name = ""};
+	DrillReport report __attribute__((cleanup(drill_report_release))) = {0};
+	uint64_t system;
+
+	TRY(drill_request_parse(invocation, &recovery.request));
+	if (!plan_only)
+		TRY(recovery_check_user());
+	TRY(keys_identities(settings, &identities));
+	TRY(context_open_store(settings, &store));
+	TRY(context_system_in_store(settings, store, &system));
+	recovery.jobs = (int) settings_integer(settings, SETTING_jobs);
+	TRY(catalog_read(store, system, recovery.jobs, &catalog));
+	recovery.store = store;
+	recovery.catalog = catalog;
+	recovery.identities = identities;
+
+	Error *error = choose_random(invocation, &recovery, &report);
+
+	if (error == NULL && !plan_only)
+	{
+		error = drill_scratch_make(settings_text(settings, SETTING_drill_scratch), &directory, &lock);
+		recovery.pgdata = error == NULL ? path_join(directory, DRILL_PGDATA) : NULL;
+	}
+	if (error == NULL)
+		error = plan_into(&recovery, directory);
+	if (recovery.unreachable)
+		invocation_set_status(invocation, STATUS_NOT_REACHABLE);
+	if (error != NULL && directory != NULL)
+		error_free(drill_scratch_remove(directory));
+	TRY(error);
+	if (plan_only)
+	{
+		PlanReport plan = {.plan = recovery.plan,
+		                   .zone = settings_text(settings, SETTING_timezone),
+		                   .settings = recovery.settings};
+
+		if (invocation_flag(invocation, "json"))
+			print_plan_json(&plan, stdout);
+		else
+			print_plan_text(&plan, stdout);
+		return NULL;
+	}
+	TRY(drill(invocation, &recovery, directory, &report));
+	if (invocation_flag(invocation, "json"))
+		print_json(&report);
+	else
+		print_report(&report);
+	if (!report.passed)
+		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
+	return drill_report_store(&report, store);
+}
+
+const Command command_drill = {
+	.name = "drill",
+	.summary = "proves that a backup can be recovered: restores, replays, opens and checks it",
+	.arguments = "",
+	.description =
+		"Restores a backup into a directory of its own, replays its WAL to the target with a server that has no\n"
+		"network, archives nothing and runs nothing of the backup's settings, enters every database, reads every\n"
+		"table, checks heap and indexes where there is the extension amcheck, and runs the SQL of \"drill_dir\". What\n"
+		"came of it, and how long it took, is evidence in the store: proof/<time>-drill.json. Exit 8: something is\n"
+		"not well. Exit 4, 5, 9: the drill could not be made. Nothing of it is left on this machine.",
+	.options = options,
+	.n_options = lengthof(options),
+	.run = run,
+};

@@ -1,0 +1,225 @@
+/* The order of a drill; see walship/upkeep/drill.h. */
+#include "walship/upkeep/drill.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "drill_steps.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+
+static void
+add_sentence(StrList *list, const char *format, va_list arguments)
+{
+	AUTO_FREE char *text = mem_vprintf(format, arguments);
+
+	strlist_add(list, text);
+}
+
+void
+drill_finding(DrillReport *report, DrillLevel level, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_sentence(&report->checks[level].findings, format, arguments);
+	va_end(arguments);
+}
+
+void
+drill_note(DrillReport *report, DrillLevel level, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_sentence(&report->checks[level].notes, format, arguments);
+	va_end(arguments);
+}
+
+Error *
+drill_take_error(DrillReport *report, DrillLevel level, Error *error)
+{
+	if (error == NULL || error_is(error, ERR_CANCELLED) || error_is(error, ERR_TRANSIENT) ||
+	    error_is(error, ERR_DENIED))
+		return error;
+	drill_finding(report, level, "%s", error_message(error));
+	error_free(error);
+	return NULL;
+}
+
+/* Nothing found: it passed, unless there was nothing to look at but notes. */
+static bool
+close_level(DrillReport *report, DrillLevel level, int64_t begin_ms)
+{
+	DrillCheck *check = &report->checks[level];
+
+	check->duration_ms = clock_monotonic_ms() - begin_ms;
+	check->outcome = check->findings.count > 0                       ? DRILL_FAILED
+	                 : check->checked == 0 && check->notes.count > 0 ? DRILL_SKIPPED
+	                                                                 : DRILL_PASSED;
+	return check->outcome != DRILL_FAILED;
+}
+
+static Error *
+restore(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
+{
+	Error *error = copy_prepare(recovery, &options->copy, server);
+
+	if (error == NULL)
+		error = recovery_run(recovery);
+	if (error == NULL)
+		error = copy_stage_wal(recovery, server);
+	report->checks[DRILL_RESTORED].checked = recovery->plan->backup->files;
+	return drill_take_error(report, DRILL_RESTORED, error);
+}
+
+/* What the server says of a transaction, "" of one that it has not seen yet.  The caller frees. */
+static Error *
+ask_transaction(Server *connection, TransactionId xid, char **ret_status)
+{
+	AUTO_FREE char *sql = mem_printf(
+		"WITH n AS (SELECT txid_snapshot_xmax(txid_current_snapshot()) AS next), "
+		"f AS (SELECT next, (next >> 32 << 32) + %" PRIu32 " AS xid FROM n), "
+		"e AS (SELECT next, CASE WHEN xid - next > 2147483648 THEN xid - 4294967296 ELSE xid END AS xid FROM f) "
+		"SELECT CASE WHEN xid < next THEN txid_status(xid) ELSE '' END FROM e",
+		xid);
+
+	return server_value(connection, sql, ret_status);
+}
+
+/*
+ * pg_last_xact_replay_timestamp() would not do: at a target that is an LSN the server
+ * stops before it notes the last commit's (PostgreSQL: xlogrecovery.c, recoveryStopsAfter).
+ */
+static Error *
+check_target(const RecoveryPlan *plan, PrivateServer *server, DrillReport *report)
+{
+	AUTO(Server) connection = NULL;
+	AUTO_FREE char *status = NULL;
+	AUTO_FREE char *next = NULL;
+	const char *expected = plan->last.aborted ? "aborted" : "committed";
+	Error *error;
+
+	if (plan->last.xid == 0)
+	{
+		drill_note(report, DRILL_TARGET,
+		           "the plan knows no last transaction: there is none after the backup's start");
+		return NULL;
+	}
+	report->checks[DRILL_TARGET].checked = 1;
+	error = private_server_connect(server, "template1", &connection);
+	if (error == NULL)
+		error = ask_transaction(connection, plan->last.xid, &status);
+	if (error == NULL && plan->next.xid != 0)
+		error = ask_transaction(connection, plan->next.xid, &next);
+	TRY(drill_take_error(report, DRILL_TARGET, error));
+	if (status != NULL && strcmp(status, expected) != 0)
+		drill_finding(report, DRILL_TARGET,
+		              "the last transaction of the plan, %" PRIu32 ", is not %s there but \"%s\"",
+		              plan->last.xid, expected, status);
+	if (next != NULL && strcmp(next, "committed") == 0)
+		drill_finding(report, DRILL_TARGET, "transaction %" PRIu32 " is there, which comes after the target",
+		              plan->next.xid);
+	report->last_transaction = MOVE(status);
+	return NULL;
+}
+
+static Error *
+replay(const RecoveryPlan *plan, PrivateServer *server, DrillReport *report, bool *ret_runs)
+{
+	ServerProgress progress = {.consistent_ms = -1, .last_xact_time = TIME_NONE};
+	int64_t begin = clock_monotonic_ms();
+	Error *error = copy_start(server, &progress);
+
+	*ret_runs = error == NULL;
+	report->no_network = server->note.no_network;
+	report->fence_reason = server->fence_reason == NULL ? NULL : mem_strdup(server->fence_reason);
+	TRY(drill_take_error(report, DRILL_CONSISTENT, error));
+	(void) close_level(report, DRILL_CONSISTENT, begin);
+	if (!*ret_runs)
+		return NULL;
+	report->checks[DRILL_CONSISTENT].duration_ms = progress.consistent_ms;
+	report->replay_ms = progress.reached_ms;
+	report->replay_lsn = progress.replay_lsn;
+	TRY(check_target(plan, server, report));
+	(void) close_level(report, DRILL_TARGET, begin);
+	return NULL;
+}
+
+static Error *
+check_contents(const DrillOptions *options, PrivateServer *server, DrillReport *report)
+{
+	int64_t begin = clock_monotonic_ms();
+
+	TRY(drill_check_configuration(server, report));
+	TRY(drill_check_databases(server, report));
+	(void) close_level(report, DRILL_CONFIGURED, begin);
+	(void) close_level(report, DRILL_DATABASES, begin);
+	(void) close_level(report, DRILL_TABLES, begin);
+	(void) close_level(report, DRILL_STRUCTURE, begin);
+	begin = clock_monotonic_ms();
+	TRY(drill_check_sql(server, options->sql_directory, report));
+	(void) close_level(report, DRILL_SQL, begin);
+	return NULL;
+}
+
+/* What whoever needs the database back waits for: until it has been looked at. */
+static void
+check_time(const DrillOptions *options, int64_t begin, DrillReport *report)
+{
+	report->total_ms = clock_monotonic_ms() - begin;
+	report->rto_target_ms = options->rto_target_ms;
+	if (options->rto_target_ms == 0)
+		drill_note(report, DRILL_IN_TIME, "setting \"rto_target\" is not set: no time is too long");
+	else
+		report->checks[DRILL_IN_TIME].checked = 1;
+	if (options->rto_target_ms > 0 && report->total_ms > options->rto_target_ms)
+		drill_finding(report, DRILL_IN_TIME,
+		              "the recovery took %" PRId64 " ms, and rto_target is %" PRId64 " ms", report->total_ms,
+		              options->rto_target_ms);
+	(void) close_level(report, DRILL_IN_TIME, begin);
+}
+
+static void
+describe(const Recovery *recovery, const DrillOptions *options, DrillReport *report)
+{
+	const RecoveryPlan *plan = recovery->plan;
+
+	report->time = recovery->request.now;
+	report->system_identifier = recovery->catalog->system_identifier;
+	report->walship_version = mem_strdup(options->walship_version);
+	report->backup = mem_strdup(plan->backup->id);
+	report->server_version = plan->backup->server_version;
+	report->timeline = plan->timeline;
+	report->target = recovery_target_text(&plan->asked);
+	report->stop_lsn = plan->stop.lsn;
+	report->planned_time = plan->last.time;
+	report->planned_xid = plan->last.xid;
+	report->fetched_size = plan->stored_backup_size + plan->stored_wal_size;
+}
+
+Error *
+drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
+{
+	int64_t begin = clock_monotonic_ms();
+	bool runs = false;
+
+	describe(recovery, options, report);
+	TRY(restore(recovery, options, server, report));
+	report->restore_ms = clock_monotonic_ms() - begin;
+	if (close_level(report, DRILL_RESTORED, begin))
+		TRY(replay(recovery->plan, server, report, &runs));
+	if (runs)
+	{
+		int64_t checks = clock_monotonic_ms();
+
+		TRY(check_contents(options, server, report));
+		report->checks_ms = clock_monotonic_ms() - checks;
+		check_time(options, begin, report);
+	}
+	report->passed = runs;
+	for (int level = 0; level < N_DRILL_LEVELS; level++)
+		report->passed = report->passed && report->checks[level].outcome != DRILL_FAILED;
+	return options->keep && runs ? NULL : private_server_stop(server);
+}

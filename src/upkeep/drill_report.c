@@ -1,0 +1,113 @@
+/* What a drill found, as evidence. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "drill_steps.h"
+#include "walship/archive/layout.h"
+#include "walship/base/mem.h"
+#include "walship/wal/json.h"
+
+#define REPORT_MAX (4 * 1024 * 1024)
+
+static const char *const outcomes[] = {[DRILL_NOT_MADE] = "not made",
+                                       [DRILL_PASSED] = "passed",
+                                       [DRILL_SKIPPED] = "skipped",
+                                       [DRILL_FAILED] = "failed"};
+
+static const char *const levels[N_DRILL_LEVELS] = {
+	[DRILL_RESTORED] = "restored",     [DRILL_CONFIGURED] = "configured",
+	[DRILL_CONSISTENT] = "consistent", [DRILL_TARGET] = "target",
+	[DRILL_DATABASES] = "databases",   [DRILL_TABLES] = "tables",
+	[DRILL_STRUCTURE] = "structure",   [DRILL_SQL] = "sql",
+	[DRILL_IN_TIME] = "in time",
+};
+
+const char *
+drill_level_text(DrillLevel level)
+{
+	return levels[level];
+}
+
+static const JsonField check_fields[] = {
+	{"outcome", &json_enum, JSON_AT(DrillCheck, outcome), .names = outcomes, .n_names = lengthof(outcomes)},
+	{"duration_ms", &json_natural, JSON_AT(DrillCheck, duration_ms)},
+	{"checked", &json_uint, JSON_AT(DrillCheck, checked)},
+	{"findings", &json_list, JSON_AT(DrillCheck, findings.items), .of = &json_strings,
+     .count = offsetof(DrillCheck, findings.count)},
+	{"notes", &json_list, JSON_AT(DrillCheck, notes.items), .of = &json_strings,
+     .count = offsetof(DrillCheck, notes.count)},
+};
+static const JsonTable check_table = JSON_TABLE(DrillCheck, check_fields);
+
+static const JsonField report_fields[] = {
+	{"format", &json_constant, .text = "walship drill 1"},
+	{"passed", &json_bool, JSON_AT(DrillReport, passed)},
+	{"time", &json_time, JSON_AT(DrillReport, time)},
+	{"system_id", &json_decimal, JSON_AT(DrillReport, system_identifier)},
+	{"walship", &json_string, JSON_AT(DrillReport, walship_version)},
+	{"backup", &json_string, JSON_AT(DrillReport, backup)},
+	{"server_version", &json_natural, JSON_AT(DrillReport, server_version)},
+	{"timeline", &json_uint, JSON_AT(DrillReport, timeline)},
+	{"target", &json_string, JSON_AT(DrillReport, target)},
+	{"random", &json_bool, JSON_AT(DrillReport, random)},
+	{"seed", &json_decimal, JSON_AT(DrillReport, seed), .flags = JSON_OPTIONAL},
+	{"stop_lsn", &json_lsn, JSON_AT(DrillReport, stop_lsn), .flags = JSON_MAYBE},
+	{"planned_time", &json_time, JSON_AT(DrillReport, planned_time), .flags = JSON_MAYBE},
+	{"planned_xid", &json_uint, JSON_AT(DrillReport, planned_xid), .flags = JSON_OPTIONAL},
+	{"replay_lsn", &json_lsn, JSON_AT(DrillReport, replay_lsn), .flags = JSON_MAYBE},
+	{"last_transaction", &json_string, JSON_AT(DrillReport, last_transaction), .flags = JSON_MAYBE},
+	{"network_taken_away", &json_bool, JSON_AT(DrillReport, no_network)},
+	{"network_left_because", &json_string, JSON_AT(DrillReport, fence_reason), .flags = JSON_MAYBE},
+	{"fetched_bytes", &json_uint, JSON_AT(DrillReport, fetched_size)},
+	{"restore_ms", &json_natural, JSON_AT(DrillReport, restore_ms)},
+	{"replay_ms", &json_natural, JSON_AT(DrillReport, replay_ms)},
+	{"checks_ms", &json_natural, JSON_AT(DrillReport, checks_ms)},
+	{"rto_ms", &json_natural, JSON_AT(DrillReport, total_ms)},
+	{"rto_target_ms", &json_natural, JSON_AT(DrillReport, rto_target_ms)},
+};
+static const JsonTable report_table = JSON_TABLE(DrillReport, report_fields);
+
+void
+drill_report_put(const DrillReport *report, Json *into)
+{
+	Json *checks;
+
+	json_put(into, &report_table, report);
+	checks = json_add_object(into, "checks");
+	for (int level = 0; level < N_DRILL_LEVELS; level++)
+		json_put(json_add_object(checks, levels[level]), &check_table, &report->checks[level]);
+}
+
+Error *
+drill_report_store(const DrillReport *report, Store *store)
+{
+	AUTO_FREE char *prefix = layout_system_prefix(report->system_identifier);
+	AUTO(Json) json = json_new_object();
+	AUTO_BUF(text, REPORT_MAX);
+	char time[TIME_TEXT_SIZE];
+
+	drill_report_put(report, json);
+	json_print(json, false, &text);
+
+	AUTO_FREE char *key =
+		mem_printf("%sproof/%s-drill.json", prefix, time_format_compact(report->time, time));
+	Slice slice = slice_of_memory(text.data, text.size);
+
+	return store_put(store, key, &slice, 1, PUT_IF_ABSENT);
+}
+
+void
+drill_report_release(DrillReport *report)
+{
+	free(report->walship_version);
+	free(report->backup);
+	free(report->target);
+	free(report->last_transaction);
+	free(report->fence_reason);
+	for (int level = 0; level < N_DRILL_LEVELS; level++)
+	{
+		strlist_release(&report->checks[level].findings);
+		strlist_release(&report->checks[level].notes);
+	}
+	*report = (DrillReport){0};
+}

@@ -1,0 +1,20 @@
+/* The checks of a drill; drill.c has their order. */
+#pragma once
+
+#include "walship/upkeep/drill.h"
+
+/* A sentence about why it failed. */
+void drill_finding(DrillReport *report, DrillLevel level, const char *format, ...) PRINTF_LIKE(3, 4);
+void drill_note(DrillReport *report, DrillLevel level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* An error as a finding, NULL then; what is no word about the backup, but kept the drill from being made, is returned. */
+Error *drill_take_error(DrillReport *report, DrillLevel level, Error *error) MUST_CHECK;
+
+/* Of the restored directory, by the server that runs there: DRILL_CONFIGURED. */
+Error *drill_check_configuration(PrivateServer *server, DrillReport *report) MUST_CHECK;
+
+/* Every database: DRILL_DATABASES, DRILL_TABLES, DRILL_STRUCTURE. */
+Error *drill_check_databases(PrivateServer *server, DrillReport *report) MUST_CHECK;
+
+/* The files of the directory: DRILL_SQL. */
+Error *drill_check_sql(PrivateServer *server, const char *directory, DrillReport *report) MUST_CHECK;

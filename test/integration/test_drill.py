@@ -1,0 +1,320 @@
+"""drill: what passes, what makes it fail, that nothing leads out of it, and that nothing of it is left."""
+import json
+import os
+import random
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+from walship_testing import server as pg
+from walship_testing.proc import wait_until
+from walship_testing.recovery import take_backup
+
+pytestmark = pytest.mark.directory_only("WAL and backups are read by the same readers as recover's")
+
+
+class Drill:
+    def __init__(self, walship, directory):
+        self.walship = walship
+        self.scratch = directory / "scratch"
+        self.use(pg.default_major())
+
+    def use(self, major):
+        self.walship.configure(drill_scratch=self.scratch, pg_bindir=pg.find_install(major).bindir)
+
+    def run(self, expected, *options, timeout=50):
+        result = self.walship.fails(expected, "drill", "--json", *options, timeout=timeout)
+        report = json.loads(result.out)
+        assert self.left() == [], "nothing is left of a drill"
+        return report
+
+    def passes(self, *options):
+        report = self.run(0, *options)
+        assert report["passed"] is True
+        return report
+
+    def fails(self, check, text, *options):
+        """By this check alone, with this text."""
+        report = self.run(8, *options)
+        failed = {name: made["findings"] for name, made in report["checks"].items() if made["outcome"] == "failed"}
+        assert list(failed) == [check], failed
+        assert any(text in finding for finding in failed[check]), failed
+        return report
+
+    def left(self):
+        return sorted(self.scratch.glob("drill-*")) if self.scratch.exists() else []
+
+
+@pytest.fixture
+def drill(walship, directory):
+    return Drill(walship, directory)
+
+
+def processes_below(directory):
+    """Ids of the processes whose command line names the directory."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    if os.fsencode(str(directory)) in file.read():
+                        found.append(int(entry))
+            except OSError:
+                continue
+    return found
+
+
+def archive_of(server, walship, *statements):
+    """A backup, then these statements, archived; the server is still running."""
+    take_backup(walship, server)
+    for statement in statements:
+        server.sql(statement)
+    server.switch_and_archive()
+
+
+@pytest.mark.smoke
+def test_a_drill_passes_and_leaves_its_evidence(story, drill, store):
+    report = drill.passes("--target-time", story.moment("evening").time)
+    assert report["last_transaction"] == "committed"
+    assert report["checks"]["restored"]["outcome"] == "passed"
+    assert report["checks"]["databases"]["checked"] == 2
+    evidence = [key for key in store.keys(f"{story.system}/proof/") if key.endswith("-drill.json")]
+    assert len(evidence) == 1
+    assert json.loads(store.read(evidence[0])) == report
+
+
+def test_a_drill_to_the_end_of_the_wal_passes(story, drill):
+    report = drill.passes()
+    assert report["last_transaction"] == "committed"
+
+
+def test_random_targets_are_reached_to_the_transaction(story, drill):
+    for seed in range(8):
+        report = drill.passes("--random", seed)
+        assert report["last_transaction"] == "committed"
+        assert report["seed"] == str(seed)
+
+
+def test_a_drill_of_every_major_passes(major, servers, walship, drill):
+    server = servers.new(major=major)
+    server.archive_with(walship)
+    server.start()
+    server.sql("CREATE EXTENSION amcheck")
+    server.write_rows(100)
+    server.sql("CREATE INDEX ON rows (filling)")
+    archive_of(server, walship, "SELECT pg_create_restore_point('here')", "INSERT INTO rows (filling) VALUES ('x')")
+    drill.use(major)
+    report = drill.passes("--target-name", "here")
+    assert report["checks"]["structure"]["outcome"] == "passed"
+    assert report["checks"]["structure"]["checked"] > 50
+
+
+def test_sql_of_ones_own(story, drill, walship, directory):
+    sql = directory / "sql"
+    sql.mkdir()
+    walship.configure(drill_dir=sql)
+    (sql / "rows.sql").write_text("SELECT count(*) = 4001 FROM rows;\nSELECT true;\n")
+    (sql / "shown.sql").write_text("-- database: postgres\nSELECT 1, 'a'; SELECT NULL;\n")
+    (sql / "shown.expected").write_text("1|a\n\n")
+    target = ("--target-time", story.moment("evening").time)
+    assert drill.passes(*target)["checks"]["sql"]["checked"] == 2
+    (sql / "false.sql").write_text("SELECT true;\nSELECT count(*) = 4000 FROM rows;\n")
+    drill.fails("sql", "false.sql: statement 2 did not return true but false", *target)
+    (sql / "false.sql").write_text("SELECT nothing;")
+    drill.fails("sql", 'column "nothing" does not exist', *target)
+    (sql / "false.sql").unlink()
+    (sql / "shown.expected").write_text("1|b\n\n")
+    drill.fails("sql", "shown.sql: its result is not what its .expected says", *target)
+    walship.configure(drill_dir=directory / "nowhere")
+    walship.fails(2, "drill", *target, says="does not exist", timeout=50)
+    assert drill.left() == []
+
+
+def test_too_slow_and_other_machines(story, drill, walship, directory):
+    target = ("--target-time", story.moment("morning").time)
+    walship.configure(rto_target="1s")
+    report = drill.run(None, *target)
+    if report["rto_ms"] > 1000:
+        assert report["checks"]["in time"]["outcome"] == "failed"
+    walship.configure(rto_target=None)
+    others = [major for major in pg.MAJORS if major != pg.default_major() and pg.find_install(major)]
+    if others:
+        drill.use(others[0])
+        drill.fails("restored", f"but {pg.default_major()} is needed", *target)
+    walship.configure(pg_bindir=directory)
+    drill.fails("restored", "no server program", *target)
+
+
+def test_a_missing_segment_and_a_damaged_part(story, drill, store, walship):
+    keys = store.keys(f"{story.system}/wal/00000001/")
+    segments = [key for key in keys if key.endswith(".tar")]
+    kept = store.read(segments[-2])
+    store.remove(segments[-2])
+    walship.fails(9, "drill", "--target-time", story.moment("night").time, timeout=50)
+    assert drill.left() == []
+    store.write(segments[-2], kept)
+
+    part = next(key for key in store.keys(f"{story.system}/base/{story.backups[1]['id']}/") if "/base-0001" in key)
+    content = bytearray(store.read(part))
+    content[len(content) // 2] ^= 0xFF
+    store.write(part, bytes(content))
+    report = drill.run(8, "--target-time", story.moment("night").time)
+    assert report["checks"]["restored"]["outcome"] == "failed"
+    assert report["checks"]["consistent"]["outcome"] == "not made"
+
+
+def corrupt(server, relation, offset=3000):
+    """On the disk of the server that will be backed up; it is down."""
+    path = server.value(f"SELECT pg_relation_filepath('{relation}')")
+    server.stop()
+    with open(server.pgdata / path, "r+b") as file:
+        file.seek(offset)
+        file.write(b"\xde\xad\xbe\xef" * 8)
+    server.start()
+
+
+def test_a_corrupt_heap_page_is_found_by_reading(servers, walship, drill):
+    server = servers.new()
+    server.archive_with(walship)
+    server.start()
+    server.write_rows(1000)
+    server.sql("CHECKPOINT")
+    corrupt(server, "rows")
+    backup = take_backup(walship, server, expected=8)
+    server.switch_and_archive()
+    drill.fails("tables", "invalid page in block 0", "--immediate", "--backup", backup["id"])
+
+
+def test_a_broken_index_is_found_by_amcheck(servers, walship, drill):
+    server = servers.new(checksums=False)
+    server.archive_with(walship)
+    server.start()
+    server.sql("CREATE EXTENSION amcheck")
+    server.sql("CREATE TABLE t AS SELECT i FROM generate_series(1, 1000) i")
+    server.sql("CREATE INDEX broken ON t (i)")
+    # Not by bytes: the catalog says that it is of another operator class, whose order is the reverse.
+    server.sql("CREATE FUNCTION back(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($2, $1)'")
+    server.sql(
+        "CREATE OPERATOR CLASS backwards FOR TYPE int USING btree AS OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, "
+        "OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 back(int, int)"
+    )
+    server.sql(
+        "UPDATE pg_index SET indclass = (SELECT oid::text FROM pg_opclass WHERE opcname = 'backwards')::oidvector "
+        "WHERE indexrelid = 'broken'::regclass"
+    )
+    archive_of(server, walship, "CREATE TABLE other ()")
+    drill.fails("structure", "broken", "--immediate")
+
+
+def test_a_missing_include_and_a_missing_library(servers, walship, drill):
+    server = servers.new()
+    server.archive_with(walship)
+    server.start()
+    (server.pgdata / "extra.conf").write_text("")
+    with open(server.pgdata / "postgresql.conf", "a") as file:
+        file.write("include '/etc/nowhere/extra.conf'\n")
+    archive_of(server, walship, "CREATE TABLE other ()")
+    drill.fails("configured", "/etc/nowhere/extra.conf", "--immediate")
+
+
+def test_a_missing_library_of_a_function(servers, walship, drill):
+    server = servers.new()
+    server.archive_with(walship)
+    server.start()
+    server.sql("CREATE EXTENSION amcheck")
+    server.sql("UPDATE pg_proc SET probin = '$libdir/not_installed' WHERE proname = 'bt_index_parent_check'")
+    archive_of(server, walship, "CREATE TABLE other ()")
+    drill.fails("configured", "not_installed", "--immediate")
+
+
+def test_a_database_of_a_missing_locale_cannot_be_entered(servers, walship, drill):
+    server = servers.new()
+    server.archive_with(walship)
+    server.start()
+    server.sql("CREATE DATABASE abroad")
+    server.sql("UPDATE pg_database SET datcollate = 'xx_XX.utf8', datctype = 'xx_XX.utf8' WHERE datname = 'abroad'")
+    archive_of(server, walship, "CREATE TABLE other ()")
+    drill.fails("databases", "abroad", "--immediate")
+
+
+def test_a_server_that_does_not_start_says_why(servers, walship, drill):
+    server = servers.new()
+    server.archive_with(walship)
+    server.start()
+    with open(server.pgdata / "postgresql.auto.conf", "a") as file:
+        file.write("no_such_setting = on\n")
+    archive_of(server, walship, "CREATE TABLE other ()")
+    drill.fails("consistent", "configuration file", "--immediate")
+
+
+def test_nothing_leads_out(servers, walship, drill, directory, store):
+    """What the backup would connect to, write to and run, if it were let."""
+    decoy = socket.create_server(("127.0.0.1", 0))
+    decoy.settimeout(0.2)
+    port = decoy.getsockname()[1]
+    touched = directory / "touched"
+    server = servers.new(wal_level="logical", max_logical_replication_workers=0)  # the live one is not to connect, either
+    server.archive_with(walship)
+    server.start()
+    server.sql(f"CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port={port} dbname=x' PUBLICATION p WITH "
+               "(connect = false, slot_name = 's')")
+    server.sql("ALTER SUBSCRIPTION s ENABLE")
+    server.sql(
+        "CREATE FUNCTION fires() RETURNS event_trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN EXECUTE 'COPY (SELECT 1) TO ''{touched}-trigger'''; END$$"
+    )
+    server.sql("CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION fires()")
+    server.stop()
+    with open(server.pgdata / "postgresql.auto.conf", "a") as file:
+        for name in ("archive_command", "recovery_end_command", "archive_cleanup_command", "restore_command"):
+            file.write(f"{name} = 'touch {touched}-{name}; false'\n")
+        file.write(f"primary_conninfo = 'host=127.0.0.1 port={port}'\n")
+        file.write("shared_preload_libraries = 'no_such_worker'\nssl = on\nlisten_addresses = '*'\n")
+    (server.pgdata / "postgresql.auto.conf").rename(directory / "auto.conf")
+    (server.pgdata / "postgresql.auto.conf").write_text("")
+    server.start()
+    (directory / "auto.conf").rename(server.pgdata / "postgresql.auto.conf")
+    archive_of(server, walship, "SELECT txid_current()")
+    server.stop()
+    before = set(store.keys(""))
+    for target in ((), ("--immediate",)):
+        report = drill.passes(*target)
+        assert report["checks"]["consistent"]["outcome"] == "passed"
+    with pytest.raises(TimeoutError):
+        decoy.accept()
+    decoy.close()
+    assert list(directory.glob("touched*")) == []
+    new = set(store.keys("")) - before
+    assert all("/proof/" in key or "/lease/" in key for key in new), new
+
+
+def test_of_a_killed_drill_nothing_is_left_after_the_next(story, drill, walship):
+    shuffled = random.Random(17)
+    for _ in range(6):
+        process = walship.start("drill", "--target-time", story.moment("evening").time)
+        time.sleep(shuffled.uniform(0.05, 3.0))
+        process.kill()
+        process.communicate(timeout=20)
+        assert process.returncode in (-signal.SIGKILL, 0)
+        wait_until(lambda: processes_below(drill.scratch) == [], "its server has ended with it", timeout=20)
+    drill.passes("--target-time", story.moment("evening").time)
+    sockets = [name for name in os.listdir("/tmp") if re.fullmatch(r"walship-\w{6}", name)]
+    assert [name for name in sockets if os.stat(f"/tmp/{name}").st_uid == os.geteuid()] == []
+
+
+def test_an_interrupted_drill_tidies_up(story, drill, walship):
+    process = walship.start("drill", "--target-time", story.moment("evening").time)
+    wait_until(lambda: processes_below(drill.scratch) != [] or process.poll() is not None, "its server runs")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=40)
+    assert drill.left() == []
+    assert processes_below(drill.scratch) == []
+
+
+def test_a_plan_touches_nothing(story, drill, walship):
+    result = walship.ok("drill", "--plan", "--target-time", story.moment("evening").time)
+    assert "to fetch" in result.out
+    assert not drill.scratch.exists()
