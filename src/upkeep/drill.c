@@ -9,6 +9,8 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 
+static void add_sentence(StrList *list, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
+
 static void
 add_sentence(StrList *list, const char *format, va_list arguments)
 {

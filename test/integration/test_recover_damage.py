@@ -169,7 +169,7 @@ def test_a_record_that_says_something_else_than_its_parts_is_noticed(story, stor
 
 def test_the_older_backup_is_still_good_when_the_newer_is_damaged(story, store, walship, recoveries):
     older, newer = story.backups
-    damage_part(store, newer, first_part(newer, "base"), "truncated")
+    damage_part(store, newer, first_part(newer, "base"), "flipped late")
     evening = story.moment("evening")
     recoveries.refused(6, "--target-time", evening.time, says=newer["id"])
     copy = recoveries.copy("--target-time", evening.time, "--backup", older["id"])

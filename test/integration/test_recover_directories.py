@@ -27,7 +27,8 @@ def occupied(directory):
 def test_the_plan_touches_nothing(story, walship, directory):
     absent = directory / "absent/data"
     before = snapshot_of(directory)
-    out = walship.ok("recover", "--plan", "--target-time", story.moment("evening").time, "--pgdata", absent).out
+    out = walship.ok("recover", "--plan", "--verbose", "--target-time", story.moment("evening").time, "--pgdata",
+                     absent).out
     assert snapshot_of(directory) == before
     for text in (story.backups[1]["id"], "recovery_target_timeline = '1'", "needed", "free", "restore_command = "):
         assert text in out, out

@@ -171,7 +171,6 @@ chunks_are_told_of_parts_that_have_them(void **state)
 	Fixture *fixture = *state;
 	AUTO(Workers) cpu = workers_new(2);
 	AUTO_BUF(text, 0);
-	AUTO_BUF(whole, 0);
 	BackupObject map = {0};
 
 	fixture->target.compression = compression_for(CODEC_ZSTD, COMPRESS_BASE);
@@ -202,7 +201,6 @@ static void
 a_list_that_cannot_be_kept_costs_the_map_alone(void **state)
 {
 	Fixture *fixture = *state;
-	AUTO_FREE char *long_name = mem_zalloc(TAR_NAME_MAX);
 	TarEntry entry = {.type = TAR_FILE};
 
 	memset(entry.name, 'x', TAR_NAME_MAX);

@@ -58,8 +58,7 @@ prepare(Place *place, const TablespaceRules *rules, int number)
 static void
 hand_out(Place *place, const WalBuilder *builder, int number)
 {
-	AUTO_FREE char *path =
-		write_wal(place, names[number], builder->bytes + (size_t) number * SEGMENT, SEGMENT);
+	free(write_wal(place, names[number], builder->bytes + (size_t) number * SEGMENT, SEGMENT));
 }
 
 static void
