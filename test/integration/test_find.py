@@ -2,6 +2,7 @@
 import contextlib
 import functools
 import json
+import re
 import shlex
 from dataclasses import asdict
 
@@ -274,7 +275,8 @@ def test_people_see_what_programs_see(losses, walship):
         assert item["recover"] in out
     assert f"dropped database {losses.facts['lost']}" in out
     assert "--rewrites" in out
-    assert walship.ok("find", "--since", losses.facts["begin"], "--drops").out == out
+    again = walship.ok("find", "--since", losses.facts["begin"], "--drops").out
+    assert re.sub(r"[^ ]+ [a-z]+ ago", "ago", again) == re.sub(r"[^ ]+ [a-z]+ ago", "ago", out)
 
 
 # On the stories that other tests use, too

@@ -129,8 +129,9 @@ def test_the_document_names_every_member_of_an_index(server, store, directory):
                 assert all(f"`{name}`" in text for name in change), change
     documented = table_members("## Segment objects")
     assert members - {"name"} <= documented
-    assert documented - members == {"damaged_at", "recipients", "head", "tail", "tail_length", "switch_lsn",
-                                    "previous_timeline", "wal_level_minimal_at"}
+    by_chance = {"head", "tail", "tail_length"}  # of a commit that happens to cross the segments' border
+    assert documented - members - by_chance == {"damaged_at", "recipients", "switch_lsn", "previous_timeline",
+                                                "wal_level_minimal_at"}
 
 
 def test_the_document_names_every_member_of_a_record(server, walship, store):

@@ -63,6 +63,12 @@ def assert_fetches(program, datadir, names):
         assert fetched.read_bytes() == (datadir.wal / name).read_bytes()
 
 
+def assert_lists_alike(old, walship):
+    """But for what this version says besides."""
+    assert json.loads(old.ok("list", "--json").out) == {
+        name: value for name, value in json.loads(walship.ok("list", "--json").out).items() if name != "warnings"}
+
+
 @pytest.mark.parametrize("codec", ["brotli", "zstd", "none"])
 def test_0_1_0_reads_what_this_version_writes(codec, old, walship, store, datadir, real_wal):
     walship.configure(compression=codec)
@@ -72,7 +78,7 @@ def test_0_1_0_reads_what_this_version_writes(codec, old, walship, store, datadi
     members = set().union(*(index_of(store, datadir.key(name)) for name in names))
     assert NEW_MEMBERS - members == ({"chunk_size", "chunks"} if codec == "none" else set())
     assert_fetches(old, datadir, names)
-    assert old.ok("list", "--json").out == walship.ok("list", "--json").out
+    assert_lists_alike(old, walship)
     datadir.push(old, names[0])
 
 
@@ -95,4 +101,4 @@ def test_0_1_0_passes_over_the_digests_of_history_files(old, walship, store, dat
     datadir.push(walship, new)
     assert store.exists(f"{datadir.system}/wal/00000002.history.sha256")
     assert_fetches(old, datadir, [*names, new, "00000002.history"])
-    assert old.ok("list", "--json").out == walship.ok("list", "--json").out
+    assert_lists_alike(old, walship)

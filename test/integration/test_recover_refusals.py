@@ -218,7 +218,7 @@ def test_with_two_systems_in_the_store_one_must_be_named(story, store, recoverie
     other = servers.new(fresh=True)
     other.archive_with(recoveries.walship)
     other.start()
-    take_backup(recoveries.walship, other)
+    take_backup(recoveries.walship, other, "--new-system")
     theirs = other.system_identifier()
     assert theirs != story.system
     recoveries.refused(2, "--immediate", says=[str(theirs), str(story.system)])

@@ -115,6 +115,7 @@ class Server:
             f"{name} = '{quote_setting(value)}'\n" for name, value in self.settings.items() if value is not None
         ]
         (self.pgdata / "test.conf").write_text("".join(lines))
+        (self.pgdata / "test.conf").chmod(0o600)  # as initdb makes its files
         main = self.pgdata / "postgresql.conf"
         if "include 'test.conf'" not in main.read_text():
             with open(main, "a") as file:
