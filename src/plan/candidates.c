@@ -107,7 +107,9 @@ candidate_objection(const Planner *planner, const WalPath *path, const BackupRec
 	if (backup->segment_size != segment_size)
 		return mem_printf("has WAL segments of %" PRIu32 " bytes, the store of %" PRIu32,
 		                  backup->segment_size, segment_size);
-	if (backup->unusable && !planner->request->restored)
+	bool needs_all = backup->unusable || planner->request->target.kind == TARGET_BACKUP_ONLY;
+
+	if (backup->missing != NULL && needs_all && !planner->request->restored)
 		return mem_printf("is not all there: %s is missing in the store, or cut short", backup->missing);
 	if (backup->page_errors && planner->request->backup_id == NULL)
 		return mem_strdup("holds pages with wrong checksums; it is only used when it is named with --backup");

@@ -363,7 +363,9 @@ check_newer_records(const Planner *planner, const BackupRecord *chosen)
 	{
 		const BackupRecord *newer = planner->catalog->backups[i];
 
-		if (newer->unusable && newer->start_lsn > chosen->start_lsn)
+		/* One that lacks only its own WAL is whole for whoever has the archive. */
+		if ((newer->unusable || (newer->missing != NULL && kind == TARGET_BACKUP_ONLY)) &&
+		    newer->start_lsn > chosen->start_lsn)
 			return error_hint(
 				error_new(ERR_CORRUPT, "backup %s is not all there: %s is missing in the store, or cut short",
 			              newer->id, newer->missing),
