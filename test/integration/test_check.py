@@ -218,9 +218,10 @@ def test_a_hundred_files_that_wait_fail(server, walship):
 
 
 @pytest.mark.directory_only("nothing is asked of the store")
-def test_little_room_for_pg_wal_is_a_warning(server, walship, small_disk):
+def test_little_room_for_pg_wal_is_a_warning(servers, walship, small_disk):
+    server = servers.new(segment_size=1, min_wal_size="2MB", max_wal_size="4MB")
+    server.archive_with(walship)
     wal = server.pgdata / "pg_wal"
-    server.stop()
     shutil.copytree(wal, small_disk / "pg_wal")
     shutil.rmtree(wal)
     wal.symlink_to(small_disk / "pg_wal")
