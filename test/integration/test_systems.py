@@ -65,6 +65,30 @@ pgdata = {other.pgdata}
     assert listing["system"] == str(server.system_identifier())
 
 
+def test_pgdata_of_a_section_says_whose_backups_expire_and_are_pinned(directory, store, upgraded):
+    """They connect to no server: of the settings that say which one is meant, "pgdata" is theirs."""
+    old, new = upgraded
+    section = f"\n[cluster main]\npgdata = {old.pgdata}\nretention = last 1\n"
+    sectioned = Walship(directory / "sectioned", store.settings, cluster_sections=section)
+    other = take_backup(sectioned, new, "--new-system")
+    listing = json.loads(sectioned.ok("list", "--json", "--cluster", "main").out)
+    (first,) = [item["id"] for item in listing["backups"]]
+    sectioned.fails(2, "pin", first, says="holds 2 database systems")
+    sectioned.fails(2, "expire", "--retention", "last 1", says="holds 2 database systems")
+
+    sectioned.fails(1, "pin", other["id"], "--cluster", "main")
+    sectioned.ok("pin", first, "--cluster", "main")
+    newest = take_backup(sectioned, old, "--cluster", "main")
+    plan = json.loads(sectioned.ok("expire", "--json", "--dry-run", "--force", "--cluster", "main").out)
+    assert {item["id"]: item["keep"] for item in plan["backups"]} == {first: True, newest["id"]: True}
+    sectioned.ok("unpin", first, "--cluster", "main")
+    before = sorted(store.keys(f"{new.system_identifier()}/"))
+    sectioned.ok("expire", "--force", "--cluster", "main")
+    assert not store.exists(backup_key({**newest, "id": first}, "backup.json"))
+    assert store.exists(backup_key(newest, "backup.json"))
+    assert sorted(store.keys(f"{new.system_identifier()}/")) == before
+
+
 @pytest.mark.parametrize("text", ["password=secret host=db", "postgresql://me:secret@db/", "host"])
 def test_a_connection_string_with_a_password_is_refused_and_not_repeated(walship, text):
     said = walship.fails(2, "backup", "--fast", "--conninfo", text).err
