@@ -4,7 +4,8 @@ import json
 import pytest
 
 from walship_testing import server as pg
-from walship_testing.recovery import backup_key, take_backup
+from walship_testing import upgrade
+from walship_testing.recovery import backup_key, note_moment, take_backup
 from walship_testing.store import sealed
 from walship_testing.walship import Walship
 
@@ -43,6 +44,75 @@ def test_after_a_pg_upgrade_both_systems_are_told_apart(walship, store, upgraded
     assert backup["id"] in [item["id"] for item in listing["backups"]]
     old_listing = json.loads(walship.ok("list", "--json", "--pgdata", old.pgdata).out)
     assert old_listing["system"] == str(old.system_identifier())
+
+
+@pytest.mark.directory_only("pg_upgrade knows nothing of the store, and takes its time")
+def test_pg_upgrade_as_the_documentation_tells_it_keeps_both_systems_recoverable(
+    servers, walship, store, recoveries, directory
+):
+    """The numbers are those of docs/operations.md, "pg_upgrade"."""
+    pair = upgrade.find_pair()
+    if not pair:
+        pytest.skip("no pg_upgrade on this machine with an older PostgreSQL beside it; test/install test says why")
+    old = servers.new(name="old", major=pair[0], checksums=False, fresh=True)
+    walship.configure(pgdata=old.pgdata)
+    old.archive_with(walship)
+    old.start()
+
+    # 1. a backup of the old system, its last WAL, and its end
+    old.write_rows(100)
+    old_backup = take_backup(walship, old)
+    old.write_rows(100)
+    before = note_moment(old)
+    old.write_rows(100, table="last")
+    last = note_moment(old)
+    old.switch_and_archive()
+    old.stop()
+
+    # 2. a new data directory with the same data checksums, and pg_upgrade
+    new = servers.new(name="new", major=pair[1], checksums=False, fresh=True)
+    result = upgrade.pg_upgrade(old, new, directory / "upgrade")
+    assert result.rc == 0, str(result)
+    old_system, new_system = old.system_identifier(), new.system_identifier()
+    assert old_system != new_system
+    assert not store.keys(f"{new_system}/"), "pg_upgrade has archived"
+
+    # 3. archiving, which pg_upgrade must not find there, and the start
+    new.archive_with(walship)
+    walship.configure(pgdata=new.pgdata)
+    new.start()
+    assert new.checksums() == last.tables
+
+    # 4. the store knows nothing of it: that it is meant has to be said, once
+    said = walship.fails(3, "backup", "--fast", env=new.pg_environment).err
+    assert str(new_system) in said and "--new-system" in said
+    new_backup = take_backup(walship, new, "--new-system")
+    assert new_backup["system_id"] == str(new_system)
+    assert new_backup["server_version"] // 10000 == pair[1]
+    new.write_rows(100, table="since")
+    upgraded = note_moment(new)
+    new.write_rows(1, table="later")
+    first = new.switch_and_archive()
+    assert store.exists(f"{new_system}/wal/{first[:8]}/{first}.tar")
+    assert new.value("SELECT failed_count FROM pg_stat_archiver") == 0
+    take_backup(walship, new)
+
+    # 5. list and check mean the new one, --system OLD the old one, and without either the hint tells them apart
+    walship.ok("check", env=new.pg_environment)
+    assert json.loads(walship.ok("list", "--json").out)["system"] == str(new_system)
+    listing = json.loads(walship.ok("list", "--json", "--system", old_system).out)
+    assert [item["id"] for item in listing["backups"]] == [old_backup["id"]]
+    walship.configure(pgdata=None)
+    said = walship.fails(2, "list").err
+    walship.configure(pgdata=new.pgdata)
+    for system, major in zip((old_system, new_system), pair):
+        assert f"{system} (PostgreSQL {major}, newest backup 20" in said
+
+    # 6. the way back with the old programs, and the new system's own
+    back = ["--target-time", before.time, "--system", old_system]
+    assert recoveries.copy(*back, name="back", major=pair[0]).checksums() == before.tables
+    on = ["--target-time", upgraded.time, "--system", new_system]
+    assert recoveries.copy(*on, name="on", major=pair[1]).checksums() == upgraded.tables
 
 
 def test_conninfo_and_pgdata_of_a_section_say_which_server_is_meant(directory, store, server, servers, walship):
