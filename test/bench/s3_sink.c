@@ -6,7 +6,8 @@
  * Listens on a free port of 127.0.0.1, with TLS if there is a certificate.  It checks no signature and no checksum:
  * nothing of it may serve as a test of correctness.
  *
- *   PUT of an object     200; its body is dropped, but for the first KEPT_MAX of at most KEPT_SIZE bytes, since some
+ *   PUT of an object     200, with If-None-Match 412 for a ".json" that is kept, since walship proves once that a bucket
+ *                        refuses; its body is dropped, but for the first KEPT_MAX of at most KEPT_SIZE bytes, since some
  *                        clients read small files of their own again
  *   GET, HEAD            what was kept, else 404
  *   GET of a bucket      an empty listing
@@ -94,6 +95,7 @@ typedef struct Request
 	const char *query; /* in "path", "" without one */
 	uint64_t size;     /* of its body */
 	bool wants_continue;
+	bool if_absent;
 	bool wants_close;
 } Request;
 
@@ -239,6 +241,7 @@ request_parse(const char *head, Request *request)
 	etag_of(header_value(head, "Content-MD5"), request->etag);
 	request->size = strtoull(header_value(head, "Content-Length"), NULL, 10);
 	request->wants_continue = strncasecmp(header_value(head, "Expect"), "100-continue", 12) == 0;
+	request->if_absent = *header_value(head, "If-None-Match") == '*';
 	request->wants_close = strncasecmp(header_value(head, "Connection"), "close", 5) == 0;
 	return strncasecmp(header_value(head, "Transfer-Encoding"), "chunked", 7) != 0;
 }
@@ -305,6 +308,18 @@ recall(const char *key, char *bytes, size_t *size)
 	}
 	pthread_mutex_unlock(&sink.lock);
 	return place != NULL;
+}
+
+static bool
+is_kept_json(const char *key)
+{
+	size_t size = strlen(key);
+	bool kept;
+
+	pthread_mutex_lock(&sink.lock);
+	kept = size > 5 && strcmp(key + size - 5, ".json") == 0 && kept_find(key) != NULL;
+	pthread_mutex_unlock(&sink.lock);
+	return kept;
 }
 
 static void
@@ -390,6 +405,10 @@ serve_request(Client *client)
 		return false;
 
 	is_put = strcmp(request.method, "PUT") == 0;
+	if (is_put && request.if_absent && is_kept_json(request.path))
+		return answer_text(client, &request, "412 Precondition Failed",
+		                   XML "<Error><Code>PreconditionFailed</Code></Error>") &&
+		       !request.wants_close;
 	if (is_put && request.size <= KEPT_SIZE && request.query[0] == '\0' && !is_bucket(request.path))
 		keep(request.path, start, (size_t) request.size);
 	if (is_put && !is_bucket(request.path))

@@ -174,7 +174,8 @@ def test_the_sink_takes_segments_and_counts_them(s3, directory, datadir, tls):
         for number in (1, 2, 3):
             datadir.push(walship, datadir.segment(1, number))
         figures = sink.figures()
-        assert (figures["PUT"], figures["GET"], figures["HEAD"]) == (3, 0, 0), figures
+        first_contact = 2  # that the bucket refuses to overwrite is proved once
+        assert (figures["PUT"], figures["GET"], figures["HEAD"]) == (first_contact + 3, 0, 0), figures
         assert figures["bytes"] > 0
 
 
