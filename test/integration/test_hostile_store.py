@@ -152,7 +152,7 @@ def test_a_forged_backup_is_not_restored(walship, forger, servers, recoveries, k
 
     walship.configure(identity_file=key.path)
     listed = json.loads(walship.ok("list", "--json").out)["backups"]
-    assert [backup.get("refused", False) for backup in listed] == [False, True]
+    assert {backup["id"]: backup.get("refused", False) for backup in listed} == {honest["id"]: False, forged["id"]: True}
     assert "REFUSED: NOT ENCRYPTED" in walship.ok("list").out
     recoveries.refused(6, "--latest", "--copy", says=[REFUSED, forged["id"], "accept_plain"])
     walship.fails(6, "recover", "--latest", "--copy", "--plan", says=REFUSED)
