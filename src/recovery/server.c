@@ -465,9 +465,13 @@ private_server_stop_in(const char *pgdata)
 	/* Nobody holds the lock: then the process id in its postmaster.pid is some other process's by now. */
 	if (has_ended_within(pgdata, 0, 0))
 		return NULL;
-	if (!postmaster_of(pgdata, &pid))
-		return error_new(ERR_EXISTS, "something runs in directory \"%s\", and it is no server", pgdata);
-	return end_process(pgdata, pid, 0, SIGINT);
+	if (postmaster_of(pgdata, &pid))
+		return end_process(pgdata, pid, 0, SIGINT);
+
+	/* Whoever started a server was killed: the server's processes, or one that was to become it, end a moment later. */
+	return has_ended_within(pgdata, 0, IMMEDIATE_STOP_MS)
+	           ? NULL
+	           : error_new(ERR_EXISTS, "something runs in directory \"%s\", and it is no server", pgdata);
 }
 
 /* The rest of the last line of its log that has one of these. */

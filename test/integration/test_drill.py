@@ -297,8 +297,8 @@ def test_of_a_killed_drill_nothing_is_left_after_the_next(story, drill, walship)
         process = walship.start("drill", "--target-time", story.moment("evening").time)
         time.sleep(shuffled.uniform(0.05, 3.0))
         process.kill()
-        process.communicate(timeout=20)
-        assert process.returncode in (-signal.SIGKILL, 0)
+        said = process.communicate(timeout=20)
+        assert process.returncode in (-signal.SIGKILL, 0), said
         wait_until(lambda: processes_below(drill.scratch) == [], "its server has ended with it", timeout=20)
     drill.passes("--target-time", story.moment("evening").time)
     sockets = [name for name in os.listdir("/tmp") if re.fullmatch(r"walship-\w{6}", name)]
