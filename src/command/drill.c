@@ -11,11 +11,9 @@
 #include "progress.h"
 #include "recover_options.h"
 #include "table.h"
-#include "walship/archive/wal_reader.h"
 #include "walship/base/crypto.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
-#include "walship/plan/windows.h"
 #include "walship/upkeep/drill.h"
 
 #define STATUS_CHECKS_FAILED 8
@@ -41,96 +39,18 @@ static const CommandOption options[] = {
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
 
-/* One place of the newest window, the same for the same seed (Vigna: splitmix64). */
+/* The seed of --random: as given, or any. */
 static Error *
-choose_random(const Invocation *invocation, Recovery *recovery, DrillReport *report)
+read_seed(const Invocation *invocation, uint64_t *ret_seed)
 {
-	AUTO(WalFacts) facts =
-		wal_reader_facts(recovery->store, recovery->catalog, recovery->identities, recovery->jobs);
 	const char *given = invocation_value(invocation, "random");
-	WindowList windows = {0};
-	const RecoveryWindow *window = NULL;
-	uint64_t seed;
 
-	if (!invocation_flag(invocation, "random"))
-		return NULL;
-	random_bytes(&seed, sizeof(seed));
-	if (given != NULL && !str_to_uint64(given, &seed))
-		return error_new(ERR_USAGE, "\"%s\" is no seed: it is a whole number", given);
-
-	Error *error = plan_windows(recovery->catalog, facts, &windows);
-
-	for (size_t i = 0; error == NULL && i < windows.n_timelines; i++)
-		if (windows.timelines[i].n_windows > 0 &&
-		    (recovery->request.timeline == 0 || recovery->request.timeline == windows.timelines[i].timeline))
-		{
-			window = &windows.timelines[i].windows[windows.timelines[i].n_windows - 1];
-			recovery->request.timeline = windows.timelines[i].timeline;
-		}
-	if (window != NULL)
-	{
-		uint32_t segment_size = recovery->catalog->segment_size;
-		XLogRecPtr last = segment_start(lsn_segment_before(window->to_lsn, segment_size), segment_size);
-		uint64_t span = last > window->from_lsn ? last - window->from_lsn : 1;
-		uint64_t mixed = seed + UINT64_C(0x9E3779B97F4A7C15);
-
-		/* Up to the last segment, in which a record begins: from any place before there is one to stop at. */
-		mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-		mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
-		mixed ^= mixed >> 31;
-		recovery->request.target =
-			(RecoveryTarget){.kind = TARGET_LSN, .inclusive = true, .lsn = window->from_lsn + mixed % span};
-	}
-	window_list_release(&windows);
-	TRY(error);
-	report->random = true;
-	report->seed = seed;
-	recovery->unreachable = window == NULL;
-	return window != NULL ? NULL : error_new(ERR_NOT_FOUND, "nothing can be recovered from this store");
-}
-
-/* Tablespaces go below the drill's own directory: the backup's own places may be a live server's. */
-static Error *
-plan_into(Recovery *recovery, const char *directory)
-{
-	AUTO_STRLIST paths = {0};
-
-	TRY(recovery_make_plan(recovery));
-	for (size_t i = 0; i < recovery->directories.count; i++)
-		if (!strlist_contains(&paths, recovery->directories.items[i]))
-			strlist_add(&paths, recovery->directories.items[i]);
-	if (directory == NULL || paths.count == 0)
-		return NULL;
-
-	Recovery mapped = {.store = recovery->store,
-	                   .catalog = recovery->catalog,
-	                   .identities = recovery->identities,
-	                   .request = recovery->request,
-	                   .pgdata = mem_strdup(recovery->pgdata),
-	                   .program = recovery->program,
-	                   .flags = recovery->flags,
-	                   .primary_conninfo = "",
-	                   .primary_slot_name = "",
-	                   .jobs = recovery->jobs};
-
-	for (size_t i = 0; i < recovery->plan->backup->n_tablespaces; i++)
-	{
-		AUTO_FREE char *to =
-			mem_printf("%s/tablespaces/%" PRIu32, directory, recovery->plan->backup->tablespaces[i].oid);
-
-		if (recovery->plan->backup->tablespaces[i].path[0] == '/')
-			tablespace_mappings_add(&mapped.mappings, recovery->plan->backup->tablespaces[i].path, to);
-	}
-	for (size_t i = 0; i < recovery->n_created; i++)
-	{
-		AUTO_FREE char *to = mem_printf("%s/tablespaces/%" PRIu32, directory, recovery->created[i].oid);
-
-		if (tablespace_mappings_find(&mapped.mappings, recovery->created[i].path) == NULL)
-			tablespace_mappings_add(&mapped.mappings, recovery->created[i].path, to);
-	}
-	recovery_release(recovery);
-	*recovery = mapped;
-	return recovery_make_plan(recovery);
+	random_bytes(ret_seed, sizeof(*ret_seed));
+	if (given != NULL && !str_to_uint64(given, ret_seed))
+		return error_hint(
+			error_new(ERR_USAGE, "\"%s\" is no seed: it is a whole number", given),
+			"The report of a drill has the seed of its target; without one a new target is chosen.");
+	return NULL;
 }
 
 static void
@@ -257,9 +177,12 @@ run(Invocation *invocation)
 	                          .flags = "",
 	                          .primary_conninfo = "",
 	                          .primary_slot_name = ""};
-	DrillReport report __attribute__((cleanup(drill_report_release))) = {0};
+	DrillReport report
+		__attribute__((cleanup(drill_report_release))) = {.random = invocation_flag(invocation, "random")};
 	uint64_t system;
 
+	if (report.random)
+		TRY(read_seed(invocation, &report.seed));
 	TRY(drill_request_parse(invocation, &recovery.request));
 	if (!plan_only)
 		TRY(recovery_check_user());
@@ -272,7 +195,7 @@ run(Invocation *invocation)
 	recovery.catalog = catalog;
 	recovery.identities = identities;
 
-	Error *error = choose_random(invocation, &recovery, &report);
+	Error *error = report.random ? drill_choose_target(&recovery, report.seed) : NULL;
 
 	if (error == NULL && !plan_only)
 	{
@@ -280,7 +203,7 @@ run(Invocation *invocation)
 		recovery.pgdata = error == NULL ? path_join(directory, DRILL_PGDATA) : NULL;
 	}
 	if (error == NULL)
-		error = plan_into(&recovery, directory);
+		error = drill_plan(&recovery, directory);
 	if (recovery.unreachable)
 		invocation_set_status(invocation, STATUS_NOT_REACHABLE);
 	if (error != NULL && directory != NULL)

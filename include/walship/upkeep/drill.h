@@ -93,6 +93,18 @@ Error *drill_scratch_make(const char *scratch, char **ret_directory, int *ret_lo
 Error *drill_scratch_remove(const char *directory) MUST_CHECK; /* its server has ended */
 
 /*
+ * One place of the newest window, the same for the same seed while the store is the
+ * same, becomes the target.  ERR_NOT_FOUND, with "unreachable": there is none.
+ */
+Error *drill_choose_target(Recovery *recovery, uint64_t seed) MUST_CHECK;
+
+/*
+ * As recovery_make_plan(), but tablespaces go below the drill's own directory: the
+ * backup's own places may be a live server's.  "directory" is NULL when it is only planned.
+ */
+Error *drill_plan(Recovery *recovery, const char *directory) MUST_CHECK;
+
+/*
  * With a recovery whose plan is made.  What does not pass is no error: report->passed
  * is false.  An error is what kept the drill from being made: store, keys, cancelling.
  */

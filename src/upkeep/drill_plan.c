@@ -1,0 +1,111 @@
+/* What a drill recovers, and where to; see walship/upkeep/drill.h. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "walship/archive/wal_reader.h"
+#include "walship/base/mem.h"
+#include "walship/plan/windows.h"
+#include "walship/upkeep/drill.h"
+
+/* The newest window of the request's timeline, or of the last one that has any; NULL: there is none. */
+static const RecoveryWindow *
+newest_window(const WindowList *windows, TimeLineID timeline, TimeLineID *ret_timeline)
+{
+	const RecoveryWindow *newest = NULL;
+
+	for (size_t i = 0; i < windows->n_timelines; i++)
+		if (windows->timelines[i].n_windows > 0 &&
+		    (timeline == 0 || timeline == windows->timelines[i].timeline))
+		{
+			newest = &windows->timelines[i].windows[windows->timelines[i].n_windows - 1];
+			*ret_timeline = windows->timelines[i].timeline;
+		}
+	return newest;
+}
+
+/* Vigna: splitmix64. */
+static uint64_t
+mix(uint64_t seed)
+{
+	uint64_t mixed = seed + UINT64_C(0x9E3779B97F4A7C15);
+
+	mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return mixed ^ (mixed >> 31);
+}
+
+/* Up to the last segment, in which a record begins: from any place before there is one to stop at. */
+static XLogRecPtr
+place_in(const RecoveryWindow *window, uint32_t segment_size, uint64_t seed)
+{
+	XLogRecPtr last = segment_start(lsn_segment_before(window->to_lsn, segment_size), segment_size);
+	uint64_t span = last > window->from_lsn ? last - window->from_lsn : 1;
+
+	return window->from_lsn + mix(seed) % span;
+}
+
+Error *
+drill_choose_target(Recovery *recovery, uint64_t seed)
+{
+	AUTO(WalFacts) facts =
+		wal_reader_facts(recovery->store, recovery->catalog, recovery->identities, recovery->jobs);
+	RecoveryRequest *request = &recovery->request;
+	WindowList windows = {0};
+	Error *error = plan_windows(recovery->catalog, facts, &windows);
+	const RecoveryWindow *window =
+		error == NULL ? newest_window(&windows, request->timeline, &request->timeline) : NULL;
+
+	if (window != NULL)
+		request->target = (RecoveryTarget){.kind = TARGET_LSN,
+		                                   .inclusive = true,
+		                                   .lsn = place_in(window, recovery->catalog->segment_size, seed)};
+	window_list_release(&windows);
+	TRY(error);
+	recovery->unreachable = window == NULL;
+	return window != NULL ? NULL
+	                      : error_new(ERR_NOT_FOUND, "nothing can be recovered from store \"%s\"",
+	                                  store_url(recovery->store));
+}
+
+Error *
+drill_plan(Recovery *recovery, const char *directory)
+{
+	AUTO_STRLIST paths = {0};
+
+	TRY(recovery_make_plan(recovery));
+	for (size_t i = 0; i < recovery->directories.count; i++)
+		if (!strlist_contains(&paths, recovery->directories.items[i]))
+			strlist_add(&paths, recovery->directories.items[i]);
+	if (directory == NULL || paths.count == 0)
+		return NULL;
+
+	Recovery mapped = {.store = recovery->store,
+	                   .catalog = recovery->catalog,
+	                   .identities = recovery->identities,
+	                   .request = recovery->request,
+	                   .pgdata = mem_strdup(recovery->pgdata),
+	                   .program = recovery->program,
+	                   .flags = recovery->flags,
+	                   .primary_conninfo = "",
+	                   .primary_slot_name = "",
+	                   .jobs = recovery->jobs};
+
+	for (size_t i = 0; i < recovery->plan->backup->n_tablespaces; i++)
+	{
+		AUTO_FREE char *to =
+			mem_printf("%s/tablespaces/%" PRIu32, directory, recovery->plan->backup->tablespaces[i].oid);
+
+		if (recovery->plan->backup->tablespaces[i].path[0] == '/')
+			tablespace_mappings_add(&mapped.mappings, recovery->plan->backup->tablespaces[i].path, to);
+	}
+	for (size_t i = 0; i < recovery->n_created; i++)
+	{
+		AUTO_FREE char *to = mem_printf("%s/tablespaces/%" PRIu32, directory, recovery->created[i].oid);
+
+		if (tablespace_mappings_find(&mapped.mappings, recovery->created[i].path) == NULL)
+			tablespace_mappings_add(&mapped.mappings, recovery->created[i].path, to);
+	}
+	recovery_release(recovery);
+	*recovery = mapped;
+	return recovery_make_plan(recovery);
+}
