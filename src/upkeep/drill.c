@@ -2,53 +2,11 @@
 #include "walship/upkeep/drill.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "drill_steps.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
-
-static void add_sentence(StrList *list, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
-
-static void
-add_sentence(StrList *list, const char *format, va_list arguments)
-{
-	AUTO_FREE char *text = mem_vprintf(format, arguments);
-
-	strlist_add(list, text);
-}
-
-void
-drill_finding(DrillReport *report, DrillLevel level, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	add_sentence(&report->checks[level].findings, format, arguments);
-	va_end(arguments);
-}
-
-void
-drill_note(DrillReport *report, DrillLevel level, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	add_sentence(&report->checks[level].notes, format, arguments);
-	va_end(arguments);
-}
-
-Error *
-drill_take_error(DrillReport *report, DrillLevel level, Error *error)
-{
-	if (error == NULL || error_is(error, ERR_CANCELLED) || error_is(error, ERR_TRANSIENT) ||
-	    error_is(error, ERR_DENIED))
-		return error;
-	drill_finding(report, level, "%s", error_message(error));
-	error_free(error);
-	return NULL;
-}
 
 /* Nothing found: it passed, unless there was nothing to look at but notes. */
 static bool

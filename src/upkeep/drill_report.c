@@ -1,5 +1,6 @@
 /* What a drill found, as evidence. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "drill_steps.h"
@@ -21,6 +22,47 @@ static const char *const levels[N_DRILL_LEVELS] = {
 	[DRILL_STRUCTURE] = "structure",   [DRILL_SQL] = "sql",
 	[DRILL_IN_TIME] = "in time",
 };
+
+static void add_sentence(StrList *list, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
+
+static void
+add_sentence(StrList *list, const char *format, va_list arguments)
+{
+	AUTO_FREE char *text = mem_vprintf(format, arguments);
+
+	strlist_add(list, text);
+}
+
+void
+drill_finding(DrillReport *report, DrillLevel level, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_sentence(&report->checks[level].findings, format, arguments);
+	va_end(arguments);
+}
+
+void
+drill_note(DrillReport *report, DrillLevel level, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_sentence(&report->checks[level].notes, format, arguments);
+	va_end(arguments);
+}
+
+Error *
+drill_take_error(DrillReport *report, DrillLevel level, Error *error)
+{
+	if (error == NULL || error_is(error, ERR_CANCELLED) || error_is(error, ERR_TRANSIENT) ||
+	    error_is(error, ERR_DENIED))
+		return error;
+	drill_finding(report, level, "%s", error_message(error));
+	error_free(error);
+	return NULL;
+}
 
 const char *
 drill_level_text(DrillLevel level)

@@ -1,4 +1,4 @@
-/* The checks of a drill; drill.c has their order. */
+/* The checks of a drill; drill.c has their order, drill_report.c what they found. */
 #pragma once
 
 #include "walship/upkeep/drill.h"
