@@ -44,6 +44,19 @@ place_in(const RecoveryWindow *window, uint32_t segment_size, uint64_t seed)
 	return window->from_lsn + mix(seed) % span;
 }
 
+static Error *
+no_target(const Recovery *recovery)
+{
+	AUTO_FREE char *on = recovery->request.timeline == 0
+	                         ? mem_strdup("")
+	                         : mem_printf(" on timeline %u", recovery->request.timeline);
+
+	return error_hint(
+		error_new(ERR_NOT_FOUND, "nothing can be recovered%s from store \"%s\"", on,
+	              store_url(recovery->store)),
+		"\"walship list\" shows what is there and why it is not enough; \"walship backup\" takes a base backup.");
+}
+
 Error *
 drill_choose_target(Recovery *recovery, uint64_t seed)
 {
@@ -62,9 +75,7 @@ drill_choose_target(Recovery *recovery, uint64_t seed)
 	window_list_release(&windows);
 	TRY(error);
 	recovery->unreachable = window == NULL;
-	return window != NULL ? NULL
-	                      : error_new(ERR_NOT_FOUND, "nothing can be recovered from store \"%s\"",
-	                                  store_url(recovery->store));
+	return window == NULL ? no_target(recovery) : NULL;
 }
 
 Error *

@@ -99,6 +99,12 @@ def test_random_targets_are_reached_to_the_transaction(story, drill):
         assert report["seed"] == str(seed)
 
 
+def test_a_timeline_without_a_moment_has_no_random_target(story, drill):
+    said = drill.walship.fails(9, "drill", "--random", "1", "--timeline", "9").err
+    assert "nothing can be recovered on timeline 9 from store" in said and '"walship list"' in said
+    assert drill.left() == []
+
+
 def test_a_drill_of_every_major_passes(major, servers, walship, drill):
     server = servers.new(major=major)
     server.archive_with(walship)
