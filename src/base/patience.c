@@ -4,7 +4,8 @@
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 
-#define STOP_STEP_MS 100 /* between two looks at "stop" and "in_a_hurry" */
+#define STOP_STEP_MS        100 /* between two looks at "stop" and "in_a_hurry" */
+#define LAST_PAUSE_LEAST_MS 500 /* sooner after the attempt before there is no reason for another */
 
 static Error *
 check_stop(const Patience *patience)
@@ -29,13 +30,33 @@ patience_hurries(const Patience *patience)
 	return patience->in_a_hurry != NULL && patience->in_a_hurry(patience->hurry_context);
 }
 
+/* After this moment no attempt begins; INT64_MAX: no such moment. */
+static int64_t
+last_attempt_ms(const Patience *patience, int64_t began_at_ms)
+{
+	int64_t last_ms = INT64_MAX;
+
+	if (patience->retry_ms != 0)
+		last_ms = began_at_ms + patience->retry_ms;
+	if (patience->retry_until_ms != 0 && patience->retry_until_ms < last_ms)
+		last_ms = patience->retry_until_ms;
+	return last_ms;
+}
+
 bool
 patience_allows_retry(const Patience *patience, int made, int64_t began_at_ms, int64_t next_at_ms)
 {
 	return (patience->attempts == 0 || made < patience->attempts) &&
-	       (patience->retry_ms == 0 || next_at_ms < began_at_ms + patience->retry_ms) &&
-	       (patience->retry_until_ms == 0 || next_at_ms < patience->retry_until_ms) &&
+	       next_at_ms < last_attempt_ms(patience, began_at_ms) &&
 	       (patience->abort_at_ms == 0 || next_at_ms < patience->abort_at_ms) && !patience_hurries(patience);
+}
+
+int64_t
+patience_fit_pause_ms(const Patience *patience, int64_t began_at_ms, int64_t now_ms, int64_t pause_ms)
+{
+	int64_t left_ms = last_attempt_ms(patience, began_at_ms) - now_ms;
+
+	return pause_ms >= left_ms && left_ms >= LAST_PAUSE_LEAST_MS ? left_ms - 1 : pause_ms;
 }
 
 Error *

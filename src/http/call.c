@@ -25,22 +25,32 @@ check_status(const HttpResponse *response, HttpVerdict *ret_verdict)
 	                 "the server refused (HTTP %d)", status);
 }
 
-/* Full jitter; but what the server asks for, and little more. */
+/* What the server asks for, and little more: zero when it asks for nothing. */
 static int64_t
-pause_before_next(int made, HttpVerdict verdict, const char *asked)
+asked_pause_ms(const char *asked, int64_t jitter_ms)
+{
+	uint64_t asked_s = 0;
+
+	if (asked == NULL || !str_to_uint64(asked, &asked_s) || asked_s == 0)
+		return 0;
+	return (int64_t) (asked_s < RETRY_AFTER_MOST_S ? asked_s : RETRY_AFTER_MOST_S) * 1000 + jitter_ms % 1000;
+}
+
+/* Full jitter, as far as the patience goes; but what the server asks for, also when that is longer. */
+static int64_t
+pause_before_next(const Patience *patience, int made, int64_t began_at_ms, HttpVerdict verdict,
+                  const char *asked)
 {
 	static const RetryPolicy ordinary = {.first_ms = 200, .most_ms = 20000};
 	static const RetryPolicy slowly = {.first_ms = 1000, .most_ms = 20000};
-	uint64_t asked_s = 0;
 	uint64_t random;
-	int64_t pause_ms;
+	int64_t drawn_ms, asked_ms;
 
 	random_bytes(&random, sizeof(random));
-	pause_ms = retry_delay_ms(verdict == HTTP_AGAIN_SLOWLY ? &slowly : &ordinary, made - 1, random);
-	if (asked != NULL && str_to_uint64(asked, &asked_s) && asked_s > 0)
-		pause_ms =
-			(int64_t) (asked_s < RETRY_AFTER_MOST_S ? asked_s : RETRY_AFTER_MOST_S) * 1000 + pause_ms % 1000;
-	return pause_ms;
+	drawn_ms = retry_delay_ms(verdict == HTTP_AGAIN_SLOWLY ? &slowly : &ordinary, made - 1, random);
+	asked_ms = asked_pause_ms(asked, drawn_ms);
+	return asked_ms > 0 ? asked_ms
+	                    : patience_fit_pause_ms(patience, began_at_ms, clock_monotonic_ms(), drawn_ms);
 }
 
 Error *
@@ -90,7 +100,8 @@ http_call(HttpClient *client, const HttpCall *call, HttpResponse *response)
 		if (!atomic_load(&client->answered) && unreached_ms > 0 &&
 		    (request.patience.retry_ms == 0 || unreached_ms < request.patience.retry_ms))
 			request.patience.retry_ms = unreached_ms;
-		pause_ms = pause_before_next(made, verdict, answered ? http_header(response, "retry-after") : NULL);
+		pause_ms = pause_before_next(&request.patience, made, began_at_ms, verdict,
+		                             answered ? http_header(response, "retry-after") : NULL);
 		if (verdict == HTTP_FAILED ||
 		    !patience_allows_retry(&request.patience, made, began_at_ms, clock_monotonic_ms() + pause_ms))
 			return error;

@@ -55,6 +55,40 @@ another_attempt_begins_within_every_limit_that_is_set(void **state)
 }
 
 static void
+a_pause_that_would_go_past_the_last_attempt_ends_just_before_it(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		Patience patience;
+		int64_t now_ms;
+		int64_t pause_ms;
+		int64_t fitted_ms;
+	} rows[] = {
+		{"no limit", {0}, BEGAN + 5000, 20000, 20000},
+		{"of everything, not of attempts", {.abort_at_ms = BEGAN + 6000}, BEGAN + 5000, 20000, 20000},
+		{"well within the span", {.retry_ms = 15000}, BEGAN + 4000, 10999, 10999},
+		{"to its end", {.retry_ms = 15000}, BEGAN + 4000, 11000, 10999},
+		{"past its end", {.retry_ms = 15000}, BEGAN + 4000, 12800, 10999},
+		{"past the moment", {.retry_until_ms = BEGAN + 10000}, BEGAN + 4000, 12800, 5999},
+		{"the nearer of two", {.retry_ms = 9000, .retry_until_ms = BEGAN + 10000}, BEGAN + 4000, 12800, 4999},
+		{"half a second is left", {.retry_ms = 15000}, BEGAN + 14500, 9000, 499},
+		{"less is left", {.retry_ms = 15000}, BEGAN + 14501, 9000, 9000},
+		{"the last one was made", {.retry_ms = 15000}, BEGAN + 14999, 1, 1},
+		{"it is over", {.retry_ms = 15000}, BEGAN + 15000, 9000, 9000},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		int64_t fitted_ms = patience_fit_pause_ms(&rows[i].patience, BEGAN, rows[i].now_ms, rows[i].pause_ms);
+
+		if (fitted_ms != rows[i].fitted_ms)
+			fail_msg("%s: %lld", rows[i].name, (long long) fitted_ms);
+	}
+}
+
+static void
 a_patience_ends_at_its_moment_or_when_it_is_stopped(void **state)
 {
 	atomic_bool stop = false;
@@ -93,6 +127,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(another_attempt_begins_within_every_limit_that_is_set),
+		cmocka_unit_test(a_pause_that_would_go_past_the_last_attempt_ends_just_before_it),
 		cmocka_unit_test(a_patience_ends_at_its_moment_or_when_it_is_stopped),
 		cmocka_unit_test(a_pause_lasts_its_time_and_ends_early_when_stopped),
 	};

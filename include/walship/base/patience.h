@@ -51,6 +51,14 @@ Error *patience_check(const Patience *patience) MUST_CHECK;
 /* May another attempt begin at this moment?  "made" were; the first of them, or the last progress, was then. */
 bool patience_allows_retry(const Patience *patience, int made, int64_t began_at_ms, int64_t next_at_ms);
 
+/*
+ * A pause that was drawn at random, for the attempt after it: what would go past
+ * the last moment for one ends just before that moment, so that it is not chance that
+ * decides how much of the time is used.  Unchanged when that moment is near anyway.
+ */
+int64_t patience_fit_pause_ms(const Patience *patience, int64_t began_at_ms, int64_t now_ms,
+                              int64_t pause_ms);
+
 bool patience_hurries(const Patience *patience);
 
 /* The pause before another attempt; ends early, with an error, when cancelled or stopped or in a hurry. */
