@@ -13,6 +13,7 @@
 #include "walship/base/cancel.h"
 #include "walship/base/child.h"
 #include "walship/base/clock.h"
+#include "walship/base/crypto.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
@@ -40,22 +41,37 @@ write_config(const PrivateServer *server, const char *name, const char *text)
 }
 
 /* A socket's path is short: where ours would be too long it goes to /tmp, in a directory of our own. */
+static char *
+name_sockets(const char *pgdata)
+{
+	AUTO_FREE char *beside = server_file(pgdata, "");
+	unsigned char random[SOCKETS_RANDOM];
+	char digits[2 * SOCKETS_RANDOM + 1];
+
+	if (strlen(beside) + strlen(SOCKET_NAME) <= SOCKET_PATH_MAX && strchr(beside, ',') == NULL)
+		return MOVE(beside);
+	random_bytes(random, sizeof(random));
+	hex_encode(random, sizeof(random), digits);
+	return mem_printf("%s%s", SOCKETS_BEGIN, digits);
+}
+
+/*
+ * The note names the directory before it is made: killed at any moment, whoever
+ * clears up finds it.  mkdir() follows no link that somebody else put there.
+ */
 static Error *
 make_sockets(PrivateServer *server)
 {
-	AUTO_FREE char *beside = server_file(server->pgdata, "");
-	AUTO_FREE char *made = mem_strdup(SOCKETS_TEMPLATE);
+	char **sockets = &server->note.sockets;
 
-	if (server->note.sockets != NULL && file_exists(server->note.sockets))
-		return NULL;
-	free(server->note.sockets);
-	server->note.sockets = NULL;
-	if (strlen(beside) + strlen(SOCKET_NAME) <= SOCKET_PATH_MAX && strchr(beside, ',') == NULL)
-		server->note.sockets = MOVE(beside);
-	else if (mkdtemp(made) == NULL)
-		return error_errno("could not create a directory for the server's socket");
-	else
-		server->note.sockets = MOVE(made);
+	if (*sockets == NULL || !file_exists(*sockets))
+	{
+		free(*sockets);
+		*sockets = name_sockets(server->pgdata);
+	}
+	TRY(server_note_write(server->pgdata, &server->note));
+	if (!file_exists(*sockets) && mkdir(*sockets, 0700) != 0)
+		return error_errno("could not create directory \"%s\" for the server's socket", *sockets);
 	return NULL;
 }
 
@@ -73,8 +89,7 @@ private_server_prepare(PrivateServer *server)
 	TRY(write_config(server, "pg_hba.conf",
 	                 "local all all trust\nhost all all 127.0.0.1/32 md5\nhost all all ::1/128 md5\n"));
 	TRY(write_config(server, "pg_ident.conf", ""));
-	TRY(make_sockets(server));
-	return server_note_write(server->pgdata, &server->note);
+	return make_sockets(server);
 }
 
 /* What the server gets of the environment: no address, no password, no key. */

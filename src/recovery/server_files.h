@@ -8,9 +8,9 @@
 #define SERVER_LOG       "log"
 #define SERVER_WAL       "wal"
 #define SOCKETS_BEGIN \
-	"/tmp/walship-" /* of a directory for the socket, where a path in SERVER_DIRECTORY is too long */
-#define SOCKETS_TEMPLATE SOCKETS_BEGIN "XXXXXX"
-#define POLL_MS          50
+	"/tmp/walship-"      /* of a directory for the socket, where a path in SERVER_DIRECTORY is too long */
+#define SOCKETS_RANDOM 6 /* bytes behind it, as digits */
+#define POLL_MS        50
 
 char *server_file(const char *pgdata, const char *name); /* "": the directory itself; the caller frees */
 

@@ -1,9 +1,9 @@
 """drill: what passes, what makes it fail, that nothing leads out of it, and that nothing of it is left."""
-import contextlib
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import time
@@ -11,7 +11,7 @@ import time
 import pytest
 
 from walship_testing import server as pg
-from walship_testing.proc import wait_until
+from walship_testing.proc import run, wait_until
 from walship_testing.recovery import take_backup
 
 pytestmark = pytest.mark.directory_only("WAL and backups are read by the same readers as recover's")
@@ -298,18 +298,15 @@ def test_nothing_leads_out(servers, walship, drill, directory, store):
     assert all("/proof/" in key or "/lease/" in key for key in new), new
 
 
-def sockets_in_tmp():
-    """Of this user, where a path below the scratch directory would be too long."""
-    found = set()
-    for name in os.listdir("/tmp"):
-        with contextlib.suppress(FileNotFoundError):
-            if re.fullmatch(r"walship-\w{6}", name) and os.stat(f"/tmp/{name}").st_uid == os.geteuid():
-                found.add(name)
-    return found
+def sockets_of(scratch):
+    """Where the drills below this directory have, or are about to make, their server's socket."""
+    notes = scratch.glob("drill-*/*/walship_server/server.json")
+    return {json.loads(note.read_text())["sockets"] for note in notes}
 
 
 def test_of_a_killed_drill_nothing_is_left_after_the_next(story, drill, walship):
     shuffled = random.Random(17)
+    sockets = set()
     for _ in range(6):
         process = walship.start("drill", "--target-time", story.moment("evening").time)
         time.sleep(shuffled.uniform(0.05, 3.0))
@@ -317,9 +314,24 @@ def test_of_a_killed_drill_nothing_is_left_after_the_next(story, drill, walship)
         said = process.communicate(timeout=20)
         assert process.returncode in (-signal.SIGKILL, 0), said
         wait_until(lambda: processes_below(drill.scratch) == [], "its server has ended with it", timeout=20)
+        sockets |= sockets_of(drill.scratch)
     drill.passes("--target-time", story.moment("evening").time)
-    left = sockets_in_tmp()
-    wait_until(lambda: not left & sockets_in_tmp(), "only drills of other tests, which end, had sockets there", timeout=60)
+    assert sockets and not [path for path in sockets if os.path.exists(path)]
+
+
+def test_a_directory_for_the_socket_is_noted_before_it_is_made(story, drill, directory):
+    """Else nobody finds it after a kill between the two.  A tracer sees the order."""
+    if shutil.which("strace") is None or run(["strace", "-o", "/dev/null", "true"]).rc != 0:
+        pytest.skip("the order of its steps is NOT TESTED: strace is missing, or may not trace here")
+    trace = directory / "trace"
+    options = ["-f", "-qq", "-o", trace, "-e", "trace=mkdir,rename,renameat,renameat2"]
+    command = drill.walship.command("drill", "--target-time", story.moment("evening").time)
+    result = run(["strace", *map(str, options), *command], env={"ASAN_OPTIONS": "detect_leaks=0"}, timeout=50)
+    assert result.rc == 0, result
+    calls = trace.read_text().splitlines()
+    noted = [i for i, call in enumerate(calls) if "rename" in call and "walship_server/server.json" in call]
+    made = [i for i, call in enumerate(calls) if re.search(r'mkdir\("/tmp/walship-[0-9a-f]{12}"', call)]
+    assert noted and len(made) == 1 and noted[0] < made[0], calls
 
 
 def test_an_interrupted_drill_tidies_up(story, drill, walship):
