@@ -155,7 +155,7 @@ def test_over_tls_each_command_makes_one_connection(over_tls, tls_store, datadir
 # Connected while the segment is read
 
 
-SLOW = {"compression_level": 7}  # half a second for a segment
+SLOW = {"compression_level": 9}  # about a second for a segment
 
 
 def test_a_push_connects_before_it_knows_what_it_sends(walship, proxy, datadir, real_wal):
