@@ -64,7 +64,7 @@ def test_any_subset_of_them_missing_gives_the_same_answers(archive, seed, share,
 def comparable(result):
     """A backup is listed with the size of the objects that its record names; ages go on."""
     rc, out, err = result
-    err = [re.sub(r"[0-9.]+ [a-z]+ old", "old", line) for line in err]
+    err = [re.sub(r"([0-9.]+ [a-z]+ )+old", "old", line) for line in err]
     if out.startswith("{"):
         out = json.loads(out, object_hook=lambda item: {k: v for k, v in item.items() if k != "stored_size"})
     return rc, out, err
