@@ -1,4 +1,4 @@
-/* The order of a retention plan, and what keeps it from being carried out; see walship/plan/retain.h. */
+/* The order of a retention plan; see walship/plan/retain.h. */
 #include "walship/plan/retain.h"
 
 #include <inttypes.h>
@@ -6,13 +6,6 @@
 
 #include "retain_rules.h"
 #include "walship/base/mem.h"
-
-/*
- * So many backups may go in a run without being a surprise: twice those that came since the last one, and some
- * more, a few and a part of all: a branch that was given up leaves the window with several of them at once.
- */
-#define SURPRISE_BACKUPS 3
-#define SURPRISE_PART    5 /* one in so many */
 
 static const RecoveryRequest any_place = {.target = {.kind = TARGET_LATEST, .time = TIME_NONE}};
 
@@ -35,15 +28,12 @@ retain_plan_free(RetainPlan *plan)
 	free(plan);
 }
 
-static int
-compare_newest_first(const void *a, const void *b)
+static int64_t
+local_time(const RetainRequest *request, size_t backup, TimeUs time)
 {
-	const BackupRecord *left = (*(RetainItem *const *) a)->backup;
-	const BackupRecord *right = (*(RetainItem *const *) b)->backup;
-
-	if (left->stop_time != right->stop_time)
-		return left->stop_time > right->stop_time ? -1 : 1;
-	return strcmp(right->id, left->id);
+	if (request->local_times != NULL)
+		return request->local_times[backup];
+	return time / 1000000 - (time % 1000000 < 0);
 }
 
 static void
@@ -52,15 +42,18 @@ collect_items(Retain *retain)
 	const Catalog *catalog = retain->planner.catalog;
 
 	retain->items = NEW_ARRAY(RetainItem, catalog->n_backups);
-	retain->newest_first = NEW_ARRAY(RetainItem *, catalog->n_backups);
+	retain->rules.newest_first = NEW_ARRAY(Dated *, catalog->n_backups);
+	retain->rules.count = catalog->n_backups;
 	for (size_t i = 0; i < catalog->n_backups; i++)
 	{
-		retain->items[i] = (RetainItem){.backup = catalog->backups[i], .number = i};
-		buf_init(&retain->items[i].reasons, REASON_MAX);
-		retain->newest_first[i] = &retain->items[i];
+		const BackupRecord *backup = catalog->backups[i];
+
+		retain->items[i].backup = backup;
+		dated_init(&retain->items[i].dated, backup->id, backup->stop_time,
+		           local_time(retain->request, i, backup->stop_time));
+		retain->rules.newest_first[i] = &retain->items[i].dated;
 	}
-	if (catalog->n_backups > 1)
-		qsort(retain->newest_first, catalog->n_backups, sizeof(RetainItem *), compare_newest_first);
+	dated_sort(retain->rules.newest_first, retain->rules.count);
 }
 
 static bool
@@ -189,12 +182,9 @@ static void
 retain_release(Retain *retain)
 {
 	for (size_t i = 0; i < retain->planner.catalog->n_backups && retain->items != NULL; i++)
-	{
-		free(retain->items[i].objection);
-		buf_release(&retain->items[i].reasons);
-	}
+		dated_release(&retain->items[i].dated);
 	free(retain->items);
-	free(retain->newest_first);
+	free(retain->rules.newest_first);
 	for (size_t i = 0; i < retain->n_paths; i++)
 		wal_path_free(retain->paths[i].path);
 	free(retain->paths);
@@ -222,99 +212,4 @@ plan_retain(const Catalog *catalog, const RetainRequest *request, WalFacts *fact
 	TRY(wal_facts_error(facts));
 	*ret_plan = MOVE(plan);
 	return NULL;
-}
-
-static Error *
-refuse_clock(const RetainRequest *request, const RetainPlan *plan, const RetainGuard *guard)
-{
-	char ours[TIME_TEXT_SIZE];
-	char theirs[TIME_TEXT_SIZE];
-
-	(void) time_format_utc(request->now, ours);
-	if (guard->store_now != TIME_NONE && (request->now > guard->store_now + RETAIN_CLOCK_US ||
-	                                      request->now < guard->store_now - RETAIN_CLOCK_US))
-		return error_hint(error_new(ERR_EXISTS, "this machine's clock says %s, the store's %s", ours,
-		                            time_format_utc(guard->store_now, theirs)),
-		                  "By a wrong clock the wrong backups would go. Set it right, and run expire again.");
-	if (plan->newest != NULL && plan->newest->stop_time > request->now + RETAIN_CLOCK_US)
-		return error_hint(
-			error_new(ERR_EXISTS,
-		              "this machine's clock says %s, but backup \"%s\" ended at %s by the server's", ours,
-		              plan->newest->id, time_format_utc(plan->newest->stop_time, theirs)),
-			"By a wrong clock the wrong backups would go. Set it right, and run expire again.");
-	return NULL;
-}
-
-static bool
-removes_anything(const RetainPlan *plan)
-{
-	bool removes = plan->removed_backups > 0 || plan->removed_segments > 0;
-
-	for (size_t i = 0; i < plan->n_files && !removes; i++)
-		removes = !plan->files[i].keep;
-	return removes;
-}
-
-/* WAL before every backup there is: nothing could ever be recovered by it.  A new archive always has some. */
-static bool
-is_of_no_use(const Catalog *catalog, const RetainPlan *plan)
-{
-	for (size_t i = 0; i < catalog->n_backups; i++)
-		for (size_t j = 0; j < plan->n_wal; j++)
-			if (!plan->wal[j].keep &&
-			    plan->wal[j].range.last >= lsn_segment(catalog->backups[i]->start_lsn, catalog->segment_size))
-				return false;
-	return plan->removed_backups == 0;
-}
-
-/* Backups that came since the last run make place for as many; a first run has nothing to be measured by. */
-static Error *
-refuse_surprise(const Catalog *catalog, const RetainPlan *plan, const RetainGuard *guard)
-{
-	size_t came = 0;
-
-	if (is_of_no_use(catalog, plan))
-		return NULL;
-	if (!guard->has_last_run)
-		return error_hint(
-			error_new(
-				ERR_EXISTS,
-				"this would be the first run under this retention: it would remove %zu backups and %" PRIu64
-				" WAL segments",
-				plan->removed_backups, plan->removed_segments),
-			"Look through the list. If it is right: walship expire --force. Later runs need no --force.");
-	for (size_t i = 0; i < catalog->n_backups; i++)
-		if (catalog->backups[i]->stop_time > guard->last_run)
-			came++;
-	if (plan->removed_backups <=
-	    2 * came + SURPRISE_BACKUPS + catalog->n_backups / SURPRISE_PART + guard->unfinished_removals)
-		return NULL;
-	return error_hint(
-		error_new(ERR_EXISTS, "%zu backups would be removed, but only %zu came since the last run",
-	              plan->removed_backups, came),
-		"Something is not as it was at the last run. Look through the list; if it is right: walship expire --force");
-}
-
-Error *
-retain_refusal(const Catalog *catalog, const RetainRequest *request, const RetainPlan *plan,
-               const RetainGuard *guard)
-{
-	TRY(refuse_clock(request, plan, guard));
-	if (!removes_anything(plan))
-		return NULL;
-	if (plan->newest == NULL)
-		return error_hint(
-			error_new(ERR_EXISTS, "there is no complete backup"),
-			"Nothing is removed before there is one: walship backup. walship verify says what is wrong with those that are there.");
-	if (plan->newest->stop_time < request->now - guard->backup_max_age_ms * 1000)
-	{
-		AUTO_FREE char *most = retention_duration_text(guard->backup_max_age_ms);
-
-		return error_hint(
-			error_new(ERR_EXISTS, "the newest complete backup, \"%s\", is older than %s", plan->newest->id,
-		              most),
-			"The job that takes backups is dead, and these may be the last ones: nothing is removed before there is a new "
-			"one. Where backups are meant to be so rare, set backup_max_age.");
-	}
-	return guard->force ? NULL : refuse_surprise(catalog, plan, guard);
 }

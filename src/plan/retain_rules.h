@@ -2,21 +2,15 @@
 #pragma once
 
 #include "planner.h"
-#include "walship/base/buf.h"
+#include "retain_dated.h"
 #include "walship/plan/retain.h"
-
-#define REASON_MAX 1024
 
 /* A backup while it is decided about. */
 typedef struct RetainItem
 {
+	Dated dated; /* first: rules know it by this */
 	const BackupRecord *backup;
-	size_t number;   /* in the catalog */
-	bool looked;     /* at "objection" */
-	char *objection; /* why it cannot be restored; NULL: it can */
 	bool in_window;
-	bool leased;
-	Buf reasons; /* why it stays, ", " between two */
 } RetainItem;
 
 /* A timeline and what the window has to do with it. */
@@ -42,9 +36,9 @@ typedef struct Retain
 	Planner planner;
 	const RetainRequest *request;
 	TimeUs window_begin;
-	RetainItem *items;         /* as many as the catalog has backups */
-	RetainItem **newest_first; /* by the time they ended */
-	RetainPath *paths;         /* one for each timeline of the catalog */
+	RetainItem *items; /* as many as the catalog has backups */
+	DatedRules rules;  /* of these */
+	RetainPath *paths; /* one for each timeline of the catalog */
 	size_t n_paths;
 	RetainNeed *needs;
 	size_t n_needs;

@@ -79,7 +79,7 @@ need_own_wal(Retain *retain, const RetainItem *item)
 	const CatalogTimeline *timeline = catalog_timeline(retain->planner.catalog, backup->timeline);
 
 	/* What could not be restored by the archive's copy must not look as if it could, once that is gone. */
-	if (backup->wal_inside && !backup->from_standby && item->objection == NULL)
+	if (backup->wal_inside && !backup->from_standby && item->dated.objection == NULL)
 		return;
 	need_path(retain, timeline->history, lsn_segment(backup->start_lsn, size),
 	          lsn_segment_before(backup->stop_lsn, size),
