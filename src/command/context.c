@@ -145,25 +145,32 @@ Error *
 context_compression(const Settings *settings, CompressFor purpose, Compression *ret_compression)
 {
 	const char *name = settings_text(settings, SETTING_compression);
-	Codec codec = CODEC_BROTLI;
-	Compression compression;
+	bool level_is_set = settings_is_set(settings, SETTING_compression_level);
+	int64_t level = level_is_set ? settings_integer(settings, SETTING_compression_level) : 0;
+	Codec codec;
 	int lowest;
 	int highest;
 
-	(void) codec_from_name(name, &codec);
-	compression = compression_for(codec, purpose);
-	codec_level_range(codec, &lowest, &highest);
-	if (settings_is_set(settings, SETTING_compression_level))
+	if (!codec_from_name(name, &codec))
 	{
-		int64_t level = settings_integer(settings, SETTING_compression_level);
-
-		if (level < lowest || level > highest)
-			return error_new(ERR_USAGE,
-			                 "setting \"compression_level\" is %" PRId64 ", but %s has levels %d to %d",
-			                 level, name, lowest, highest);
-		compression.level = (int) level;
+		if (level_is_set)
+			return error_hint(error_new(ERR_USAGE,
+			                            "setting \"compression_level\" is %" PRId64
+			                            ", but \"compression\" is \"auto\"",
+			                            level),
+			                  "A level belongs to a codec: set compression = brotli or zstd beside it, or "
+			                  "leave the level out.");
+		*ret_compression = compression_auto(purpose);
+		return NULL;
 	}
-	*ret_compression = compression;
+	codec_level_range(codec, &lowest, &highest);
+	if (level_is_set && (level < lowest || level > highest))
+		return error_new(ERR_USAGE,
+		                 "setting \"compression_level\" is %" PRId64 ", but %s has levels %d to %d", level,
+		                 name, lowest, highest);
+	*ret_compression = compression_for(codec, purpose);
+	if (level_is_set)
+		ret_compression->level = (int) level;
 	return NULL;
 }
 

@@ -17,12 +17,14 @@
 #include "walship/ship/push.h"
 
 static Error *
-open_archive(const Settings *settings, const PushOptions *options, WalArchive *archive)
+open_archive(const Settings *settings, PushOptions *options)
 {
 	Patience patience = push_patience(options);
+	WalArchive *archive = &options->archive;
 
 	TRY(context_system(settings, options->data_directory, &archive->system_identifier));
 	TRY(context_compression(settings, COMPRESS_WAL, &archive->compression));
+	TRY(context_compression(settings, COMPRESS_BACKLOG, &options->hurried));
 	archive->spool_directory = options->state_dir;
 	archive->refuse_damaged = strcmp(settings_text(settings, SETTING_wal_check), "strict") == 0;
 	return context_open_store_within(settings, &patience, &archive->store);
@@ -45,11 +47,10 @@ run(Invocation *invocation)
 	                       .deadline_ms = now_ms + settings_ms(settings, SETTING_push_deadline),
 	                       .ahead = (int) settings_integer(settings, SETTING_push_ahead),
 	                       .jobs = (int) settings_integer(settings, SETTING_jobs),
-	                       .level_is_set = settings_is_set(settings, SETTING_compression_level),
 	                       .notices = log_notices()};
 
 	TRY(wal_name_parse(path_leaf(options.path), &options.name));
-	TRY(open_archive(settings, &options, &options.archive));
+	TRY(open_archive(settings, &options));
 	store = options.archive.store;
 
 	/* Most calls of a backlog end here: they cost neither keys nor libcurl. */

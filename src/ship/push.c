@@ -86,11 +86,14 @@ push_segment(const PushOptions *options, const HistoryFiles *histories, bool hur
 	WalIndex index;
 	PutResult result;
 
-	archive.compression.cpu = cpu;
 	if (hurry)
-		rate = backlog_rate_noted(options->state_dir, &archive, timeline);
-	if (hurry && backlog_rate_hurries(&rate))
-		archive.compression.level = compression_for(archive.compression.codec, COMPRESS_BACKLOG).level;
+		rate = backlog_rate_noted(options->state_dir, &options->archive, timeline);
+
+	bool hurries = hurry && backlog_rate_hurries(&rate);
+
+	if (hurries)
+		archive.compression = options->hurried;
+	archive.compression.cpu = cpu;
 
 	TRY(push_choose_name(options, &archive, histories, options->path, &name));
 
@@ -113,8 +116,8 @@ push_segment(const PushOptions *options, const HistoryFiles *histories, bool hur
 	}
 	if (hurry)
 	{
-		backlog_rate_add(&rate, made_ms - begun_ms, clock_monotonic_ms() - made_ms);
-		tell_unnoted(options, backlog_rate_note(options->state_dir, &archive, timeline, &rate));
+		backlog_rate_add(&rate, hurries, made_ms - begun_ms, clock_monotonic_ms() - made_ms);
+		tell_unnoted(options, backlog_rate_note(options->state_dir, &options->archive, timeline, &rate));
 	}
 	return NULL;
 }
@@ -130,6 +133,14 @@ push_partial(const PushOptions *options)
 	TRY(wal_object_store(&options->archive, options->path, &options->name, spool, &index, &result));
 	push_tell(options, options->path, &index, result);
 	return NULL;
+}
+
+static bool
+can_hurry(const PushOptions *options)
+{
+	const Compression *usual = &options->archive.compression;
+
+	return options->hurried.codec != usual->codec || options->hurried.level != usual->level;
 }
 
 Error *
@@ -158,7 +169,7 @@ push(const PushOptions *options)
 	/* After the list of what is ready, each of which comes after the history file that ends it. */
 	TRY(error_context(history_files_read(wal_directory, &histories), "could not archive \"%s\"",
 	                  options->path));
-	hurry = ready.waiting > WAITING_MANY && !options->level_is_set;
+	hurry = ready.waiting > WAITING_MANY && can_hurry(options);
 	if (ready.follows.count > 0)
 		return push_batch(options, wal_directory, &histories, &ready.follows, hurry);
 	return push_segment(options, &histories, hurry);

@@ -134,9 +134,12 @@ push_one(const PushJob *job, const WalArchive *into, const char *path, WalName n
 	PutResult result;
 
 	(void) pthread_mutex_lock(&batch->mutex);
-	if (batch->hurry && backlog_rate_hurries(&batch->rate))
-		archive.compression.level = compression_for(archive.compression.codec, COMPRESS_BACKLOG).level;
+
+	bool hurries = batch->hurry && backlog_rate_hurries(&batch->rate);
+
 	(void) pthread_mutex_unlock(&batch->mutex);
+	if (hurries)
+		archive.compression = batch->options->hurried;
 	TRY(push_choose_name(batch->options, &archive, batch->histories, path, &name));
 
 	int64_t begun_ms = clock_monotonic_ms();
@@ -158,7 +161,7 @@ push_one(const PushJob *job, const WalArchive *into, const char *path, WalName n
 	(void) pthread_mutex_lock(&batch->mutex);
 	if (index->walked && batch->run_order == job->number + 1)
 		batch->run = time_run_after(index);
-	backlog_rate_add(&batch->rate, made_ms - begun_ms, clock_monotonic_ms() - sent_from_ms);
+	backlog_rate_add(&batch->rate, hurries, made_ms - begun_ms, clock_monotonic_ms() - sent_from_ms);
 	(void) pthread_mutex_unlock(&batch->mutex);
 	return NULL;
 }

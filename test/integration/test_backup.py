@@ -47,7 +47,7 @@ def unpack(store, record, of_set, target):
     for part in record["parts"]:
         if part["set"] == of_set:
             path = store.path(prefix_of(record) + part["name"])
-            run_ok(["sh", "-c", f"brotli -dc '{path}' | tar -x -C '{target}'"])
+            run_ok(["sh", "-c", f"zstd -dcq '{path}' | tar -x -C '{target}'"])
 
 
 def restore(store, record, server, *, signal_file=None):
@@ -75,7 +75,7 @@ def verify_with_postgres(store, record, server):
     program = server.install.program("pg_verifybackup")
     if program and record["server_version"] < 170000 and not record["tablespaces"]:
         manifest = store.path(prefix_of(record) + record["manifest"]["name"])
-        run_ok(["sh", "-c", f"brotli -dc '{manifest}' > '{server.pgdata}/backup_manifest'"])
+        run_ok(["sh", "-c", f"zstd -dcq '{manifest}' > '{server.pgdata}/backup_manifest'"])
         run_ok([program, "-n", "-i", "test.conf", "-i", "postgresql.conf", server.pgdata])
 
 

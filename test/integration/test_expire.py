@@ -176,7 +176,7 @@ def test_a_store_that_can_only_be_read_is_warned_of(story, walship, recoveries, 
 def test_what_killed_backups_left_goes_after_a_day(story, walship, store):
     walship.configure(retention="last 9")
     for name, age in (("20261101T000000Z-aaaa", 90000), ("20261102T000000Z-bbbb", 80000)):
-        key = f"{story.system}/base/{name}/base-0001.tar.br"
+        key = f"{story.system}/base/{name}/base-0001.tar.zst"
         store.write(key, b"x" * 1000)
         os.utime(store.path(key), (time.time() - age, time.time() - age))
     plan = plan_of(walship, "--force")

@@ -84,7 +84,7 @@ def test_the_store_has_no_text_that_is_no_utf8(server, walship, store):
 
 def test_thousands_of_leftovers_are_counted_and_not_listed(story, store, walship):
     for n in range(300):
-        store.write(f"{story.system}/base/20261120T0230{n % 60:02d}Z-{n:04x}/base-0001.tar.br", b"x")
+        store.write(f"{story.system}/base/20261120T0230{n % 60:02d}Z-{n:04x}/base-0001.tar.zst", b"x")
     text = walship.ok("list").out
     assert len(text.splitlines()) < 60 and "290 more" in text, text
     assert len(walship.ok("list", "--verbose").out.splitlines()) > 300

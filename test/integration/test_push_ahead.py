@@ -136,6 +136,25 @@ def index_of(store, key):
         return json.load(tar.extractfile(tar.getmembers()[0]))
 
 
+def test_with_many_waiting_the_usual_compression_of_wal_gives_way_to_a_faster_codec(walship, store, datadir, real_wal):
+    names = real_wal.into(datadir)
+
+    def codec(**settings):
+        walship.configure(**settings)
+        store.remove_all()
+        datadir.push(walship, names[0], env={"WALSHIP_PUSH_AHEAD": "0"})
+        return index_of(store, datadir.key(names[0]))["codec"]
+
+    assert codec() == "brotli"
+    mark_ready(datadir, *names, *(wal.segment_name(1, 1000 + i) for i in range(6)))
+    assert codec() == "zstd"
+    assert codec(compression="brotli") == "brotli"
+    assert codec(compression="auto") == "zstd"
+    (datadir.wal / "archive_status" / f"{names[0]}.ready").unlink()
+    assert codec() == "brotli"
+    walship.fails(2, "push", datadir.wal / names[0], env={"WALSHIP_COMPRESSION_LEVEL": "3"})
+
+
 @pytest.mark.parametrize("codec, hurried", [("brotli", 0), ("zstd", 1)])
 def test_with_many_waiting_compression_hurries_unless_it_was_set(walship, store, datadir, real_wal, codec, hurried):
     names = real_wal.into(datadir)

@@ -395,7 +395,7 @@ RECOVER_ONLY = [
     Case("truncated", fault.truncate(), which={"times": 2}),
     Case("truncated politely", fault.truncate(polite=True), which={"times": 2}),
     Case("stall in the answer, once", fault.stall_in_response(), most=STALL),
-    Case("stalls in the answers", fault.stall_in_response(), which={"times": 3, "target": r"\.br$"}, most=30),
+    Case("stalls in the answers", fault.stall_in_response(), which={"times": 3, "target": r"\.zst$"}, most=30),
     always("503 for ever", fault.answer(503, "SlowDown"), 4, "SlowDown", most=25),
     always("503 for ever for parts", fault.answer(503, "SlowDown"), 4, "SlowDown", which={"target": "base-"}, most=25),
     always("truncated for ever", fault.truncate(0), 4, which={"target": "base-"}, most=25),

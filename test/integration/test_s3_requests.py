@@ -155,7 +155,7 @@ def test_over_tls_each_command_makes_one_connection(over_tls, tls_store, datadir
 # Connected while the segment is read
 
 
-SLOW = {"compression_level": 9}  # about a second for a segment
+SLOW = {"compression": "brotli", "compression_level": 9}  # about a second for a segment
 
 
 def test_a_push_connects_before_it_knows_what_it_sends(walship, proxy, datadir, real_wal):
@@ -181,7 +181,7 @@ def test_a_push_sends_one_request_of_known_size_on_that_connection(walship, stor
     assert "transfer-encoding" not in request.headers and "expect" not in request.headers
 
 
-@pytest.mark.parametrize("settings", [SLOW, {"compression_level": 9, "push_deadline": "1s"}], ids=["", "past its deadline"])
+@pytest.mark.parametrize("settings", [SLOW, {**SLOW, "push_deadline": "1s"}], ids=["", "past its deadline"])
 def test_a_server_that_does_not_wait_gets_the_request_at_once_by_another_connection(
     walship, store, proxy, datadir, real_wal, settings
 ):

@@ -40,6 +40,9 @@ void codec_level_range(Codec codec, int *ret_lowest, int *ret_highest);
 /* Walship's choice; without a pool. */
 Compression compression_for(Codec codec, CompressFor purpose);
 
+/* The same, where the codec is left to it, too. */
+Compression compression_auto(CompressFor purpose);
+
 /*
  * No codec makes more of so many bytes, with age's header and tags.  A stream can be
  * made that decodes to nothing and never ends: so what claims to be longer is refused.

@@ -15,14 +15,15 @@ typedef struct BacklogRate
 {
 	int64_t making_ms; /* of the last segments, the newest counting most */
 	int64_t sending_ms;
+	bool hurried; /* they were compressed less */
 } BacklogRate;
 
 /* A segment was read and compressed in the one time, and stored in the other. */
-void backlog_rate_add(BacklogRate *rate, int64_t making_ms, int64_t sending_ms);
+void backlog_rate_add(BacklogRate *rate, bool hurried, int64_t making_ms, int64_t sending_ms);
 
 bool backlog_rate_hurries(const BacklogRate *rate);
 
-/* What the pushes before have found out, for a push is soon over; nothing, where that is lost. */
+/* What the pushes before have found out with the same codec, for a push is soon over; nothing, where that is lost. */
 BacklogRate backlog_rate_noted(const char *state_dir, const WalArchive *archive, TimeLineID timeline);
 Error *backlog_rate_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline,
                          const BacklogRate *rate) MUST_CHECK;

@@ -33,8 +33,8 @@ typedef struct PushOptions
 	int ahead; /* segments that are stored along, at most */
 	int jobs;  /* segments at a time */
 
-	/* The level was chosen: else a backlog is compressed less, as long as that is faster (walship/ship/backlog_rate.h). */
-	bool level_is_set;
+	/* How a backlog is compressed, as long as that is faster (walship/ship/backlog_rate.h).  The same as that of "archive": never. */
+	Compression hurried;
 
 	Notices notices;
 } PushOptions;
