@@ -5,11 +5,8 @@
 
 #include "catalog_wal.h"
 #include "walship/archive/layout.h"
-#include "walship/archive/read_again.h"
-#include "walship/archive/self_sha256.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
-#include "walship/pipe/stages.h"
 
 static Error *
 add_system(void *context, const StoreEntry *entry)
@@ -29,23 +26,6 @@ catalog_systems(Store *store, StrList *ret_systems)
 	return store_list(store, "", LIST_LEVEL, NULL, add_system, ret_systems);
 }
 
-static Error *
-add_backup_id(void *context, const StoreEntry *entry)
-{
-	StrList *ids = context;
-
-	if (!entry->is_prefix)
-		return NULL;
-
-	AUTO_FREE char *path = mem_strndup(entry->key, strlen(entry->key) - 1);
-	const char *slash = strrchr(path, '/');
-	const char *id = slash == NULL ? path : slash + 1;
-
-	if (layout_is_backup_id(id))
-		strlist_add(ids, id);
-	return NULL;
-}
-
 /* One backup's record, and what came of reading it. */
 typedef struct RecordJob
 {
@@ -55,43 +35,6 @@ typedef struct RecordJob
 	BackupRecord *record; /* NULL: there is none, or it cannot be read */
 	char *damage;         /* why it cannot; NULL: it can, or there is none */
 } RecordJob;
-
-static Error *
-parse_record(const Buf *text, uint64_t system_identifier, const char *id, BackupRecord **ret_record)
-{
-	AUTO(BackupRecord) record = NULL;
-
-	TRY(self_sha256_check(text->data == NULL ? "" : text->data, text->size, "backup.json"));
-	TRY(backup_record_parse(text->data, text->size, "backup.json", &record));
-	if (!str_equal(record->id, id))
-		return error_new(ERR_CORRUPT, "record is of backup \"%s\"", record->id);
-	if (record->system_identifier != system_identifier)
-		return error_new(ERR_CORRUPT, "record is of another database system");
-	if (!wal_segment_size_is_valid(record->segment_size))
-		return error_new(ERR_CORRUPT, "record has an invalid segment size");
-	*ret_record = MOVE(record);
-	return NULL;
-}
-
-Error *
-catalog_read_record(Store *store, uint64_t system_identifier, const char *id, BackupRecord **ret_record)
-{
-	AUTO_FREE char *key = layout_backup_record_key(system_identifier, id);
-	AUTO_BUF(text, BACKUP_RECORD_MAX);
-	Error *error;
-	int reads = 0;
-
-	do
-	{
-		AUTO(Sink) sink = buf_sink_new(&text);
-
-		buf_clear(&text);
-		error = store_get(store, key, 0, STORE_TO_END, sink);
-		if (error == NULL)
-			error = parse_record(&text, system_identifier, id, ret_record);
-	} while (read_again(&error, &reads));
-	return error;
-}
 
 static Error *
 read_record(void *argument)
@@ -104,16 +47,6 @@ read_record(void *argument)
 	if (!error_is(error, ERR_CORRUPT))
 		return MOVE(error);
 	job->damage = mem_printf("%s: %s", job->id, error_message(error));
-	return NULL;
-}
-
-Error *
-catalog_backup_ids(Store *store, uint64_t system_identifier, StrList *ret_ids)
-{
-	AUTO_FREE char *prefix = layout_base_prefix(system_identifier);
-
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_backup_id, ret_ids));
-	strlist_sort(ret_ids);
 	return NULL;
 }
 

@@ -1,4 +1,4 @@
-/* Members of parts, from the tar's headers to the map; see map.h. */
+/* From the lists of parts and members to the map; see map.h. */
 #include "map.h"
 
 #include <inttypes.h>
@@ -11,50 +11,6 @@
 
 #define MAP_FORMAT   1
 #define MAP_LINE_MAX (64u * 1024 * 1024) /* the longest: a part with very many chunks */
-
-/* As it lies in the spool; the path follows, without a NUL. */
-typedef struct MemberHead
-{
-	uint64_t size;
-	uint64_t path_size;
-} MemberHead;
-
-uint64_t
-map_members_size(const PartList *parts)
-{
-	return parts->members == NULL ? 0 : spool_size(parts->members);
-}
-
-/* As in the manifest; a directory's ends with a slash, as it may in a tar. */
-static char *
-path_of_member(const char *set, const TarEntry *entry)
-{
-	const char *slash = entry->type == TAR_DIRECTORY ? "/" : "";
-	bool is_tablespace = *set >= '0' && *set <= '9';
-
-	return mem_printf("%s%s%s%s%s", is_tablespace ? "pg_tblspc/" : "", is_tablespace ? set : "",
-	                  is_tablespace ? "/" : "", entry->name, slash);
-}
-
-static Error *
-keep_member(PartList *parts, const char *spool_directory, const char *path, uint64_t size)
-{
-	MemberHead head = {.size = size, .path_size = strlen(path)};
-
-	if (parts->members == NULL)
-		parts->members = spool_new(spool_directory);
-	TRY(spool_write(parts->members, &head, sizeof(head)));
-	return spool_write(parts->members, path, head.path_size);
-}
-
-void
-map_note_member(PartList *parts, const char *spool_directory, const char *set, const TarEntry *entry)
-{
-	AUTO_FREE char *path = path_of_member(set, entry);
-
-	if (parts->members_error == NULL && spool_directory != NULL)
-		parts->members_error = keep_member(parts, spool_directory, path, entry->size);
-}
 
 static Error *
 write_line(StoredObject *object, const Json *line)
@@ -130,34 +86,21 @@ write_member(StoredObject *object, const Manifest *manifest, const char *path, u
 }
 
 static Error *
-write_members(StoredObject *object, const Manifest *manifest, const Slice *members, const PartMap *map)
-{
-	for (uint64_t at = map->members_begin; at < map->members_end;)
-	{
-		MemberHead head;
-		char path[TAR_NAME_MAX + 64];
-		size_t size;
-
-		TRY(slice_read(members, at, &head, sizeof(head), &size));
-		if (size < sizeof(head) || head.path_size >= sizeof(path))
-			return error_new(ERR_SYSTEM, "the list of the backup's files was not kept as it was written");
-		TRY(slice_read(members, at + sizeof(head), path, head.path_size, &size));
-		path[size] = '\0';
-		TRY(write_member(object, manifest, path, head.size));
-		at += sizeof(head) + head.path_size;
-	}
-	return NULL;
-}
-
-static Error *
 write_list(StoredObject *object, const Manifest *manifest, const PartList *parts)
 {
-	Slice members = parts->members == NULL ? (Slice){.fd = -1} : spool_slice(parts->members);
-
 	for (size_t i = 0; i < parts->count; i++)
 	{
-		TRY(write_part(object, &parts->items[i], &parts->maps[i].chunks));
-		TRY(write_members(object, manifest, &members, &parts->maps[i]));
+		const PartMap *map = &parts->maps[i];
+
+		TRY(write_part(object, &parts->items[i], &map->chunks));
+		for (uint64_t at = map->members_begin; at < map->members_end;)
+		{
+			char path[MEMBER_PATH_SIZE];
+			uint64_t size;
+
+			TRY(member_list_read(&parts->members, &at, path, &size));
+			TRY(write_member(object, manifest, path, size));
+		}
 	}
 	return NULL;
 }

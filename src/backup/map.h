@@ -1,7 +1,6 @@
 /*
  * The map of a backup (docs/format.md): where in its parts decoding can begin, and
- * which files lie in each.  Of every member its name is kept while the parts are
- * made, in a spool, since the manifest, which has most of their sizes, comes last.
+ * which files lie in each.
  */
 #pragma once
 
@@ -12,13 +11,6 @@
 #include "walship/base/error.h"
 #include "walship/pg/manifest.h"
 #include "walship/pg/server.h"
-#include "walship/pipe/tar.h"
-
-/* Where the list of members ends just now. */
-uint64_t map_members_size(const PartList *parts);
-
-/* What cannot be kept costs the backup its map, and nothing else: see PartList. */
-void map_note_member(PartList *parts, const char *spool_directory, const char *set, const TarEntry *entry);
 
 typedef struct MapSource
 {

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "map.h"
 #include "walship/archive/layout.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
@@ -55,8 +54,7 @@ part_list_release(PartList *parts)
 	}
 	free(parts->items);
 	free(parts->maps);
-	spool_free(parts->members);
-	error_free(parts->members_error);
+	member_list_release(&parts->members);
 	strlist_release(&parts->names);
 	*parts = (PartList){0};
 }
@@ -131,7 +129,7 @@ open_part(PartWriter *writer)
 	free(writer->name);
 	writer->name = layout_part_name(writer->set, ++writer->number, target->compression.codec,
 	                                target->recipients != NULL);
-	writer->map = (PartMap){.members_begin = map_members_size(writer->parts)};
+	writer->map = (PartMap){.members_begin = member_list_end(&writer->parts->members)};
 	strlist_add(&writer->parts->names, writer->name);
 	return backup_target_open(target, writer->name, &writer->object);
 }
@@ -141,7 +139,7 @@ part_writer_begin_member(PartWriter *writer, const TarEntry *entry, const uint8_
 {
 	if (writer->object == NULL)
 		TRY(open_part(writer));
-	map_note_member(writer->parts, writer->target->spool_directory, writer->set, entry);
+	member_list_add(&writer->parts->members, writer->target->spool_directory, writer->set, entry);
 	return part_writer_write(writer, header, TAR_BLOCK_SIZE);
 }
 
@@ -182,7 +180,7 @@ close_part(PartWriter *writer)
 	writer->finishing->part.name = MOVE(writer->name);
 	writer->finishing->part.set = mem_strdup(writer->set);
 	writer->finishing->map = writer->map;
-	writer->finishing->map.members_end = map_members_size(writer->parts);
+	writer->finishing->map.members_end = member_list_end(&writer->parts->members);
 	workers_submit(writer->finisher, finish_part, writer->finishing, NULL);
 	return NULL;
 }

@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "members.h"
 #include "walship/age/age.h"
 #include "walship/archive/backup_record.h"
 #include "walship/backup/stored_object.h"
 #include "walship/base/error.h"
 #include "walship/base/notice.h"
-#include "walship/base/spool.h"
 #include "walship/base/strs.h"
 #include "walship/pipe/codec.h"
 #include "walship/pipe/tar.h"
@@ -47,8 +47,7 @@ typedef struct PartList
 
 	PartMap *maps; /* one for each part */
 	size_t maps_capacity;
-	Spool *members;       /* of all parts, in their order: map.h; NULL before the first one */
-	Error *members_error; /* they could not be kept: there will be no map */
+	MemberList members; /* of all parts */
 } PartList;
 
 void part_list_release(PartList *parts);

@@ -245,12 +245,12 @@ write_map(BackupRun *run)
 	                    .n_databases = run->n_databases,
 	                    .manifest = run->manifest_facts,
 	                    .lists = {&run->parts, wal}};
-	const Error *error = run->parts.members_error;
+	const Error *error = run->parts.members.error;
 
 	if (run->target.spool_directory == NULL)
 		return NULL;
 	if (error == NULL && wal != NULL)
-		error = wal->members_error;
+		error = wal->members.error;
 	if (error == NULL)
 		return map_write(&run->target, &source, &run->parts.names, &run->record->map);
 	notice(&run->options->notices, LOG_WARNING, NULL, "the backup has no map of its files: %s",

@@ -205,9 +205,9 @@ a_list_that_cannot_be_kept_costs_the_map_alone(void **state)
 
 	memset(entry.name, 'x', TAR_NAME_MAX);
 	for (size_t i = 0; i < SPOOL_MEMORY_MAX / TAR_NAME_MAX + 10; i++)
-		map_note_member(&fixture->copy, "/nowhere", "base", &entry);
-	assert_error(fixture->copy.members_error, ERR_SYSTEM, "/nowhere");
-	fixture->copy.members_error = NULL;
+		member_list_add(&fixture->copy.members, "/nowhere", "base", &entry);
+	assert_error(fixture->copy.members.error, ERR_SYSTEM, "/nowhere");
+	fixture->copy.members.error = NULL;
 	write_parts(fixture);
 	assert_int_equal(fixture->copy.count, 3);
 }
