@@ -231,6 +231,11 @@ def test_the_stub_of_a_following_standby_that_always_archives_does_not_stand_in_
         copy = recoveries.copy("--target-time", moment.time)
         assert copy.checksums() == moment.tables
 
+    # Of histories without digests, as 0.1.0 left them, the WAL says the same: timeline 2 goes on from a partial.
+    for timeline in ("00000002", "00000003"):
+        store.remove(f"{backup['system_id']}/wal/{timeline}.history.sha256")
+    assert recoveries.plan("--latest", "--copy")["timeline"] == 3
+
 
 # A backup first, archiving later
 

@@ -26,9 +26,10 @@ Error *history_text_get(Store *store, uint64_t system_identifier, TimeLineID tim
 /*
  * Does the WAL in the store say the same as a history file that has no digest?  The
  * record that begins its timeline lies where the file says, and names the timeline
- * that was left; no WAL of the timeline lies below.  ERR_CORRUPT when not.  What
- * cannot be told (the segment was removed; or its index is old and there is no key for
- * it) is no error.
+ * that was left; no WAL of the timeline lies below; up to the switch its first segment
+ * is that of the timeline that was left, whose history file tells the same way to it.
+ * ERR_CORRUPT when not.  What cannot be told (a segment was removed, or there is no
+ * key for it) is no error.  Reads two segments.
  */
 Error *history_check_wal(const WalArchive *archive, const TimelineHistory *history, uint32_t segment_size)
 	MUST_CHECK;
