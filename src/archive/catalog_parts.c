@@ -37,12 +37,20 @@ by_name(const void *left, const void *right)
 static void
 open_record(PartsLook *look)
 {
-	const BackupRecord *record = look->records[look->at];
+	BackupRecord *record = look->records[look->at];
+	bool has_wal = false;
 
 	look->expected = NEW_ARRAY(Expected, record->n_parts + 1);
 	for (size_t i = 0; i < record->n_parts; i++)
-		look->expected[i] = (Expected){record->parts[i].name, record->parts[i].stored_size,
-		                               strcmp(record->parts[i].set, SET_WAL) == 0};
+	{
+		bool is_wal = strcmp(record->parts[i].set, SET_WAL) == 0;
+
+		look->expected[i] = (Expected){record->parts[i].name, record->parts[i].stored_size, is_wal};
+		has_wal = has_wal || is_wal;
+	}
+
+	/* A record that says so and names no part of it. */
+	record->wal_inside = record->wal_inside && has_wal;
 	look->expected[record->n_parts] = (Expected){record->manifest_name, record->manifest_stored_size, false};
 	look->n_expected = record->n_parts + 1;
 	qsort(look->expected, look->n_expected, sizeof(Expected), by_name);

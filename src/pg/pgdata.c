@@ -12,7 +12,6 @@
 #include "walship/base/dir.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
-#include "walship/wal/name.h"
 #include "walship/wal/page.h"
 
 #define PID_FILE_MAX (64 * 1024)
@@ -114,6 +113,30 @@ wal_directory_segment_size(const char *wal_directory, const StrList *names)
 			return segment_size;
 	}
 	return 0;
+}
+
+bool
+pgdata_has_segment(const char *directory, const WalName *name, uint64_t system_identifier,
+                   uint32_t segment_size)
+{
+	char text[WAL_NAME_SIZE];
+	AUTO_FREE char *path = mem_printf("%s/pg_wal/%s", directory, wal_name_format(name, text));
+	AUTO_CLOSE int fd = -1;
+	AUTO(Error) error = NULL;
+	uint8_t bytes[WAL_LONG_HEADER_SIZE];
+	size_t size = 0;
+	struct stat status;
+	WalPageHeader header;
+
+	error = file_open_read(path, &fd, &status);
+	if (error == NULL)
+		error = file_read_at(fd, path, 0, bytes, sizeof(bytes), &size);
+	if (error == NULL)
+		error = wal_page_header_parse(bytes, size, &header);
+	if (error == NULL)
+		error = wal_page_header_matches(&header, name);
+	return error == NULL && (uint64_t) status.st_size == segment_size &&
+	       header.segment_size == segment_size && header.system_identifier == system_identifier;
 }
 
 Error *

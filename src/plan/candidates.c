@@ -107,14 +107,17 @@ candidate_objection(const Planner *planner, const WalPath *path, const BackupRec
 	if (backup->segment_size != segment_size)
 		return mem_printf("has WAL segments of %" PRIu32 " bytes, the store of %" PRIu32,
 		                  backup->segment_size, segment_size);
+
+	/* What was restored by other means is judged by the directory, where it is looked for: not here. */
+	bool restored = planner->request->restored;
 	bool needs_all = backup->unusable || planner->request->target.kind == TARGET_BACKUP_ONLY;
 
-	if (backup->missing != NULL && needs_all && !planner->request->restored)
+	if (backup->missing != NULL && needs_all && !restored)
 		return mem_printf("is not all there: %s is missing in the store, or cut short", backup->missing);
 	if (backup->page_errors && planner->request->backup_id == NULL)
 		return mem_strdup("holds pages with wrong checksums; it is only used when it is named with --backup");
 	if (planner->request->target.kind == TARGET_BACKUP_ONLY)
-		return backup->wal_inside ? NULL : mem_strdup("does not hold its own WAL");
+		return backup->wal_inside || restored ? NULL : mem_strdup("does not hold its own WAL");
 	if (!planner_covers(planner, path, backup, lsn_segment(backup->start_lsn, segment_size),
 	                    lsn_segment_before(backup->stop_lsn, segment_size), &hole))
 		return hole_reason(planner, &hole, ", which the backup itself needs,");

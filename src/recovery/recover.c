@@ -12,6 +12,7 @@
 #include "walship/base/cancel.h"
 #include "walship/base/dir.h"
 #include "walship/base/mem.h"
+#include "walship/pg/pgdata.h"
 #include "walship/recovery/planning.h"
 
 Error *
@@ -127,6 +128,34 @@ place_tablespaces(Recovery *recovery)
 	return NULL;
 }
 
+/* Of a directory that was restored by other means: is the backup's own WAL there, which nothing else has? */
+static Error *
+check_own_wal(const Recovery *recovery)
+{
+	const RecoveryPlan *plan = recovery->plan;
+	const BackupRecord *backup = plan->backup;
+	bool by_archive = plan->target.kind != TARGET_BACKUP_ONLY;
+	XLogSegNo last = lsn_segment_before(backup->stop_lsn, plan->segment_size);
+
+	for (XLogSegNo segno = lsn_segment(backup->start_lsn, plan->segment_size); segno <= last; segno++)
+	{
+		WalName name = wal_name_of_segment(backup->timeline, segno, plan->segment_size);
+		char text[WAL_NAME_SIZE];
+
+		if ((by_archive && catalog_has_segment(recovery->catalog, backup->timeline, segno)) ||
+		    pgdata_has_segment(recovery->pgdata, &name, backup->system_identifier, plan->segment_size))
+			continue;
+		return error_hint(
+			error_new(ERR_NOT_FOUND, "\"%s/pg_wal\" does not have WAL segment %s, which backup %s needs",
+		              recovery->pgdata, wal_name_format(&name, text), backup->id),
+			by_archive
+				? "The store does not have it, either: unpack the wal parts of the backup into pg_wal."
+				: "Unpack the wal parts of the backup into pg_wal; or recover by --immediate, which takes "
+				  "WAL from the archive.");
+	}
+	return NULL;
+}
+
 Error *
 recovery_make_plan(Recovery *recovery)
 {
@@ -136,6 +165,8 @@ recovery_make_plan(Recovery *recovery)
 
 	Error *error = plan_to_target(recovery);
 
+	if (error == NULL && recovery->config_only && recovery->plan->uses_backup_wal)
+		error = check_own_wal(recovery);
 	recovery->unreachable = error_is(error, ERR_NOT_FOUND);
 	TRY(error);
 	if (!recovery->config_only)

@@ -103,29 +103,6 @@ prepare_tablespaces(Fetch *fetch, const char *path)
 	return tablespaces_prepare(&segment, &options->tablespaces);
 }
 
-/* Has the server this segment itself?  It looks into pg_wal when the archive has none. */
-static bool
-is_in_pg_wal(const Fetch *fetch, const char *path, uint32_t segment_size)
-{
-	AUTO_CLOSE int fd = -1;
-	AUTO(Error) error = NULL;
-	uint8_t bytes[WAL_LONG_HEADER_SIZE];
-	size_t size = 0;
-	struct stat status;
-	WalPageHeader header;
-
-	error = file_open_read(path, &fd, &status);
-	if (error == NULL)
-		error = file_read_at(fd, path, 0, bytes, sizeof(bytes), &size);
-	if (error == NULL)
-		error = wal_page_header_parse(bytes, size, &header);
-	if (error == NULL)
-		error = wal_page_header_matches(&header, &fetch->options->name);
-	return error == NULL && (uint64_t) status.st_size == segment_size &&
-	       header.segment_size == segment_size &&
-	       header.system_identifier == fetch->archive.system_identifier;
-}
-
 /* In archive recovery: "the archive ends here" (ERR_NOT_FOUND), or a hole in it (ERR_TRANSIENT). */
 static Error *
 explain_absence(Fetch *fetch)
@@ -136,10 +113,11 @@ explain_absence(Fetch *fetch)
 	char text[WAL_NAME_SIZE];
 
 	TRY(local_segment_size(fetch, &segment_size));
-	own = mem_printf("%s/pg_wal/%s", fetch->options->source.data_directory,
-	                 wal_name_format(&fetch->options->name, text));
-	if (is_in_pg_wal(fetch, own, segment_size))
+	if (pgdata_has_segment(fetch->options->source.data_directory, &fetch->options->name,
+	                       fetch->archive.system_identifier, segment_size))
 	{
+		own = mem_printf("%s/pg_wal/%s", fetch->options->source.data_directory,
+		                 wal_name_format(&fetch->options->name, text));
 		TRY(prepare_tablespaces(fetch, own));
 		return absent(fetch, ", but pg_wal has it");
 	}

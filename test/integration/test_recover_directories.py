@@ -354,6 +354,27 @@ def test_config_only_writes_the_settings_into_a_directory_restored_by_other_mean
     assert copy.checksums() == expected
 
 
+def test_config_only_looks_for_the_backups_own_wal_in_the_directory(story, walship, recoveries):
+    """The server would not find it, either; and what the store has lost of a backup does not matter there."""
+    copy = recoveries.recover("--from-backup-only")
+    wal = copy.pgdata / "pg_wal"
+    segments = sorted(path for path in wal.iterdir() if len(path.name) == 24)
+    (copy.pgdata / "recovery.signal").unlink()
+    run = ["recover", "--config-only", "--from-backup-only", "--pgdata", copy.pgdata]
+    walship.ok(*run, "--plan")
+    segments[-1].rename(wal / "elsewhere")
+    for plan in (["--plan"], []):
+        said = walship.fails(9, *run, *plan).err
+        assert f'"{wal}" does not have WAL segment {segments[-1].name}' in said and "--immediate" in said
+    assert not (copy.pgdata / "recovery.signal").exists()
+    segments[-1].write_bytes(bytes(16 << 20))
+    walship.fails(9, *run)
+    (wal / "elsewhere").rename(segments[-1])
+    walship.ok(*run)
+    copy.start()
+    copy.wait_paused()
+
+
 def test_config_only_refuses_a_directory_that_holds_no_backup(story, walship, directory, datadir):
     before = snapshot_of(datadir.path)
     result = walship.run("recover", "--config-only", "--immediate", "--pgdata", datadir.path)

@@ -227,6 +227,22 @@ backups_are_complete_unfinished_or_damaged(void **state)
 }
 
 static void
+one_that_names_no_part_of_its_wal_does_not_hold_it(void **state)
+{
+	AUTO(BackupRecord) record = backup_record_new();
+	BackupRecord *records[] = {record};
+
+	record->id = mem_strdup(BACKUP_ID);
+	record->manifest_name = mem_strdup("manifest.br");
+	record->manifest_stored_size = 1;
+	record->wal_inside = true;
+	put(*state, SYSTEM "/base/" BACKUP_ID "/manifest.br", "x");
+	assert_ok(catalog_look_at_parts(((Place *) *state)->store, BUILDER_SYSTEM, records, 1));
+	assert_null(record->missing);
+	assert_false(record->wal_inside);
+}
+
+static void
 a_record_in_the_wrong_place_is_damaged(void **state)
 {
 	put_backup(*state, BACKUP_ID, BACKUP_ID_2, BUILDER_SYSTEM, 1);
@@ -292,6 +308,7 @@ main(void)
 		PLACE_TEST(what_is_not_ours_is_passed_over),
 		PLACE_TEST(backups_are_complete_unfinished_or_damaged),
 		PLACE_TEST(a_record_in_the_wrong_place_is_damaged),
+		PLACE_TEST(one_that_names_no_part_of_its_wal_does_not_hold_it),
 		PLACE_TEST(the_segment_size_comes_from_an_index),
 		PLACE_TEST(a_size_that_nobody_tells_is_an_error),
 	};

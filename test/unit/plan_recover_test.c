@@ -424,6 +424,9 @@ static const PlanRow rows[] = {
      "does not hold its own WAL"},
 	{"backup only needs no archive", "backup A 1@2.1-2.6 20-26 inside\n", KIND(TARGET_BACKUP_ONLY),
      "A on 1, stop 2.6, end 1:2, own WAL", NULL},
+	{"of one that was restored already its own WAL is not looked for here", "backup A 1@2.1-2.6 20-26\n",
+     KIND(TARGET_BACKUP_ONLY, .backup_id = "A", .restored = true), "A on 1, stop 2.6, end 1:2, own WAL",
+     NULL},
 	{"latest without an archive is the backup's end", "backup A 1@2.1-2.6 20-26 inside\n",
      KIND(TARGET_LATEST), "A on 1, to 2.6, own WAL", NULL},
 

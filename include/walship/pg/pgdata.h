@@ -7,6 +7,7 @@
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
 #include "walship/wal/control.h"
+#include "walship/wal/name.h"
 
 /*
  * The data directory to which a path below it belongs: what holds pg_wal/NAME
@@ -30,6 +31,10 @@ uint32_t wal_directory_segment_size(const char *wal_directory, const StrList *na
 
 /* By pg_control, of an unknown version by pg_wal.  ERR_SYSTEM when neither tells it. */
 Error *pgdata_segment_size(const char *directory, uint32_t *ret_size) MUST_CHECK;
+
+/* Is this segment in pg_wal, in full, and of that database system?  By size and page header. */
+bool pgdata_has_segment(const char *directory, const WalName *name, uint64_t system_identifier,
+                        uint32_t segment_size);
 
 typedef enum PostmasterState
 {
