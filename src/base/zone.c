@@ -2,11 +2,13 @@
 #include "zone.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "walship/base/buf.h"
 #include "walship/base/file.h"
@@ -131,6 +133,13 @@ zone_of_file(const char *name, const char *path, Zone **ret_zone)
 	return NULL;
 }
 
+/* Nothing can be there: what else goes wrong in opening it is told then. */
+static bool
+is_absent(const char *path)
+{
+	return access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
+}
+
 static Error *
 zone_fixed(int32_t offset, Zone **ret_zone)
 {
@@ -161,6 +170,7 @@ zone_of_name(const char *name, Zone **ret_zone)
 	AUTO_FREE char *path = mem_printf("%s/%s", ZONE_DIRECTORY, name);
 	size_t length = strlen(name);
 	Error *error;
+	bool absent;
 
 	/* Capitals only and few: EST, CEST.  The database has some of them as names, with another meaning. */
 	if (length > 0 && length <= ABBREVIATION_MAX && strspn(name, CAPITALS) == length)
@@ -168,9 +178,10 @@ zone_of_name(const char *name, Zone **ret_zone)
 	if (!is_zone_name(name))
 		return error_hint(error_new(ERR_USAGE, "invalid time zone \"%s\"", name), "%s", zone_form);
 
-	error = zone_of_file(name, path, ret_zone);
+	absent = is_absent(path);
+	error = absent ? NULL : zone_of_file(name, path, ret_zone);
 	/* A directory ("Europe") is ERR_USAGE there. */
-	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_USAGE))
+	if (absent || error_is(error, ERR_USAGE))
 	{
 		error_free(error);
 		return error_hint(
@@ -191,6 +202,8 @@ zone_local(Zone **ret_zone)
 	if (variable != NULL)
 	{
 		variable += *variable == ':';
+		if (*variable == '/' && is_absent(variable))
+			return error_new(ERR_USAGE, "environment variable TZ: there is no file \"%s\"", variable);
 		if (*variable == '/')
 			return zone_of_file(variable, variable, ret_zone);
 		if (is_posix_rule(variable))

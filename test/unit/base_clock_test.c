@@ -345,6 +345,33 @@ local_is_what_the_variable_TZ_says(void **state)
 	}
 }
 
+/* Whatever the file system says of such a path: a mistyped zone is a mistake of the caller's. */
+static void
+a_zone_of_which_there_is_no_file_is_a_mistake(void **state)
+{
+	AUTO_FREE char *long_name = mem_alloc(400);
+	const char *const cases[] = {"CET/x",
+	                             "Europe",
+	                             "Europe/",
+	                             "Europe/Berlin/Mitte",
+	                             "/no/such",
+	                             "/etc/passwd/x",
+	                             "/usr/share/zoneinfo",
+	                             long_name};
+
+	(void) state;
+	memset(long_name, 'A', 399);
+	long_name[399] = '\0';
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		int32_t offset;
+		AUTO(Error) error = local_offset(cases[i], "2026-07-01T00:00:00Z", &offset);
+
+		if (!error_is(error, ERR_USAGE))
+			fail_msg("%s: %s", cases[i], error == NULL ? "no error" : error_message(error));
+	}
+}
+
 /* libc takes all of these for UTC, or a part of them for the whole. */
 static void
 what_libc_would_misunderstand_in_TZ_is_refused(void **state)
@@ -566,6 +593,7 @@ main(void)
 		cmocka_unit_test(times_are_written_in_a_zone_with_its_offset),
 		cmocka_unit_test(local_is_what_the_variable_TZ_says),
 		cmocka_unit_test(what_libc_would_misunderstand_in_TZ_is_refused),
+		cmocka_unit_test(a_zone_of_which_there_is_no_file_is_a_mistake),
 		cmocka_unit_test(leap_seconds_do_not_count),
 		cmocka_unit_test(asking_leaves_the_process_its_zone),
 		cmocka_unit_test(times_of_servers_have_no_zone_by_name),
