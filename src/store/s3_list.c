@@ -14,6 +14,12 @@
 #define PAGES_MOST       20000
 #define EMPTY_PAGES_MOST 1000
 
+/*
+ * Who can wait for long still does not wait for a store that answers each page, slowly,
+ * with nearly nothing: 1,000 keys are a page, and take an honest one less than this.
+ */
+#define KEY_MOST_MS 5
+
 /* 100,000 uploads that nobody finished: more are no leftovers of ours. */
 #define UPLOAD_PAGES_MOST 100
 
@@ -52,6 +58,8 @@ typedef struct Progress
 	char *last_key; /* the greatest of all */
 	int pages;
 	int empty; /* in a row */
+	uint64_t items;
+	int64_t began_at_ms;
 } Progress;
 
 static void
@@ -193,6 +201,7 @@ check_marker(Progress *progress, const Page *page, int most, const char *url)
 	                                   page->next_upload == NULL ? "" : page->next_upload);
 
 	progress->empty = page->count == 0 ? progress->empty + 1 : 0;
+	progress->items += page->count;
 	if (!page->truncated)
 		return NULL;
 	if (str_equal(token, progress->token))
@@ -219,13 +228,20 @@ check_order(Progress *progress, const ListItem *item, const char *url, bool *ret
 	return NULL;
 }
 
-/* A listing may have many pages, and each is a request that succeeds: the moment when nothing new begins counts for them together. */
+/*
+ * A listing may have many pages, and each is a request that succeeds: the moment when nothing new begins counts for them
+ * together.  A time that each request has for itself they have together, too, and more of it for what they bring.
+ */
 static Error *
-check_deadline(const S3Store *store, const char *url)
+check_deadline(const S3Store *store, const Progress *progress, const char *url)
 {
 	const Patience *patience = &store->options.patience;
+	int64_t now_ms = clock_monotonic_ms();
+	bool late = patience->retry_until_ms != 0 && now_ms >= patience->retry_until_ms;
+	bool slow = patience->retry_ms != 0 &&
+	            now_ms - progress->began_at_ms > patience->retry_ms + (int64_t) progress->items * KEY_MOST_MS;
 
-	if (patience->retry_until_ms == 0 || clock_monotonic_ms() < patience->retry_until_ms)
+	if (!late && !slow)
 		return NULL;
 	return error_new(ERR_TRANSIENT, "could not list \"%s\": the listing did not end in time", url);
 }
@@ -248,7 +264,7 @@ s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_afte
 	size_t own = strlen(store->address.prefix); /* every key of the answer is at least so long */
 	AUTO_FREE char *whole = mem_printf("%s%s", store->address.prefix, prefix);
 	AUTO_PAGE page = {.root = "ListBucketResult", .items = "Contents", .prefix = whole};
-	AUTO_PROGRESS progress = {0};
+	AUTO_PROGRESS progress = {.began_at_ms = clock_monotonic_ms()};
 	AUTO_CALL call = {.action = "list", .method = "GET", .check_answer = check_page, .context = &page};
 	AUTO_ANSWER answer = {0};
 
@@ -289,7 +305,7 @@ s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_afte
 		}
 		if (!page.truncated)
 			return NULL;
-		TRY(check_deadline(store, base->url));
+		TRY(check_deadline(store, &progress, base->url));
 		s3_pairs_set(&call.query, "continuation-token", page.next);
 	}
 }
@@ -320,7 +336,7 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 {
 	AUTO_FREE char *whole = mem_printf("%s%s", store->address.prefix, prefix);
 	AUTO_PAGE page = {.root = "ListMultipartUploadsResult", .items = "Upload"};
-	AUTO_PROGRESS progress = {0};
+	AUTO_PROGRESS progress = {.began_at_ms = clock_monotonic_ms()};
 	AUTO_CALL call = {.action = "list the unfinished uploads of",
 	                  .method = "GET",
 	                  .check_answer = check_page,
@@ -345,7 +361,7 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 		}
 		if (!page.truncated)
 			return NULL;
-		TRY(check_deadline(store, store->store.url));
+		TRY(check_deadline(store, &progress, store->store.url));
 		s3_pairs_set(&call.query, "key-marker", page.next);
 		if (page.next_upload != NULL)
 			s3_pairs_set(&call.query, "upload-id-marker", page.next_upload);

@@ -93,6 +93,32 @@ def test_every_page_of_a_listing_counts_against_the_deadline(serve, datadir):
     assert "did not end in time" in result.err and result.seconds < 6, str(result)
 
 
+def test_pages_that_bring_nearly_nothing_slowly_do_not_go_on_for_ever(serve):
+    """Each is a success within its own deadline, and 20,000 of them would be allowed."""
+
+    def answer(request, counter=itertools.count()):
+        time.sleep(0.3)
+        return listing([f"x/{next(counter):09}/a"], f"token-{time.monotonic_ns()}")
+
+    walship, server = serve(answer, store_deadline="2s")
+    started = time.monotonic()
+    walship.fails(4, "list", says="did not end in time")
+    assert 2 < time.monotonic() - started < 8
+    assert len(server.requests) > 4
+
+
+def test_a_listing_that_brings_much_has_the_time_for_it(serve):
+    pages = iter([listing([f"x/{page}/{n:04}" for n in range(1000)], f"token-{page}") for page in range(5)])
+
+    def answer(request):
+        time.sleep(0.4)
+        return next(pages, listing([]))
+
+    walship, server = serve(answer, store_deadline="1s")
+    walship.fails(1, "list")
+    assert len(server.requests) >= 6
+
+
 def test_taken_and_then_not_there_is_no_certain_absence(serve, datadir):
     absent = error(404, "NoSuchKey")
     walship, _ = serve(lambda request: error(412, "PreconditionFailed") if request.method == "PUT" else absent)
