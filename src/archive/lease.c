@@ -232,17 +232,24 @@ begin(LeaseHold *hold)
 	return NULL;
 }
 
+char *
+lease_new_id(void)
+{
+	uint16_t random;
+
+	random_bytes(&random, sizeof(random));
+	return layout_backup_id(clock_now(), random);
+}
+
 LeaseHold *
 lease_hold(Store *store, uint64_t system_identifier, const LeaseOn *on, const Notices *notices)
 {
 	LeaseHold *hold = NEW(LeaseHold);
 	pthread_condattr_t attributes;
-	uint16_t random;
 
-	random_bytes(&random, sizeof(random));
 	*hold = (LeaseHold){
 		.store = store, .system_identifier = system_identifier, .notices = notices, .came = TIME_NONE};
-	hold->lease = (Lease){.id = layout_backup_id(clock_now(), random),
+	hold->lease = (Lease){.id = on->id != NULL ? mem_strdup(on->id) : lease_new_id(),
 	                      .kind = mem_strdup(on->kind),
 	                      .holder = describe_holder(),
 	                      .backup = mem_strdup(on->backup),

@@ -132,7 +132,8 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 	const Settings *settings = invocation_settings(invocation);
 	AUTO(Progress) progress = NULL;
 	AUTO_PRIVATE_SERVER server = {0};
-	DrillOptions drill_options = {.sql_directory = settings_text(settings, SETTING_drill_dir),
+	DrillOptions drill_options = {.directory = directory,
+	                              .sql_directory = settings_text(settings, SETTING_drill_dir),
 	                              .walship_version = WALSHIP_VERSION,
 	                              .rto_target_ms = settings_is_set(settings, SETTING_rto_target)
 	                                                   ? settings_ms(settings, SETTING_rto_target)
@@ -199,7 +200,8 @@ run(Invocation *invocation)
 
 	if (error == NULL && !plan_only)
 	{
-		error = drill_scratch_make(settings_text(settings, SETTING_drill_scratch), &directory, &lock);
+		error = drill_scratch_make(settings_text(settings, SETTING_drill_scratch), store, system, &directory,
+		                           &lock);
 		recovery.pgdata = error == NULL ? path_join(directory, DRILL_PGDATA) : NULL;
 	}
 	if (error == NULL)

@@ -291,6 +291,8 @@ recovery_run(Recovery *recovery)
 	const BackupRecord *backup = recovery->plan->backup;
 
 	TRY(recovery_check(recovery));
+	if (recovery->leased)
+		return run_leased(recovery);
 
 	AUTO(LeaseHold) lease = lease_hold(recovery->store, backup->system_identifier,
 	                                   &(LeaseOn){.kind = "recover",

@@ -21,11 +21,16 @@ close_level(DrillReport *report, DrillLevel level, int64_t begin_ms)
 	return check->outcome != DRILL_FAILED;
 }
 
+/* Once its WAL is staged nothing of the store is needed any more: the lease ends here. */
 static Error *
 restore(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
 {
+	AUTO(LeaseHold) lease = NULL;
 	Error *error = copy_prepare(recovery, &options->copy, server);
 
+	recovery->leased = true;
+	if (error == NULL)
+		error = drill_lease_take(recovery, options->directory, &lease);
 	if (error == NULL)
 		error = recovery_run(recovery);
 	if (error == NULL)

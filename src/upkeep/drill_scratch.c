@@ -1,14 +1,18 @@
 /* The directory in which a drill works, and what dead ones left there. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "drill_steps.h"
+#include "walship/base/buf.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
-#include "walship/upkeep/drill.h"
 
-#define PREFIX "drill-"
+#define PREFIX       "drill-"
+#define LEASE_NOTE   "lease" /* in a drill's directory: the id of its lease */
+#define LEASE_ID_MAX 64
 
 /* False: somebody holds it. */
 static bool
@@ -26,8 +30,46 @@ try_lock(const char *directory, int *ret_lock)
 	return false;
 }
 
+Error *
+drill_lease_take(const Recovery *recovery, const char *directory, LeaseHold **ret_lease)
+{
+	const BackupRecord *backup = recovery->plan->backup;
+	AUTO_FREE char *note = path_join(directory, LEASE_NOTE);
+	AUTO_FREE char *id = lease_new_id();
+
+	TRY(file_replace(note, id, strlen(id), 0600));
+	*ret_lease = lease_hold(recovery->store, backup->system_identifier,
+	                        &(LeaseOn){.id = id,
+	                                   .kind = "drill",
+	                                   .backup = backup->id,
+	                                   .timeline = recovery->plan->timeline,
+	                                   .start_lsn = backup->start_lsn},
+	                        &recovery->notices);
+	return NULL;
+}
+
+/* One that cannot be found or removed, perhaps for want of the right to, ends by itself. */
 static Error *
-clear_dead(const char *directory)
+end_lease(const char *directory, Store *store, uint64_t system_identifier)
+{
+	AUTO_FREE char *note = path_join(directory, LEASE_NOTE);
+	AUTO_BUF(id, LEASE_ID_MAX);
+	AUTO_LEASES leases = {0};
+	Error *error = file_read_all(note, &id);
+
+	if (error == NULL && id.size > 0)
+		error = lease_list_read(store, system_identifier, &leases);
+	for (size_t i = 0; error == NULL && i < leases.count; i++)
+		if (strcmp(leases.items[i].id, id.data) == 0)
+			error = lease_remove(store, system_identifier, &leases.items[i]);
+	if (error_is(error, ERR_CANCELLED))
+		return error;
+	error_free(error);
+	return NULL;
+}
+
+static Error *
+clear_dead(const char *directory, Store *store, uint64_t system_identifier)
 {
 	AUTO_FREE char *pgdata = path_join(directory, DRILL_PGDATA);
 	AUTO_FREE char *kept = path_join(directory, DRILL_KEPT);
@@ -36,6 +78,7 @@ clear_dead(const char *directory)
 	/* The server of a kept one may run, or not: it is for whoever asked for it to remove. */
 	if (file_exists(kept) || !try_lock(directory, &lock))
 		return NULL;
+	TRY(end_lease(directory, store, system_identifier));
 	if (file_exists(pgdata))
 	{
 		TRY(private_server_stop_in(pgdata));
@@ -45,7 +88,8 @@ clear_dead(const char *directory)
 }
 
 Error *
-drill_scratch_make(const char *scratch, char **ret_directory, int *ret_lock)
+drill_scratch_make(const char *scratch, Store *store, uint64_t system_identifier, char **ret_directory,
+                   int *ret_lock)
 {
 	AUTO_CLOSE int all = -1;
 	AUTO_STRLIST names = {0};
@@ -63,7 +107,7 @@ drill_scratch_make(const char *scratch, char **ret_directory, int *ret_lock)
 		AUTO_FREE char *directory = path_join(scratch, names.items[i]);
 
 		if (str_starts_with(names.items[i], PREFIX))
-			TRY(clear_dead(directory));
+			TRY(clear_dead(directory, store, system_identifier));
 	}
 
 	AUTO_FREE char *directory =

@@ -1,6 +1,7 @@
 /* The checks of a drill; drill.c has their order, drill_report.c what they found. */
 #pragma once
 
+#include "walship/archive/lease.h"
 #include "walship/upkeep/drill.h"
 
 /* A sentence about why it failed. */
@@ -9,6 +10,9 @@ void drill_note(DrillReport *report, DrillLevel level, const char *format, ...) 
 
 /* An error as a finding, NULL then; what is no word about the backup, but kept the drill from being made, is returned. */
 Error *drill_take_error(DrillReport *report, DrillLevel level, Error *error) MUST_CHECK;
+
+/* A lease on what the recovery reads, whose id is noted in the drill's directory before: drill_scratch_make() ends that of one that was killed. */
+Error *drill_lease_take(const Recovery *recovery, const char *directory, LeaseHold **ret_lease) MUST_CHECK;
 
 /* Of the restored directory, by the server that runs there: DRILL_CONFIGURED. */
 Error *drill_check_configuration(PrivateServer *server, DrillReport *report) MUST_CHECK;

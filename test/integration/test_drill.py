@@ -85,6 +85,7 @@ def test_a_drill_passes_and_leaves_its_evidence(story, drill, store):
     evidence = [key for key in store.keys(f"{story.system}/proof/") if key.endswith("-drill.json")]
     assert len(evidence) == 1
     assert json.loads(store.read(evidence[0])) == report
+    assert store.keys(f"{story.system}/lease/") == [], "its lease has ended with it"
 
 
 def test_a_drill_to_the_end_of_the_wal_passes(story, drill):
@@ -304,18 +305,24 @@ def sockets_of(scratch):
     return {json.loads(note.read_text())["sockets"] for note in notes}
 
 
-def test_of_a_killed_drill_nothing_is_left_after_the_next(story, drill, walship):
+def test_of_a_killed_drill_nothing_is_left_after_the_next(story, drill, walship, store):
     shuffled = random.Random(17)
     sockets = set()
-    for _ in range(6):
+    has_lease = lambda: store.keys(f"{story.system}/lease/") != []  # noqa: E731
+    for moment in range(6):
         process = walship.start("drill", "--target-time", story.moment("evening").time)
-        time.sleep(shuffled.uniform(0.05, 3.0))
+        if moment == 5:
+            wait_until(has_lease, "it has its lease", interval=0.001)
+        else:
+            time.sleep(shuffled.uniform(0.05, 3.0))
         process.kill()
         said = process.communicate(timeout=20)
         assert process.returncode in (-signal.SIGKILL, 0), said
         wait_until(lambda: processes_below(drill.scratch) == [], "its server has ended with it", timeout=20)
         sockets |= sockets_of(drill.scratch)
+    assert has_lease()
     drill.passes("--target-time", story.moment("evening").time)
+    assert not has_lease()
     assert sockets and not [path for path in sockets if os.path.exists(path)]
 
 

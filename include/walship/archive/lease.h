@@ -57,11 +57,14 @@ Error *lease_remove(Store *store, uint64_t system_identifier, const Lease *lease
 /* What a lease is on; nothing of it is owned. */
 typedef struct LeaseOn
 {
+	const char *id; /* of lease_new_id(), noted where somebody finds it after a kill; NULL: any */
 	const char *kind;
 	const char *backup;
 	TimeLineID timeline;
 	XLogRecPtr start_lsn;
 } LeaseOn;
+
+char *lease_new_id(void); /* the caller frees */
 
 /* A lease of this process, renewed by a thread of its own until it is given up. */
 typedef struct LeaseHold LeaseHold;

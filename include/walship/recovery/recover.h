@@ -55,6 +55,8 @@ typedef struct Recovery
 	const char *flags;               /* by which it has these settings there: "" or " --store=... ..." */
 	const char *primary_conninfo;    /* of a standby; "" when there is none */
 	const char *primary_slot_name;
+	bool
+		leased; /* the caller holds a lease on the backup and its WAL, as long as it needs them: none is taken here */
 	int jobs;                                        /* requests, then parts, at a time */
 	void (*on_bytes)(void *context, uint64_t bytes); /* restored; from several threads; may be NULL */
 	void *on_bytes_context;

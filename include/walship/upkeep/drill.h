@@ -77,7 +77,7 @@ typedef struct DrillReport
 
 typedef struct DrillOptions
 {
-	const char *scratch;       /* directory below which it works; made if missing */
+	const char *directory;     /* of drill_scratch_make() */
 	const char *sql_directory; /* of *.sql; NULL: none */
 	const char *walship_version;
 	int64_t rto_target_ms;
@@ -88,8 +88,13 @@ typedef struct DrillOptions
 #define DRILL_PGDATA "pgdata" /* in a drill's directory: where it restores; */
 #define DRILL_KEPT   "kept"   /* not to be cleared by the next one */
 
-/* A directory for this drill, once what dead ones left is cleared; *ret_lock holds it as ours until it is closed. */
-Error *drill_scratch_make(const char *scratch, char **ret_directory, int *ret_lock) MUST_CHECK;
+/*
+ * A directory for this drill below "scratch", which is made if it is missing, once what
+ * dead ones left there and their leases in the store are cleared; *ret_lock holds it as
+ * ours until it is closed.
+ */
+Error *drill_scratch_make(const char *scratch, Store *store, uint64_t system_identifier, char **ret_directory,
+                          int *ret_lock) MUST_CHECK;
 Error *drill_scratch_remove(const char *directory) MUST_CHECK; /* its server has ended */
 
 /*
