@@ -18,6 +18,7 @@
 #include "walship/base/workers.h"
 #include "walship/pg/backup_stream.h"
 #include "walship/pg/server.h"
+#include "walship/upkeep/row_counting.h"
 #include "walship/wal/majors.h"
 
 #define EXIT_CHECKS_FAILED 8
@@ -30,6 +31,8 @@ static const CommandOption options[] = {
 	{"note", OPTION_VALUE, "TEXT", "a note that is kept with the backup"},
 	{"label", OPTION_VALUE, "TEXT",
      "the server's label of the backup (default: walship and the backup's id)"},
+	{"count", OPTION_VALUE, "TABLES",
+     "then count the rows of all tables, or of these (TABLE,SCHEMA.TABLE,...), for \"walship drill --count\""},
 	{"expire", OPTION_FLAG, NULL, "then remove what no rule of the setting \"retention\" keeps"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
@@ -134,9 +137,32 @@ report(Invocation *invocation, const BackupRecord *record)
 	}
 }
 
+/* After it, for a place within it cannot be recovered from it. */
+static Error *
+count_rows(const Invocation *invocation, Store *store, const StrList *names, const BackupRecord *record)
+{
+	const char *conninfo = settings_text(invocation_settings(invocation), SETTING_conninfo);
+	AUTO_ROW_COUNTS counts = {0};
+	int64_t locked_ms;
+	char lsn[LSN_TEXT_SIZE];
+
+	if (invocation_value(invocation, "count") == NULL)
+		return NULL;
+	TRY(error_context(row_counting_run(conninfo, record->system_identifier, names, &counts, &locked_ms),
+	                  "backup \"%s\" is complete, but its rows could not be counted", record->id));
+	counts.backup = mem_strdup(record->id);
+	TRY(row_counts_write(store, record->system_identifier, &counts));
+	TRY(row_counting_end_segment(conninfo));
+	log_line(LOG_INFO, NULL, "counted the rows of %zu tables at %s; they were locked for %" PRId64 " ms",
+	         counts.count, lsn_format(counts.lsn, lsn), locked_ms);
+	return NULL;
+}
+
 static Error *
 run(Invocation *invocation)
 {
+	const char *count = invocation_value(invocation, "count");
+	AUTO_STRLIST names = {0};
 	AUTO(AgeRecipients) recipients = NULL;
 	AUTO(Workers) cpu = workers_new(workers_cpu_count(CPU_THREADS_MAX));
 	AUTO(Store) store = NULL;
@@ -145,6 +171,8 @@ run(Invocation *invocation)
 	BackupOptions backup = {.progress = show_progress};
 
 	TRY(read_options(invocation, &backup));
+	if (count != NULL)
+		TRY(table_names_parse(count, &names));
 	if (invocation_flag(invocation, "expire"))
 		TRY(expire_check_settings(invocation_settings(invocation)));
 	TRY(keys_recipients(invocation_settings(invocation), &recipients));
@@ -161,6 +189,7 @@ run(Invocation *invocation)
 	progress_clear(progress);
 	TRY(error);
 	report(invocation, record);
+	TRY(count_rows(invocation, store, &names, record));
 	if (!invocation_flag(invocation, "expire"))
 		return NULL;
 	return expire_by_settings(invocation, store, record->system_identifier,

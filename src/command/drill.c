@@ -15,6 +15,7 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/upkeep/drill.h"
+#include "walship/upkeep/row_counting.h"
 
 #define STATUS_CHECKS_FAILED 8
 #define STATUS_NOT_REACHABLE 9
@@ -26,10 +27,16 @@ static const CommandOption options[] = {
 	{"target-xid", OPTION_VALUE, "XID", "recover up to the end of this transaction"},
 	{"target-name", OPTION_VALUE, "NAME", "recover up to this restore point"},
 	{"immediate", OPTION_FLAG, NULL, "recover up to the end of the backup"},
+	{"latest", OPTION_FLAG, NULL, "recover to the end of the WAL in the store, also with --count"},
 	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
 	{"random", OPTION_MAYBE, "SEED", "recover to a random place that can be recovered; the seed is recorded"},
 	{"timeline", OPTION_VALUE, "N", "along this timeline"},
 	{"backup", OPTION_VALUE, "ID", "from this backup (default: the newest that ended before the target)"},
+	{"count", OPTION_VALUE, "TABLES",
+     "compare all tables, or these (TABLE,SCHEMA.TABLE,...), with what was counted on the live server; without a "
+     "target that is the moment of the newest counts, and they must be met exactly"},
+	{"record-counts", OPTION_FLAG, NULL,
+     "count them on the live server, for such a drill, and do nothing else"},
 	{"network-fence", OPTION_VALUE, "WHEN",
      "no network for the server: auto (where the kernel allows it; default), require or off"},
 	{"preload-libraries", OPTION_VALUE, "LIST", "what the server may load at its start (default: nothing)"},
@@ -53,6 +60,26 @@ read_seed(const Invocation *invocation, uint64_t *ret_seed)
 	return NULL;
 }
 
+static Error *
+record_counts(const Invocation *invocation, Store *store, uint64_t system)
+{
+	const char *conninfo = settings_text(invocation_settings(invocation), SETTING_conninfo);
+	const char *tables = invocation_value(invocation, "count");
+	AUTO_STRLIST names = {0};
+	AUTO_ROW_COUNTS counts = {0};
+	int64_t locked_ms;
+	char lsn[LSN_TEXT_SIZE];
+
+	TRY(table_names_parse(tables == NULL ? "all" : tables, &names));
+	TRY(row_counting_run(conninfo, system, &names, &counts, &locked_ms));
+	TRY(row_counts_write(store, system, &counts));
+	TRY(row_counting_end_segment(conninfo));
+	print_line(stdout,
+	           "counted the rows of %zu tables at %s of timeline %u; they were locked for %" PRId64 " ms",
+	           counts.count, lsn_format(counts.lsn, lsn), counts.timeline, locked_ms);
+	return print_flush();
+}
+
 static void
 print_report(const DrillReport *report)
 {
@@ -61,6 +88,7 @@ print_report(const DrillReport *report)
 	                                       [DRILL_SKIPPED] = "skipped",
 	                                       [DRILL_FAILED] = "FAILED"};
 	AUTO(Table) table = table_new("check|result|>ms|>checked");
+	char lsn[LSN_TEXT_SIZE];
 
 	print_line(stdout, "%s: backup %s, recovered to %s, in %" PRId64 ".%01d s",
 	           report->passed ? "PASSED" : "FAILED", report->backup, report->target, report->total_ms / 1000,
@@ -84,6 +112,10 @@ print_report(const DrillReport *report)
 			print_line(stdout, "note %s: %s", drill_level_text((DrillLevel) level),
 			           report->checks[level].notes.items[i]);
 	}
+	if (report->counts_lsn != InvalidXLogRecPtr)
+		print_line(stdout, "rows were counted at %s: %s", lsn_format(report->counts_lsn, lsn),
+		           report->counts_exact ? "the target"
+		                                : "before the target, so only what is empty or gone is a finding");
 	if (report->random)
 		print_line(stdout, "the same again: --random %" PRIu64, report->seed);
 	if (report->no_network)
@@ -127,13 +159,15 @@ end_scratch(const Invocation *invocation, const char *directory, PrivateServer *
 }
 
 static Error *
-drill(const Invocation *invocation, Recovery *recovery, const char *directory, DrillReport *report)
+drill(const Invocation *invocation, Recovery *recovery, const char *directory, DrillCounts *counts,
+      DrillReport *report)
 {
 	const Settings *settings = invocation_settings(invocation);
 	AUTO(Progress) progress = NULL;
 	AUTO_PRIVATE_SERVER server = {0};
 	DrillOptions drill_options = {.directory = directory,
 	                              .sql_directory = settings_text(settings, SETTING_drill_dir),
+	                              .counts = counts,
 	                              .walship_version = WALSHIP_VERSION,
 	                              .rto_target_ms = settings_is_set(settings, SETTING_rto_target)
 	                                                   ? settings_ms(settings, SETTING_rto_target)
@@ -164,10 +198,27 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 	return error;
 }
 
+/* What it is that is recovered. */
+static Error *
+choose_target(const Invocation *invocation, Recovery *recovery, DrillCounts *counts,
+              const DrillReport *report)
+{
+	bool given = recovery->request.target.kind != TARGET_LATEST || invocation_flag(invocation, "latest");
+
+	if (report->random && given)
+		return error_new(ERR_USAGE, "\"--random\" and another target exclude each other");
+	if (report->random)
+		return drill_choose_target(recovery, report->seed);
+	return counts != NULL && !given ? drill_counts_as_target(recovery, counts) : NULL;
+}
+
 static Error *
 run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
+	const char *count = invocation_value(invocation, "count");
+	AUTO_DRILL_COUNTS counted = {0};
+	DrillCounts *counts = count == NULL ? NULL : &counted;
 	bool plan_only = invocation_flag(invocation, "plan");
 	AUTO(AgeIdentities) identities = NULL;
 	AUTO(Store) store = NULL;
@@ -185,18 +236,22 @@ run(Invocation *invocation)
 	if (report.random)
 		TRY(read_seed(invocation, &report.seed));
 	TRY(drill_request_parse(invocation, &recovery.request));
-	if (!plan_only)
+	if (count != NULL)
+		TRY(table_names_parse(count, &counted.names));
+	if (!plan_only && !invocation_flag(invocation, "record-counts"))
 		TRY(recovery_check_user());
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
+	if (invocation_flag(invocation, "record-counts"))
+		return record_counts(invocation, store, system);
 	recovery.jobs = (int) settings_integer(settings, SETTING_jobs);
 	TRY(catalog_read(store, system, recovery.jobs, &catalog));
 	recovery.store = store;
 	recovery.catalog = catalog;
 	recovery.identities = identities;
 
-	Error *error = report.random ? drill_choose_target(&recovery, report.seed) : NULL;
+	Error *error = choose_target(invocation, &recovery, counts, &report);
 
 	if (error == NULL && !plan_only)
 	{
@@ -206,6 +261,8 @@ run(Invocation *invocation)
 	}
 	if (error == NULL)
 		error = drill_plan(&recovery, directory);
+	if (error == NULL && counts != NULL && !counts->exact)
+		error = drill_counts_before_target(&recovery, counts);
 	if (recovery.unreachable)
 		invocation_set_status(invocation, STATUS_NOT_REACHABLE);
 	if (error != NULL && directory != NULL)
@@ -223,7 +280,7 @@ run(Invocation *invocation)
 			print_plan_text(&plan, stdout);
 		return NULL;
 	}
-	TRY(drill(invocation, &recovery, directory, &report));
+	TRY(drill(invocation, &recovery, directory, counts, &report));
 	if (invocation_flag(invocation, "json"))
 		print_json(&report);
 	else

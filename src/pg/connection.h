@@ -41,9 +41,6 @@ pgmem_auto(char **memory)
 #define SERVER_REPLY_TIMEOUT_MS 60000 /* of commands that answer at once */
 #define SERVER_NO_TIMEOUT       (-1)
 
-/* For SQL: an ordinary session of this database. */
-Error *server_connect_to(const char *conninfo, const char *database, Server **ret_server) MUST_CHECK;
-
 /* The kind for an SQLSTATE; NULL (the connection broke) is ERR_TRANSIENT. */
 ErrorKind server_error_kind(const char *sqlstate);
 

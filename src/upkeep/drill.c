@@ -118,10 +118,11 @@ check_contents(const DrillOptions *options, PrivateServer *server, DrillReport *
 	int64_t begin = clock_monotonic_ms();
 
 	TRY(drill_check_configuration(server, report));
-	TRY(drill_check_databases(server, report));
+	TRY(drill_check_databases(server, options->counts, report));
 	(void) close_level(report, DRILL_CONFIGURED, begin);
 	(void) close_level(report, DRILL_DATABASES, begin);
 	(void) close_level(report, DRILL_TABLES, begin);
+	(void) close_level(report, DRILL_COUNTS, begin);
 	(void) close_level(report, DRILL_STRUCTURE, begin);
 	begin = clock_monotonic_ms();
 	TRY(drill_check_sql(server, options->sql_directory, report));
@@ -161,6 +162,8 @@ describe(const Recovery *recovery, const DrillOptions *options, DrillReport *rep
 	report->stop_lsn = plan->stop.lsn;
 	report->planned_time = plan->last.time;
 	report->planned_xid = plan->last.xid;
+	report->counts_lsn = options->counts == NULL ? InvalidXLogRecPtr : options->counts->counts.lsn;
+	report->counts_exact = options->counts != NULL && options->counts->exact;
 	report->fetched_size = plan->stored_backup_size + plan->stored_wal_size;
 }
 

@@ -33,29 +33,37 @@ has_enough(const DrillReport *report, DrillLevel level)
  * unlogged has no contents before the recovery has ended.
  */
 static Error *
-read_tables(Server *connection, const char *database, DrillReport *report)
+read_tables(Server *connection, uint32_t oid, const char *database, DrillCounts *counts, DrillReport *report)
 {
 	AUTO_RESULTS tables = {0};
 
 	TRY(take_server_error(
 		report, DRILL_TABLES,
-		server_run(connection,
-	               "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "
-	               "SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = "
-	               "relnamespace WHERE relkind IN ('r', 'm', 't') AND relpersistence = 'p' ORDER BY c.oid",
-	               -1, &tables),
+		server_run(
+			connection,
+			"SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "
+			"SELECT c.oid, nspname, relname, format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+			"relnamespace WHERE relkind IN ('r', 'm', 't') AND relpersistence = 'p' ORDER BY c.oid",
+			-1, &tables),
 		database, ""));
 	for (size_t i = 0; tables.count == 4 && i < tables.items[3].count && !has_enough(report, DRILL_TABLES);
 	     i++)
 	{
-		const char *table = tables.items[3].values[i];
-		AUTO_FREE char *sql = mem_printf("SELECT count(*) FROM %s", table);
+		char **row = &tables.items[3].values[i * 4];
+		AUTO_FREE char *sql = mem_printf("SELECT count(*) FROM ONLY %s", row[3]);
+		CountedTable table = {.database_oid = oid, .database = database, .schema = row[1], .name = row[2]};
 		AUTO_RESULTS count = {0};
+		uint64_t relation;
 
 		TRY(cancel_check());
 		TRY(take_server_error(report, DRILL_TABLES, server_run(connection, sql, -1, &count), database,
-		                      table));
+		                      row[3]));
 		report->checks[DRILL_TABLES].checked++;
+		if (count.count != 1 || !str_to_uint64(row[0], &relation) ||
+		    !str_to_uint64(count.items[0].values[0], &table.rows))
+			continue;
+		table.relation_oid = (uint32_t) relation;
+		drill_compare_count(counts, &table, report);
 	}
 	return NULL;
 }
@@ -183,7 +191,7 @@ check_libraries(Server *connection, const char *database, DrillReport *report)
 }
 
 Error *
-drill_check_databases(PrivateServer *server, DrillReport *report)
+drill_check_databases(PrivateServer *server, DrillCounts *counts, DrillReport *report)
 {
 	static const char *const first[] = {"postgres", "template1"};
 	AUTO(Server) connection = NULL;
@@ -196,13 +204,17 @@ drill_check_databases(PrivateServer *server, DrillReport *report)
 		error = private_server_connect(server, first[i], &connection);
 	}
 	if (error == NULL)
-		error = server_run(connection, "SELECT datname FROM pg_database WHERE datallowconn ORDER BY oid",
+		error = server_run(connection, "SELECT oid, datname FROM pg_database WHERE datallowconn ORDER BY oid",
 		                   60000, &databases);
 	TRY(take_server_error(report, DRILL_DATABASES, error, "postgres", ""));
 	for (size_t i = 0; databases.count == 1 && i < databases.items[0].count; i++)
 	{
-		const char *database = databases.items[0].values[i];
+		char **row = &databases.items[0].values[i * 2];
+		const char *database = row[1];
 		AUTO(Server) inside = NULL;
+		uint64_t oid = 0;
+
+		(void) str_to_uint64(row[0], &oid);
 
 		TRY(take_server_error(report, DRILL_DATABASES, private_server_connect(server, database, &inside),
 		                      database, ""));
@@ -210,9 +222,10 @@ drill_check_databases(PrivateServer *server, DrillReport *report)
 			continue;
 		report->checks[DRILL_DATABASES].checked++;
 		TRY(check_libraries(inside, database, report));
-		TRY(read_tables(inside, database, report));
+		TRY(read_tables(inside, (uint32_t) oid, database, counts, report));
 		TRY(check_structure(inside, database, report));
 	}
+	drill_close_counts(counts, report);
 	return NULL;
 }
 

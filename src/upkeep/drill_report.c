@@ -16,10 +16,9 @@ static const char *const outcomes[] = {[DRILL_NOT_MADE] = "not made",
                                        [DRILL_FAILED] = "failed"};
 
 static const char *const levels[N_DRILL_LEVELS] = {
-	[DRILL_RESTORED] = "restored",     [DRILL_CONFIGURED] = "configured",
-	[DRILL_CONSISTENT] = "consistent", [DRILL_TARGET] = "target",
-	[DRILL_DATABASES] = "databases",   [DRILL_TABLES] = "tables",
-	[DRILL_STRUCTURE] = "structure",   [DRILL_SQL] = "sql",
+	[DRILL_RESTORED] = "restored", [DRILL_CONFIGURED] = "configured", [DRILL_CONSISTENT] = "consistent",
+	[DRILL_TARGET] = "target",     [DRILL_DATABASES] = "databases",   [DRILL_TABLES] = "tables",
+	[DRILL_COUNTS] = "counts",     [DRILL_STRUCTURE] = "structure",   [DRILL_SQL] = "sql",
 	[DRILL_IN_TIME] = "in time",
 };
 
@@ -97,6 +96,8 @@ static const JsonField report_fields[] = {
 	{"planned_time", &json_time, JSON_AT(DrillReport, planned_time), .flags = JSON_MAYBE},
 	{"planned_xid", &json_uint, JSON_AT(DrillReport, planned_xid), .flags = JSON_OPTIONAL},
 	{"replay_lsn", &json_lsn, JSON_AT(DrillReport, replay_lsn), .flags = JSON_MAYBE},
+	{"counts_lsn", &json_lsn, JSON_AT(DrillReport, counts_lsn), .flags = JSON_OPTIONAL},
+	{"counts_exact", &json_bool, JSON_AT(DrillReport, counts_exact), .flags = JSON_OPTIONAL},
 	{"last_transaction", &json_string, JSON_AT(DrillReport, last_transaction), .flags = JSON_MAYBE},
 	{"network_taken_away", &json_bool, JSON_AT(DrillReport, no_network)},
 	{"network_left_because", &json_string, JSON_AT(DrillReport, fence_reason), .flags = JSON_MAYBE},

@@ -17,8 +17,23 @@ Error *drill_lease_take(const Recovery *recovery, const char *directory, LeaseHo
 /* Of the restored directory, by the server that runs there: DRILL_CONFIGURED. */
 Error *drill_check_configuration(PrivateServer *server, DrillReport *report) MUST_CHECK;
 
-/* Every database: DRILL_DATABASES, DRILL_TABLES, DRILL_STRUCTURE. */
-Error *drill_check_databases(PrivateServer *server, DrillReport *report) MUST_CHECK;
+/* Every database: DRILL_DATABASES, DRILL_TABLES, DRILL_COUNTS (NULL: not asked for), DRILL_STRUCTURE. */
+Error *drill_check_databases(PrivateServer *server, DrillCounts *counts, DrillReport *report) MUST_CHECK;
+
+/* Of the recovered server; nothing is owned. */
+typedef struct CountedTable
+{
+	uint32_t database_oid;
+	uint32_t relation_oid;
+	const char *database;
+	const char *schema;
+	const char *name;
+	uint64_t rows;
+} CountedTable;
+
+/* Both do nothing but note that without counts. */
+void drill_compare_count(DrillCounts *counts, const CountedTable *table, DrillReport *report);
+void drill_close_counts(DrillCounts *counts, DrillReport *report);
 
 /* The files of the directory: DRILL_SQL. */
 Error *drill_check_sql(PrivateServer *server, const char *directory, DrillReport *report) MUST_CHECK;

@@ -1,4 +1,5 @@
 """drill: what passes, what makes it fail, that nothing leads out of it, and that nothing of it is left."""
+import contextlib
 import json
 import os
 import random
@@ -6,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from walship_testing import server as pg
 from walship_testing.proc import run, wait_until
 from walship_testing.recovery import take_backup
+from walship_testing.store import sealed
 
 pytestmark = pytest.mark.directory_only("WAL and backups are read by the same readers as recover's")
 
@@ -154,6 +157,86 @@ def test_too_slow_and_other_machines(story, drill, walship, directory):
         drill.fails("restored", f"but {pg.default_major()} is needed", *target)
     walship.configure(pg_bindir=directory)
     drill.fails("restored", "no server program", *target)
+
+
+def rewrite_counts(store, system, change):
+    """Of the newest counts in the store: what a server would have said that had other rows."""
+    key = [key for key in store.keys(f"{system}/proof/") if key.endswith("-counts.json")][-1]
+    kept = store.read(key)
+    store.write(key, sealed(change(json.loads(kept))))
+    return key, kept
+
+
+@contextlib.contextmanager
+def written_to(server, table, writers):
+    """Small transactions all the while."""
+    ended = threading.Event()
+
+    def write():
+        with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                cursor.execute(f"INSERT INTO {table} VALUES (1)")
+
+    threads = [threading.Thread(target=write) for _ in range(writers)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: server.value(f"SELECT count(*) FROM {table}") > 100, "they write")
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_rows_are_those_that_were_counted(servers, walship, drill, store):
+    """One server, one backup: exact while others write, off by one, emptied, gone."""
+    server = servers.new()
+    server.archive_with(walship)
+    server.start()
+    server.sql("CREATE DATABASE shop")
+    server.sql("CREATE TABLE queue AS SELECT generate_series(1, 10) i", database="shop")
+    server.sql("CREATE TABLE gone ()", database="shop")
+    server.write_rows(1000)
+    oid = int(server.value("SELECT 'rows'::regclass::oid"))
+    server.sql("CREATE TABLE busy (i int)")
+    environment = server.pg_environment
+
+    def record(expected, *options):
+        return walship.fails(expected, "drill", "--record-counts", *options, env=environment)
+
+    take_backup(walship, server, "--count", "rows,queue")
+    with written_to(server, "busy", writers=4):
+        said = record(0).out
+    assert re.match(r"counted the rows of 4 tables at \S+ of timeline 1; they were locked for \d+ ms", said)
+    assert "has no table" in record(2, "--count", "rows,nothing").err
+    server.switch_and_archive()
+
+    report = drill.passes("--count", "all")
+    assert report["checks"]["counts"]["checked"] == 4 and report["counts_exact"] is True
+
+    def one_more(document):
+        for table in document["tables"]:
+            table["rows"] += table["relation"] == oid
+        return document
+
+    key, kept = rewrite_counts(store, server.system_identifier(), one_more)
+    drill.fails("counts", "table public.rows: 1000 rows, and 1001 were counted on the server", "--count", "all")
+    assert drill.passes("--count", "shop.public.queue")["checks"]["counts"]["checked"] == 1
+    store.write(key, kept)
+
+    server.sql("DELETE FROM queue", database="shop")
+    server.sql("DROP TABLE gone", database="shop")
+    server.sql("INSERT INTO rows (filling) VALUES ('another')")
+    server.switch_and_archive()
+    report = drill.fails("counts", "table public.queue: it is empty, and 10 rows", "--count", "gone,queue,rows",
+                         "--latest")
+    assert report["counts_exact"] is False
+    assert any('no table is "gone" here' in finding for finding in report["checks"]["counts"]["findings"])
+    assert any("not exact, +1" in note for note in report["checks"]["counts"]["notes"])
+    for key in store.keys(f"{server.system_identifier()}/proof/"):
+        store.remove(key)
+    assert "has no counts of rows" in walship.fails(9, "drill", "--count", "all", timeout=50).err
 
 
 def test_a_missing_segment_and_a_damaged_part(story, drill, store, walship):

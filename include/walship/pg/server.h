@@ -48,6 +48,8 @@ Error *server_connect(const char *conninfo, Server **ret_server) MUST_CHECK;
 /* For SQL, in database "postgres", which is where functions are granted.  A role that only replicates may be refused. */
 Error *server_connect_sql(const char *conninfo, Server **ret_server) MUST_CHECK;
 
+Error *server_connect_to(const char *conninfo, const char *database, Server **ret_server) MUST_CHECK;
+
 /* The first row of a query, a NULL as "".  Only over a connection for SQL. */
 Error *server_row(Server *server, const char *sql, int columns, StrList *ret_values) MUST_CHECK;
 /* A server of our own, for SQL. */

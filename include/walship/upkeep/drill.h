@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "walship/archive/row_counts.h"
 #include "walship/base/json.h"
 #include "walship/base/strs.h"
 #include "walship/recovery/copy.h"
@@ -23,12 +24,13 @@ typedef enum DrillLevel
 	DRILL_TARGET,     /* it stopped where it was to, and its last transaction is the planned one */
 	DRILL_DATABASES,  /* each can be entered */
 	DRILL_TABLES,     /* every row of every table can be read; with checksums, every page of them is right */
+	DRILL_COUNTS,     /* as many rows as were counted on the live server */
 	DRILL_STRUCTURE,  /* heap and indexes by the extension amcheck, where a database has it */
 	DRILL_SQL,        /* statements of the user's own */
 	DRILL_IN_TIME,    /* within rto_target */
 } DrillLevel;
 
-#define N_DRILL_LEVELS 9
+#define N_DRILL_LEVELS 10
 
 typedef enum DrillOutcome
 {
@@ -62,6 +64,8 @@ typedef struct DrillReport
 	TimeUs planned_time; /* of the last transaction that is included; TIME_NONE: not known */
 	TransactionId planned_xid;
 	XLogRecPtr replay_lsn;
+	XLogRecPtr counts_lsn;  /* at which the rows had been counted that it is compared with */
+	bool counts_exact;      /* that is the target */
 	char *last_transaction; /* what the server says of the planned last one: "committed" */
 	bool no_network;
 	char *fence_reason;    /* why there was a network */
@@ -75,10 +79,24 @@ typedef struct DrillReport
 	DrillCheck checks[N_DRILL_LEVELS];
 } DrillReport;
 
+/* Rows counted on the live server (walship/upkeep/row_counting.h), with which the recovered tables are compared. */
+typedef struct DrillCounts
+{
+	StrList names; /* of tables; empty: all; set by the caller, owned */
+	RowCounts counts;
+	bool exact;  /* they were taken at the target */
+	bool *seen;  /* of the counts: the table was here */
+	bool *named; /* of the names: a table was here that was counted */
+} DrillCounts;
+
+void drill_counts_release(DrillCounts *counts);
+#define AUTO_DRILL_COUNTS __attribute__((cleanup(drill_counts_release))) DrillCounts
+
 typedef struct DrillOptions
 {
 	const char *directory;     /* of drill_scratch_make() */
 	const char *sql_directory; /* of *.sql; NULL: none */
+	DrillCounts *counts;       /* NULL: none */
 	const char *walship_version;
 	int64_t rto_target_ms;
 	bool keep; /* leave the server running, in the directory "pgdata" of the recovery */
@@ -102,6 +120,15 @@ Error *drill_scratch_remove(const char *directory) MUST_CHECK; /* its server has
  * same, becomes the target.  ERR_NOT_FOUND, with "unreachable": there is none.
  */
 Error *drill_choose_target(Recovery *recovery, uint64_t seed) MUST_CHECK;
+
+/*
+ * Before there is a plan: the newest counts whose WAL is in the store become the target,
+ * and must be met exactly.  ERR_NOT_FOUND, with "unreachable": there are none.
+ */
+Error *drill_counts_as_target(Recovery *recovery, DrillCounts *counts) MUST_CHECK;
+
+/* With a plan: the newest that were taken before its target.  Tables change, so they only tell of what is emptied or gone. */
+Error *drill_counts_before_target(Recovery *recovery, DrillCounts *counts) MUST_CHECK;
 
 /*
  * As recovery_make_plan(), but tablespaces go below the drill's own directory: the

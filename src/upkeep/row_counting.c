@@ -1,0 +1,354 @@
+/* See walship/upkeep/row_counting.h. */
+#include "walship/upkeep/row_counting.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "walship/base/cancel.h"
+#include "walship/base/mem.h"
+#include "walship/pg/server.h"
+
+#define LOCK_TIMEOUT   "100ms"
+#define LOCKS_WITHIN_S 60
+#define STATEMENT_MAX  (4 * 1024 * 1024)
+#define PAUSE_MS       200
+#define REPLY_MS       60000
+#define DATABASES_MAX  200 /* each takes two connections of the server */
+
+/* Of one database, in which there are tables to be counted. */
+typedef struct CountedDatabase
+{
+	char *name;
+	Server *locking;
+	Server *counting;
+	StrList tables; /* as SQL names them, in the order of its counts */
+	size_t first;   /* of these */
+} CountedDatabase;
+
+typedef struct CountedDatabases
+{
+	CountedDatabase *items;
+	size_t count;
+	size_t capacity;
+} CountedDatabases;
+
+static void
+databases_release(CountedDatabases *databases)
+{
+	for (size_t i = 0; i < databases->count; i++)
+	{
+		free(databases->items[i].name);
+		server_free(databases->items[i].locking);
+		server_free(databases->items[i].counting);
+		strlist_release(&databases->items[i].tables);
+	}
+	free(databases->items);
+	*databases = (CountedDatabases){0};
+}
+
+Error *
+table_names_parse(const char *text, StrList *ret_names)
+{
+	if (strcmp(text, "all") == 0)
+		return NULL;
+	for (const char *at = text;; at++)
+	{
+		size_t length = strcspn(at, ",");
+		AUTO_FREE char *name = mem_strndup(at, length);
+
+		if (length == 0 || name[0] == '.' || name[length - 1] == '.' || strpbrk(name, " \t\n\"") != NULL)
+			return error_hint(error_new(ERR_USAGE, "\"%s\" does not name tables", text),
+			                  "It is \"all\", or names such as orders,public.customers,shop.public.items.");
+		strlist_add(ret_names, name);
+		at += length;
+		if (*at == '\0')
+			return NULL;
+	}
+}
+
+bool
+table_names_match(const StrList *names, const char *database, const char *schema, const char *table,
+                  size_t *ret_index)
+{
+	AUTO_FREE char *full = mem_printf(".%s.%s.%s", database, schema, table);
+
+	if (names->count == 0)
+		return true;
+	for (size_t i = 0; i < names->count; i++)
+	{
+		AUTO_FREE char *end = mem_printf(".%s", names->items[i]);
+
+		if (!str_ends_with(full, end))
+			continue;
+		*ret_index = i;
+		return true;
+	}
+	return false;
+}
+
+static Error *
+add_tables(const char *conninfo, uint32_t oid, const char *name, const StrList *names, bool *found,
+           CountedDatabases *databases, RowCounts *counts)
+{
+	static const char sql[] =
+		"SELECT c.oid, pg_catalog.format('%I.%I', nspname, relname), nspname, relname FROM "
+		"pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r' "
+		"AND relpersistence = 'p' AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%' ORDER BY "
+		"c.oid";
+	AUTO(Server) server = NULL;
+	AUTO_RESULTS tables = {0};
+	CountedDatabase database = {.first = counts->count};
+
+	TRY(error_context(server_connect_to(conninfo, name, &server), "database \"%s\"", name));
+	TRY(server_run(server, sql, REPLY_MS, &tables));
+	for (size_t i = 0; tables.count == 1 && i < tables.items[0].count; i++)
+	{
+		char **row = &tables.items[0].values[i * 4];
+		size_t index = 0;
+		uint64_t relation;
+
+		if (!table_names_match(names, name, row[2], row[3], &index) || !str_to_uint64(row[0], &relation))
+			continue;
+		if (names->count > 0)
+			found[index] = true;
+		strlist_add(&database.tables, row[1]);
+		GROW(counts->items, counts->count, counts->capacity);
+		counts->items[counts->count++] = (RowCount){.database = oid, .relation = (uint32_t) relation};
+	}
+	if (database.tables.count == 0)
+		return NULL;
+	database.name = mem_strdup(name);
+	database.locking = MOVE(server);
+	GROW(databases->items, databases->count, databases->capacity);
+	databases->items[databases->count++] = database;
+	return error_context(server_connect_to(conninfo, name, &databases->items[databases->count - 1].counting),
+	                     "database \"%s\"", name);
+}
+
+static Error *
+find_tables(const char *conninfo, Server *server, const StrList *names, CountedDatabases *databases,
+            RowCounts *counts)
+{
+	AUTO_FREE bool *found = NEW_ARRAY(bool, names->count + 1);
+	AUTO_RESULTS list = {0};
+
+	TRY(server_run(
+		server,
+		"SELECT oid, datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY oid",
+		REPLY_MS, &list));
+	for (size_t i = 0; list.count == 1 && i < list.items[0].count; i++)
+	{
+		char **row = &list.items[0].values[i * 2];
+		uint64_t oid = 0;
+
+		(void) str_to_uint64(row[0], &oid);
+		TRY(add_tables(conninfo, (uint32_t) oid, row[1], names, found, databases, counts));
+		if (databases->count > DATABASES_MAX)
+			return error_hint(
+				error_new(ERR_USAGE, "more than %d databases have tables to be counted", DATABASES_MAX),
+				"Name the tables: --count DATABASE.SCHEMA.TABLE,...");
+	}
+	for (size_t i = 0; i < names->count; i++)
+		if (!found[i])
+			return error_hint(error_new(ERR_USAGE, "the server has no table \"%s\"", names->items[i]),
+			                  "A name is TABLE, SCHEMA.TABLE or DATABASE.SCHEMA.TABLE, written as in "
+			                  "pg_class, without quotes.");
+	if (counts->count > ROW_COUNTS_MAX)
+		return error_hint(error_new(ERR_USAGE, "the server has %zu tables, and %d can be counted together",
+		                            counts->count, ROW_COUNTS_MAX),
+		                  "Name those that matter: --count TABLE,TABLE,...");
+	if (databases->count == 0)
+		return error_new(ERR_USAGE, "the server has no tables that could be counted");
+	return NULL;
+}
+
+static Error *
+lock_once(CountedDatabases *databases)
+{
+	for (size_t i = 0; i < databases->count; i++)
+	{
+		CountedDatabase *database = &databases->items[i];
+		AUTO_BUF(sql, STATEMENT_MAX);
+		AUTO_RESULTS results = {0};
+
+		buf_puts(&sql, "BEGIN; SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'; LOCK TABLE ");
+		for (size_t j = 0; j < database->tables.count; j++)
+			buf_printf(&sql, "%sONLY %s", j > 0 ? ", " : "", database->tables.items[j]);
+		buf_puts(&sql, " IN SHARE MODE");
+		if (sql.overflowed)
+			return error_new(ERR_USAGE, "database \"%s\" has too many tables to be locked together",
+			                 database->name);
+		TRY(error_context(server_run(database->locking, sql.data, REPLY_MS, &results), "database \"%s\"",
+		                  database->name));
+	}
+	return NULL;
+}
+
+static Error *
+end_locks(CountedDatabases *databases)
+{
+	for (size_t i = 0; i < databases->count; i++)
+	{
+		AUTO_RESULTS results = {0};
+
+		TRY(server_run(databases->items[i].locking, "ROLLBACK", REPLY_MS, &results));
+	}
+	return NULL;
+}
+
+static Error *
+lock(CountedDatabases *databases, int64_t *ret_since_ms)
+{
+	int64_t deadline = clock_monotonic_ms() + LOCKS_WITHIN_S * 1000;
+
+	for (;;)
+	{
+		*ret_since_ms = clock_monotonic_ms();
+
+		Error *error = lock_once(databases);
+
+		if (error == NULL)
+			return NULL;
+		if (!error_is(error, ERR_TRANSIENT))
+			return error_hint(error, "To count exactly the role must own the tables or be superuser: for a "
+			                         "moment nobody may write to them.");
+		if (clock_monotonic_ms() > deadline)
+			return error_hint(error, "Something writes to the table in a long transaction: "
+			                         "pg_stat_activity shows it. Count later, or name other tables.");
+		error_free(error);
+		TRY(end_locks(databases));
+		TRY(cancel_sleep_ms(PAUSE_MS));
+	}
+}
+
+static Error *
+take_snapshots(CountedDatabases *databases)
+{
+	for (size_t i = 0; i < databases->count; i++)
+	{
+		AUTO_RESULTS results = {0};
+
+		TRY(server_run(databases->items[i].counting,
+		               "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; "
+		               "SET LOCAL statement_timeout = 0; SELECT 1",
+		               REPLY_MS, &results));
+	}
+	return NULL;
+}
+
+/* The start of the next record: what begins there or later is not counted. */
+static Error *
+take_place(Server *server, RowCounts *counts)
+{
+	AUTO_STRLIST row = {0};
+	uint64_t timeline;
+	uint64_t time;
+
+	TRY(server_row(
+		server,
+		"SELECT l, ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(l), 1, 8))::bit(32)::bigint, "
+		"(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint "
+		"FROM pg_catalog.pg_current_wal_insert_lsn() l",
+		3, &row));
+	if (!lsn_parse(row.items[0], &counts->lsn) || !str_to_uint64(row.items[1], &timeline) ||
+	    !str_to_uint64(row.items[2], &time))
+		return error_new(ERR_TRANSIENT, "unexpected answer of the server: no place in the WAL");
+	counts->timeline = (TimeLineID) timeline;
+	counts->time = (TimeUs) time;
+	return NULL;
+}
+
+static Error *
+count_rows(CountedDatabase *database, RowCounts *counts)
+{
+	for (size_t i = 0; i < database->tables.count; i++)
+	{
+		AUTO_FREE char *sql = mem_printf("SELECT count(*) FROM ONLY %s", database->tables.items[i]);
+		AUTO_RESULTS results = {0};
+
+		TRY(cancel_check());
+		TRY(error_context(server_run(database->counting, sql, -1, &results), "database \"%s\"",
+		                  database->name));
+		if (results.count != 1 || results.items[0].count != 1 ||
+		    !str_to_uint64(results.items[0].values[0], &counts->items[database->first + i].rows))
+			return error_new(ERR_TRANSIENT, "unexpected answer of the server to \"%s\"", sql);
+	}
+	return NULL;
+}
+
+static Error *
+check_server(Server *server, uint64_t system_identifier)
+{
+	AUTO_STRLIST row = {0};
+	uint64_t identifier;
+
+	TRY(server_row(
+		server,
+		"SELECT system_identifier, pg_catalog.pg_is_in_recovery() FROM pg_catalog.pg_control_system()", 2,
+		&row));
+	if (!str_to_uint64(row.items[0], &identifier) || identifier != system_identifier)
+		return error_hint(
+			error_new(ERR_EXISTS,
+		              "the server is of database system %s, and the counts are to be kept for %" PRIu64,
+		              row.items[0], system_identifier),
+			"Is \"conninfo\" that of this cluster, and \"store\" its store?");
+	if (strcmp(row.items[1], "t") == 0)
+		return error_new(ERR_USAGE,
+		                 "rows cannot be counted exactly on a standby: name the primary in \"conninfo\"");
+	return NULL;
+}
+
+static Error *
+count(const char *conninfo, Server *server, const StrList *names, CountedDatabases *databases,
+      RowCounts *counts, int64_t *ret_locked_ms)
+{
+	int64_t since;
+
+	TRY(find_tables(conninfo, server, names, databases, counts));
+	TRY(lock(databases, &since));
+	TRY(take_snapshots(databases));
+	TRY(take_place(databases->items[0].locking, counts));
+	TRY(end_locks(databases));
+	*ret_locked_ms = clock_monotonic_ms() - since;
+	for (size_t i = 0; i < databases->count; i++)
+		TRY(count_rows(&databases->items[i], counts));
+	return NULL;
+}
+
+Error *
+row_counting_run(const char *conninfo, uint64_t system_identifier, const StrList *names,
+                 RowCounts *ret_counts, int64_t *ret_locked_ms)
+{
+	AUTO(Server) server = NULL;
+	CountedDatabases databases __attribute__((cleanup(databases_release))) = {0};
+	AUTO_ROW_COUNTS counts = {0};
+
+	TRY(server_connect_sql(conninfo, &server));
+	TRY(check_server(server, system_identifier));
+	TRY(count(conninfo, server, names, &databases, &counts, ret_locked_ms));
+	*ret_counts = counts;
+	counts = (RowCounts){0};
+	return NULL;
+}
+
+Error *
+row_counting_end_segment(const char *conninfo)
+{
+	static const char *const statements[] = {
+		"SELECT pg_catalog.pg_logical_emit_message(false, 'walship', 'counts')",
+		"SELECT pg_catalog.pg_switch_wal()",
+	};
+	AUTO(Server) server = NULL;
+
+	TRY(server_connect_sql(conninfo, &server));
+	for (size_t i = 0; i < lengthof(statements); i++)
+	{
+		AUTO_RESULTS results = {0};
+		Error *error = server_run(server, statements[i], REPLY_MS, &results);
+
+		if (error_is(error, ERR_CANCELLED))
+			return error;
+		error_free(error);
+	}
+	return NULL;
+}
