@@ -7,12 +7,14 @@
 #include "commands.h"
 #include "context.h"
 #include "keys.h"
+#include "print_drill.h"
 #include "print_plan.h"
 #include "progress.h"
 #include "recover_options.h"
 #include "table.h"
 #include "walship/base/crypto.h"
 #include "walship/base/file.h"
+#include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/upkeep/drill.h"
 #include "walship/upkeep/row_counting.h"
@@ -31,12 +33,15 @@ static const CommandOption options[] = {
 	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
 	{"random", OPTION_MAYBE, "SEED", "recover to a random place that can be recovered; the seed is recorded"},
 	{"timeline", OPTION_VALUE, "N", "along this timeline"},
-	{"backup", OPTION_VALUE, "ID", "from this backup (default: the newest that ended before the target)"},
+	{"backup", OPTION_VALUE, "ID",
+     "from this backup, or oldest, newest or random (default: the newest that ended before the target)"},
 	{"count", OPTION_VALUE, "TABLES",
      "compare all tables, or these (TABLE,SCHEMA.TABLE,...), with what was counted on the live server; without a "
      "target that is the moment of the newest counts, and they must be met exactly"},
 	{"record-counts", OPTION_FLAG, NULL,
      "count them on the live server, for such a drill, and do nothing else"},
+	{"history", OPTION_MAYBE, "TIME",
+     "print what the drills in the store came to, or all of one (20261129T094208Z), and do nothing else"},
 	{"network-fence", OPTION_VALUE, "WHEN",
      "no network for the server: auto (where the kernel allows it; default), require or off"},
 	{"preload-libraries", OPTION_VALUE, "LIST", "what the server may load at its start (default: nothing)"},
@@ -80,58 +85,25 @@ record_counts(const Invocation *invocation, Store *store, uint64_t system)
 	return print_flush();
 }
 
-static void
-print_report(const DrillReport *report)
+static Error *
+print_history(const Invocation *invocation, Store *store, uint64_t system)
 {
-	static const char *const outcomes[] = {[DRILL_NOT_MADE] = "not made",
-	                                       [DRILL_PASSED] = "passed",
-	                                       [DRILL_SKIPPED] = "skipped",
-	                                       [DRILL_FAILED] = "FAILED"};
-	AUTO(Table) table = table_new("check|result|>ms|>checked");
-	char lsn[LSN_TEXT_SIZE];
+	const char *time = invocation_value(invocation, "history");
+	int jobs = (int) settings_integer(invocation_settings(invocation), SETTING_jobs);
+	bool json = invocation_flag(invocation, "json");
+	Notices notices = log_notices();
+	AUTO_DRILL_HISTORY history = {0};
 
-	print_line(stdout, "%s: backup %s, recovered to %s, in %" PRId64 ".%01d s",
-	           report->passed ? "PASSED" : "FAILED", report->backup, report->target, report->total_ms / 1000,
-	           (int) (report->total_ms % 1000 / 100));
-	for (int level = 0; level < N_DRILL_LEVELS; level++)
-	{
-		const DrillCheck *check = &report->checks[level];
-
-		table_cell(table, "%s", drill_level_text((DrillLevel) level));
-		table_cell(table, "%s", outcomes[check->outcome]);
-		table_cell(table, "%" PRId64, check->duration_ms);
-		table_cell(table, "%" PRIu64, check->checked);
-	}
-	table_print(table, "", stdout);
-	for (int level = 0; level < N_DRILL_LEVELS; level++)
-	{
-		for (size_t i = 0; i < report->checks[level].findings.count; i++)
-			print_line(stdout, "FAILED %s: %s", drill_level_text((DrillLevel) level),
-			           report->checks[level].findings.items[i]);
-		for (size_t i = 0; i < report->checks[level].notes.count; i++)
-			print_line(stdout, "note %s: %s", drill_level_text((DrillLevel) level),
-			           report->checks[level].notes.items[i]);
-	}
-	if (report->counts_lsn != InvalidXLogRecPtr)
-		print_line(stdout, "rows were counted at %s: %s", lsn_format(report->counts_lsn, lsn),
-		           report->counts_exact ? "the target"
-		                                : "before the target, so only what is empty or gone is a finding");
-	if (report->random)
-		print_line(stdout, "the same again: --random %" PRIu64, report->seed);
-	if (report->no_network)
-		print_line(stdout, "network: none, but for its Unix socket");
+	TRY(drill_history_read(store, system, time, jobs, &notices, &history));
+	if (time == NULL && json)
+		print_drill_history_json(&history, stdout);
+	else if (time == NULL)
+		print_drill_history_text(&history, stdout);
+	else if (json)
+		print_drill_json(history.reports, stdout);
 	else
-		print_line(stdout, "network: not taken away (%s)",
-		           report->fence_reason != NULL ? report->fence_reason : "--network-fence off");
-}
-
-static void
-print_json(const DrillReport *report)
-{
-	AUTO(Json) json = json_new_object();
-
-	drill_report_put(report, json);
-	print_object(json, stdout);
+		print_drill_text(history.reports, stdout);
+	return print_flush();
 }
 
 static void
@@ -165,14 +137,16 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 	const Settings *settings = invocation_settings(invocation);
 	AUTO(Progress) progress = NULL;
 	AUTO_PRIVATE_SERVER server = {0};
-	DrillOptions drill_options = {.directory = directory,
-	                              .sql_directory = settings_text(settings, SETTING_drill_dir),
-	                              .counts = counts,
-	                              .walship_version = WALSHIP_VERSION,
-	                              .rto_target_ms = settings_is_set(settings, SETTING_rto_target)
-	                                                   ? settings_ms(settings, SETTING_rto_target)
-	                                                   : 0,
-	                              .keep = invocation_flag(invocation, "keep")};
+	DrillOptions drill_options = {
+		.directory = directory,
+		.sql_directory = settings_text(settings, SETTING_drill_dir),
+		.counts = counts,
+		.walship_version = WALSHIP_VERSION,
+		.rto_target_ms =
+			settings_is_set(settings, SETTING_rto_target) ? settings_ms(settings, SETTING_rto_target) : 0,
+		.rpo_target_ms =
+			settings_is_set(settings, SETTING_rpo_target) ? settings_ms(settings, SETTING_rpo_target) : 0,
+		.keep = invocation_flag(invocation, "keep")};
 
 	TRY(copy_options_parse(invocation, &drill_options.copy));
 	drill_options.copy.programs = settings_text(settings, SETTING_pg_bindir);
@@ -200,15 +174,18 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 
 /* What it is that is recovered. */
 static Error *
-choose_target(const Invocation *invocation, Recovery *recovery, DrillCounts *counts,
-              const DrillReport *report)
+choose_target(const Invocation *invocation, Recovery *recovery, DrillCounts *counts, uint64_t seed)
 {
+	bool random = invocation_flag(invocation, "random");
+
+	TRY(drill_choose_backup(recovery, recovery->request.backup_id, seed));
+
 	bool given = recovery->request.target.kind != TARGET_LATEST || invocation_flag(invocation, "latest");
 
-	if (report->random && given)
+	if (random && given)
 		return error_new(ERR_USAGE, "\"--random\" and another target exclude each other");
-	if (report->random)
-		return drill_choose_target(recovery, report->seed);
+	if (random)
+		return drill_choose_target(recovery, seed);
 	return counts != NULL && !given ? drill_counts_as_target(recovery, counts) : NULL;
 }
 
@@ -232,17 +209,21 @@ run(Invocation *invocation)
 	DrillReport report
 		__attribute__((cleanup(drill_report_release))) = {.random = invocation_flag(invocation, "random")};
 	uint64_t system;
+	uint64_t seed;
 
-	if (report.random)
-		TRY(read_seed(invocation, &report.seed));
+	TRY(read_seed(invocation, &seed));
+	report.seed = report.random ? seed : 0;
 	TRY(drill_request_parse(invocation, &recovery.request));
 	if (count != NULL)
 		TRY(table_names_parse(count, &counted.names));
-	if (!plan_only && !invocation_flag(invocation, "record-counts"))
+	if (!plan_only && !invocation_flag(invocation, "record-counts") &&
+	    !invocation_flag(invocation, "history"))
 		TRY(recovery_check_user());
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
+	if (invocation_flag(invocation, "history"))
+		return print_history(invocation, store, system);
 	if (invocation_flag(invocation, "record-counts"))
 		return record_counts(invocation, store, system);
 	recovery.jobs = (int) settings_integer(settings, SETTING_jobs);
@@ -251,7 +232,7 @@ run(Invocation *invocation)
 	recovery.catalog = catalog;
 	recovery.identities = identities;
 
-	Error *error = choose_target(invocation, &recovery, counts, &report);
+	Error *error = choose_target(invocation, &recovery, counts, seed);
 
 	if (error == NULL && !plan_only)
 	{
@@ -282,9 +263,9 @@ run(Invocation *invocation)
 	}
 	TRY(drill(invocation, &recovery, directory, counts, &report));
 	if (invocation_flag(invocation, "json"))
-		print_json(&report);
+		print_drill_json(&report, stdout);
 	else
-		print_report(&report);
+		print_drill_text(&report, stdout);
 	if (!report.passed)
 		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
 	return drill_report_store(&report, store);

@@ -147,6 +147,31 @@ check_time(const DrillOptions *options, int64_t begin, DrillReport *report)
 	(void) close_level(report, DRILL_IN_TIME, begin);
 }
 
+/* Only a drill to the end says how far the store is behind; how long the server has been idle it does not know. */
+static void
+check_age(const RecoveryPlan *plan, const DrillOptions *options, DrillReport *report)
+{
+	bool measured =
+		plan->asked.kind == TARGET_LATEST && plan->last.time != TIME_NONE && plan->last.time < report->time;
+
+	report->rpo_target_ms = options->rpo_target_ms;
+	report->rpo_ms = measured ? (uint64_t) (report->time - plan->last.time + 999) / 1000 : 0;
+	if (!measured)
+		drill_note(report, DRILL_RECENT, "%s: the age of the last commit is not measured",
+		           plan->asked.kind == TARGET_LATEST ? "the plan knows no last commit"
+		                                             : "the target is not the end of the WAL");
+	else if (options->rpo_target_ms == 0)
+		drill_note(report, DRILL_RECENT, "setting \"rpo_target\" is not set: no last commit is too old");
+	else
+		report->checks[DRILL_RECENT].checked = 1;
+	if (measured && options->rpo_target_ms > 0 && report->rpo_ms > (uint64_t) options->rpo_target_ms)
+		drill_finding(report, DRILL_RECENT,
+		              "the last commit in the store is %" PRIu64 " ms old, and rpo_target is %" PRId64
+		              " ms; only if the server wrote nothing since would nothing be lost",
+		              report->rpo_ms, options->rpo_target_ms);
+	(void) close_level(report, DRILL_RECENT, clock_monotonic_ms());
+}
+
 static void
 describe(const Recovery *recovery, const DrillOptions *options, DrillReport *report)
 {
@@ -185,6 +210,7 @@ drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server
 		TRY(check_contents(options, server, report));
 		report->checks_ms = clock_monotonic_ms() - checks;
 		check_time(options, begin, report);
+		check_age(recovery->plan, options, report);
 	}
 	report->passed = runs;
 	for (int level = 0; level < N_DRILL_LEVELS; level++)

@@ -7,19 +7,50 @@
 #include "walship/plan/windows.h"
 #include "walship/upkeep/drill.h"
 
-/* The newest window of the request's timeline, or of the last one that has any; NULL: there is none. */
+static const BackupRecord *
+find_backup(const Catalog *catalog, const char *id)
+{
+	for (size_t i = 0; id != NULL && i < catalog->n_backups; i++)
+		if (strcmp(catalog->backups[i]->id, id) == 0)
+			return catalog->backups[i];
+	return NULL;
+}
+
+/* Does the way to that timeline pass the end of this backup, within the window? */
+static bool
+begins_in(const Catalog *catalog, TimeLineID timeline, const RecoveryWindow *window,
+          const BackupRecord *backup)
+{
+	const CatalogTimeline *known = catalog_timeline(catalog, timeline);
+	XLogRecPtr end;
+
+	return known != NULL && timeline_history_end_of(known->history, backup->timeline, &end) &&
+	       backup->stop_lsn <= end && backup->stop_lsn >= window->from_lsn &&
+	       backup->stop_lsn <= window->to_lsn;
+}
+
+/*
+ * The newest window of the request's timeline, or of the last one that has any, in
+ * which the backup ends (NULL: any); NULL: there is none.
+ */
 static const RecoveryWindow *
-newest_window(const WindowList *windows, TimeLineID timeline, TimeLineID *ret_timeline)
+newest_window(const Catalog *catalog, const WindowList *windows, const BackupRecord *backup,
+              TimeLineID timeline, TimeLineID *ret_timeline)
 {
 	const RecoveryWindow *newest = NULL;
 
 	for (size_t i = 0; i < windows->n_timelines; i++)
-		if (windows->timelines[i].n_windows > 0 &&
-		    (timeline == 0 || timeline == windows->timelines[i].timeline))
-		{
-			newest = &windows->timelines[i].windows[windows->timelines[i].n_windows - 1];
-			*ret_timeline = windows->timelines[i].timeline;
-		}
+	{
+		const TimelineWindows *of = &windows->timelines[i];
+
+		for (size_t j = 0; j < of->n_windows; j++)
+			if ((timeline == 0 || timeline == of->timeline) &&
+			    (backup == NULL || begins_in(catalog, of->timeline, &of->windows[j], backup)))
+			{
+				newest = &of->windows[j];
+				*ret_timeline = of->timeline;
+			}
+	}
 	return newest;
 }
 
@@ -36,12 +67,13 @@ mix(uint64_t seed)
 
 /* Up to the last segment, in which a record begins: from any place before there is one to stop at. */
 static XLogRecPtr
-place_in(const RecoveryWindow *window, uint32_t segment_size, uint64_t seed)
+place_in(const RecoveryWindow *window, const BackupRecord *backup, uint32_t segment_size, uint64_t seed)
 {
+	XLogRecPtr from = backup == NULL ? window->from_lsn : backup->stop_lsn;
 	XLogRecPtr last = segment_start(lsn_segment_before(window->to_lsn, segment_size), segment_size);
-	uint64_t span = last > window->from_lsn ? last - window->from_lsn : 1;
+	uint64_t span = last > from ? last - from : 1;
 
-	return window->from_lsn + mix(seed) % span;
+	return from + mix(seed) % span;
 }
 
 static Error *
@@ -65,17 +97,39 @@ drill_choose_target(Recovery *recovery, uint64_t seed)
 	RecoveryRequest *request = &recovery->request;
 	WindowList windows = {0};
 	Error *error = plan_windows(recovery->catalog, facts, &windows);
-	const RecoveryWindow *window =
-		error == NULL ? newest_window(&windows, request->timeline, &request->timeline) : NULL;
+	const BackupRecord *backup = find_backup(recovery->catalog, request->backup_id);
+	const RecoveryWindow *window = error == NULL ? newest_window(recovery->catalog, &windows, backup,
+	                                                             request->timeline, &request->timeline)
+	                                             : NULL;
 
 	if (window != NULL)
-		request->target = (RecoveryTarget){.kind = TARGET_LSN,
-		                                   .inclusive = true,
-		                                   .lsn = place_in(window, recovery->catalog->segment_size, seed)};
+		request->target =
+			(RecoveryTarget){.kind = TARGET_LSN,
+		                     .inclusive = true,
+		                     .lsn = place_in(window, backup, recovery->catalog->segment_size, seed)};
 	window_list_release(&windows);
 	TRY(error);
 	recovery->unreachable = window == NULL;
 	return window == NULL ? no_target(recovery) : NULL;
+}
+
+Error *
+drill_choose_backup(Recovery *recovery, const char *which, uint64_t seed)
+{
+	const Catalog *catalog = recovery->catalog;
+	size_t index = 0;
+
+	if (str_equal(which, "newest"))
+		index = catalog->n_backups - 1;
+	else if (str_equal(which, "random"))
+		index = catalog->n_backups == 0 ? 0 : (size_t) (mix(~seed) % catalog->n_backups);
+	else if (!str_equal(which, "oldest"))
+		return NULL;
+	recovery->unreachable = catalog->n_backups == 0;
+	if (recovery->unreachable)
+		return no_target(recovery);
+	recovery->request.backup_id = catalog->backups[index]->id;
+	return NULL;
 }
 
 Error *

@@ -8,8 +8,6 @@
 #include "walship/base/mem.h"
 #include "walship/wal/json.h"
 
-#define REPORT_MAX (4 * 1024 * 1024)
-
 static const char *const outcomes[] = {[DRILL_NOT_MADE] = "not made",
                                        [DRILL_PASSED] = "passed",
                                        [DRILL_SKIPPED] = "skipped",
@@ -19,7 +17,7 @@ static const char *const levels[N_DRILL_LEVELS] = {
 	[DRILL_RESTORED] = "restored", [DRILL_CONFIGURED] = "configured", [DRILL_CONSISTENT] = "consistent",
 	[DRILL_TARGET] = "target",     [DRILL_DATABASES] = "databases",   [DRILL_TABLES] = "tables",
 	[DRILL_COUNTS] = "counts",     [DRILL_STRUCTURE] = "structure",   [DRILL_SQL] = "sql",
-	[DRILL_IN_TIME] = "in time",
+	[DRILL_IN_TIME] = "in time",   [DRILL_RECENT] = "recent",
 };
 
 static void add_sentence(StrList *list, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
@@ -107,6 +105,8 @@ static const JsonField report_fields[] = {
 	{"checks_ms", &json_natural, JSON_AT(DrillReport, checks_ms)},
 	{"rto_ms", &json_natural, JSON_AT(DrillReport, total_ms)},
 	{"rto_target_ms", &json_natural, JSON_AT(DrillReport, rto_target_ms)},
+	{"rpo_ms", &json_uint, JSON_AT(DrillReport, rpo_ms), .flags = JSON_MAYBE},
+	{"rpo_target_ms", &json_natural, JSON_AT(DrillReport, rpo_target_ms), .flags = JSON_OPTIONAL},
 };
 static const JsonTable report_table = JSON_TABLE(DrillReport, report_fields);
 
@@ -122,18 +122,33 @@ drill_report_put(const DrillReport *report, Json *into)
 }
 
 Error *
+drill_report_take(const Json *json, DrillReport *report)
+{
+	const Json *checks = json_get(json, "checks");
+
+	*report = (DrillReport){.planned_time = TIME_NONE};
+	TRY(json_take(json, &report_table, report));
+	for (int level = 0; level < N_DRILL_LEVELS; level++)
+	{
+		const Json *check = checks == NULL ? NULL : json_get(checks, levels[level]);
+
+		/* Older ones have fewer. */
+		if (check != NULL)
+			TRY(json_take(check, &check_table, &report->checks[level]));
+	}
+	return NULL;
+}
+
+Error *
 drill_report_store(const DrillReport *report, Store *store)
 {
-	AUTO_FREE char *prefix = layout_system_prefix(report->system_identifier);
+	AUTO_FREE char *key = layout_proof_key(report->system_identifier, report->time, "drill");
 	AUTO(Json) json = json_new_object();
-	AUTO_BUF(text, REPORT_MAX);
-	char time[TIME_TEXT_SIZE];
+	AUTO_BUF(text, DRILL_REPORT_MAX);
 
 	drill_report_put(report, json);
 	json_print(json, false, &text);
 
-	AUTO_FREE char *key =
-		mem_printf("%sproof/%s-drill.json", prefix, time_format_compact(report->time, time));
 	Slice slice = slice_of_memory(text.data, text.size);
 
 	return store_put(store, key, &slice, 1, PUT_IF_ABSENT);

@@ -4,6 +4,11 @@
 #include "walship/archive/lease.h"
 #include "walship/upkeep/drill.h"
 
+#define DRILL_REPORT_MAX (4 * 1024 * 1024) /* bytes */
+
+/* As drill_report_put() made it, or that of an older version; release it also after an error. */
+Error *drill_report_take(const Json *json, DrillReport *report) MUST_CHECK;
+
 /* A sentence about why it failed. */
 void drill_finding(DrillReport *report, DrillLevel level, const char *format, ...) PRINTF_LIKE(3, 4);
 void drill_note(DrillReport *report, DrillLevel level, const char *format, ...) PRINTF_LIKE(3, 4);

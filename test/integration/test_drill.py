@@ -91,9 +91,43 @@ def test_a_drill_passes_and_leaves_its_evidence(story, drill, store):
     assert store.keys(f"{story.system}/lease/") == [], "its lease has ended with it"
 
 
-def test_a_drill_to_the_end_of_the_wal_passes(story, drill):
-    report = drill.passes()
-    assert report["last_transaction"] == "committed"
+def test_a_drill_to_the_end_of_the_wal_and_what_the_store_tells_of_it(story, drill, store):
+    first = drill.passes()
+    assert first["last_transaction"] == "committed"
+    assert first["rpo_ms"] > 0
+    drill.walship.configure(rpo_target="1s")
+    second = drill.fails("recent", "rpo_target is 1000 ms")
+    assert second["rpo_ms"] > first["rpo_ms"]
+    drill.walship.configure(rpo_target=None)
+
+    assert json.loads(drill.walship.ok("drill", "--history", "--json").out) == {
+        "older": 0, "compared": 0, "drills": [first, second]
+    }
+    said = drill.walship.ok("drill", "--history").out
+    assert said.startswith("2 drills; the last one, of ") and said.splitlines()[0].endswith(" FAILED")
+    evidence = sorted(key for key in store.keys(f"{story.system}/proof/") if key.endswith("-drill.json"))
+    moment = evidence[1].split("/")[-1].removesuffix("-drill.json")
+    said = drill.walship.ok("drill", "--history", moment).out
+    assert said.startswith("FAILED: backup") and "FAILED recent: " in said
+    assert json.loads(drill.walship.ok("drill", "--history", moment, "--json").out) == second
+    assert "has no drill" in drill.walship.fails(1, "drill", "--history", "20200101T000000Z").err
+    store.write(evidence[1], b"{}")
+    result = drill.walship.ok("drill", "--history", "--json")
+    assert json.loads(result.out)["drills"] == [first] and "could not read" in result.err
+
+
+def test_a_backup_is_chosen_by_a_word(story, drill):
+    """With a random target that backup can reach."""
+    oldest, newest = story.backups
+
+    def plan(*options):
+        return json.loads(drill.walship.ok("drill", "--plan", "--json", *options).out)
+
+    assert plan("--backup", "oldest")["backup"]["id"] == oldest["id"]
+    assert plan("--backup", "newest")["backup"]["id"] == newest["id"]
+    chosen = {plan("--random", seed, "--backup", "random")["backup"]["id"] for seed in range(8)}
+    assert chosen == {oldest["id"], newest["id"]}
+    assert {plan("--random", seed, "--backup", "newest")["backup"]["id"] for seed in range(4)} == {newest["id"]}
 
 
 def test_random_targets_are_reached_to_the_transaction(story, drill):
@@ -146,11 +180,11 @@ def test_sql_of_ones_own(story, drill, walship, directory):
 
 def test_too_slow_and_other_machines(story, drill, walship, directory):
     target = ("--target-time", story.moment("morning").time)
-    walship.configure(rto_target="1s")
-    report = drill.run(None, *target)
-    if report["rto_ms"] > 1000:
-        assert report["checks"]["in time"]["outcome"] == "failed"
-    walship.configure(rto_target=None)
+    (directory / "sql").mkdir()
+    (directory / "sql" / "slow.sql").write_text("SELECT pg_sleep(1) IS NOT NULL")
+    walship.configure(rto_target="1s", drill_dir=directory / "sql")
+    drill.fails("in time", "rto_target is 1000 ms", *target)
+    walship.configure(rto_target=None, drill_dir=None)
     others = [major for major in pg.MAJORS if major != pg.default_major() and pg.find_install(major)]
     if others:
         drill.use(others[0])

@@ -28,9 +28,10 @@ typedef enum DrillLevel
 	DRILL_STRUCTURE,  /* heap and indexes by the extension amcheck, where a database has it */
 	DRILL_SQL,        /* statements of the user's own */
 	DRILL_IN_TIME,    /* within rto_target */
+	DRILL_RECENT,     /* the last commit is no older than rpo_target */
 } DrillLevel;
 
-#define N_DRILL_LEVELS 10
+#define N_DRILL_LEVELS 11
 
 typedef enum DrillOutcome
 {
@@ -75,6 +76,8 @@ typedef struct DrillReport
 	int64_t checks_ms;
 	int64_t total_ms;      /* the recovery time that was measured */
 	int64_t rto_target_ms; /* 0: none */
+	uint64_t rpo_ms;       /* from the last commit to the begin of the drill; 0: not measured */
+	int64_t rpo_target_ms; /* 0: none */
 	bool passed;
 	DrillCheck checks[N_DRILL_LEVELS];
 } DrillReport;
@@ -99,6 +102,7 @@ typedef struct DrillOptions
 	DrillCounts *counts;       /* NULL: none */
 	const char *walship_version;
 	int64_t rto_target_ms;
+	int64_t rpo_target_ms;
 	bool keep; /* leave the server running, in the directory "pgdata" of the recovery */
 	CopyOptions copy;
 } DrillOptions;
@@ -120,6 +124,9 @@ Error *drill_scratch_remove(const char *directory) MUST_CHECK; /* its server has
  * same, becomes the target.  ERR_NOT_FOUND, with "unreachable": there is none.
  */
 Error *drill_choose_target(Recovery *recovery, uint64_t seed) MUST_CHECK;
+
+/* "oldest", "newest", "random", else the id itself; NULL for NULL.  ERR_NOT_FOUND, with "unreachable": there is no backup. */
+Error *drill_choose_backup(Recovery *recovery, const char *which, uint64_t seed) MUST_CHECK;
 
 /*
  * Before there is a plan: the newest counts whose WAL is in the store become the target,
@@ -150,3 +157,30 @@ void drill_report_put(const DrillReport *report, Json *into);
 /* Into the store, under its time. */
 Error *drill_report_store(const DrillReport *report, Store *store) MUST_CHECK;
 void drill_report_release(DrillReport *report);
+
+/* What the store has of them, the oldest first. */
+typedef struct DrillHistory
+{
+	DrillReport *reports;
+	size_t count;
+	size_t more; /* older ones, that were not read */
+} DrillHistory;
+
+void drill_history_release(DrillHistory *history);
+#define AUTO_DRILL_HISTORY __attribute__((cleanup(drill_history_release))) DrillHistory
+
+#define DRILL_HISTORY_MAX 100 /* reports: two years of weekly drills */
+
+/* "time" as in the key, 20261129T094208Z: that one, else ERR_NOT_FOUND; NULL: the newest.  Damaged ones are told and passed over. */
+Error *drill_history_read(Store *store, uint64_t system_identifier, const char *time, int jobs,
+                          const Notices *notices, DrillHistory *ret_history) MUST_CHECK;
+
+/* How long recoveries take, now and before; of drills that passed.  Pure. */
+typedef struct DrillTrend
+{
+	const DrillReport *last; /* NULL: none passed */
+	size_t compared;         /* with so many before it, at most 10 */
+	int64_t median_ms;       /* of their recovery times */
+} DrillTrend;
+
+DrillTrend drill_trend(const DrillReport *reports, size_t count);
