@@ -11,6 +11,7 @@ const Command *const commands[] = {
 	&command_list,
 	&command_find,
 	&command_recover,
+	&command_verify,
 	&command_expire,
 	&command_pin,
 	&command_unpin,

@@ -10,6 +10,7 @@ extern const Command command_backup;
 extern const Command command_list;
 extern const Command command_find;
 extern const Command command_recover;
+extern const Command command_verify;
 extern const Command command_expire;
 extern const Command command_pin;
 extern const Command command_unpin;

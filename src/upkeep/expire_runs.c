@@ -97,6 +97,30 @@ write_run(const Expire *expire, TimeUs time, bool finished)
 	}
 }
 
+Error *
+expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *ret_policy, bool *ret_any)
+{
+	AUTO_FREE char *prefix = layout_proof_prefix(system_identifier);
+	AUTO_STRLIST keys = {0};
+
+	*ret_any = false;
+	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_key, &keys));
+	for (size_t i = keys.count; i-- > 0 && keys.count - i <= LOOKED_MAX && !*ret_any;)
+	{
+		ExpireEvidence run = {.time = TIME_NONE};
+		AUTO(Error) error = sealed_json_get(store, keys.items[i], &run_table, &run);
+
+		if (error == NULL)
+			error = retention_parse(run.retention, ret_policy);
+		free(run.retention);
+		*ret_any = error == NULL;
+		if (error != NULL && !error_is(error, ERR_CORRUPT) && !error_is(error, ERR_NOT_FOUND) &&
+		    !error_is(error, ERR_USAGE))
+			return MOVE(error);
+	}
+	return NULL;
+}
+
 /* What only a record will say at the end needs none at the beginning. */
 Error *
 expire_runs_begin(Expire *expire)

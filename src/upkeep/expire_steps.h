@@ -23,3 +23,7 @@ Error *expire_remove_wal(Expire *expire) MUST_CHECK;
 Error *expire_runs_read_last(Expire *expire) MUST_CHECK;
 Error *expire_runs_begin(Expire *expire) MUST_CHECK;
 Error *expire_runs_end(Expire *expire) MUST_CHECK;
+
+/* Of verify: the retention line of the last expire that left evidence; *ret_any: there is one. */
+Error *expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *ret_policy,
+                          bool *ret_any) MUST_CHECK;

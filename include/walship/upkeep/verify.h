@@ -1,0 +1,123 @@
+/*
+ * Is everything in the store that must be there, and is it what it says?  By listings
+ * and the small objects alone: names, sizes, records with their seals, history files
+ * with their digests, and those indexes from which the recoverable windows follow.
+ *
+ * What is wrong is a list of findings, each a value: the object, why, and the remedy.
+ * A finding is no error.  An error is what kept it from looking.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "walship/age/age.h"
+#include "walship/archive/catalog.h"
+#include "walship/archive/wal_path.h"
+#include "walship/base/clock.h"
+#include "walship/base/json.h"
+#include "walship/base/notice.h"
+#include "walship/base/retention.h"
+#include "walship/base/strs.h"
+#include "walship/plan/windows.h"
+
+typedef enum FindingKind
+{
+	FINDING_MISSING,        /* a record, an index or a rule of the format says that it must be there */
+	FINDING_TRUNCATED,      /* it is shorter than it was */
+	FINDING_CORRUPT,        /* it is not what its seal, its digest or its form says */
+	FINDING_FOREIGN,        /* it is whole, and belongs elsewhere: another name, backup or system */
+	FINDING_ORPHANED,       /* nothing needs it, and nothing will remove it by itself */
+	FINDING_UNREADABLE_KEY, /* encrypted, and none of this host's keys opens it */
+	FINDING_UNTRUSTED,      /* not encrypted, and this host must not believe that */
+	FINDING_GAP,            /* WAL segments that a recovery needs are missing */
+} FindingKind;
+
+#define N_FINDING_KINDS 8
+
+typedef enum FindingObject
+{
+	FINDING_OF_SEGMENT,
+	FINDING_OF_PARTIAL,
+	FINDING_OF_HISTORY, /* a history file, or its digest */
+	FINDING_OF_RECORD,  /* backup.json */
+	FINDING_OF_PART,
+	FINDING_OF_MANIFEST,
+	FINDING_OF_CONFIG,
+	FINDING_OF_MAP,
+	FINDING_OF_BACKUP, /* all objects of it */
+} FindingObject;
+
+#define N_FINDING_OBJECTS 9
+
+typedef struct Finding
+{
+	FindingKind kind;
+	FindingObject object;
+	char *key;    /* the object's; of a gap that of its first segment; of a whole backup its prefix */
+	char *backup; /* id of the one that it belongs to, or, of a gap, that needs it; NULL: none */
+	WalRange
+		wal; /* of segments and gaps: all of these; timeline alone: of a partial or history file; all 0: none */
+	char *reason;       /* a clause */
+	const char *remedy; /* a sentence or two; by kind and object */
+} Finding;
+
+typedef struct FindingList
+{
+	Finding *items; /* by key */
+	size_t count;
+	size_t capacity;
+	uint64_t found; /* more than "count" when there are more than FINDINGS_MAX */
+} FindingList;
+
+#define FINDINGS_MAX 100000
+
+typedef struct VerifyCounts
+{
+	uint64_t backups; /* with a record */
+	uint64_t objects; /* that records name */
+	uint64_t segments;
+	uint64_t histories;
+	uint64_t stored_size; /* bytes of all these */
+} VerifyCounts;
+
+typedef struct Verify
+{
+	/* Set by the caller, who keeps what is not said to be owned. */
+	Store *store;
+	uint64_t system_identifier;
+	const AgeIdentities *identities;
+	const RetentionPolicy
+		*retention;   /* NULL: not set; then what the last expire went by counts, if there was one */
+	const char *zone; /* of the retention's calendar; NULL: UTC */
+	const char *walship_version;
+	int jobs;
+	Notices notices;
+
+	/* Found by verify_run(). */
+	TimeUs now;
+	Catalog *catalog;
+	WindowList windows;
+	FindingList findings;
+	StrList notes; /* sentences: what is worth knowing, and no fault */
+	VerifyCounts counts;
+} Verify;
+
+/* Main thread only, for the calendar. */
+Error *verify_run(Verify *verify) MUST_CHECK;
+
+/* proof/<time>-verify.json.  Credentials that may only read are no error: it is warned of. */
+Error *verify_store_evidence(const Verify *verify) MUST_CHECK;
+
+bool verify_passed(const Verify *verify);
+uint64_t verify_count(const Verify *verify, FindingKind kind);
+void verify_release(Verify *verify);
+#define AUTO_VERIFY __attribute__((cleanup(verify_release))) Verify
+
+const char *finding_kind_text(FindingKind kind);       /* "missing", "unreadable key" */
+const char *finding_object_text(FindingObject object); /* "segment", "part" */
+const char *finding_remedy(FindingKind kind, FindingObject object);
+
+/* "findings", "windows", "notes" and the counts, as --json has them. */
+void verify_put(const Verify *verify, Json *into);
