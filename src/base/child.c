@@ -99,14 +99,15 @@ set_default_signals(void)
 	(void) sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Where "report" and "kept" are is known: neither is a standard descriptor. */
+/* Where "report", "kept" and the others are is known: none is a standard descriptor. */
 static const char *
 set_descriptors(const ChildOptions *options, int report)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int input = options->input > 0 ? options->input : null;
 	int output = options->output > 0 ? options->output : null;
 
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+	if (null < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	    dup2(output, STDERR_FILENO) < 0)
 		return "set its descriptors";
 	for (int fd = STDERR_FILENO + 1; fd < FDS_MOST; fd++)

@@ -51,6 +51,25 @@ test_output_and_status_are_the_childs(void **state)
 }
 
 static void
+test_input_is_what_it_is_given(void **state)
+{
+	static const char *const argv[] = {"/bin/cat", NULL};
+	AUTO_BUF(output, 1024);
+	AUTO_CLOSE int reader = -1;
+	int ends[2];
+	int status = -1;
+
+	(void) state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	reader = ends[0];
+	assert_int_equal(write(ends[1], "given", 5), 5);
+	assert_int_equal(close(ends[1]), 0);
+	assert_ok(child_run(&(ChildOptions){.argv = argv, .input = reader}, 10000, &output, &status));
+	assert_string_equal(output.data, "given");
+	assert_int_equal(status, 0);
+}
+
+static void
 test_a_program_that_is_not_there_is_an_error_of_the_start(void **state)
 {
 	static const char *const argv[] = {"/nonexistent/program", NULL};
@@ -159,6 +178,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output_and_status_are_the_childs),
+		cmocka_unit_test(test_input_is_what_it_is_given),
 		cmocka_unit_test(test_a_program_that_is_not_there_is_an_error_of_the_start),
 		cmocka_unit_test(test_one_that_takes_too_long_is_ended),
 		cmocka_unit_test(test_a_kept_descriptor_keeps_its_lock),

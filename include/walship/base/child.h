@@ -17,7 +17,8 @@ typedef struct ChildOptions
 	const char *const *argv;        /* ended by NULL; the first one is the program's path */
 	const char *const *environment; /* "NAME=value", ended by NULL; NULL: this process's */
 	const char *directory;          /* where it runs; NULL: here */
-	int output;                     /* its standard output and error; 0: nowhere.  Standard input is empty */
+	int input;                      /* its standard input; 0: empty */
+	int output;                     /* its standard output and error; 0: nowhere */
 	int kept; /* a descriptor that it has, too, under the same number, for as long as it lives; 0: none */
 	bool detached; /* of a session of its own: it outlives this process and its terminal */
 	int death_signal; /* sent to it when this process ends, however that comes; 0: none.  Only from the main thread */
