@@ -25,32 +25,36 @@ check_status(const HttpResponse *response, HttpVerdict *ret_verdict)
 	                 "the server refused (HTTP %d)", status);
 }
 
-/* What the server asks for, and little more: zero when it asks for nothing. */
+/* In seconds; zero when it asks for nothing. */
 static int64_t
-asked_pause_ms(const char *asked, int64_t jitter_ms)
+asked_pause_s(const HttpCall *call, const HttpResponse *response)
 {
+	int64_t in_body_s = call->asked_pause_s == NULL ? 0 : call->asked_pause_s(call->context, response);
+	const char *header = http_header(response, "retry-after");
 	uint64_t asked_s = 0;
 
-	if (asked == NULL || !str_to_uint64(asked, &asked_s) || asked_s == 0)
+	if (in_body_s > 0)
+		asked_s = (uint64_t) in_body_s;
+	else if (header == NULL || !str_to_uint64(header, &asked_s))
 		return 0;
-	return (int64_t) (asked_s < RETRY_AFTER_MOST_S ? asked_s : RETRY_AFTER_MOST_S) * 1000 + jitter_ms % 1000;
+	return (int64_t) (asked_s < RETRY_AFTER_MOST_S ? asked_s : RETRY_AFTER_MOST_S);
 }
 
 /* Full jitter, as far as the patience goes; but what the server asks for, also when that is longer. */
 static int64_t
 pause_before_next(const Patience *patience, int made, int64_t began_at_ms, HttpVerdict verdict,
-                  const char *asked)
+                  int64_t asked_s)
 {
 	static const RetryPolicy ordinary = {.first_ms = 200, .most_ms = 20000};
 	static const RetryPolicy slowly = {.first_ms = 1000, .most_ms = 20000};
 	uint64_t random;
-	int64_t drawn_ms, asked_ms;
+	int64_t drawn_ms;
 
 	random_bytes(&random, sizeof(random));
 	drawn_ms = retry_delay_ms(verdict == HTTP_AGAIN_SLOWLY ? &slowly : &ordinary, made - 1, random);
-	asked_ms = asked_pause_ms(asked, drawn_ms);
-	return asked_ms > 0 ? asked_ms
-	                    : patience_fit_pause_ms(patience, began_at_ms, clock_monotonic_ms(), drawn_ms);
+	/* What the server asks for, and little more. */
+	return asked_s > 0 ? asked_s * 1000 + drawn_ms % 1000
+	                   : patience_fit_pause_ms(patience, began_at_ms, clock_monotonic_ms(), drawn_ms);
 }
 
 Error *
@@ -101,7 +105,7 @@ http_call(HttpClient *client, const HttpCall *call, HttpResponse *response)
 		    (request.patience.retry_ms == 0 || unreached_ms < request.patience.retry_ms))
 			request.patience.retry_ms = unreached_ms;
 		pause_ms = pause_before_next(&request.patience, made, began_at_ms, verdict,
-		                             answered ? http_header(response, "retry-after") : NULL);
+		                             answered ? asked_pause_s(call, response) : 0);
 		if (verdict == HTTP_FAILED ||
 		    !patience_allows_retry(&request.patience, made, began_at_ms, clock_monotonic_ms() + pause_ms))
 			return error;

@@ -31,10 +31,16 @@ typedef struct HttpCall
 	/* NULL when a complete answer is the one that is wanted, else an error, and what to do about it. */
 	Error *(*check_answer)(void *context, const HttpResponse *response, HttpVerdict *ret_verdict);
 
+	/*
+	 * How long an answer asks to wait, in seconds, where it says so in its body; 0: it does not, and then its
+	 * header Retry-After counts.  May be NULL.
+	 */
+	int64_t (*asked_pause_s)(void *context, const HttpResponse *response);
+
 	/* Once, before the first repetition, with what went wrong.  May be NULL. */
 	void (*retrying)(void *context, const Error *error);
 
-	void *context; /* of these three */
+	void *context; /* of these four */
 } HttpCall;
 
 /*
