@@ -3,7 +3,7 @@
  * nobody's child here, and waits with its exec until it is known who has adopted it.
  * Threads run in this process, so up to exec only what signal-safety(7) allows is called.
  */
-#include "detach.h"
+#include "walship/ship/detach.h"
 
 #include <errno.h>
 #include <fcntl.h>

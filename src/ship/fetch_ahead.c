@@ -4,13 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "detach.h"
 #include "prefetch_private.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
+#include "walship/ship/detach.h"
 
 /* How the server has its restore_command put a segment (PostgreSQL: xlogrecovery.c, XLogFileRead); pg_rewind does not. */
 #define SERVERS_DEST "RECOVERYXLOG"

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "detach.h"
 #include "prefetch_private.h"
 #include "walship/archive/history_file.h"
 #include "walship/base/cancel.h"
@@ -16,6 +15,7 @@
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 #include "walship/pg/pgdata.h"
+#include "walship/ship/detach.h"
 
 /* How often it looks where the server is, and, not as often, whether it still recovers. */
 #define LOOK_EVERY_MS   20
