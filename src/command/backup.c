@@ -108,6 +108,18 @@ print_summary(const BackupRecord *record)
 }
 
 static void
+summarize(Invocation *invocation, const BackupRecord *record)
+{
+	char size[SIZE_TEXT_SIZE];
+	char duration[SIZE_TEXT_SIZE];
+
+	invocation_set_summary(invocation, "backup \"%s\": %s in %s%s", record->id,
+	                       size_format(record->files_size, size),
+	                       duration_format(record->duration_ms, duration),
+	                       record->page_errors ? ", and the server found pages with wrong checksums" : "");
+}
+
+static void
 report(Invocation *invocation, const BackupRecord *record)
 {
 	AUTO_BUF(json, BACKUP_RECORD_MAX);
@@ -127,6 +139,7 @@ report(Invocation *invocation, const BackupRecord *record)
 	}
 	else
 		print_summary(record);
+	summarize(invocation, record);
 	if (record->page_errors)
 	{
 		log_line(
@@ -210,5 +223,7 @@ const Command command_backup = {
 	.statuses = "0 2 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "check",
 	.run = run,
 };

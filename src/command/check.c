@@ -11,6 +11,7 @@
 #include "check_store.h"
 #include "commands.h"
 #include "context.h"
+#include "notify_context.h"
 #include "walship/base/clock.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
@@ -18,6 +19,7 @@
 #include "walship/recovery/recover.h"
 
 #define STATUS_CHECKS_FAILED 8
+#define SUMMARY_MAX          4096
 
 static void
 check_settings(const Settings *settings, CheckReport *report)
@@ -108,6 +110,35 @@ check_state_directory(const Settings *settings, CheckReport *report)
 	check_state_owner(directory, report);
 }
 
+/* Nothing is sent: that is for "walship notify test". */
+static void
+check_notify(const Settings *settings, CheckReport *report)
+{
+	AUTO_NOTIFY_CONTEXT notify = {0};
+	size_t troubles = 0;
+	Error *error;
+
+	if (!settings_is_set(settings, SETTING_notify))
+		return;
+	error = notify_context_init(settings, &notify);
+	if (error == NULL)
+		notify_context_prepare(settings, &notify);
+	for (size_t i = 0; i < notify.targets.count; i++)
+		if (notify.troubles.errors[i] != NULL)
+		{
+			troubles++;
+			check_report_error(report, "notify", MOVE(notify.troubles.errors[i]), NULL);
+		}
+	if (error != NULL)
+		check_report_error(report, "notify", error, NULL);
+	else if (troubles == 0)
+		check_report_add(report, "notify", CHECK_OK,
+		                 mem_printf("%zu target%s; \"walship notify test\" asks %s", notify.targets.count,
+		                            notify.targets.count == 1 ? "" : "s",
+		                            notify.targets.count == 1 ? "it" : "them"),
+		                 NULL);
+}
+
 /* In the order in which a segment goes: settings, server, store; and then one does. */
 static Error *
 run(Invocation *invocation)
@@ -118,6 +149,7 @@ run(Invocation *invocation)
 	bool with_server = !invocation_flag(invocation, "store-only");
 	CheckReport report = {0};
 	CheckedServer server = {0};
+	AUTO_BUF(summary, SUMMARY_MAX);
 	uint64_t system = 0;
 
 	/* What root may do says nothing of what the server's user may, and what root makes is of no use to it. */
@@ -134,6 +166,7 @@ run(Invocation *invocation)
 	if (server.replication != NULL)
 		system = server.identity.system_identifier;
 	check_state_directory(settings, &report);
+	check_notify(settings, &report);
 	check_store(settings, system, &report);
 	if (!invocation_flag(invocation, "no-wait"))
 		check_segment(settings, &server, &report);
@@ -145,6 +178,8 @@ run(Invocation *invocation)
 		check_report_print_json(&report);
 	else
 		check_report_print_text(&report);
+	check_report_summarize(&report, &summary);
+	invocation_set_summary(invocation, "%s", summary.data);
 	if (check_report_failed(&report))
 		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
 	checked_server_release(&server);
@@ -174,5 +209,7 @@ const Command command_check = {
 	.statuses = "0 2 7 8",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "check",
 	.run = run,
 };

@@ -7,6 +7,7 @@
 #include "walship/base/mem.h"
 
 #define REPORT_FORMAT 1
+#define VERDICT_MAX   4096
 
 static const char *const results[] = {[CHECK_OK] = "OK", [CHECK_WARN] = "WARN", [CHECK_FAIL] = "FAIL"};
 
@@ -52,18 +53,41 @@ check_report_failed(const CheckReport *report)
 	return count_results(report, CHECK_FAIL) > 0;
 }
 
-void
-check_report_print_text(const CheckReport *report)
+static void
+put_verdict(const CheckReport *report, Buf *into)
 {
 	size_t failed = count_results(report, CHECK_FAIL);
 	size_t warned = count_results(report, CHECK_WARN);
 
 	if (failed > 0)
-		print_line(stdout, "%zu of %zu checks failed.", failed, report->count);
+		buf_printf(into, "%zu of %zu checks failed", failed, report->count);
 	else if (warned > 0)
-		print_line(stdout, "Everything works; %zu warning%s.", warned, warned == 1 ? "" : "s");
+		buf_printf(into, "Everything works; %zu warning%s", warned, warned == 1 ? "" : "s");
 	else
-		print_line(stdout, "Everything is in place.");
+		buf_puts(into, "Everything is in place");
+}
+
+void
+check_report_summarize(const CheckReport *report, Buf *into)
+{
+	const char *separator = ": ";
+
+	put_verdict(report, into);
+	for (size_t i = 0; i < report->count; i++)
+		if (report->checks[i].result == CHECK_FAIL)
+		{
+			buf_printf(into, "%s%s", separator, report->checks[i].name);
+			separator = ", ";
+		}
+}
+
+void
+check_report_print_text(const CheckReport *report)
+{
+	AUTO_BUF(verdict, VERDICT_MAX);
+
+	put_verdict(report, &verdict);
+	print_line(stdout, "%s.", verdict.data);
 	(void) fputs("\n", stdout);
 	for (size_t i = 0; i < report->count; i++)
 	{

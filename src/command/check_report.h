@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "walship/base/buf.h"
 #include "walship/base/error.h"
 
 typedef enum CheckResult
@@ -38,6 +39,9 @@ void check_report_error(CheckReport *report, const char *name, Error *error, con
 void check_report_unknown(CheckReport *report, const char *name, Error *error, const char *hint);
 
 bool check_report_failed(const CheckReport *report);
+
+/* "2 of 17 checks failed: archiver, store" */
+void check_report_summarize(const CheckReport *report, Buf *into);
 
 /* On standard output. */
 void check_report_print_text(const CheckReport *report);

@@ -9,6 +9,7 @@
 #include "context.h"
 #include "help.h"
 #include "invocation.h"
+#include "outcome.h"
 #include "signals.h"
 #include "table.h"
 #include "walship/base/log.h"
@@ -111,6 +112,7 @@ end_command(Invocation *invocation, const Error *error)
 		(void) fflush(stdout);
 		log_of_error(normal ? LOG_DEBUG : LOG_ERROR, error);
 	}
+	outcome_tell(invocation, error, status);
 	invocation_release(invocation);
 	if (die && status != 0)
 		signals_die();

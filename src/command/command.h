@@ -34,6 +34,14 @@ typedef struct CommandOption
 /* What the command line said. */
 typedef struct Invocation Invocation;
 
+/* Who is told of what became of a run: the targets of the setting "notify". */
+typedef enum Tells
+{
+	TELLS_NOBODY,
+	TELLS_OUTCOME,
+	TELLS_LATER, /* somebody waits for it: what lasts longer than push_alarm_after, by another process */
+} Tells;
+
 typedef struct Command
 {
 	const char *name;
@@ -56,6 +64,8 @@ typedef struct Command
 
 	bool absence_is_normal; /* ERR_NOT_FOUND is an answer, not a fault: said at log level debug */
 	bool hidden;            /* not for people: only walship itself calls it */
+	Tells tells;
+	const char *tells_more; /* of a failure, to whom it was told: "check", "expire --dry-run" */
 
 	Error *(*run)(Invocation *invocation);
 } Command;
@@ -81,6 +91,12 @@ void invocation_list_sources(const Invocation *invocation, StrList *words);
  * another command line: "" or " --config='...' --store='...'".
  */
 void invocation_append_flags(const Invocation *invocation, Buf *into);
+
+/*
+ * What came of it in one line, as a notification has it where there is no error:
+ * "2 of 17 checks failed: archiver, store".  What was said before is replaced.
+ */
+void invocation_set_summary(Invocation *invocation, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /*
  * Exit with this status instead of the one of the error's kind (or 0): for the

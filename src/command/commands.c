@@ -17,9 +17,11 @@ const Command *const commands[] = {
 	&command_unpin,
 	&command_drill,
 	&command_check,
+	&command_notify,
 	&command_key,
 	&command_config,
 	&command_prefetcher,
+	&command_notifier,
 };
 /* clang-format on */
 

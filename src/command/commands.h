@@ -18,7 +18,9 @@ extern const Command command_drill;
 extern const Command command_check;
 extern const Command command_key;
 extern const Command command_config;
+extern const Command command_notify;
 extern const Command command_prefetcher;
+extern const Command command_notifier;
 
 extern const Command *const commands[];
 extern const size_t n_commands;

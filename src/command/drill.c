@@ -107,6 +107,20 @@ print_history(const Invocation *invocation, Store *store, uint64_t system)
 }
 
 static void
+summarize(Invocation *invocation, const DrillReport *report)
+{
+	const char *finding = "";
+
+	for (int level = N_DRILL_LEVELS - 1; level >= 0; level--)
+		if (report->checks[level].findings.count > 0)
+			finding = report->checks[level].findings.items[0];
+	invocation_set_summary(invocation, "backup \"%s\", recovered to %s in %" PRId64 " s, %s%s%s",
+	                       report->backup, report->target, report->total_ms / 1000,
+	                       report->passed ? "passed" : "did not pass", finding[0] == '\0' ? "" : ": ",
+	                       finding);
+}
+
+static void
 add_progress(void *progress, uint64_t bytes)
 {
 	progress_add(progress, bytes);
@@ -266,6 +280,7 @@ run(Invocation *invocation)
 		print_drill_json(&report, stdout);
 	else
 		print_drill_text(&report, stdout);
+	summarize(invocation, &report);
 	if (!report.passed)
 		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
 	return drill_report_store(&report, store);
@@ -283,5 +298,7 @@ const Command command_drill = {
 		"not well. Exit 4, 5, 9: the drill could not be made. Nothing of it is left on this machine.",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "drill --plan",
 	.run = run,
 };

@@ -36,5 +36,7 @@ const Command command_expire = {
 		"Examples: walship expire --dry-run; walship expire --retention 'window 7d, weekly 4' --dry-run",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "expire --dry-run",
 	.run = run,
 };

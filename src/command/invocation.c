@@ -154,6 +154,7 @@ invocation_release(Invocation *invocation)
 	free(invocation->given);
 	free(invocation->flags);
 	settings_free(invocation->settings);
+	free(invocation->summary);
 }
 
 const char *
@@ -259,4 +260,15 @@ void
 invocation_set_status(Invocation *invocation, int status)
 {
 	invocation->status = status;
+}
+
+void
+invocation_set_summary(Invocation *invocation, const char *format, ...)
+{
+	va_list arguments;
+
+	free(invocation->summary);
+	va_start(arguments, format);
+	invocation->summary = mem_vprintf(format, arguments);
+	va_end(arguments);
 }

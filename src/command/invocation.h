@@ -28,7 +28,8 @@ struct Invocation
 	const char *cluster;
 	bool help;
 	Settings *settings;
-	int status; /* -1: by the error's kind */
+	int status;    /* -1: by the error's kind */
+	char *summary; /* of what came of it; NULL */
 };
 
 /* Parses what follows the command's name.  Errors are ERR_USAGE; what was understood before stays. */

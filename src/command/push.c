@@ -90,5 +90,7 @@ const Command command_push = {
 	.statuses = "0 2 3 4 5 6 7",
 	.n_arguments = 1,
 	.error_status = error_status,
+	.tells = TELLS_LATER,
+	.tells_more = "check",
 	.run = run,
 };

@@ -1,0 +1,87 @@
+/* From the settings of notifications to the values that notify/ takes. */
+#include "notify_context.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "context.h"
+#include "walship/base/mem.h"
+#include "walship/config/secret_file.h"
+
+#define HOST_MAX 256
+
+char *
+notify_host(void)
+{
+	char host[HOST_MAX] = "";
+
+	if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
+		return mem_strdup("unknown");
+	return notify_text(host, NOTIFY_NAME_MAX);
+}
+
+Error *
+notify_context_init(const Settings *settings, NotifyContext *ret_context)
+{
+	const char *text = settings_text(settings, SETTING_notify);
+	const char *cluster = settings_cluster(settings);
+	AUTO_FREE char *store = context_store_identity(settings);
+
+	*ret_context = (NotifyContext){
+		.policy = {.repeat_ms = settings_ms(settings, SETTING_notify_repeat),
+	               .successes = strcmp(settings_text(settings, SETTING_notify_success), "on") == 0}};
+	TRY(notify_targets_parse(text == NULL ? "" : text, &ret_context->targets));
+	ret_context->scope =
+		mem_printf("cluster %s\nstore %s", cluster == NULL ? "" : cluster, store == NULL ? "" : store);
+	ret_context->notes = (NotifyNotes){settings_text(settings, SETTING_state_dir), ret_context->scope};
+	return NULL;
+}
+
+static Error *
+read_secret(const Settings *settings, NotifyTarget *target)
+{
+	if (target->kind == NOTIFY_TELEGRAM)
+	{
+		if (!settings_is_set(settings, SETTING_telegram_token))
+			return error_hint(
+				error_new(ERR_USAGE, "target \"%s\" needs the setting \"telegram_token\"", target->name),
+				"Write the bot's token into a file of mode 0600, and \"telegram_token_file = PATH\" into the settings.");
+		target->secret = mem_strdup(settings_text(settings, SETTING_telegram_token));
+	}
+	else if (target->in_file)
+		TRY(error_context(secret_file_read_line(target->address, &target->secret), "target \"%s\"",
+		                  target->name));
+	else
+		target->secret = mem_strdup(target->address);
+	return notify_target_check(target);
+}
+
+void
+notify_context_prepare(const Settings *settings, NotifyContext *context)
+{
+	AUTO_FREE char *host = notify_host();
+	const HttpOptions options = {.ca_file = settings_text(settings, SETTING_notify_ca_file),
+	                             .ca_setting = "notify_ca_file",
+	                             .user_agent = "walship/" WALSHIP_VERSION};
+
+	for (size_t i = 0; i < context->targets.count; i++)
+		context->troubles.errors[i] = read_secret(settings, &context->targets.items[i]);
+	context->client = http_client_new(&options);
+	context->mail_from = mem_printf("walship@%s", host);
+	context->sender =
+		(NotifySender){.client = context->client,
+	                   .services = {.telegram_url = settings_text(settings, SETTING_telegram_url),
+	                                .pagerduty_url = settings_text(settings, SETTING_pagerduty_url),
+	                                .mail_from = context->mail_from}};
+}
+
+void
+notify_context_release(NotifyContext *context)
+{
+	notify_targets_release(&context->targets);
+	notify_answers_release(&context->troubles);
+	http_client_free(context->client);
+	free(context->mail_from);
+	free(context->scope);
+	*context = (NotifyContext){0};
+}

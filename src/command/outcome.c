@@ -1,0 +1,185 @@
+/*
+ * Telling what became of a command.  It is noted in state_dir what there is to tell;
+ * the command then makes one attempt of its own, for where it runs (a unit of systemd, a
+ * container) all other processes may end with it.  What is left then is sent by a process
+ * that nobody waits for, walship notifier, or by the one of a later command.
+ */
+#include "outcome.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "context.h"
+#include "invocation.h"
+#include "notify_context.h"
+#include "walship/base/crc32c.h"
+#include "walship/base/log.h"
+#include "walship/base/mem.h"
+#include "walship/pg/pgdata.h"
+#include "walship/ship/detach.h"
+
+#define CONNECT_MS 1500
+#define FLAGS_MAX  4096
+
+/*
+ * What was only planned has no outcome.  Nor has what somebody ended who sits there, or
+ * a server that stops; a timer's job that was ended has one.
+ */
+static bool
+has_outcome(const Invocation *invocation, const Error *error)
+{
+	if (invocation_flag(invocation, "dry-run") || invocation_flag(invocation, "plan"))
+		return false;
+	if (error_is(error, ERR_CANCELLED))
+		return invocation->command->tells != TELLS_LATER && !isatty(STDERR_FILENO);
+	return true;
+}
+
+/* Of push the one whose WAL it is, of the others the setting's; NULL: not known.  The caller frees. */
+static char *
+data_directory(const Invocation *invocation)
+{
+	if (invocation->command->tells == TELLS_LATER)
+		return pgdata_of(invocation_argument(invocation, 0));
+	return mem_strdup(settings_text(invocation->settings, SETTING_pgdata));
+}
+
+static NotifyMessage
+message_of(const Invocation *invocation, const Error *error, int status, const char *pgdata)
+{
+	const Settings *settings = invocation->settings;
+	const char *cluster = settings_cluster(settings) != NULL ? settings_cluster(settings) : pgdata;
+	const char *reason = error != NULL ? error_message(error) : invocation->summary;
+	AUTO_BUF(flags, FLAGS_MAX);
+
+	invocation_append_flags(invocation, &flags);
+	return (NotifyMessage){
+		.item = mem_strdup(invocation->command->name),
+		.host = notify_host(),
+		.cluster = notify_text(cluster, NOTIFY_NAME_MAX),
+		.store = notify_text(settings_text(settings, SETTING_store), NOTIFY_NAME_MAX),
+		.at = clock_now(),
+		.since = TIME_NONE,
+		.exit_status = status,
+		.reason = notify_text(reason, NOTIFY_REASON_MAX),
+		.hint = notify_text(error == NULL ? NULL : error_get_hint(error), NOTIFY_HINT_MAX),
+		.help =
+			mem_printf("walship %s%s", invocation->command->tells_more, flags.data == NULL ? "" : flags.data),
+	};
+}
+
+/* Several servers may push by one configuration; the other commands are one item each. */
+static char *
+item_of(const Invocation *invocation, const char *pgdata)
+{
+	const char *name = invocation->command->name;
+
+	if (invocation->command->tells != TELLS_LATER || pgdata == NULL)
+		return mem_strdup(name);
+	return mem_printf("%s-%08" PRIx32, name, crc32c(0, pgdata, strlen(pgdata)));
+}
+
+/* By this process, and not for long. */
+static void
+send_first(const Invocation *invocation, NotifyContext *notify, const char *item,
+           const NotifyMessage *message, bool noted, size_t *ret_left)
+{
+	AUTO_NOTIFY_ANSWERS answers = {0};
+
+	notify_context_prepare(invocation->settings, notify);
+	for (size_t i = 0; i < notify->targets.count; i++)
+		answers.errors[i] = MOVE(notify->troubles.errors[i]);
+	notify->sender.patience = (Patience){.connect_ms = CONNECT_MS,
+	                                     .attempts = 1,
+	                                     .abort_at_ms = clock_monotonic_ms() + NOTIFY_FIRST_MS,
+	                                     .even_when_cancelled = true};
+	notify_deliver(&notify->notes, &notify->sender, &notify->targets, item, message, &answers, ret_left);
+	for (size_t i = 0; i < notify->targets.count; i++)
+		if (answers.errors[i] != NULL)
+			log_line(LOG_WARNING,
+			         noted ? "It is tried again in the background." : error_get_hint(answers.errors[i]),
+			         "could not notify \"%s\": %s", notify->targets.items[i].name,
+			         error_message(answers.errors[i]));
+}
+
+/*
+ * The process that goes on.  Where it would be adopted by the server it does not come
+ * to be, and where one runs there is none to start: then what waits waits for that one, or
+ * for the next command.
+ */
+static Error *
+start_notifier(const Invocation *invocation, const NotifyNotes *notes, const char *pgdata, bool *ret_started)
+{
+	AUTO_STRLIST words = {0};
+	AUTO_CLOSE int lock = -1;
+	AUTO_FREE char **argv = NULL;
+	pid_t postmaster = 0;
+	Error *error = notify_lock(notes, &lock);
+
+	*ret_started = error_is(error, ERR_TRANSIENT);
+	if (*ret_started)
+	{
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	strlist_add(&words, "walship");
+	strlist_add(&words, "notifier");
+	invocation_list_sources(invocation, &words);
+	argv = NEW_ARRAY(char *, words.count + 1);
+	for (size_t i = 0; i < words.count; i++)
+		argv[i] = words.items[i];
+	if (pgdata != NULL)
+		(void) postmaster_of(pgdata, &postmaster);
+	return detach_start(argv, lock, postmaster, ret_started);
+}
+
+static Error *
+tell(const Invocation *invocation, const Error *error, int status)
+{
+	bool later = invocation->command->tells == TELLS_LATER;
+	AUTO_FREE char *pgdata = data_directory(invocation);
+	AUTO_FREE char *item = item_of(invocation, pgdata);
+	AUTO_NOTIFY_MESSAGE message = message_of(invocation, error, status, pgdata);
+	AUTO_NOTIFY_CONTEXT notify = {0};
+	bool told = false;
+	bool waiting = false;
+	bool started = false;
+	size_t left = 0;
+
+	TRY(notify_context_init(invocation->settings, &notify));
+	if (later)
+		notify.policy.alarm_after_ms = settings_ms(invocation->settings, SETTING_push_alarm_after);
+
+	Error *unnoted =
+		notify_decide(&notify.notes, &notify.policy, &notify.targets, item, &message, &told, &waiting);
+
+	if (told && !later)
+		send_first(invocation, &notify, item, &message, unnoted == NULL, &left);
+	TRY(unnoted);
+	if (!later && left == 0)
+	{
+		AUTO_STRLIST items = {0};
+
+		/* Of earlier commands, and what could not wait for the end of one. */
+		notify_items_waiting(&notify.notes, &items);
+		left = items.count;
+	}
+	if (later ? !waiting : left == 0)
+		return NULL;
+	return start_notifier(invocation, &notify.notes, pgdata, &started);
+}
+
+void
+outcome_tell(const Invocation *invocation, const Error *error, int status)
+{
+	if (invocation->command->tells == TELLS_NOBODY || invocation->settings == NULL ||
+	    !settings_is_set(invocation->settings, SETTING_notify) || !has_outcome(invocation, error))
+		return;
+
+	AUTO(Error) trouble = tell(invocation, error, status);
+
+	if (trouble != NULL)
+		log_line(LOG_WARNING, error_get_hint(trouble), "could not notify: %s", error_message(trouble));
+}

@@ -1,0 +1,232 @@
+"""Notifications: who hears of what; and that a command neither fails nor waits because of them."""
+import json
+import os
+import time
+
+import pytest
+
+from walship_testing.proc import is_running, process_state, wait_until
+from walship_testing.receiver import Receiver
+
+pytestmark = pytest.mark.directory_only("what is told does not depend on the store")
+
+FIRST = 2.0  # seconds that a command's own attempt may take
+SECRET = "T0PSECRET"
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def notifiers(walship):
+    """Processes that go on sending for this configuration."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and process_state(int(entry))[0] not in (None, "Z"):
+            try:
+                words = open(f"/proc/{entry}/cmdline", "rb").read().split(b"\0")
+            except OSError:
+                continue
+            if words[:2] == [b"walship", b"notifier"] and any(str(walship.config).encode() in word for word in words):
+                found.append(int(entry))
+    return found
+
+
+@pytest.fixture
+def told(walship, receiver):
+    """Its failures are told; nothing that was started stays behind."""
+    walship.configure(notify=f"webhook:{receiver.url}/hook", retention="last 1")
+    yield walship
+    for pid in notifiers(walship):
+        os.kill(pid, 15)
+        wait_until(lambda pid=pid: not is_running(pid), "the end of a notifier")
+
+
+def break_store(store):
+    marker = store.directory / "walship-store.json"
+    marker.rename(store.directory / "gone.json")
+
+
+def mend_store(store):
+    (store.directory / "gone.json").rename(store.directory / "walship-store.json")
+
+
+def events(messages):
+    return [(message.json["event"], message.json["item"]) for message in messages]
+
+
+def test_test_asks_every_target_and_shows_what_it_answers(told, receiver, directory):
+    secrets = {
+        "slack": f"{receiver.url}/slack/{SECRET}",
+        "discord": f"{receiver.url}/discord/{SECRET}",
+        "mattermost": f"{receiver.url}/mattermost/{SECRET}",
+        "pagerduty": SECRET,
+        "webhook": f"{receiver.url}/file/{SECRET}",
+        "token": SECRET,
+    }
+    for name, secret in secrets.items():
+        (directory / name).write_text(secret + "\n")
+        (directory / name).chmod(0o600)
+    program = directory / "alarm"
+    program.write_text(f"#!/bin/sh\ncat > {directory}/stdin\necho heard\n")
+    program.chmod(0o700)
+    files = [f"{kind}:{directory / kind}" for kind in ("slack", "discord", "mattermost", "pagerduty", "webhook")]
+    targets = [*files, "telegram:-42", f"ntfy:{receiver.url}/topic", f"webhook:{receiver.url}/open", f"exec:{program}"]
+    told.configure(
+        notify=", ".join(targets),
+        telegram_token_file=directory / "token",
+        telegram_url=receiver.url,
+        pagerduty_url=receiver.url,
+    )
+    receiver.answers = [(200, {}, f"ok, {SECRET}".encode())]
+    result = told.ok("notify", "test", "--json")
+    report = json.loads(result.out)
+    assert report["ok"] and [item["target"] for item in report["targets"]] == targets
+    answers = {item["target"]: item["answer"] for item in report["targets"]}
+    assert answers[f"exec:{program}"] == "exit code 0: heard"
+    assert answers["telegram:-42"] == "HTTP 200: ok, ***"
+    assert sorted(message.path for message in receiver.taken) == sorted([
+        *(f"/{kind}/{SECRET}" for kind in ("slack", "discord", "mattermost", "file")),
+        *("/v2/enqueue", f"/bot{SECRET}/sendMessage", "/topic", "/open"),
+    ])  # fmt: skip
+    assert json.loads((directory / "stdin").read_text())["event"] == "test"
+    assert SECRET not in told.ok("check", "--store-only", "--log-level", "debug").out + result.err
+    assert "notify  " in told.ok("check", "--store-only").out
+    assert SECRET not in told.ok("config").out
+
+    # One that does not take it, one whose secret others can read, and one that is not there.
+    receiver.answers = [(404, {}, b"no such hook")]
+    (directory / "slack").chmod(0o644)
+    program.unlink()
+    result = told.fails(8, "notify", "test")
+    assert result.out.startswith("9 of 9 targets did not take the test message."), str(result)
+    assert "it answered HTTP 404: no such hook" in result.out and "chmod 0600" in result.out
+    assert SECRET not in result.out + result.err
+    assert "FAIL  notify" in told.fails(8, "check", "--store-only").out
+
+
+def test_what_cannot_be_asked_is_said(walship, datadir):
+    walship.fails(2, "notify", "test", says='setting "notify" is not set')
+    walship.fails(2, "notify", "nonsense", says="nothing that notify does")
+    walship.configure(notify=f"slack:https://hooks.slack.com/services/{SECRET}")
+    result = walship.fails(2, "notify", "test", says='target 1, of kind "slack", is not well formed')
+    assert "Write the webhook's URL" in result.err and SECRET not in result.err
+    # What is wrong there stops no archiving.
+    pushed = datadir.push(walship, datadir.segment(1, 5))
+    assert "could not notify" in pushed.err and SECRET not in pushed.err
+    walship.configure(notify="telegram:42")
+    assert 'needs the setting "telegram_token"' in walship.fails(8, "notify", "test").out
+
+
+def test_a_failure_is_told_once_and_its_end_too(told, receiver, store):
+    told.fails(1, "expire", "--dry-run")
+    told.ok("check", "--store-only")
+    assert receiver.taken == [], "what works is not told, nor what was only planned"
+    break_store(store)
+    failed = told.fails(4, "expire")
+    told.fails(4, "expire")
+    told.fails(8, "check", "--store-only")
+    mend_store(store)
+    told.ok("check", "--store-only")
+    told.ok("check", "--store-only")
+    assert events(receiver.taken) == [("failed", "expire"), ("failed", "check"), ("recovered", "check")]
+    first, check, recovered = (message.json for message in receiver.taken)
+    assert first["reason"] in failed.err and first["exit_status"] == 4 and first["failures"] == 1
+    assert first["store"] == f"file://{store.directory}" and first["command"].startswith("walship expire --dry-run")
+    assert check["reason"].startswith("1 of ") and check["reason"].endswith("failed: store")
+    assert recovered["since"] == check["since"] and recovered["time"] > check["time"]
+    # Another configuration's failures are others.
+    break_store(store)
+    told.configure(notify_success="on", state_dir=told.state_dir / "..")
+    told.fails(4, "expire")
+    mend_store(store)
+    told.ok("check", "--store-only")
+    assert events(receiver.taken[3:]) == [("failed", "expire"), ("succeeded", "check")]
+
+
+@pytest.fixture
+def stranger(s3_server):
+    """TLS with a certificate of nobody."""
+    if isinstance(s3_server, str):
+        pytest.skip(s3_server)
+    made = Receiver(certificate=(s3_server.certificate_file, s3_server.key_file))
+    yield made
+    made.close()
+
+
+def unchanged(walship, quiet, expected, *line):
+    """As without any target: status, output, and the first line of the log; how much longer it took."""
+    result = walship.fails(expected, *line)
+    assert result.out == quiet.out and result.err.splitlines()[0] == quiet.err.splitlines()[0], str(result)
+    return result
+
+
+@pytest.mark.parametrize("trouble", ["none", "down", "slow", "busy", "untrusted"])
+def test_the_commands_own_result_is_the_same_whatever_becomes_of_the_message(told, receiver, store, trouble, request):
+    url = receiver.url
+    break_store(store)
+    told.configure(notify=None)
+    quiet = told.fails(4, "expire")
+    if trouble == "down":
+        receiver.close()
+    elif trouble == "slow":
+        receiver.delay = 30
+    elif trouble == "busy":
+        receiver.answers = [(429, {}, b'{"ok": false, "parameters": {"retry_after": 3}}')]
+    elif trouble == "untrusted":
+        url = request.getfixturevalue("stranger").url
+    told.configure(notify=f"webhook:{url}/{SECRET}")
+    result = unchanged(told, quiet, 4, "expire")
+    print(f"{trouble}: {result.seconds - quiet.seconds:+.3f} s")
+    assert result.seconds - quiet.seconds < (FIRST + 1 if trouble == "slow" else 1), str(result)
+    assert ("could not notify" in result.err) == (trouble != "none"), str(result)
+    if trouble == "none":
+        assert events(receiver.taken) == [("failed", "expire")] and notifiers(told) == []
+        return
+    wait_until(lambda: notifiers(told), "the process that goes on")
+    # It is told already: the next one waits for nothing.
+    again = unchanged(told, quiet, 4, "expire")
+    assert again.seconds - quiet.seconds < 1, str(again)
+    assert len(notifiers(told)) == 1
+
+
+def test_what_was_refused_for_now_is_sent_again_when_it_was_asked_for(told, receiver, store):
+    receiver.answers = [(429, {"Retry-After": "1"}, b'{"retry_after": 3}'), (200, {}, b"ok")]
+    break_store(store)
+    told.fails(4, "expire", says="tried again in the background")
+    receiver.answers.insert(0, (429, {}, b'{"parameters": {"retry_after": 2}}'))
+    (message,) = receiver.wait(1)
+    assert message.json["event"] == "failed" and message.json["failures"] == 1
+    assert message.at - receiver.refused[-1].at >= 2
+    wait_until(lambda: not notifiers(told), "the end of the process that has nothing left to do")
+    told.fails(4, "expire")
+    assert len(receiver.taken) == 1
+
+
+def test_a_push_that_fails_for_long_is_told_by_another_process(told, receiver, store, datadir):
+    told.configure(push_alarm_after="2s", push_deadline="1s", push_ahead=0)
+    name = datadir.segment(1, 5)
+    quiet = datadir.push(told, datadir.segment(1, 4))
+    break_store(store)
+    datadir.push(told, name, 4)
+    began = time.monotonic()
+    assert notifiers(told) == [] and receiver.taken == [], "it may mend itself"
+    time.sleep(2)
+    receiver.delay = 1
+    failed = datadir.push(told, name, 4)
+    assert failed.seconds < quiet.seconds + 0.5, str(failed)
+    (message,) = receiver.wait(1)
+    assert message.at - began >= 2 and message.json["failures"] == 2
+    assert (message.json["item"], message.json["cluster"]) == ("push", str(datadir.path))
+    datadir.push(told, name, 4)
+    mend_store(store)
+    assert datadir.push(told, name).seconds < quiet.seconds + 0.5
+    assert events(receiver.wait(2)) == [("failed", "push"), ("recovered", "push")]
+    assert receiver.taken[1].json["failures"] == 3
+    wait_until(lambda: not notifiers(told), "the end of the process")
+    datadir.push(told, datadir.segment(1, 6))
+    time.sleep(0.2)
+    assert len(receiver.taken) == 2 and notifiers(told) == []
