@@ -20,9 +20,8 @@ recovery_check_user(void)
 {
 	if (geteuid() != 0)
 		return NULL;
-	return error_hint(
-		error_new(ERR_USAGE, "a recovery cannot be run as root"),
-		"Run it as the user that will run the server: runuser -u postgres -- walship recover ...");
+	return error_hint(error_new(ERR_USAGE, "this cannot be run as root"),
+	                  "Run it as the user that runs the server: runuser -u postgres -- walship ...");
 }
 
 static Error *
