@@ -38,6 +38,7 @@ typedef struct SettingRow
 	bool hides_invalid;              /* a value that is refused may hold a secret: it is not repeated */
 	bool names_secret;               /* a file of secrets: a value that is no path may be one itself */
 	bool secret;                     /* never a flag, never shown; may come from a file of its own */
+	bool of_store;                   /* what a store is: a section [store NAME] has its own, or the default */
 	bool (*check)(const char *text); /* of SETTING_TYPE_TEXT; NULL allows everything */
 	const char *form;                /* what "check" allows, as in "Write <form>." */
 
@@ -108,9 +109,17 @@ struct Settings
 	char *config_path;    /* absolute; NULL when no file was read */
 	char *cluster;
 	char *other_clusters; /* NULL: one was selected, or there are none */
+	struct Ini *ini;      /* the file, for its sections of stores; NULL when none was read */
+	char *store_name;     /* of the section that says what the store is; NULL: none does */
+	bool store_is_flag;   /* that name came from the environment or the command line */
 };
 
 Settings *settings_new(const SettingTable *table);
+
+/* Does this text name a section, rather than say where a store is? */
+bool setting_is_store_name(const char *text);
+
+void setting_value_clear(SettingValue *value);
 
 /* Copies both texts. */
 void setting_value_set(SettingValue *value, const char *text, int64_t number, SettingOrigin origin,

@@ -30,6 +30,25 @@ check_url(const char *text)
 	return true;
 }
 
+bool
+setting_is_store_name(const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length == 0 || !isalnum((unsigned char) text[0]))
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (!isalnum((unsigned char) text[i]) && strchr("_-.", text[i]) == NULL)
+			return false;
+	return true;
+}
+
+static bool
+check_store(const char *text)
+{
+	return check_url(text) || setting_is_store_name(text);
+}
+
 static bool
 check_system(const char *text)
 {
@@ -301,7 +320,7 @@ settings_new(const SettingTable *table)
 	return settings;
 }
 
-static void
+void
 setting_value_clear(SettingValue *value)
 {
 	free(value->text);
@@ -333,6 +352,8 @@ settings_free(Settings *settings)
 	free(settings->config_path);
 	free(settings->cluster);
 	free(settings->other_clusters);
+	ini_free(settings->ini);
+	free(settings->store_name);
 	free(settings);
 }
 
@@ -430,6 +451,8 @@ settings_append_flags(const Settings *settings, Buf *into)
 		append_flag(into, "config", settings->config_path);
 	if (settings->cluster != NULL)
 		append_flag(into, "cluster", settings->cluster);
+	if (settings->store_is_flag)
+		append_flag(into, "store", settings->store_name);
 	for (size_t i = 0; i < settings->table.count; i++)
 	{
 		const SettingRow *row = &settings->table.rows[i];

@@ -17,6 +17,7 @@
 #define CONFIG_PATH_VARIABLE SETTING_VARIABLES "CONFIG"
 #define CLUSTER_VARIABLE     SETTING_VARIABLES "CLUSTER"
 #define CLUSTER_SECTION      "cluster"
+#define STORE_SECTION        "store"
 #define FORM_TEXT_MAX        1024
 
 /* "unknown <what>", with the nearest of the known names as a hint. */
@@ -134,12 +135,15 @@ find_cluster(const Ini *ini, Settings *settings, int *ret_section)
 	if (settings->cluster == NULL)
 	{
 		for (size_t i = 0; ini != NULL && i < ini->n_sections; i++)
-			buf_printf(&known, "%s%s", i > 0 ? ", " : "", ini->sections[i].name);
+			if (strcmp(ini->sections[i].kind, CLUSTER_SECTION) == 0)
+				buf_printf(&known, "%s%s", known.size > 0 ? ", " : "", ini->sections[i].name);
 		settings->other_clusters = known.size > 0 ? mem_strdup(known.data) : NULL;
 		return NULL;
 	}
 	for (size_t i = 0; ini != NULL && i < ini->n_sections; i++)
 	{
+		if (strcmp(ini->sections[i].kind, CLUSTER_SECTION) != 0)
+			continue;
 		if (strcmp(ini->sections[i].name, settings->cluster) == 0)
 		{
 			*ret_section = (int) i;
@@ -221,6 +225,28 @@ read_file(Settings *settings, const char *default_path, Ini **ret_ini)
 	return NULL;
 }
 
+/* A line of it that is of something else would say nothing, and look as if it did. */
+static Error *
+check_store_section(const Settings *settings, const Ini *ini, int section)
+{
+	for (size_t i = 0; i < ini->n_entries; i++)
+	{
+		const IniEntry *entry = &ini->entries[i];
+		bool from_file;
+		const SettingRow *row =
+			entry->section == section ? setting_find_key(&settings->table, entry->key, &from_file) : NULL;
+
+		if (row != NULL && !row->of_store)
+			return error_hint(
+				error_new(ERR_USAGE, "%s:%d: setting \"%s\" is not one of a store", settings->config_path,
+			              entry->line, entry->key),
+				"A section [store %s] says where the store is, and how to get there: store, s3_..., and "
+				"its retention.",
+				ini->sections[section].name);
+	}
+	return NULL;
+}
+
 static Error *
 load_file(Settings *settings, const char *default_path)
 {
@@ -235,14 +261,17 @@ load_file(Settings *settings, const char *default_path)
 	{
 		const IniSection *section = &ini->sections[i];
 
-		if (strcmp(section->kind, CLUSTER_SECTION) != 0)
+		if (strcmp(section->kind, CLUSTER_SECTION) != 0 && strcmp(section->kind, STORE_SECTION) != 0)
 			return error_hint(error_new(ERR_USAGE, "%s:%d: unknown kind of section \"%s\"",
 			                            settings->config_path, section->line, section->kind),
-			                  "Write [cluster %s].", section->name);
+			                  "Write [cluster %s], or [store %s].", section->name, section->name);
+		if (strcmp(section->kind, STORE_SECTION) == 0)
+			TRY(check_store_section(settings, ini, (int) i));
 	}
 	TRY(assign_section(settings, ini, -1, SETTING_FROM_FILE, true));
 	for (int i = 0; i < (int) ini->n_sections; i++)
 		TRY(assign_section(settings, ini, i, SETTING_FROM_SECTION, i == selected));
+	settings->ini = MOVE(ini);
 	return NULL;
 }
 
@@ -350,8 +379,136 @@ settings_load_table(const SettingTable *table, const char *default_path, const S
 	return NULL;
 }
 
+static Error *
+find_store_section(const Settings *settings, const char *name, int *ret_section)
+{
+	const Ini *ini = settings->ini;
+	AUTO_BUF(known, SETTING_FILE_MAX);
+
+	for (size_t i = 0; ini != NULL && i < ini->n_sections; i++)
+	{
+		if (strcmp(ini->sections[i].kind, STORE_SECTION) != 0)
+			continue;
+		*ret_section = (int) i;
+		if (strcmp(ini->sections[i].name, name) == 0)
+			return NULL;
+		buf_printf(&known, "%s%s", known.size > 0 ? ", " : "", ini->sections[i].name);
+	}
+	return error_hint(
+		error_new(ERR_USAGE, "unknown store \"%s\"", name),
+		"Write a URL, such as s3://bucket/prefix or file:///directory, or the name of a section "
+		"[store NAME] of the settings file: there are %s.",
+		known.size > 0 ? known.data : "none");
+}
+
+/*
+ * What these settings say of their own store is not for another one: credentials least of all.
+ */
+static Error *
+apply_store_section(Settings *settings, const char *name)
+{
+	const SettingRow *store = setting_find(&settings->table, "store");
+	int section;
+
+	TRY(find_store_section(settings, name, &section));
+	for (size_t i = 0; i < settings->table.count; i++)
+	{
+		const SettingRow *row = &settings->table.rows[i];
+		int64_t number = 0;
+
+		if (!row->of_store)
+			continue;
+		setting_value_clear(&settings->values[i]);
+		if (row->fallback == NULL)
+			continue;
+		(void) setting_parse(row, row->fallback, &number);
+		setting_value_set(&settings->values[i], row->fallback, number, SETTING_FROM_DEFAULT, NULL);
+	}
+	TRY(assign_section(settings, settings->ini, section, SETTING_FROM_SECTION, true));
+
+	const char *url = settings->values[store - settings->table.rows].text;
+
+	if (url == NULL || setting_is_store_name(url))
+		return error_hint(error_new(ERR_USAGE, "%s:%d: section [store %s] does not say where the store is",
+		                            settings->config_path, settings->ini->sections[section].line, name),
+		                  "It needs a line such as store = s3://bucket/prefix.");
+	free(settings->store_name);
+	settings->store_name = mem_strdup(name);
+	return NULL;
+}
+
+/* "--store NAME": the section is all that counts, so a flag beside it would say nothing. */
+static Error *
+resolve_store(Settings *settings)
+{
+	const SettingRow *store = setting_find(&settings->table, "store");
+	const SettingValue *value = store == NULL ? NULL : &settings->values[store - settings->table.rows];
+
+	if (value == NULL || value->text == NULL || !setting_is_store_name(value->text))
+		return NULL;
+	for (size_t i = 0; i < settings->table.count; i++)
+	{
+		AUTO_FREE char *flag = setting_flag_name(settings->table.rows[i].name);
+
+		if (settings->table.rows[i].of_store && &settings->table.rows[i] != store &&
+		    settings->values[i].origin == SETTING_FROM_FLAG)
+			return error_hint(
+				error_new(ERR_USAGE, "option --%s does not go with store \"%s\"", flag, value->text),
+				"Write it into the section [store %s].", value->text);
+	}
+
+	AUTO_FREE char *name = mem_strdup(value->text);
+	bool is_flag = value->origin >= SETTING_FROM_ENVIRONMENT;
+
+	TRY(error_context(apply_store_section(settings, name), "setting \"store\""));
+	settings->store_is_flag = is_flag;
+	return NULL;
+}
+
+Error *
+settings_of_store(const Settings *settings, const char *store, Settings **ret_settings)
+{
+	AUTO(Settings) other = settings_new(&settings->table);
+	const SettingRow *row = setting_find(&settings->table, "store");
+
+	for (size_t i = 0; i < settings->table.count; i++)
+	{
+		const SettingValue *value = &settings->values[i];
+
+		if (value->text != NULL)
+			setting_value_set(&other->values[i], value->text, value->number, value->origin, value->source);
+	}
+	other->config_path = mem_strdup(settings->config_path);
+	other->cluster = mem_strdup(settings->cluster);
+	if (!setting_is_store_name(store))
+	{
+		int64_t number;
+
+		if (!setting_parse(row, store, &number))
+			return config_as_usage_error(invalid_value(row, store));
+		setting_value_set(&other->values[row - settings->table.rows], store, 0, SETTING_FROM_FLAG, "option");
+		*ret_settings = MOVE(other);
+		return NULL;
+	}
+
+	/* Lent, for its sections. */
+	other->ini = settings->ini;
+
+	Error *error = config_as_usage_error(apply_store_section(other, store));
+
+	other->ini = NULL;
+	TRY(error);
+	*ret_settings = MOVE(other);
+	return NULL;
+}
+
 Error *
 settings_load(const SettingsSources *sources, Settings **ret_settings)
 {
-	return settings_load_table(&setting_table, DEFAULT_PATH, sources, ret_settings);
+	AUTO(Settings) settings = NULL;
+
+	TRY(settings_load_table(&setting_table, DEFAULT_PATH, sources, &settings));
+	TRY(config_as_usage_error(resolve_store(settings)));
+	*ret_settings = MOVE(settings);
+	return NULL;
 }

@@ -817,6 +817,99 @@ the_rows_of_the_program_allow_what_they_say(void **state)
 	assert_false(settings_is_flag("config"));
 }
 
+/* By the program's own rows: what a section [store NAME] says, and what it keeps out. */
+static void
+a_store_has_only_what_its_section_says(void **state)
+{
+	static const struct
+	{
+		const char *title;
+		const char *section;  /* below [store offsite] */
+		const char *store;    /* the flag --store; NULL: not given */
+		const char *region;   /* the flag --s3-region; NULL: not given */
+		const char *other;    /* asked of settings_of_store(); NULL: the settings themselves */
+		const char *expected; /* URL, region, access key, jobs; or part of the error */
+	} cases[] = {
+		{"a URL takes all the others along", "store = s3://b/p\n", NULL, NULL, "file:///disk",
+	     "file:///disk here AKIA 7"},
+		{"a name takes nothing along but what is no store's", "store = s3://b/p\n", NULL, NULL, "offsite",
+	     "s3://b/p - - 7"},
+		{"it has its own", "store = s3://b/p\ns3_region = there\n", NULL, NULL, "offsite",
+	     "s3://b/p there - 7"},
+		{"it can be the store of a command", "store = s3://b/p\n", "offsite", NULL, NULL, "s3://b/p - - 7"},
+		{"and then the file's store is a URL as before", "store = s3://b/p\n", "offsite", NULL, "file:///x",
+	     "file:///x - - 7"},
+		{"no flag stands beside it", "store = s3://b/p\n", "offsite", "mine", NULL,
+	     "option --s3-region does not go with store \"offsite\""},
+		{"a flag of the first store does not matter for another one", "store = s3://b/p\n", NULL, "mine",
+	     "offsite", "s3://b/p - - 7"},
+		{"a section without a store", "s3_region = there\n", NULL, NULL, "offsite",
+	     "section [store offsite] does not say where the store is"},
+		{"a section that names itself", "store = offsite\n", NULL, NULL, "offsite", "does not say where"},
+		{"an unknown name", "store = s3://b/p\n", NULL, NULL, "offside", "unknown store \"offside\""},
+		{"an unknown name of a command's store", "store = s3://b/p\n", "offside", NULL, NULL,
+	     "unknown store"},
+		{"what is no store's", "jobs = 3\n", NULL, NULL, NULL, "setting \"jobs\" is not one of a store"},
+		{"what is nobody's", "s3_regoin = x\n", NULL, NULL, NULL, "unknown setting \"s3_regoin\""},
+		{"neither a URL nor a name", "store = s3://b/p\n", NULL, NULL, "s3:/b",
+	     "invalid value for setting \"store\""},
+	};
+	Scene *scene = *state;
+
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		AUTO_FREE char *file = mem_printf(
+			"store = file:///here\ns3_region = here\njobs = 7\n[store offsite]\n%s", cases[i].section);
+		char variable[] = "WALSHIP_S3_ACCESS_KEY_ID=AKIA";
+		char *environment[] = {variable, NULL};
+		SettingFlag flags[2];
+		SettingsSources sources = {.config_path = scene->config, .environment = environment, .flags = flags};
+		AUTO(Settings) settings = NULL;
+		AUTO(Settings) other = NULL;
+		AUTO(Error) error = NULL;
+
+		write_file(scene->config, file, 0600);
+		if (cases[i].store != NULL)
+			flags[sources.n_flags++] = (SettingFlag){"store", cases[i].store};
+		if (cases[i].region != NULL)
+			flags[sources.n_flags++] = (SettingFlag){"s3-region", cases[i].region};
+		error = settings_load(&sources, &settings);
+		if (error == NULL && cases[i].other != NULL)
+			error = settings_of_store(settings, cases[i].other, &other);
+
+		const Settings *asked = cases[i].other != NULL ? other : settings;
+		const char *region = error == NULL ? settings_text(asked, SETTING_s3_region) : NULL;
+		const char *key = error == NULL ? settings_text(asked, SETTING_s3_access_key_id) : NULL;
+		AUTO_FREE char *found = error != NULL
+		                            ? mem_strdup(error_message(error))
+		                            : mem_printf("%s %s %s %lld", settings_text(asked, SETTING_store),
+		                                         region == NULL ? "-" : region, key == NULL ? "-" : key,
+		                                         (long long) settings_integer(asked, SETTING_jobs));
+
+		assert_true(error == NULL || error_is(error, ERR_USAGE));
+		if (strstr(found, cases[i].expected) == NULL)
+			fail_msg("%s: %s", cases[i].title, found);
+	}
+}
+
+/* A command that recover writes down has the name again, and none of what the name stands for. */
+static void
+the_name_of_a_store_is_handed_on(void **state)
+{
+	Scene *scene = *state;
+	SettingFlag flag = {"store", "offsite"};
+	SettingsSources sources = {.config_path = scene->config, .flags = &flag, .n_flags = 1};
+	AUTO(Settings) settings = NULL;
+	AUTO_BUF(flags, 4096);
+	AUTO_FREE char *expected = NULL;
+
+	write_file(scene->config, "store = file:///here\n[store offsite]\nstore = file:///there\n", 0600);
+	assert_null(settings_load(&sources, &settings));
+	settings_append_flags(settings, &flags);
+	expected = expand(scene, " --config='@C' --store='offsite'");
+	assert_string_equal(flags.data, expected);
+}
+
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -837,6 +930,8 @@ main(void)
 		SCENE(values_are_typed),
 		SCENE(another_process_gets_by_flags_what_it_cannot_see),
 		SCENE(json_has_numbers_for_numbers),
+		SCENE(a_store_has_only_what_its_section_says),
+		SCENE(the_name_of_a_store_is_handed_on),
 		cmocka_unit_test(help_and_documentation_come_from_the_rows),
 		cmocka_unit_test(every_row_is_complete_and_its_default_allowed),
 		cmocka_unit_test(the_rows_of_the_program_allow_what_they_say),

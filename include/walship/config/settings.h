@@ -45,6 +45,13 @@ Error *settings_load(const SettingsSources *sources, Settings **ret_settings) MU
 void settings_free(Settings *settings);
 AUTO_DEFINE(Settings, settings_free);
 
+/*
+ * The settings with another store: "store" is a URL, and everything else is as it is
+ * here; or the name of a section [store NAME], and then only that section says what the
+ * store is, where these settings' own credentials mean nothing.  These outlive nothing of it.
+ */
+Error *settings_of_store(const Settings *settings, const char *store, Settings **ret_settings) MUST_CHECK;
+
 /* Typed by the row; asking for another type than the row's is a programming error. */
 const char *settings_text(const Settings *settings, SettingId id); /* also choices; NULL when unset */
 int64_t settings_integer(const Settings *settings, SettingId id);
