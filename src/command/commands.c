@@ -13,6 +13,7 @@ const Command *const commands[] = {
 	&command_recover,
 	&command_verify,
 	&command_expire,
+	&command_copy,
 	&command_pin,
 	&command_unpin,
 	&command_drill,

@@ -12,6 +12,7 @@ extern const Command command_find;
 extern const Command command_recover;
 extern const Command command_verify;
 extern const Command command_expire;
+extern const Command command_copy;
 extern const Command command_pin;
 extern const Command command_unpin;
 extern const Command command_drill;

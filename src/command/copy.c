@@ -1,0 +1,149 @@
+/* walship copy: a second store for the objects of the first; walship/upkeep/copy.h has the order. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "context.h"
+#include "print_copy.h"
+#include "progress.h"
+#include "table.h"
+#include "walship/base/mem.h"
+#include "walship/base/size.h"
+#include "walship/store/store.h"
+#include "walship/upkeep/copy.h"
+
+#define STATUS_DAMAGED 8
+
+static const CommandOption options[] = {
+	{"to", OPTION_VALUE, "STORE", "copy into this store: a URL, or the name of a section [store NAME]"},
+	{"from", OPTION_VALUE, "STORE", "copy from this store into the one of the settings"},
+	{"backup", OPTION_VALUE, "ID", "only this backup, and the WAL that it needs and does not bring along"},
+	{"window", OPTION_MAYBE, "TIME",
+     "only what makes every moment of the last TIME recoverable (default: the window of \"retention\")"},
+	{"dry-run", OPTION_FLAG, NULL, "only print what would be copied, with the exit code of the run"},
+	{"json", OPTION_FLAG, NULL, "print one JSON object"},
+	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+};
+
+/* Of the options: --backup, --window, or what the target's own retention keeps. */
+static Error *
+choose_what(const Invocation *invocation, const Settings *target, StoreCopy *copy)
+{
+	const Settings *settings = invocation_settings(invocation);
+	const char *window = invocation_value(invocation, "window");
+	const char *retention = settings_text(
+		window == NULL && invocation_flag(invocation, "window") ? settings : target, SETTING_retention);
+
+	copy->backup = invocation_value(invocation, "backup");
+	if (copy->backup != NULL && invocation_flag(invocation, "window"))
+		return error_new(ERR_USAGE, "options \"--backup\" and \"--window\" exclude each other");
+	if (window != NULL)
+	{
+		copy->has_policy = true;
+		if (!duration_parse(window, &copy->policy.window_ms) || copy->policy.window_ms <= 0)
+			return error_hint(error_new(ERR_USAGE, "\"%s\" is no length of a window", window),
+			                  "Write a time such as 36h or 7d.");
+		return NULL;
+	}
+	if (retention != NULL)
+	{
+		TRY(retention_parse(retention, &copy->policy));
+		copy->has_policy = true;
+	}
+	if (!invocation_flag(invocation, "window"))
+		return NULL;
+	if (copy->policy.window_ms == 0)
+		return error_hint(error_new(ERR_USAGE, "setting \"retention\" has no window"),
+		                  "Say how long it is: --window 7d.");
+	copy->policy = (RetentionPolicy){.window_ms = copy->policy.window_ms};
+	return NULL;
+}
+
+static void
+add_progress(void *progress, uint64_t bytes)
+{
+	progress_add(progress, bytes);
+}
+
+static Error *
+copy_with_progress(const Invocation *invocation, StoreCopy *copy)
+{
+	AUTO(Progress) progress = NULL;
+	uint64_t total = 0;
+
+	TRY(progress_new(invocation_value(invocation, "progress"), "copy", &progress));
+	progress_set(progress, "comparing", 0, 0);
+	copy->notices = progress_notices(progress);
+	TRY(store_copy_plan(copy));
+	if (!invocation_flag(invocation, "dry-run"))
+	{
+		for (int kind = 0; kind < N_STORE_COPY_KINDS; kind++)
+			total += copy->lacking[kind].size;
+		progress_set(progress, "copying", 0, total);
+		copy->on_bytes = add_progress;
+		copy->on_bytes_context = progress;
+		TRY(store_copy_run(copy));
+	}
+	copy->notices = (Notices){0};
+	return NULL;
+}
+
+static Error *
+run(Invocation *invocation)
+{
+	static const char *const directions[] = {"to", "from"};
+	const Settings *settings = invocation_settings(invocation);
+	bool dry_run = invocation_flag(invocation, "dry-run");
+	AUTO(Settings) other = NULL;
+	AUTO(Store) ours = NULL;
+	AUTO(Store) theirs = NULL;
+	AUTO_STORE_COPY copy = {.zone = settings_text(settings, SETTING_timezone),
+	                        .jobs = (int) settings_integer(settings, SETTING_jobs),
+	                        .spool_directory = settings_text(settings, SETTING_state_dir)};
+	int direction;
+
+	TRY(invocation_choice(invocation, directions, lengthof(directions), &direction));
+	if (direction < 0)
+		return error_hint(error_new(ERR_USAGE, "\"copy\" needs \"--to STORE\" or \"--from STORE\""),
+		                  "The other one is the store of the settings.");
+	TRY(error_context(
+		settings_of_store(settings, invocation_value(invocation, directions[direction]), &other),
+		"option --%s", directions[direction]));
+	TRY(choose_what(invocation, direction == 0 ? other : settings, &copy));
+	TRY(context_open_store(settings, &ours));
+	TRY(error_context(context_open_store(other, &theirs), "option --%s", directions[direction]));
+	if (strcmp(store_identity(ours), store_identity(theirs)) == 0)
+		return error_new(ERR_USAGE, "both are the same store, \"%s\"", store_url(ours));
+	copy.source = direction == 0 ? ours : theirs;
+	copy.target = direction == 0 ? theirs : ours;
+	TRY(context_system_in_store(settings, copy.source, &copy.system_identifier));
+	TRY(copy_with_progress(invocation, &copy));
+	if (invocation_flag(invocation, "json"))
+		print_copy_json(&copy, dry_run, stdout);
+	else
+		print_copy_text(&copy, dry_run, stdout);
+	if (store_copy_found(&copy, STORE_COPY_DAMAGED) || store_copy_found(&copy, STORE_COPY_LACKING))
+		invocation_set_status(invocation, STATUS_DAMAGED);
+	else if (store_copy_found(&copy, STORE_COPY_DIFFERS))
+		return error_hint(
+			error_new(ERR_EXISTS, "store \"%s\" has other objects under the same keys",
+		              store_url(copy.target)),
+			"They were left as they are: one of the two stores is damaged, or is another database system's.");
+	return NULL;
+}
+
+const Command command_copy = {
+	.name = "copy",
+	.summary = "copies backups and WAL into another store, or from there",
+	.arguments = "",
+	.description =
+		"Lists both stores and sends what the target lacks: WAL, the oldest first, then backups, their records last.\n"
+		"Run it again, from a timer, and it sends what is new; killed, the next run goes on. Nothing in the target is\n"
+		"overwritten or removed. It needs no key: what passes is checked by the digests beside it. Of a store that has\n"
+		"a section [store NAME] with a \"retention\" only what that keeps is copied; without, everything. Exit 8:\n"
+		"something is damaged at the source, and was not copied; exit 3: the target has another object of that name.\n"
+		"Examples: walship copy --to offsite; walship copy --from file:///mnt/disk --dry-run",
+	.options = options,
+	.n_options = lengthof(options),
+	.run = run,
+};

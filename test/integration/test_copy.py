@@ -1,0 +1,264 @@
+"""A second store: what the first has and the second lacks is sent, whole and once; what is damaged is named."""
+import json
+import random
+import signal
+import time
+
+import pytest
+
+from walship_testing.age import Key
+from walship_testing.objects import index_of
+from walship_testing.recovery import Recoveries, backup_key, load_archive, segment_key, tell_story
+from walship_testing.store import DirectoryStore, create_store
+from walship_testing.walship import Walship
+
+
+@pytest.fixture
+def offsite(directory, walship):
+    """A store that the settings name "offsite"."""
+    made = DirectoryStore(directory / "offsite")
+    create_store(made, directory)
+    name_offsite(walship, made)
+    return made
+
+
+def name_offsite(walship, offsite, **settings):
+    lines = {"store": offsite.url, **settings}
+    walship.sections = "[store offsite]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items())
+    walship.write_config()
+
+
+def copied(walship, *options, expected=0, to="offsite"):
+    return json.loads(walship.fails(expected, "copy", "--to", to, "--json", *options).out)
+
+
+def objects(report, what="copied"):
+    return sum(item["objects"] for item in report[what].values())
+
+
+def archive_of(store):
+    """What is in every copy: neither leases nor evidence."""
+    return {key: value for key, value in store.snapshot().items() if "/lease/" not in key and "/proof/" not in key}
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1:]
+
+
+def test_a_copy_is_a_whole_store(story, walship, store, offsite, servers, directory):
+    walship.ok("pin", story.backups[0]["id"], "--note", "kept")
+    expected = archive_of(store)
+    dry = copied(walship, "--dry-run")
+    assert objects(dry, "missing") == len(expected) and objects(dry) == 0 and offsite.keys() == []
+
+    report = copied(walship)
+    assert archive_of(offsite) == expected == archive_of(store)
+    assert objects(report) == len(expected) and report["findings"] == []
+    assert report["copied"]["records"]["objects"] == 2 and report["copied"]["pins"]["objects"] == 1
+    assert offsite.keys(f"{story.system}/lease/") == store.keys(f"{story.system}/lease/") == []
+
+    again = copied(walship)
+    assert objects(again) == 0 and again["present"]["objects"] == len(expected) - 1
+
+    elsewhere = Walship(directory / "elsewhere", offsite.settings)
+    live = Recoveries(elsewhere, servers).live(
+        "--target-time", story.moment("mistake").time, "--copy", "--action", "promote"
+    )
+    assert live.checksums() == story.moment("mistake").tables
+
+
+def test_from_a_url_into_the_own_store(walship, store, cache, directory):
+    story = load_archive(cache, "story", tell_story)
+    archive = DirectoryStore(directory / "archive")
+    create_store(archive, directory)
+    story.into(archive)
+    result = walship.ok("copy", "--from", archive.url)
+    assert f"from {archive.url} to {store.url}" in result.out
+    assert archive_of(store) == archive.snapshot()
+
+
+@pytest.mark.directory_only("what is asked is no matter of the store")
+def test_what_cannot_be_meant_is_refused(story, walship, store, offsite, directory):
+    walship.fails(2, "copy", says='needs "--to STORE" or "--from STORE"')
+    walship.fails(2, "copy", "--to", "offsite", "--from", "offsite", says="exclude each other")
+    walship.fails(2, "copy", "--to", store.url, says="both are the same store")
+    assert "there are offsite" in walship.fails(2, "copy", "--to", "offside", says='unknown store "offside"').err
+    walship.fails(2, "copy", "--to", "offsite", "--window", says="has no window")
+    walship.fails(2, "copy", "--to", "offsite", "--window", "soon", says="no length of a window")
+    walship.fails(1, "copy", "--to", "offsite", "--backup", "20200101T000000Z-abcd", says="is not in store")
+    (directory / "bare").mkdir()
+    walship.fails(4, "copy", "--to", f"file://{directory}/bare")
+    assert offsite.keys() == []
+
+
+@pytest.mark.directory_only("settings are no matter of the store")
+def test_a_named_store_has_its_own_settings(story, walship, store, offsite):
+    copied(walship)
+    here = json.loads(walship.ok("list", "--json").out)
+    there = json.loads(walship.ok("list", "--json", "--store", "offsite").out)
+    assert [item["id"] for item in there["backups"]] == [item["id"] for item in here["backups"]]
+    name_offsite(walship, offsite, retention="last 1")
+    walship.configure(retention="last 9")
+    plan = json.loads(walship.fails(8, "expire", "--json", "--dry-run", "--store", "offsite").out)
+    assert plan["retention"] == "last 1"
+    result = walship.fails(2, "list", "--store", "offsite", "--s3-region", "x", says="--s3-region does not go with")
+    assert "[store offsite]" in result.err
+    name_offsite(walship, offsite, jobs=3)
+    walship.fails(2, "list", says='setting "jobs" is not one of a store')
+
+
+@pytest.mark.directory_only("what goes by retention is no matter of the store")
+def test_the_retention_of_the_target_decides(story, walship, store, offsite):
+    name_offsite(walship, offsite, retention="last 1")
+    old, new = story.backups
+    copied(walship)
+    assert offsite.exists(backup_key(new, "backup.json")) and offsite.keys(backup_key(old, "")) == []
+    assert len(offsite.keys(f"{story.system}/wal/")) < len(store.keys(f"{story.system}/wal/"))
+    walship.ok("expire", "--store", "offsite", "--force")
+    kept = archive_of(offsite)
+    assert objects(copied(walship)) == 0 and archive_of(offsite) == kept
+    walship.ok("pin", old["id"])
+    assert objects(copied(walship)) > 0
+    assert offsite.exists(backup_key(old, "backup.json"))
+
+
+@pytest.mark.directory_only("what is chosen is no matter of the store")
+def test_one_backup_or_a_window(story, walship, store, offsite, servers, directory):
+    old, new = story.backups
+    copied(walship, "--backup", old["id"])
+    assert offsite.exists(backup_key(old, "backup.json")) and offsite.keys(backup_key(new, "")) == []
+    assert offsite.keys(f"{story.system}/wal/") == []
+    elsewhere = Walship(directory / "elsewhere", offsite.settings)
+    Recoveries(elsewhere, servers).live("--immediate", "--copy", "--action", "promote").stop()
+    copied(walship, "--window", "1h")
+    before_both = segment_key(story.system, "000000010000000000000001")
+    assert set(store.keys()) - set(offsite.keys()) <= {before_both}
+    live = Recoveries(elsewhere, servers).live(
+        "--target-time", story.moment("morning").time, "--copy", "--action", "promote", name="morning"
+    )
+    assert live.checksums() == story.moment("morning").tables
+
+
+@pytest.mark.directory_only("what is damaged is no matter of the store")
+def test_damage_at_the_source_is_named_and_not_copied(story, walship, store, offsite):
+    old, new = story.backups
+    segments = [key for key in store.keys(f"{story.system}/wal/") if key.endswith(".tar")]
+    other = store.read(segments[3])
+    part = backup_key(old, "base-0001.tar.br")
+    store.write(segments[0], flipped(store.read(segments[0])))
+    store.write(segments[1], store.read(segments[1])[:-1000])
+    store.write(segments[2], other)
+    store.write(part, flipped(store.read(part)))
+    whole = archive_of(store)
+    report = copied(walship, expected=8)
+    damaged = {segments[0], segments[1], segments[2], part}
+    assert {item["key"] for item in report["findings"]} == damaged
+    assert {item["problem"] for item in report["findings"]} == {"damaged"}
+    assert set(whole) - set(offsite.keys()) == damaged | {backup_key(old, "backup.json")}
+    result = walship.fails(8, "copy", "--to", "offsite")
+    assert f"DAMAGED at the source, not copied: {segments[0]}" in result.out
+
+    # What the target has already is not looked at; what the source lacks is named.
+    store.remove(backup_key(new, "manifest.br"))
+    assert {item["key"] for item in copied(walship, expected=8)["findings"]} == damaged
+    offsite.remove(backup_key(new, "backup.json"))
+    findings = copied(walship, expected=8)["findings"]
+    assert ["lacking", backup_key(new, "backup.json")] in [[item["problem"], item["key"]] for item in findings]
+    assert not offsite.exists(backup_key(new, "backup.json"))
+
+
+@pytest.mark.directory_only("what differs is no matter of the store")
+def test_another_object_in_the_target_is_left_as_it_is(story, walship, store, offsite):
+    segments = [key for key in store.keys(f"{story.system}/wal/") if key.endswith(".tar")]
+    offsite.write(segments[0], b"something else")
+    expected = archive_of(store)
+    result = walship.fails(3, "copy", "--to", "offsite", says="other objects under the same keys")
+    assert f"DIFFERS in the target, left as it is: {segments[0]}" in result.out
+    assert archive_of(offsite) == {**expected, segments[0]: b"something else"}
+
+
+@pytest.mark.directory_only("a writer of one's own")
+def test_a_segment_of_another_writer_is_the_same(walship, server, store, offsite, directory):
+    """A server may archive into both; how it was compressed and encrypted makes no difference, and no key is needed."""
+    walship.configure(recipients=Key(directory / "key").public)
+    server.write_rows(100)
+    name = server.switch_and_archive()
+    other = Walship(directory / "other", {**offsite.settings, "compression": "zstd"})
+    other.ok("push", server.pgdata / "pg_wal" / name, cwd=server.pgdata)
+    key = segment_key(server.system_identifier(), name)
+    before = offsite.read(key)
+    assert len(before) != len(store.read(key)) and index_of(store.read(key))["recipients"]
+    server.write_rows(100)
+    following = segment_key(server.system_identifier(), server.switch_and_archive())
+    walship.configure(recipients=None)
+    assert copied(walship)["findings"] == []
+    assert offsite.read(following) == store.read(following)
+    assert offsite.read(key) == before
+
+
+@pytest.mark.directory_only("some dozen runs are killed")
+def test_killed_anywhere_the_next_run_goes_on(story, walship, store, offsite):
+    chooser = random.Random(20261129)
+    expected = archive_of(store)
+    began = time.monotonic()
+    copied(walship)
+    whole = time.monotonic() - began
+    killed = 0
+    for _ in range(15):
+        offsite.remove_all()
+        process = walship.start("copy", "--to", "offsite")
+        time.sleep(chooser.uniform(0, whole))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait(timeout=20) == -signal.SIGKILL
+        process.communicate()
+        for record in story.backups:
+            if offsite.exists(backup_key(record, "backup.json")):
+                prefix = backup_key(record, "")
+                assert offsite.keys(prefix) == store.keys(prefix), "a record came before what it names"
+        there = archive_of(offsite)
+        assert there.items() <= expected.items()
+        report = copied(walship)
+        assert objects(report) == len(expected) - len(there)
+        assert archive_of(offsite) == expected
+        if time.monotonic() - began > 25:
+            break
+    assert killed > 3
+
+
+@pytest.mark.directory_only("what is at work is no matter of the store")
+def test_two_copies_at_once(story, walship, store, offsite):
+    runs = [walship.start("copy", "--to", "offsite") for _ in range(2)]
+    for run in runs:
+        _, err = run.communicate(timeout=50)
+        assert run.returncode == 0, err
+    assert archive_of(offsite) == archive_of(store)
+
+
+@pytest.mark.directory_only("what is at work is no matter of the store")
+@pytest.mark.parametrize("where", ["source", "target"])
+def test_beside_an_expire(story, walship, store, offsite, servers, directory, where):
+    """Whatever is removed meanwhile: what has a record is whole, and the newest backup recovers."""
+    old, new = story.backups
+    if where == "target":
+        copied(walship, "--backup", old["id"])
+        name_offsite(walship, offsite, retention="last 1")
+        run = walship.start("copy", "--to", offsite.url)
+        expire = walship.run("expire", "--force", "--store", "offsite", timeout=50)
+    else:
+        walship.configure(retention="last 1")
+        run = walship.start("copy", "--to", "offsite")
+        expire = walship.run("expire", "--force", timeout=50)
+    _, err = run.communicate(timeout=50)
+    assert run.returncode == 0, err
+    assert expire.rc == 0, str(expire)
+    for record in story.backups:
+        if offsite.exists(backup_key(record, "backup.json")):
+            names = {part["name"] for part in record["parts"]} | {record["manifest"]["name"]}
+            assert {backup_key(record, name) for name in names} <= set(offsite.keys(backup_key(record, "")))
+    copied(walship)
+    elsewhere = Walship(directory / "elsewhere", offsite.settings)
+    live = Recoveries(elsewhere, servers).live(
+        "--target-time", story.moment("mistake").time, "--copy", "--action", "promote"
+    )
+    assert live.checksums() == story.moment("mistake").tables
