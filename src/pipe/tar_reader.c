@@ -26,6 +26,7 @@ typedef struct TarReader
 	TarHandler handler;
 	void *context;
 	bool needs_end;
+	bool handler_failed; /* the error is the handler's, who names what it is about */
 	char *what;
 	ReaderState state;
 	uint8_t block[TAR_BLOCK_SIZE];
@@ -138,6 +139,14 @@ extension_apply(TarReader *self)
 	}
 }
 
+/* What the handler says passes through here. */
+static Error *
+told(TarReader *self, Error *error)
+{
+	self->handler_failed = error != NULL;
+	return error;
+}
+
 /* After the contents of an entry or extension, of which there may be none. */
 static Error *
 contents_end(TarReader *self)
@@ -145,7 +154,7 @@ contents_end(TarReader *self)
 	bool was_extension = self->state == READING_EXTENSION;
 
 	self->state = self->padding > 0 ? READING_PADDING : READING_HEADER;
-	return was_extension ? extension_apply(self) : self->handler.end(self->context);
+	return was_extension ? extension_apply(self) : told(self, self->handler.end(self->context));
 }
 
 static Error *
@@ -172,7 +181,7 @@ entry_begin(TarReader *self, const TarBlock *header)
 	self->has_next_size = false;
 
 	TRY(tar_entry_settle(header->flag, &self->entry));
-	TRY(self->handler.begin(self->context, &self->entry));
+	TRY(told(self, self->handler.begin(self->context, &self->entry)));
 	return contents_begin(self, READING_CONTENTS, self->entry.size);
 }
 
@@ -237,7 +246,7 @@ reader_take(TarReader *self, const uint8_t *data, size_t size, size_t *ret_taken
 			buf_append(&self->extension, data, taken);
 			break;
 		case READING_CONTENTS:
-			TRY(self->handler.data(self->context, data, taken));
+			TRY(told(self, self->handler.data(self->context, data, taken)));
 			break;
 	}
 	self->left -= taken;
@@ -252,7 +261,12 @@ reader_write(Sink *sink, const void *data, size_t size)
 	size_t taken;
 
 	for (; size > 0; bytes += taken, size -= taken)
-		TRY(error_context(reader_take(self, bytes, size, &taken), "%s", self->what));
+	{
+		Error *error = reader_take(self, bytes, size, &taken);
+
+		if (error != NULL)
+			return self->handler_failed ? error : error_context(error, "%s", self->what);
+	}
 	return NULL;
 }
 

@@ -287,7 +287,8 @@ typedef struct Get
 	uint64_t got;
 	uint64_t expected; /* "got" at the end; known once there was an answer */
 	bool answered;
-	char *etag; /* of the last answer; NULL: none */
+	char *etag;        /* of the last answer; NULL: none */
+	Error *into_error; /* of "into": the object was read, so the request has nothing to add to it */
 } Get;
 
 static Error *
@@ -297,7 +298,9 @@ get_write(Sink *sink, const void *data, size_t size)
 
 	if (size > get->expected - get->got)
 		return error_new(ERR_CORRUPT, "more bytes than were asked for");
-	TRY(sink_write(get->into, data, size));
+	get->into_error = sink_write(get->into, data, size);
+	if (get->into_error != NULL)
+		return error_new(error_kind(get->into_error), "what came was refused");
 	get->got += size;
 	return NULL;
 }
@@ -398,6 +401,11 @@ s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into)
 		return s3_stat(base, key, &entry);
 	error = s3_call((S3Store *) base, &call, &answer);
 	free(get.etag);
+	if (get.into_error != NULL)
+	{
+		error_free(error);
+		return get.into_error;
+	}
 	if (error == NULL && get.got != get.expected)
 		return error_new(ERR_TRANSIENT, "could not read object \"%s\": it ended too early", key);
 	if (get.got > 0 && answer.class == S3_TAKEN)

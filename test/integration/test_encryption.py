@@ -99,7 +99,9 @@ def test_after_a_rotation_old_and_new_are_readable(walship, store, datadir, dire
         [other.fingerprint],
     ]
     walship.configure(identity_file=other.path)
-    datadir.fetch(walship, old, 5, says=f"encrypted for {key.fingerprint}, and the secret keys at hand are others")
+    said = datadir.fetch(walship, old, 5, says=f"encrypted for {key.fingerprint}, and the secret keys at hand are others").err
+    sentence = said.splitlines()[0]
+    assert sentence.count(datadir.key(old)) == 1 and sentence.split("ERROR:  ")[1].count(": ") == 1, said
     datadir.fetch(walship, both)
     datadir.fetch(walship, new)
     walship.configure(identity_file=private(directory / "ring", other.path.read_text() + key.path.read_text()))
