@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "walship/base/buf.h"
 #include "walship/base/clock.h"
@@ -22,13 +23,33 @@ static struct
 {
 	LogLevel level;
 	LogFormat format;
-} log_settings = {LOG_INFO, LOG_TEXT};
+	bool stamp;
+} log_settings = {LOG_INFO, LOG_TEXT, false};
 
 void
 log_configure(LogLevel level, LogFormat format)
 {
 	log_settings.level = level;
 	log_settings.format = format;
+}
+
+void
+log_stamp(bool stamp)
+{
+	log_settings.stamp = stamp;
+}
+
+/* "2026-11-20 02:30:07.123 UTC [4711] ".  The caller frees. */
+static char *
+stamp_text(void)
+{
+	TimeUs now = clock_now();
+	char time[TIME_TEXT_SIZE];
+
+	if (!log_settings.stamp)
+		return mem_strdup("");
+	return mem_printf("%.19s.%03d UTC [%d] ", time_format_postgres(now, time), (int) (now / 1000 % 1000),
+	                  (int) getpid());
 }
 
 bool
@@ -68,6 +89,7 @@ log_line(LogLevel level, const char *hint, const char *format, ...)
 		AUTO(Json) object = json_new_object();
 
 		json_add_time(object, "time", clock_now());
+		json_add_int(object, "pid", getpid());
 		json_add_string(object, "level", level_name(level));
 		json_add_string(object, "message", message);
 		if (short_hint != NULL)
@@ -77,13 +99,14 @@ log_line(LogLevel level, const char *hint, const char *format, ...)
 	else
 	{
 		AUTO_FREE char *clean = str_printable(message);
+		AUTO_FREE char *stamp = stamp_text();
 
-		buf_printf(&line, "walship: %s:  %s\n", level_name(level), clean);
+		buf_printf(&line, "%swalship: %s:  %s\n", stamp, level_name(level), clean);
 		if (short_hint != NULL)
 		{
 			AUTO_FREE char *clean_hint = str_printable(short_hint);
 
-			buf_printf(&line, "walship: HINT:  %s\n", clean_hint);
+			buf_printf(&line, "%swalship: HINT:  %s\n", stamp, clean_hint);
 		}
 	}
 

@@ -1,8 +1,11 @@
 /* Finds the command, understands its line, runs it, and makes an exit status of what came of it. */
 #include "command.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -74,9 +77,32 @@ load_settings(Invocation *invocation)
 	return NULL;
 }
 
+/* systemd says which stream is its journal's, by device and inode (systemd.exec, JOURNAL_STREAM). */
+static bool
+is_journal(int fd)
+{
+	const char *journal = getenv("JOURNAL_STREAM");
+	struct stat status;
+
+	if (journal == NULL || fstat(fd, &status) != 0)
+		return false;
+
+	AUTO_FREE char *stream = mem_printf("%ju:%ju", (uintmax_t) status.st_dev, (uintmax_t) status.st_ino);
+
+	return strcmp(journal, stream) == 0;
+}
+
+/* The server's own lines have time and process; nobody adds them to ours, but for a terminal's reader and the journal. */
+static bool
+needs_stamp(const Command *command)
+{
+	return command->in_servers_log && !isatty(STDERR_FILENO) && !is_journal(STDERR_FILENO);
+}
+
 static Error *
 run_command(Invocation *invocation, int argc, char **argv)
 {
+	log_stamp(needs_stamp(invocation->command));
 	TRY(invocation_parse(invocation, argc, argv));
 	if (invocation->help)
 	{
@@ -135,16 +161,34 @@ name_elsewhere(const char *name)
 		const char *theirs;
 		const char *ours;
 	} names[] = {
-		{"wal-push", "push"},        {"archive-push", "push"},
-		{"archive-wal", "push"},     {"barman-wal-archive", "push"},
-		{"wal-fetch", "fetch"},      {"archive-get", "fetch"},
-		{"get-wal", "fetch"},        {"restore-wal", "fetch"},
-		{"backup-push", "backup"},   {"basebackup", "backup"},
-		{"backup-list", "list"},     {"list-backup", "list"},
-		{"list-backups", "list"},    {"info", "list"},
-		{"show-backup", "list"},     {"restore", "recover"},
-		{"backup-fetch", "recover"}, {"status", "check"},
-		{"doctor", "check"},         {"version", "--version"},
+		{"wal-push", "push"},
+		{"archive-push", "push"},
+		{"archive-wal", "push"},
+		{"barman-wal-archive", "push"},
+		{"wal-fetch", "fetch"},
+		{"archive-get", "fetch"},
+		{"get-wal", "fetch"},
+		{"restore-wal", "fetch"},
+		{"backup-push", "backup"},
+		{"basebackup", "backup"},
+		{"backup-list", "list"},
+		{"list-backup", "list"},
+		{"list-backups", "list"},
+		{"info", "list"},
+		{"show-backup", "list"},
+		{"restore", "recover"},
+		{"backup-fetch", "recover"},
+		{"status", "check"},
+		{"doctor", "check"},
+		{"stanza-create", "check --create"},
+		{"create-stanza", "check --create"},
+		{"wal-show", "list"},
+		{"wal-verify", "list"},
+		{"delete", "expire"},
+		{"backup-delete", "expire"},
+		{"delete-backup", "expire"},
+		{"backup-mark", "pin"},
+		{"version", "--version"},
 		{"-V", "--version"},
 	};
 

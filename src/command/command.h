@@ -31,6 +31,13 @@ typedef struct CommandOption
 	const char *help;
 } CommandOption;
 
+/* In --help, before this option: where there are many, a reader looks for a group of them. */
+typedef struct OptionHeading
+{
+	const char *option;
+	const char *text;
+} OptionHeading;
+
 /* What the command line said. */
 typedef struct Invocation Invocation;
 
@@ -54,6 +61,8 @@ typedef struct Command
 	int n_optional;          /* and up to so many more */
 	const CommandOption *options;
 	size_t n_options;
+	const OptionHeading *headings; /* in the order of the options, from the first one on; or none */
+	size_t n_headings;
 
 	/*
 	 * The exit status for an error, when it is not the one of its kind; -1 leaves
@@ -66,6 +75,7 @@ typedef struct Command
 	bool hidden;            /* not for people: only walship itself calls it */
 	Tells tells;
 	const char *tells_more; /* of a failure, to whom it was told: "check", "expire --dry-run" */
+	bool in_servers_log;    /* the server calls it: its lines stand in the server's log */
 
 	Error *(*run)(Invocation *invocation);
 } Command;

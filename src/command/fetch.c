@@ -121,5 +121,6 @@ const Command command_fetch = {
 	.n_options = lengthof(command_options),
 	.error_status = error_status,
 	.absence_is_normal = true,
+	.in_servers_log = true,
 	.run = run,
 };

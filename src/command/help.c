@@ -68,7 +68,9 @@ help_print_command(const Command *command)
 	printf("Usage: walship %s [OPTION]...%s%s\n\n", command->name, command->arguments[0] != '\0' ? " " : "",
 	       command->arguments);
 	printf("%s\n", command->description);
-	if (command->n_options > 0)
+	size_t heading = 0;
+
+	if (command->n_options > 0 && command->n_headings == 0)
 		printf("\nOptions:\n");
 	for (size_t i = 0; i < command->n_options; i++)
 	{
@@ -79,6 +81,8 @@ help_print_command(const Command *command)
 		                            : mem_printf(maybe ? " [%s]" : " %s", option->value_name);
 		AUTO_FREE char *left = mem_printf("--%s%s", option->name, value);
 
+		if (heading < command->n_headings && strcmp(command->headings[heading].option, option->name) == 0)
+			printf("\n%s:\n", command->headings[heading++].text);
 		printf("  %-26s %s\n", left, option->help);
 	}
 	if (command->examples != NULL)

@@ -51,5 +51,6 @@ const Command command_prefetcher = {
 	.n_options = lengthof(command_options),
 	.hidden = true,
 	.error_status = error_status,
+	.in_servers_log = true,
 	.run = run,
 };

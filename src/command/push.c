@@ -92,5 +92,6 @@ const Command command_push = {
 	.error_status = error_status,
 	.tells = TELLS_LATER,
 	.tells_more = "check",
+	.in_servers_log = true,
 	.run = run,
 };

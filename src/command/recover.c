@@ -202,7 +202,7 @@ stop(const Invocation *invocation)
 	/* Not $PGDATA: what is removed is named. */
 	if (pgdata == NULL)
 		return error_new(ERR_USAGE, "\"--stop\" needs \"--pgdata DIR\"");
-	TRY(recovery_check_user());
+	TRY(recovery_check_user("recover"));
 	TRY(copy_stop(pgdata, remove));
 	print_line(stdout, remove ? "ended and removed: \"%s\"" : "ended: \"%s\"", pgdata);
 	return NULL;
@@ -235,7 +235,7 @@ run(Invocation *invocation)
 	copy.kept = true;
 	copy.programs = settings_text(settings, SETTING_pg_bindir);
 	if (!plan_only)
-		TRY(recovery_check_user());
+		TRY(recovery_check_user("recover"));
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
@@ -274,6 +274,18 @@ run(Invocation *invocation)
 	return NULL;
 }
 
+static const OptionHeading headings[] = {
+	{"target-time", "Up to what, one of"},
+	{"exclusive", "How exactly"},
+	{"timeline", "From what"},
+	{"copy", "For what, one of"},
+	{"pgdata", "Where to"},
+	{"primary-conninfo", "A standby"},
+	{"plan", "Only a plan"},
+	{"start", "A copy that walship starts"},
+	{"config-only", "Else"},
+};
+
 const Command command_recover = {
 	.name = "recover",
 	.summary = "plans a recovery, restores a backup and writes the settings that lead to the target",
@@ -288,5 +300,7 @@ const Command command_recover = {
 	.statuses = "0 1 2 3 4 5 6 7 9",
 	.options = recover_command_options,
 	.n_options = N_RECOVER_OPTIONS,
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.run = run,
 };

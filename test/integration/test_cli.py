@@ -1,5 +1,6 @@
 """The command line and the settings: what is wrong is named, with where it came from and what to do."""
 import json
+import os
 import re
 import subprocess
 
@@ -46,6 +47,30 @@ def test_every_help_has_two_examples_and_its_exit_codes(command):
     assert set(re.findall(r"(?<= )--[a-z][a-z-]*", "\n".join(examples))) <= options
     codes = re.findall(r"^ +(\d+)  \S", text.split("\nExit codes:\n")[1], re.MULTILINE)
     assert codes[0] == "0" and "2" in codes and len(codes) >= 3
+
+
+def test_many_options_come_in_groups():
+    """What, for what, where: each group begins with its heading, and none is empty or left out."""
+    text = run_ok([binary(), "recover", "--help"]).out.split("\nExamples:\n")[0]
+    groups = {group.splitlines()[0]: group.splitlines()[1:] for group in text.split("\n\n") if "\n  --" in group}
+    assert list(groups)[:5] == ["Up to what, one of:", "How exactly:", "From what:", "For what, one of:", "Where to:"]
+    assert "Options:" not in groups and len(groups) == 9
+    assert [line.split()[0] for line in groups["For what, one of:"]] == ["--copy", "--rejoin", "--standby", "--action"]
+
+
+def test_lines_in_a_servers_log_have_time_and_process(tmp_path):
+    """Those of push and fetch, which the server calls; not for a person's eyes, and not where the journal adds both."""
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC \[\d+\] walship: "
+    for command, stamped in ((["push", "x"], True), (["fetch", "x", "y"], True), (["push", "--x"], True), (["list"], False)):
+        said = run([binary(), *command]).err.splitlines()
+        assert said and all(bool(re.match(stamp, line)) == stamped for line in said), said
+    log = tmp_path / "log"
+    with open(log, "w") as stream:
+        status = os.fstat(stream.fileno())
+        journal = {**clean_environment(), "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        subprocess.run([binary(), "push", "x"], stderr=stream, env=journal, timeout=20)
+    assert log.read_text().startswith("walship: ERROR:")
+    assert re.match(stamp, run([binary(), "push", "x"], env={"JOURNAL_STREAM": journal["JOURNAL_STREAM"]}).err)
 
 
 def test_the_version_is_printed():

@@ -2,6 +2,7 @@
 #include "walship/base/log.h"
 
 #include <fcntl.h>
+#include <regex.h>
 #include <unistd.h>
 
 #include "scratch.h"
@@ -75,6 +76,30 @@ text_lines_look_like_the_servers(void **state)
 }
 
 static void
+in_a_servers_log_they_begin_as_its_own(void **state)
+{
+	static const Line line = {"", LOG_INFO, LOG_WARNING, "Do this.", "a message", ""};
+	AUTO_BUF(text, 4096);
+	AUTO_FREE char *pattern =
+		mem_printf("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3} UTC "
+	               "\\[%d\\] walship: (WARNING:  a message|HINT:  Do this[.])$",
+	               (int) getpid());
+	regex_t form;
+	char *rest;
+
+	(void) state;
+	log_configure(LOG_INFO, LOG_TEXT);
+	log_stamp(true);
+	catch_stderr(print_line, &line, &text);
+	log_stamp(false);
+	assert_int_equal(regcomp(&form, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(regexec(&form, strtok_r(i == 0 ? text.data : NULL, "\n", &rest), 0, NULL, 0), 0);
+	assert_null(strtok_r(NULL, "\n", &rest));
+	regfree(&form);
+}
+
+static void
 json_lines_are_one_document_each(void **state)
 {
 	static const Line line = {"", LOG_INFO, LOG_WARNING, "Do\n\"this\".", "two\nlines \\ \x01", ""};
@@ -82,12 +107,15 @@ json_lines_are_one_document_each(void **state)
 	AUTO(Json) root = NULL;
 	const char *value;
 	TimeUs time;
+	int64_t pid;
 
 	(void) state;
 	log_configure(LOG_INFO, LOG_JSON);
 	catch_stderr(print_line, &line, &text);
 	assert_ptr_equal(strchr(text.data, '\n'), text.data + text.size - 1);
 	assert_ok(json_parse(text.data, text.size, "line", &root));
+	assert_ok(json_get_int(root, "pid", &pid));
+	assert_int_equal(pid, getpid());
 	assert_ok(json_get_string(root, "level", &value));
 	assert_string_equal(value, "WARNING");
 	assert_ok(json_get_string(root, "message", &value));
@@ -170,6 +198,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_lines_look_like_the_servers),
+		cmocka_unit_test(in_a_servers_log_they_begin_as_its_own),
 		cmocka_unit_test(json_lines_are_one_document_each),
 		cmocka_unit_test(an_error_is_told_with_its_hint),
 		cmocka_unit_test(a_message_beyond_all_measure_is_cut_and_not_lost),

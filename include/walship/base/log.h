@@ -17,6 +17,9 @@ typedef enum LogFormat
 } LogFormat;
 
 void log_configure(LogLevel level, LogFormat format);
+/* Lines of text begin with time and process, as the server's do by default (log_line_prefix). */
+void log_stamp(bool stamp);
+
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level, const char *hint, const char *format, ...) PRINTF_LIKE(3, 4);
 
