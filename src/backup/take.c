@@ -212,7 +212,7 @@ take_wal(BackupRun *run)
 		return NULL;
 
 	/* Without its WAL inside it is a backup all the same, one that needs the archive. */
-	notice(&run->options->notices, LOG_WARNING, NULL,
+	notice(&run->options->notices, LOG_WARNING, error_get_hint(failure),
 	       "the backup's own WAL is not inside it, so it needs the archive from %s to %s: %s",
 	       lsn_format(record->start_lsn, start), lsn_format(record->stop_lsn, stop), error_message(failure));
 	part_list_remove(&run->target, backup_wal_parts(run->wal), &run->options->notices);

@@ -36,6 +36,7 @@ static const CommandOption options[] = {
 	{"expire", OPTION_FLAG, NULL, "then remove what no rule of the setting \"retention\" keeps"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
+	{"require-wal", OPTION_FLAG, NULL, "exit 8 when the backup could not bring its own WAL along"},
 	{"json", OPTION_FLAG, NULL, "print the backup's record instead of one line"},
 };
 
@@ -148,6 +149,12 @@ report(Invocation *invocation, const BackupRecord *record)
 			"the server found pages with wrong checksums during backup \"%s\"", record->id);
 		invocation_set_status(invocation, EXIT_CHECKS_FAILED);
 	}
+	if (!record->wal_inside && invocation_flag(invocation, "require-wal"))
+	{
+		log_line(LOG_ERROR, "It is kept: with the archive's WAL it can be recovered.",
+		         "backup \"%s\" does not hold its own WAL", record->id);
+		invocation_set_status(invocation, EXIT_CHECKS_FAILED);
+	}
 }
 
 /* After it, for a place within it cannot be recovered from it. */
@@ -217,7 +224,8 @@ const Command command_backup = {
 	.description =
 		"Connects by \"conninfo\" and libpq's own means (PGHOST, PGPORT, PGUSER, PGSERVICE, ~/.pgpass) as a role with the attribute\n"
 		"REPLICATION, on PostgreSQL 13 or later, primary or standby. The backup brings its own WAL along and waits\n"
-		"for no archiver. Exit 8 means that the backup was taken, but the server found damaged pages in it.",
+		"for no archiver. Exit 8 means that the backup was taken, but the server found damaged pages in it, or, with --require-wal,\n"
+		"that it has to do without its own WAL.",
 	.examples = "  runuser -u postgres -- walship backup\n"
 				"  walship backup --fast --note \"before the upgrade\"\n",
 	.statuses = "0 2 4 5 6 7 8",

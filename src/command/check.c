@@ -153,7 +153,7 @@ run(Invocation *invocation)
 	uint64_t system = 0;
 
 	/* What root may do says nothing of what the server's user may, and what root makes is of no use to it. */
-	TRY(recovery_check_user());
+	TRY(recovery_check_user("check"));
 	if (invocation_flag(invocation, "create"))
 		TRY(context_create_store(settings));
 

@@ -232,7 +232,7 @@ run(Invocation *invocation)
 		TRY(table_names_parse(count, &counted.names));
 	if (!plan_only && !invocation_flag(invocation, "record-counts") &&
 	    !invocation_flag(invocation, "history"))
-		TRY(recovery_check_user());
+		TRY(recovery_check_user("drill"));
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));

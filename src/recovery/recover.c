@@ -16,12 +16,13 @@
 #include "walship/recovery/planning.h"
 
 Error *
-recovery_check_user(void)
+recovery_check_user(const char *command)
 {
 	if (geteuid() != 0)
 		return NULL;
-	return error_hint(error_new(ERR_USAGE, "this cannot be run as root"),
-	                  "Run it as the user that runs the server: runuser -u postgres -- walship ...");
+	return error_hint(error_new(ERR_USAGE, "\"walship %s\" cannot be run as root", command),
+	                  "Run it as the user that runs the server: runuser -u postgres -- walship %s ...",
+	                  command);
 }
 
 static Error *
@@ -170,6 +171,11 @@ recovery_make_plan(Recovery *recovery)
 	TRY(error);
 	if (!recovery->config_only)
 		TRY(restore_check_keys(recovery->store, recovery->plan->backup, recovery->identities));
+	if (recovery->plan->purpose == PURPOSE_STANDBY && recovery->primary_conninfo[0] == '\0')
+		strlist_add(
+			&recovery->plan->notes,
+			"Without --primary-conninfo the standby follows the archive alone: it is behind its primary by what is "
+			"not archived yet, a segment or archive_timeout.");
 	TRY(place_tablespaces(recovery));
 	TRY(space_look(recovery));
 	TRY(settings_file_print(recovery));
@@ -181,7 +187,7 @@ recovery_check(const Recovery *recovery)
 {
 	if (recovery->pgdata == NULL)
 		return NULL;
-	TRY(recovery_check_user());
+	TRY(recovery_check_user("recover"));
 	TRY(other_primary_check(recovery));
 	if (recovery->config_only)
 		return access_check(recovery);

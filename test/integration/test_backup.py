@@ -270,8 +270,15 @@ def test_a_server_without_a_second_walsender_gives_a_backup_without_wal(servers,
     record = json.loads(result.out)
     assert not record["wal_inside"]
     assert "needs the archive from" in result.err and "max_wal_senders" in result.err
+    assert "HINT:  Raise max_wal_senders (a backup takes two" in result.err
     assert {part["set"] for part in record["parts"]} == {"base"}
     check_objects(store, record)
+
+    insisting = walship.fails(8, "backup", "--fast", "--require-wal", env=source.pg_environment)
+    kept = insisting.out.split(":")[0]
+    assert f'backup "{kept}" does not hold its own WAL' in insisting.err and "It is kept" in insisting.err
+    kept_record = store.read_json(next(key for key in store.keys() if key.endswith(f"{kept}/backup.json")))
+    assert not kept_record["wal_inside"] and kept_record["parts"]
 
 
 def test_a_backup_is_never_a_synchronous_standby(servers, walship, store):

@@ -74,7 +74,7 @@ def test_a_second_interrupt_does_not_wait_for_what_the_first_one_tidies_up(walsh
     assert time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("theirs, ours", [("wal-push", "push"), ("archive-get", "fetch"), ("restore", "recover"),
+@pytest.mark.parametrize("theirs, ours", [("wal-push", "push"), ("delete", "expire"), ("stanza-create", "check --create"), ("archive-get", "fetch"), ("restore", "recover"),
                                           ("backup-push", "backup"), ("backup-list", "list")])  # fmt: skip
 @pytest.mark.directory_only("nothing is asked of the store")
 def test_the_names_that_other_tools_have_for_a_command_are_understood_well_enough_for_a_hint(walship, theirs, ours):

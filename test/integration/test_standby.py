@@ -56,6 +56,9 @@ def test_a_standby_uses_its_slot(primary, walship, recoveries):
 
 def test_a_standby_without_a_primary_lives_from_the_archive(primary, walship, recoveries):
     take_backup(walship, primary)
+    assert "follows the archive alone" in " ".join(recoveries.plan("--standby")["notes"])
+    following = recoveries.plan("--standby", "--primary-conninfo", primary.conninfo)
+    assert "archive alone" not in " ".join(following["notes"])
     standby = recoveries.recover("--standby", name="standby").start()
     primary.write_rows(100)
     primary.switch_and_archive()

@@ -93,8 +93,8 @@ typedef struct Recovery
 	int lock;     /* by this descriptor */
 } Recovery;
 
-/* The server refuses to run as root, and root's files would be of no use to it: ERR_USAGE. */
-Error *recovery_check_user(void) MUST_CHECK;
+/* The server refuses to run as root, and root's files would be of no use to it: ERR_USAGE, of that command. */
+Error *recovery_check_user(const char *command) MUST_CHECK;
 
 /*
  * Touches nothing.  ERR_NOT_FOUND with "unreachable" set: there is no suitable
