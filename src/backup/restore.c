@@ -76,6 +76,19 @@ add_decoders(const Restore *restore, Pipe *pipe, uint64_t raw_size, const char *
 	codec_add_decoder(pipe, restore->codec, raw_size, name);
 }
 
+/* Into nothing, what is wrong with one object can be told instead: then it is no error.  Takes and returns ownership. */
+static Error *
+judge(const Restore *restore, const char *name, Error *error)
+{
+	const RestoreOptions *options = restore->options;
+
+	if (options->on_fault == NULL || !error_is(error, ERR_CORRUPT))
+		return error;
+	options->on_fault(options->context, name, error);
+	error_free(error);
+	return NULL;
+}
+
 static Error *
 restore_part(void *argument)
 {
@@ -96,7 +109,9 @@ restore_part(void *argument)
 	Error *error = get_object(restore, part->name, pipe);
 
 	restore_files_release(&files);
-	return error;
+	if (error != NULL)
+		atomic_store(&restore->shared.faulty, true);
+	return judge(restore, part->name, error);
 }
 
 static Error *
@@ -193,6 +208,9 @@ submit_parts(Restore *restore)
 
 		if (strcmp(part->set, SET_WAL) == 0 && !restore->options->with_wal)
 			continue;
+		if (restore->options->wanted != NULL &&
+		    !restore->options->wanted(restore->options->context, part->name))
+			continue;
 		for (size_t j = 0; j < restore->n_roots && root == NULL; j++)
 			if (strcmp(restore->roots[j].set, part->set) == 0)
 				root = &restore->roots[j];
@@ -225,6 +243,8 @@ check_all_seen(const Restore *restore)
 	size_t missing = 0;
 	size_t first = 0;
 
+	if (restore->options->wanted != NULL || atomic_load(&restore->shared.faulty))
+		return NULL;
 	for (size_t i = manifest_count(manifest); i-- > 0;)
 	{
 		if (atomic_load(&restore->shared.seen[i]))
@@ -280,7 +300,11 @@ restore_everything(Restore *restore)
 		                            options->record->codec, options->record->id),
 		                  "A newer walship may have written it.");
 	TRY(restore_check_keys(options->store, options->record, options->identities));
-	TRY(read_manifest(restore, manifest));
+
+	Error *error = read_manifest(restore, manifest);
+
+	if (error != NULL)
+		return judge(restore, options->record->manifest_name, error);
 	seen = NEW_ARRAY(atomic_bool, manifest_count(manifest));
 	restore->shared = (RestoreShared){.manifest = manifest, .seen = seen, .options = options};
 
@@ -289,14 +313,13 @@ restore_everything(Restore *restore)
 	TRY(open_roots(restore, wal_directory));
 	restore->workers = workers_new(options->jobs);
 
-	Error *error = submit_parts(restore);
-
+	error = submit_parts(restore);
 	if (error == NULL)
 		error = workers_wait(restore->workers);
 	workers_free(restore->workers);
 	TRY(error);
 	TRY(cancel_check());
-	TRY(check_all_seen(restore));
+	TRY(judge(restore, NULL, check_all_seen(restore)));
 	TRY(grant_group_access(restore));
 
 	/* One sync for each file system: far cheaper than one for each of many files, and as safe. */

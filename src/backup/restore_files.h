@@ -23,6 +23,7 @@ typedef struct RestoreShared
 	atomic_bool *seen; /* by number in the manifest */
 	const RestoreOptions *options;
 	atomic_bool group_access; /* the cluster's files may be read by its group */
+	atomic_bool faulty;       /* a part could not be restored */
 } RestoreShared;
 
 /* The context of restore_files_handler, one for each part. */

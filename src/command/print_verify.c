@@ -27,7 +27,8 @@ print_verdict(const Verify *verify, FILE *into)
 			           finding_kind_text((FindingKind) kind));
 	}
 	if (verify_passed(verify))
-		print_line(into, "OK: nothing is missing, by names, sizes and seals.");
+		print_line(into, verify->deep ? "OK: nothing is missing, and what was read is as it should be."
+		                              : "OK: nothing is missing, by names, sizes and seals.");
 	else
 		print_line(into, "NOT WELL: %" PRIu64 " finding%s (%s).", verify->findings.found,
 		           verify->findings.found == 1 ? "" : "s", kinds.data);
@@ -36,6 +37,13 @@ print_verdict(const Verify *verify, FILE *into)
 	           " history files: %s.",
 	           counts->backups, counts->objects, counts->segments, counts->histories,
 	           size_format(counts->stored_size, size));
+	if (verify->deep)
+		print_line(into, "Read %" PRIu64 " objects of backups and %" PRIu64 " segments: %s.",
+		           verify->reads.objects, verify->reads.segments,
+		           size_format(verify->reads.stored_size, size));
+	if (verify->reads.locked > 0)
+		print_line(into, "Of %" PRIu64 " of these only the stored bytes: this host cannot decrypt them.",
+		           verify->reads.locked);
 }
 
 static void
@@ -104,6 +112,8 @@ print_windows(const Verify *verify, FILE *into)
 			table_cell(table, "%s", window->backup->id);
 		}
 	}
+	if (table_rows(table) == 0 && verify->backup != NULL)
+		return;
 	if (table_rows(table) == 0)
 	{
 		(void) fputs("\nNothing can be recovered.\n", into);

@@ -1,19 +1,94 @@
 /* walship verify: is everything in the store that must be there?  walship/upkeep/verify.h has what that is. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "commands.h"
 #include "context.h"
 #include "keys.h"
 #include "print_verify.h"
+#include "progress.h"
 #include "table.h"
+#include "walship/archive/layout.h"
+#include "walship/base/crypto.h"
 #include "walship/base/log.h"
+#include "walship/base/size.h"
 #include "walship/upkeep/verify.h"
 
 #define STATUS_CHECKS_FAILED 8
+#define STATUS_NO_BACKUP     9
 
 static const CommandOption options[] = {
+	{"deep", OPTION_FLAG, NULL, "read everything, decrypt it where there is a key, and check what it holds"},
+	{"sample", OPTION_VALUE, "PERCENT", "read only so much of it, chosen anew each time: 5%"},
+	{"newer", OPTION_VALUE, "AGE", "read only what came since: 7d"},
+	{"backup", OPTION_VALUE, "ID", "look at this backup alone"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
+	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
+
+static Error *
+read_sample(const char *text, uint32_t *ret_ppm)
+{
+	char *end = NULL;
+	double percent = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : 0;
+
+	if (end == NULL || strcmp(end, "%") != 0 || percent <= 0 || percent > 100)
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no sample", text),
+		                  "Say how much of it: --sample 5%%");
+	*ret_ppm = (uint32_t) (percent * 10000);
+	if (*ret_ppm == 0)
+		*ret_ppm = 1;
+	return NULL;
+}
+
+/* What chooses from that which is read says that it is to be read. */
+static Error *
+read_choice(const Invocation *invocation, Verify *verify)
+{
+	const char *sample = invocation_value(invocation, "sample");
+	const char *newer = invocation_value(invocation, "newer");
+	int64_t age_ms;
+
+	verify->deep = invocation_flag(invocation, "deep") || sample != NULL || newer != NULL;
+	verify->choice.newer_than = TIME_NONE;
+	random_bytes(&verify->choice.seed, sizeof(verify->choice.seed));
+	if (sample != NULL)
+		TRY(read_sample(sample, &verify->choice.sample_ppm));
+	if (newer != NULL && (!duration_parse(newer, &age_ms) || age_ms == 0))
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no age", newer), "Say how old at most: --newer 7d");
+	if (newer != NULL)
+		verify->choice.newer_than = clock_now() - age_ms * 1000;
+	verify->backup = invocation_value(invocation, "backup");
+	if (verify->backup != NULL && !layout_is_backup_id(verify->backup))
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no id of a backup", verify->backup),
+		                  "\"walship list\" shows them.");
+	return NULL;
+}
+
+static void
+add_progress(void *progress, uint64_t bytes)
+{
+	progress_add(progress, bytes);
+}
+
+static Error *
+verify_by_options(const Invocation *invocation, Verify *verify)
+{
+	AUTO(Progress) progress = NULL;
+
+	TRY(progress_new(invocation_value(invocation, "progress"), "verify", &progress));
+	progress_set(progress, verify->deep ? "reading" : "listing", 0, 0);
+	verify->on_bytes = add_progress;
+	verify->on_bytes_context = progress;
+	verify->notices = progress_notices(progress);
+
+	Error *error = verify_run(verify);
+
+	progress_clear(progress);
+	verify->notices = log_notices();
+	return error_context(error, "could not verify");
+}
 
 static Error *
 run(Invocation *invocation)
@@ -22,25 +97,26 @@ run(Invocation *invocation)
 	const char *retention = settings_text(settings, SETTING_retention);
 	AUTO(AgeIdentities) identities = NULL;
 	AUTO(Store) store = NULL;
+	AUTO_VERIFY verify = {.walship_version = WALSHIP_VERSION,
+	                      .zone = settings_text(settings, SETTING_timezone),
+	                      .jobs = (int) settings_integer(settings, SETTING_jobs)};
 	RetentionPolicy policy;
-	uint64_t system;
 
+	TRY(read_choice(invocation, &verify));
 	if (retention != NULL)
 		TRY(retention_parse(retention, &policy));
 	TRY(keys_identities(settings, &identities));
 	TRY(context_open_store(settings, &store));
-	TRY(context_system_in_store(settings, store, &system));
+	TRY(context_system_in_store(settings, store, &verify.system_identifier));
+	verify.store = store;
+	verify.identities = identities;
+	verify.retention = retention == NULL ? NULL : &policy;
 
-	AUTO_VERIFY verify = {.store = store,
-	                      .system_identifier = system,
-	                      .identities = identities,
-	                      .retention = retention == NULL ? NULL : &policy,
-	                      .zone = settings_text(settings, SETTING_timezone),
-	                      .walship_version = WALSHIP_VERSION,
-	                      .jobs = (int) settings_integer(settings, SETTING_jobs),
-	                      .notices = log_notices()};
+	Error *error = verify_by_options(invocation, &verify);
 
-	TRY(error_context(verify_run(&verify), "could not verify"));
+	if (error_is(error, ERR_NOT_FOUND))
+		invocation_set_status(invocation, STATUS_NO_BACKUP);
+	TRY(error);
 	if (invocation_flag(invocation, "json"))
 		print_verify_json(&verify, stdout);
 	else
@@ -60,10 +136,13 @@ const Command command_verify = {
 		"files with their digests, and every object of every backup with its size; records by their seals. One line\n"
 		"for each finding, with the remedy; then what can be recovered, with the holes in it. What is needed follows\n"
 		"from the setting \"retention\" or, without it, from what the last expire went by: what that removed is not\n"
-		"missing. What was looked at, and what came of it, is evidence in the store: proof/<time>-verify.json.",
+		"missing. With --deep contents, too: decrypted where there is a key, decompressed, hashed; files of backups are\n"
+		"checked against the manifest, records of WAL are walked. What is read meanwhile is protected by leases. What\n"
+		"was looked at, and what came of it, is evidence in the store: proof/<time>-verify.json.",
 	.examples = "  walship verify\n"
+				"  walship verify --sample 5%\n"
 				"  walship verify --json | jq -r '.findings[].key'\n",
-	.statuses = "0 2 4 5 7 8",
+	.statuses = "0 2 4 5 7 8 9",
 	.options = options,
 	.n_options = lengthof(options),
 	.run = run,

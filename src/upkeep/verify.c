@@ -10,20 +10,89 @@
 #define KIND      "verify"
 #define TRIES_MAX 100 /* one a second: so many others may write theirs at the same time */
 
-Error *
-verify_run(Verify *verify)
+static Error *
+read_catalog(Verify *verify)
 {
-	verify->now = clock_now();
-	TRY(catalog_read(verify->store, verify->system_identifier, verify->jobs, &verify->catalog));
+	catalog_free(verify->catalog);
+	verify->catalog = NULL;
+	return catalog_read(verify->store, verify->system_identifier, verify->jobs, &verify->catalog);
+}
+
+static const BackupRecord *
+asked_backup(const Verify *verify)
+{
+	for (size_t i = 0; i < verify->catalog->n_backups; i++)
+		if (str_equal(verify->catalog->backups[i]->id, verify->backup))
+			return verify->catalog->backups[i];
+	return NULL;
+}
+
+/* One whose record is damaged or missing has its findings, too. */
+static Error *
+check_backup_exists(const Verify *verify)
+{
+	AUTO_FREE char *damaged = mem_printf("%s: ", verify->backup == NULL ? "" : verify->backup);
+	const Catalog *catalog = verify->catalog;
+
+	if (verify->backup == NULL || asked_backup(verify) != NULL ||
+	    strlist_contains(&catalog->unfinished, verify->backup))
+		return NULL;
+	for (size_t i = 0; i < catalog->damaged.count; i++)
+		if (str_starts_with(catalog->damaged.items[i], damaged))
+			return NULL;
+	return error_hint(error_new(ERR_NOT_FOUND, "there is no backup \"%s\"", verify->backup),
+	                  "\"walship list\" shows them.");
+}
+
+/* Of WAL, one backup alone needs its own, where it does not bring it along. */
+static bool
+is_of_others(void *context, const Finding *finding)
+{
+	const Verify *verify = context;
+	const BackupRecord *backup = asked_backup(verify);
+	uint32_t size = verify->catalog->segment_size;
+
+	if (finding->wal.timeline == 0)
+		return !str_equal(finding->backup, verify->backup);
+	return backup == NULL || backup->wal_inside || finding->object != FINDING_OF_SEGMENT ||
+	       finding->wal.timeline != backup->timeline ||
+	       finding->wal.last < lsn_segment(backup->start_lsn, size) ||
+	       finding->wal.first > lsn_segment_before(backup->stop_lsn, size);
+}
+
+static Error *
+look_at_lists(Verify *verify)
+{
 	TRY(verify_backups(verify));
 	TRY(verify_forget_removed(verify));
 
 	/* What planners go by: a backup that lacks parts is none. */
 	TRY(catalog_look_at_parts(verify->store, verify->system_identifier, verify->catalog->backups,
 	                          verify->catalog->n_backups));
-	TRY(verify_histories(verify));
+	if (verify->backup == NULL)
+		TRY(verify_histories(verify));
 	verify_segment_sizes(verify);
-	TRY(verify_windows(verify));
+	return verify_windows(verify);
+}
+
+/* The lists come last: what was removed while contents were read is not missing there. */
+Error *
+verify_run(Verify *verify)
+{
+	verify->now = clock_now();
+	TRY(read_catalog(verify));
+	TRY(check_backup_exists(verify));
+	if (verify->deep)
+	{
+		TRY(verify_deep(verify));
+		TRY(read_catalog(verify));
+	}
+	TRY(look_at_lists(verify));
+	if (verify->backup != NULL)
+	{
+		verify_drop_findings(verify, is_of_others, verify);
+		window_list_release(&verify->windows);
+	}
 	verify_sort_findings(verify);
 	return NULL;
 }
@@ -35,6 +104,11 @@ typedef struct VerifyEvidence
 	TimeUs ended;
 	bool passed;
 	const char *walship_version;
+	char *backup;
+	bool deep;
+	uint64_t sample_ppm;
+	TimeUs newer_than;
+	VerifyReads reads;
 	VerifyCounts counts;
 	uint64_t found;
 	uint64_t kinds[N_FINDING_KINDS];
@@ -46,6 +120,14 @@ static const JsonField evidence_fields[] = {
 	{"ended", &json_time, JSON_AT(VerifyEvidence, ended)},
 	{"passed", &json_bool, JSON_AT(VerifyEvidence, passed)},
 	{"walship", &json_string, JSON_AT(VerifyEvidence, walship_version)},
+	{"backup", &json_string, JSON_AT(VerifyEvidence, backup), .flags = JSON_OPTIONAL},
+	{"deep", &json_bool, JSON_AT(VerifyEvidence, deep)},
+	{"sample_ppm", &json_uint, JSON_AT(VerifyEvidence, sample_ppm), .flags = JSON_OPTIONAL},
+	{"newer_than", &json_time, JSON_AT(VerifyEvidence, newer_than), .flags = JSON_OPTIONAL},
+	{"read_objects", &json_uint, JSON_AT(VerifyEvidence, reads.objects)},
+	{"read_segments", &json_uint, JSON_AT(VerifyEvidence, reads.segments)},
+	{"read_size", &json_uint, JSON_AT(VerifyEvidence, reads.stored_size)},
+	{"locked", &json_uint, JSON_AT(VerifyEvidence, reads.locked)},
 	{"backups", &json_uint, JSON_AT(VerifyEvidence, counts.backups)},
 	{"objects", &json_uint, JSON_AT(VerifyEvidence, counts.objects)},
 	{"segments", &json_uint, JSON_AT(VerifyEvidence, counts.segments)},
@@ -85,6 +167,11 @@ verify_store_evidence(const Verify *verify)
 	                           .ended = clock_now(),
 	                           .passed = verify_passed(verify),
 	                           .walship_version = verify->walship_version,
+	                           .backup = (char *) verify->backup,
+	                           .deep = verify->deep,
+	                           .sample_ppm = verify->choice.sample_ppm,
+	                           .newer_than = verify->deep ? verify->choice.newer_than : TIME_NONE,
+	                           .reads = verify->reads,
 	                           .counts = verify->counts,
 	                           .found = verify->findings.found};
 

@@ -140,6 +140,12 @@ compare_with_record(BaseListing *listing, const BackupRecord *record)
 	}
 }
 
+static bool
+is_asked_for(const Verify *verify, const char *id)
+{
+	return verify->backup == NULL || str_equal(verify->backup, id);
+}
+
 /* A lease, or an object that came a while ago, tells that somebody works on it. */
 static void
 look_at_unfinished(BaseListing *listing)
@@ -205,7 +211,7 @@ look_at_damaged_records(Verify *verify)
 		                                 (size_t) (colon - verify->catalog->damaged.items[i]));
 		bool other;
 
-		if (!layout_is_backup_id(id))
+		if (!layout_is_backup_id(id) || !is_asked_for(verify, id))
 			continue;
 		TRY(is_of_another(verify, id, &other));
 		verify_add(verify, (Finding){.kind = other ? FINDING_FOREIGN : FINDING_CORRUPT,
@@ -226,7 +232,10 @@ close_backup(BaseListing *listing)
 		return;
 	while (listing->next < catalog->n_backups && strcmp(catalog->backups[listing->next]->id, listing->id) < 0)
 		listing->next++;
-	if (listing->next < catalog->n_backups && str_equal(catalog->backups[listing->next]->id, listing->id))
+	if (!is_asked_for(listing->verify, listing->id))
+		;
+	else if (listing->next < catalog->n_backups &&
+	         str_equal(catalog->backups[listing->next]->id, listing->id))
 		compare_with_record(listing, catalog->backups[listing->next++]);
 	else if (strlist_contains(&catalog->unfinished, listing->id))
 		look_at_unfinished(listing);
@@ -305,6 +314,9 @@ look_at_keys(Verify *verify)
 
 	for (size_t i = 0; i < catalog->n_backups; i++)
 	{
+		if (!is_asked_for(verify, catalog->backups[i]->id))
+			continue;
+		verify->counts.backups++;
 		TRY(look_at_key(verify, catalog->backups[i], &locked));
 		if (catalog->backups[i]->page_errors)
 			verify_note(verify,
@@ -324,11 +336,10 @@ verify_backups(Verify *verify)
 {
 	const Catalog *catalog = verify->catalog;
 
-	verify->counts.backups = catalog->n_backups;
 	TRY(look_at_damaged_records(verify));
 	TRY(look_at_objects(verify));
 	TRY(look_at_keys(verify));
-	if (catalog->n_backups == 0)
+	if (catalog->n_backups == 0 && verify->backup == NULL)
 		verify_add(verify,
 		           (Finding){.kind = FINDING_MISSING,
 		                     .object = FINDING_OF_BACKUP,
@@ -338,44 +349,37 @@ verify_backups(Verify *verify)
 	return NULL;
 }
 
+static bool
+is_of_removed(void *context, const Finding *finding)
+{
+	return finding->backup != NULL && strlist_contains(context, finding->backup);
+}
+
 Error *
 verify_forget_removed(Verify *verify)
 {
-	FindingList *list = &verify->findings;
-	AUTO_STRLIST there = {0};
+	AUTO_STRLIST asked = {0};
 	AUTO_STRLIST removed = {0};
-	size_t kept = 0;
 
-	for (size_t i = 0; i < list->count; i++)
+	for (size_t i = 0; i < verify->findings.count; i++)
 	{
-		Finding *finding = &list->items[i];
+		const Finding *finding = &verify->findings.items[i];
 
-		if (finding->kind == FINDING_MISSING && finding->backup != NULL &&
-		    !strlist_contains(&there, finding->backup) && !strlist_contains(&removed, finding->backup))
-		{
-			AUTO_FREE char *key = layout_backup_record_key(verify->system_identifier, finding->backup);
-			StoreEntry entry;
-			AUTO(Error) error = store_stat(verify->store, key, &entry);
-
-			if (error != NULL && !error_is(error, ERR_NOT_FOUND))
-				return MOVE(error);
-			strlist_add(error == NULL ? &there : &removed, finding->backup);
-		}
-	}
-	for (size_t i = 0; i < list->count; i++)
-	{
-		Finding *finding = &list->items[i];
-
-		if (finding->backup == NULL || !strlist_contains(&removed, finding->backup))
-		{
-			list->items[kept++] = *finding;
+		/* Of an unfinished one nothing but its leftovers is told. */
+		if (finding->backup == NULL || finding->object == FINDING_OF_BACKUP ||
+		    strlist_contains(&asked, finding->backup))
 			continue;
-		}
-		free(finding->key);
-		free(finding->backup);
-		free(finding->reason);
-		list->found--;
+
+		AUTO_FREE char *key = layout_backup_record_key(verify->system_identifier, finding->backup);
+		StoreEntry entry;
+		AUTO(Error) error = store_stat(verify->store, key, &entry);
+
+		strlist_add(&asked, finding->backup);
+		if (error_is(error, ERR_NOT_FOUND))
+			strlist_add(&removed, finding->backup);
+		else if (error != NULL)
+			return MOVE(error);
 	}
-	list->count = kept;
+	verify_drop_findings(verify, is_of_removed, &removed);
 	return NULL;
 }

@@ -133,11 +133,46 @@ compare_keys(const void *left, const void *right)
 	return order != 0 ? order : (int) a->kind - (int) b->kind;
 }
 
+/* What a listing tells of an object comes before what its contents tell: that says the same again. */
 void
 verify_sort_findings(Verify *verify)
 {
-	if (verify->findings.count > 1)
-		qsort(verify->findings.items, verify->findings.count, sizeof(Finding), compare_keys);
+	FindingList *list = &verify->findings;
+	size_t kept = 0;
+
+	if (list->count > 1)
+		qsort(list->items, list->count, sizeof(Finding), compare_keys);
+	for (size_t i = 0; i < list->count; i++)
+	{
+		if (kept > 0 && str_equal(list->items[kept - 1].key, list->items[i].key))
+		{
+			finding_release(&list->items[i]);
+			list->found--;
+		}
+		else
+			list->items[kept++] = list->items[i];
+	}
+	list->count = kept;
+}
+
+/* Of findings of which "drop" says so, nothing is left. */
+void
+verify_drop_findings(Verify *verify, bool (*drop)(void *context, const Finding *finding), void *context)
+{
+	FindingList *list = &verify->findings;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+	{
+		if (drop(context, &list->items[i]))
+		{
+			finding_release(&list->items[i]);
+			list->found--;
+		}
+		else
+			list->items[kept++] = list->items[i];
+	}
+	list->count = kept;
 }
 
 uint64_t
@@ -195,6 +230,14 @@ static const JsonField count_fields[] = {
 };
 static const JsonTable count_table = JSON_TABLE(VerifyCounts, count_fields);
 
+static const JsonField read_fields[] = {
+	{"objects", &json_uint, JSON_AT(VerifyReads, objects)},
+	{"segments", &json_uint, JSON_AT(VerifyReads, segments)},
+	{"stored_size", &json_uint, JSON_AT(VerifyReads, stored_size)},
+	{"locked", &json_uint, JSON_AT(VerifyReads, locked)},
+};
+static const JsonTable read_table = JSON_TABLE(VerifyReads, read_fields);
+
 static void
 put_finding(const Verify *verify, const Finding *finding, Json *into)
 {
@@ -220,6 +263,8 @@ verify_put(const Verify *verify, Json *into)
 	Json *timelines;
 
 	json_put(json_add_object(into, "looked_at"), &count_table, &verify->counts);
+	if (verify->deep)
+		json_put(json_add_object(into, "read"), &read_table, &verify->reads);
 	json_add_int(into, "found", (int64_t) verify->findings.found);
 	findings = json_add_array(into, "findings");
 	for (size_t i = 0; i < verify->findings.count; i++)

@@ -1,6 +1,8 @@
 /* The steps of a verify, for verify.c alone, which has their order. */
 #pragma once
 
+#include <pthread.h>
+
 #include "walship/plan/retain.h"
 #include "walship/upkeep/verify.h"
 #include "walship/wal/name.h"
@@ -11,6 +13,7 @@
 void verify_add(Verify *verify, Finding finding);
 void verify_note(Verify *verify, const char *format, ...) PRINTF_LIKE(2, 3);
 void verify_sort_findings(Verify *verify);
+void verify_drop_findings(Verify *verify, bool (*drop)(void *context, const Finding *finding), void *context);
 
 /* verify_backups.c */
 
@@ -28,5 +31,31 @@ void verify_segment_sizes(Verify *verify);
 /* Gaps and windows; segments whose index, read on the way, is not what it must be. */
 Error *verify_windows(Verify *verify) MUST_CHECK;
 
-/* What is wrong with this segment, by its index alone: a finding, or nothing. */
-Error *verify_index(Verify *verify, TimeLineID timeline, XLogSegNo segno) MUST_CHECK;
+/* What is wrong with this segment, by its index alone?  Nothing: *ret_found is false. */
+Error *verify_index(const Verify *verify, TimeLineID timeline, XLogSegNo segno, Finding *ret_finding,
+                    bool *ret_found) MUST_CHECK;
+
+/* A finding of a segment; takes ownership of the reason. */
+Finding verify_segment_finding(const Verify *verify, FindingKind kind, TimeLineID timeline, XLogSegNo segno,
+                               char *reason);
+
+/* verify_deep.c */
+
+/* A deep verify: several threads add to the one Verify. */
+typedef struct DeepVerify
+{
+	Verify *verify;
+	pthread_mutex_t mutex; /* over findings and reads */
+} DeepVerify;
+
+/* Reads what is chosen.  What is not there any more is left to the lists, which come after it. */
+Error *verify_deep(Verify *verify) MUST_CHECK;
+void deep_add(DeepVerify *deep, Finding finding);
+
+/* One object was read: of a backup, or a segment. */
+void deep_count(DeepVerify *deep, bool segment, uint64_t stored_size, bool locked);
+void deep_count_bytes(void *deep, uint64_t bytes); /* for on_bytes */
+
+/* verify_deep_wal.c */
+
+Error *verify_deep_wal(DeepVerify *deep) MUST_CHECK;

@@ -87,16 +87,17 @@ verify_histories(Verify *verify)
 
 /* ---- segments ---- */
 
-static void
-add_segment(Verify *verify, FindingKind kind, TimeLineID timeline, XLogSegNo segno, char *reason)
+Finding
+verify_segment_finding(const Verify *verify, FindingKind kind, TimeLineID timeline, XLogSegNo segno,
+                       char *reason)
 {
 	WalName name = wal_name_of_segment(timeline, segno, verify->catalog->segment_size);
 
-	verify_add(verify, (Finding){.kind = kind,
-	                             .object = FINDING_OF_SEGMENT,
-	                             .key = layout_wal_key(verify->system_identifier, &name, NULL),
-	                             .wal = {timeline, segno, segno},
-	                             .reason = reason});
+	return (Finding){.kind = kind,
+	                 .object = FINDING_OF_SEGMENT,
+	                 .key = layout_wal_key(verify->system_identifier, &name, NULL),
+	                 .wal = {timeline, segno, segno},
+	                 .reason = reason};
 }
 
 /* An archive of tar has whole blocks. */
@@ -126,8 +127,11 @@ verify_segment_sizes(Verify *verify)
 				uint32_t size = run->sizes[segno - run->first];
 
 				if (size != UINT32_MAX && !has_whole_blocks(size))
-					add_segment(verify, FINDING_TRUNCATED, timeline->timeline, segno,
-					            mem_printf("it has %" PRIu32 " bytes, which is no whole tar archive", size));
+					verify_add(
+						verify,
+						verify_segment_finding(
+							verify, FINDING_TRUNCATED, timeline->timeline, segno,
+							mem_printf("it has %" PRIu32 " bytes, which is no whole tar archive", size)));
 			}
 		}
 		for (size_t j = 0; j < timeline->n_partials; j++)
@@ -148,30 +152,38 @@ verify_segment_sizes(Verify *verify)
 }
 
 Error *
-verify_index(Verify *verify, TimeLineID timeline, XLogSegNo segno)
+verify_index(const Verify *verify, TimeLineID timeline, XLogSegNo segno, Finding *ret_finding,
+             bool *ret_found)
 {
 	WalName name = wal_name_of_segment(timeline, segno, verify->catalog->segment_size);
 	AUTO_FREE char *key = layout_wal_key(verify->system_identifier, &name, NULL);
 	char text[WAL_NAME_SIZE];
 	char lsn[LSN_TEXT_SIZE];
+	FindingKind kind = FINDING_CORRUPT;
+	char *reason = NULL;
 	WalIndex index;
 	AUTO(Error) error = wal_object_index(verify->store, key, &index);
 
+	*ret_found = false;
 	if (error_is(error, ERR_NOT_FOUND))
 		return NULL; /* an expire removed it after the listing */
 	if (error_is(error, ERR_CORRUPT))
-		add_segment(verify, FINDING_CORRUPT, timeline, segno, mem_strdup(error_message(error)));
+		reason = mem_strdup(error_message(error));
 	else if (error != NULL)
 		return MOVE(error);
 	else if (!str_equal(index.segment, wal_name_format(&name, text)) ||
 	         index.system_identifier != verify->system_identifier)
-		add_segment(verify, FINDING_FOREIGN, timeline, segno,
-		            mem_printf("it holds segment %s of database system %" PRIu64, index.segment,
-		                       index.system_identifier));
+	{
+		kind = FINDING_FOREIGN;
+		reason = mem_printf("it holds segment %s of database system %" PRIu64, index.segment,
+		                    index.system_identifier);
+	}
 	else if (index.walk.damaged_at != InvalidXLogRecPtr)
-		add_segment(verify, FINDING_CORRUPT, timeline, segno,
-		            mem_printf("the WAL record at %s was damaged already when the server archived it",
-		                       lsn_format(index.walk.damaged_at, lsn)));
+		reason = mem_printf("the WAL record at %s was damaged already when the server archived it",
+		                    lsn_format(index.walk.damaged_at, lsn));
+	*ret_found = reason != NULL;
+	if (*ret_found)
+		*ret_finding = verify_segment_finding(verify, kind, timeline, segno, reason);
 	return NULL;
 }
 
@@ -301,7 +313,15 @@ verify_windows(Verify *verify)
 	error = find_gaps_and_windows(verify, facts);
 	wal_facts_free(facts);
 	for (size_t i = 0; i < watched.n_suspects && error == NULL; i++)
-		error = verify_index(verify, watched.suspects[i].timeline, watched.suspects[i].first);
+	{
+		Finding finding;
+		bool found = false;
+
+		error =
+			verify_index(verify, watched.suspects[i].timeline, watched.suspects[i].first, &finding, &found);
+		if (found)
+			verify_add(verify, finding);
+	}
 	free(watched.suspects);
 	return error;
 }

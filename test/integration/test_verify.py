@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from walship_testing.recovery import backup_key, segment_key
+from walship_testing.age import Key, have_age
+from walship_testing.objects import with_index
+from walship_testing.recovery import backup_key, segment_key, take_backup
 from walship_testing.store import sealed
 
 pytestmark = pytest.mark.directory_only("verify reads through the same store as list, expire and recover")
@@ -58,8 +60,9 @@ def cases_of(store, story):
         return segment_key(story.system, f"{1:08X}{number:016X}")
 
     record = store.read_json(backup_key(first, "backup.json"))
+    whole = store.read(segment(3))
     return {
-        "segment": Case(segment(3), store.read(segment(4)), os.urandom(3000)),
+        "segment": Case(segment(3), store.read(segment(4)), with_index(whole, lambda index: {**index, **other_system})),
         "part": part(first["parts"][0]["name"]),
         "manifest": part(first["manifest"]["name"]),
         "map": part(first["map"]["name"]),
@@ -73,7 +76,7 @@ def cases_of(store, story):
 
 # By names, sizes and seals; None: only the contents tell.
 SEEN = {
-    "segment": {"deleted": "gap", "truncated": "truncated", "bit": None, "other": None, "foreign": "truncated"},
+    "segment": {"deleted": "gap", "truncated": "truncated", "bit": None, "other": None, "foreign": None},
     "part": {"deleted": "missing", "truncated": "truncated", "bit": None, "other": AWAY, "foreign": AWAY},
     "manifest": {"deleted": "missing", "truncated": "truncated", "bit": None, "other": AWAY, "foreign": AWAY},
     "map": {"deleted": "missing", "truncated": "truncated", "bit": None, "other": AWAY, "foreign": AWAY},
@@ -81,30 +84,33 @@ SEEN = {
 }
 
 
+CONTENTS = {("segment", "bit"): "corrupt", ("segment", "other"): "foreign", ("segment", "foreign"): "foreign"}
+
+
 @pytest.mark.parametrize("kind", SEEN)
-def test_what_lists_can_tell_is_named(story, walship, store, kind):
+def test_every_damage_is_named(story, walship, store, kind):
+    """Deep: all of it.  By lists: what they can tell; a deep verify says the same of that."""
     case = cases_of(store, story)[kind]
     for key in store.keys(f"{story.system}/base/"):
         os.utime(store.path(key), (time.time() - DAY, time.time() - DAY))
-    assert verify(walship)["passed"] is True
+    assert verify(walship, "--deep")["passed"] is True
     for how, expected in SEEN[kind].items():
-        same_size = len(case.contents.get(how, b"")) == store.path(case.key).stat().st_size
-        if expected is None or (expected is AWAY and same_size):
-            continue
         whole = case.damage(store, how)
-        report = verify(walship, expected=8)
-        said = found(report)
-        if expected is AWAY:
-            assert said in ({("truncated", kind, case.key)}, {("corrupt", kind, case.key)}), how
-        elif kind == "record" and how == "deleted":
-            assert ("orphaned", "backup", case.key.removesuffix("backup.json")) in said
+        same_size = len(whole) == store.path(case.key).stat().st_size if store.exists(case.key) else False
+        by_lists = expected is not None and not (expected is AWAY and same_size)
+        report = verify(walship, "--deep", expected=8)
+        (finding,) = [item for item in report["findings"] if item["key"].startswith(case.key.removesuffix("backup.json"))]
+        if expected in (None, AWAY):
+            assert finding["kind"] in ({CONTENTS.get((kind, how), "corrupt")} if same_size else {"truncated", "corrupt", "foreign"})
         else:
-            assert (expected, kind, case.key) in said, how
-        assert all(item["reason"] and item["remedy"].endswith(".") for item in report["findings"])
+            assert finding["kind"] == expected, how
+        assert finding["object"] == ("backup" if expected == "orphaned" else kind)
+        assert finding["reason"] and finding["remedy"].endswith(".")
+        assert found(verify(walship, expected=8 if by_lists else 0)) == (found(report) if by_lists else set()), how
         store.write(case.key, whole)
-        if kind == "record" or how == "deleted":
-            os.utime(store.path(case.key), (time.time() - DAY, time.time() - DAY))
-    assert verify(walship)["passed"] is True
+        os.utime(store.path(case.key), (time.time() - DAY, time.time() - DAY))
+    assert verify(walship, "--deep")["passed"] is True
+    assert store.keys(f"{story.system}/lease/") == []
 
 
 def test_history_files_and_their_digests(branches, walship, store):
@@ -190,3 +196,69 @@ def test_a_backup_under_way_is_no_finding(story, walship, store):
     for key in store.keys(f"{story.system}/base/{record['id']}/"):
         os.utime(store.path(key), (time.time() - 3700, time.time() - 3700))
     assert found(verify(walship, expected=8)) == {("orphaned", "backup", f"{story.system}/base/{record['id']}/")}
+
+
+def test_what_is_read_can_be_chosen(story, walship, store):
+    first, second = story.backups
+    everything = verify(walship, "--deep")["read"]
+    assert everything["objects"] == 8 and everything["segments"] == 7 and everything["locked"] == 0
+    assert everything["stored_size"] > 3_000_000
+    assert verify(walship, "--newer", "1h")["read"] == everything
+    for key in store.keys(f"{story.system}/wal/"):
+        os.utime(store.path(key), (time.time() - DAY, time.time() - DAY))
+    assert verify(walship, "--newer", "12h")["read"]["segments"] == 0
+    some = verify(walship, "--sample", "30%")["read"]
+    assert some["segments"] <= 7 and some["objects"] <= 8
+    assert verify(walship, "--sample", "100%")["read"] == everything
+    for wrong in ("5", "0%", "101%", "x%"):
+        walship.fails(2, "verify", "--sample", wrong, says="is no sample")
+    walship.fails(2, "verify", "--newer", "x", says="is no age")
+
+
+def test_one_backup_alone(story, walship, store):
+    first, second = story.backups
+    store.remove(segment_key(story.system, f"{1:08X}{3:016X}"))
+    part = backup_key(second, second["parts"][0]["name"])
+    store.write(part, flip(store.read(part)))
+    report = verify(walship, "--deep", "--backup", first["id"])
+    assert report["read"] == {**report["read"], "objects": 4, "segments": 0} and report["looked_at"]["backups"] == 1
+    assert found(verify(walship, "--deep", "--backup", second["id"], expected=8)) == {("corrupt", "part", part)}
+    walship.fails(9, "verify", "--backup", "20200101T000000Z-abcd", says="there is no backup")
+    walship.fails(2, "verify", "--backup", "nonsense", says="no id of a backup")
+
+
+def test_a_damaged_manifest_keeps_no_part_from_being_looked_at(story, walship, store):
+    first, _ = story.backups
+    damaged = [backup_key(first, first["manifest"]["name"]), backup_key(first, first["parts"][0]["name"])]
+    for key in damaged:
+        store.write(key, flip(store.read(key)))
+    report = verify(walship, "--deep", expected=8)
+    assert {item["key"] for item in report["findings"]} == set(damaged)
+
+
+@pytest.mark.skipif(not have_age(), reason="the program age makes the keys")
+def test_without_the_key_stored_bytes_are_hashed(walship, store, server, directory):
+    key, other = Key(directory / "key"), Key(directory / "other")
+    walship.configure(recipients=key.public, identity_file=key.path)
+    record = take_backup(walship, server)
+    server.switch_and_archive()
+    read = verify(walship, "--deep")["read"]
+    assert read["locked"] == 0
+
+    walship.configure(identity_file=None)
+    report = verify(walship, "--deep")
+    assert report["read"] == {**read, "locked": read["objects"] + read["segments"]}
+    assert any("this host has no key" in note for note in report["notes"])
+    part = backup_key(record, record["parts"][0]["name"])
+    segment = next(name for name in store.keys(f"{record['system_id']}/wal/") if name.endswith(".tar"))
+    for name in (part, segment):
+        whole = store.read(name)
+        store.write(name, flip(whole))
+        kind = "part" if name == part else "segment"
+        assert found(verify(walship, "--deep", expected=8)) == {("corrupt", kind, name)}
+        store.write(name, whole)
+
+    walship.configure(identity_file=other.path)
+    report = verify(walship, "--deep", expected=8)
+    assert {item["kind"] for item in report["findings"]} == {"unreadable key"}
+    assert found(verify(walship, expected=8)) == {("unreadable key", "backup", backup_key(record, ""))}

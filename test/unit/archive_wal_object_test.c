@@ -704,10 +704,36 @@ a_history_file_has_its_digest_beside_it(void **state)
 	assert_false(is_in_store(place, key));
 }
 
+static void
+a_payload_can_be_checked_as_it_is_stored(void **state)
+{
+	Place *place = *state;
+	WalName name = wal_name(NAME);
+	AUTO_FREE uint8_t *bytes = make_segment(MB, 0);
+	AUTO_FREE char *path = write_wal(place, NAME, bytes, MB);
+	AUTO_BUF(nothing, 16);
+	AUTO(Sink) sink = buf_sink_new(&nothing);
+	AUTO_BUF(object, 0);
+	PutResult result;
+	WalIndex index;
+
+	assert_ok(wal_object_put(&place->archive, path, &name, &result, NULL));
+	place->archive.stored_only = true;
+	assert_ok(wal_object_get(&place->archive, &name, sink, &index));
+	assert_int_equal(nothing.size, 0);
+	assert_string_equal(index.segment, NAME);
+
+	read_raw(place, KEY, &object);
+	object.data[object.size - TAR_END_SIZE - TAR_BLOCK_SIZE] ^= 1;
+	put_raw(place, KEY, object.data, object.size);
+	assert_error(wal_object_get(&place->archive, &name, sink, NULL), ERR_CORRUPT, NULL);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		PLACE_TEST(a_payload_can_be_checked_as_it_is_stored),
 		PLACE_TEST(every_codec_and_size_goes_there_and_back),
 		PLACE_TEST(an_index_says_where_decoding_can_begin),
 		PLACE_TEST(an_encrypted_segment_opens_with_its_key_only),

@@ -410,6 +410,66 @@ a_restore_into_nothing_reads_every_file_and_writes_none(void **state)
 	world_destroy(&world);
 }
 
+typedef struct Told
+{
+	StrList names;
+	char *last;
+	const char *only; /* the one part that is wanted; NULL: all */
+} Told;
+
+static void
+note_fault(void *context, const char *name, const Error *error)
+{
+	Told *told = context;
+
+	assert_true(error_is(error, ERR_CORRUPT));
+	free(told->last);
+	told->last = mem_strdup(error_message(error));
+	strlist_add(&told->names, name == NULL ? "-" : name);
+}
+
+static bool
+is_wanted(void *context, const char *name)
+{
+	return str_equal(((Told *) context)->only, name);
+}
+
+static void
+into_nothing_a_fault_of_one_part_ends_nothing_and_is_told(void **state)
+{
+	for (size_t i = 0; i < lengthof(bad); i++)
+	{
+		World world = world_make(*state, &bad[i].changes);
+		const RestoreTablespace nowhere = {.oid = world.tablespace.oid};
+		Told told = {0};
+		RestoreOptions options = {.store = world.place->store,
+		                          .record = world.record,
+		                          .tablespaces = &nowhere,
+		                          .n_tablespaces = 1,
+		                          .with_wal = true,
+		                          .jobs = 1,
+		                          .on_fault = note_fault,
+		                          .context = &told};
+
+		print_message("  %s\n", bad[i].name);
+		assert_ok(restore_backup(&options));
+		assert_int_equal(told.names.count, 1);
+		assert_non_null(strstr(told.last, bad[i].message));
+
+		/* Asked for that one alone, it is told again; asked for another one, nothing is. */
+		told.only = told.names.items[0];
+		options.wanted = is_wanted;
+		if (told.only[0] != '-')
+		{
+			assert_ok(restore_backup(&options));
+			assert_int_equal(told.names.count, 2);
+		}
+		strlist_release(&told.names);
+		free(told.last);
+		world_destroy(&world);
+	}
+}
+
 static void
 a_segment_twice_is_not_written_over(void **state)
 {
@@ -554,6 +614,7 @@ main(void)
 		PLACE_TEST(every_file_comes_back_and_pg_control_last),
 		PLACE_TEST(what_the_manifest_does_not_say_is_corrupt_and_nothing_lands_elsewhere),
 		PLACE_TEST(a_restore_into_nothing_reads_every_file_and_writes_none),
+		PLACE_TEST(into_nothing_a_fault_of_one_part_ends_nothing_and_is_told),
 		PLACE_TEST(a_segment_twice_is_not_written_over),
 		PLACE_TEST(what_is_there_already_is_not_written_over),
 		PLACE_TEST(damaged_objects_are_named),

@@ -38,6 +38,16 @@ typedef struct RestoreOptions
 	int jobs;                                        /* parts at a time */
 	void (*on_bytes)(void *context, uint64_t bytes); /* of files; from several threads; may be NULL */
 	void *on_bytes_context;
+
+	/*
+	 * Into nothing alone.  "on_fault": what is wrong with one object ends nothing, but is told, from several
+	 * threads: its name within the backup; NULL: no single one's.  Without a whole manifest no part is read.
+	 * "wanted": parts for which it is false are not read, and nobody asks whether all files are there.  Both may
+	 * be NULL.
+	 */
+	void (*on_fault)(void *context, const char *name, const Error *error);
+	bool (*wanted)(void *context, const char *name);
+	void *context;
 } RestoreOptions;
 
 /*

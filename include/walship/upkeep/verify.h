@@ -2,6 +2,9 @@
  * Is everything in the store that must be there, and is it what it says?  By listings
  * and the small objects alone: names, sizes, records with their seals, history files
  * with their digests, and those indexes from which the recoverable windows follow.
+ * Deep: every object is read, too, decrypted where there is a key, decompressed and
+ * hashed; files of backups are checked against the manifest, the records of the WAL
+ * are walked.
  *
  * What is wrong is a list of findings, each a value: the object, why, and the remedy.
  * A finding is no error.  An error is what kept it from looking.
@@ -73,6 +76,26 @@ typedef struct FindingList
 
 #define FINDINGS_MAX 100000
 
+/* Which objects a deep verify reads: those that pass all of it. */
+typedef struct VerifyChoice
+{
+	uint32_t sample_ppm; /* so many of a million; 0: all */
+	uint64_t seed;       /* of the sample: another one is another sample */
+	TimeUs newer_than;   /* by the store's clock; TIME_NONE: of any age */
+} VerifyChoice;
+
+/* Pure.  "modified": when the object came; of a backup's objects when that ended. */
+bool verify_chooses(const VerifyChoice *choice, const char *key, TimeUs modified);
+
+/* What a deep verify read. */
+typedef struct VerifyReads
+{
+	uint64_t objects; /* of backups */
+	uint64_t segments;
+	uint64_t stored_size; /* bytes of all these */
+	uint64_t locked;      /* of all these, what could not be decrypted: only the stored bytes were hashed */
+} VerifyReads;
+
 typedef struct VerifyCounts
 {
 	uint64_t backups; /* with a record */
@@ -94,6 +117,12 @@ typedef struct Verify
 	const char *walship_version;
 	int jobs;
 	Notices notices;
+	const char *backup; /* look at this one alone; NULL: at everything */
+	bool deep;
+	VerifyChoice choice; /* with "deep" */
+	void (*on_bytes)(void *context,
+	                 uint64_t bytes); /* with "deep": read and decoded; from several threads; may be NULL */
+	void *on_bytes_context;
 
 	/* Found by verify_run(). */
 	TimeUs now;
@@ -102,9 +131,10 @@ typedef struct Verify
 	FindingList findings;
 	StrList notes; /* sentences: what is worth knowing, and no fault */
 	VerifyCounts counts;
+	VerifyReads reads;
 } Verify;
 
-/* Main thread only, for the calendar. */
+/* Main thread only, for the calendar.  ERR_NOT_FOUND: there is no such backup. */
 Error *verify_run(Verify *verify) MUST_CHECK;
 
 /* proof/<time>-verify.json.  Credentials that may only read are no error: it is warned of. */

@@ -1,0 +1,31 @@
+/* Which objects a deep verify reads: by their keys, so that every run and every host chooses the same ones. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "walship/base/crypto.h"
+#include "walship/base/mem.h"
+#include "walship/upkeep/verify.h"
+
+#define MILLION UINT64_C(1000000)
+
+/* A number that says nothing but which key it is. */
+static uint64_t
+key_hash(const char *key, uint64_t seed)
+{
+	AUTO_FREE char *text = mem_printf("%" PRIu64 " %s", seed, key);
+	uint8_t digest[SHA256_SIZE];
+	uint64_t hash = 0;
+
+	sha256_of(text, strlen(text), digest);
+	for (int i = 0; i < 8; i++)
+		hash = hash << 8 | digest[i];
+	return hash;
+}
+
+bool
+verify_chooses(const VerifyChoice *choice, const char *key, TimeUs modified)
+{
+	if (choice->newer_than != TIME_NONE && modified < choice->newer_than)
+		return false;
+	return choice->sample_ppm == 0 || key_hash(key, choice->seed) % MILLION < choice->sample_ppm;
+}
