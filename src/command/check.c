@@ -210,6 +210,7 @@ const Command command_check = {
 	.options = options,
 	.n_options = lengthof(options),
 	.tells = TELLS_OUTCOME,
+	.beats = true,
 	.tells_more = "check",
 	.run = run,
 };

@@ -74,6 +74,7 @@ typedef struct Command
 	bool absence_is_normal; /* ERR_NOT_FOUND is an answer, not a fault: said at log level debug */
 	bool hidden;            /* not for people: only walship itself calls it */
 	Tells tells;
+	bool beats; /* exit 0 means that all is well: then, and only then, "heartbeat_url" is pinged */
 	const char *tells_more; /* of a failure, to whom it was told: "check", "expire --dry-run" */
 	bool in_servers_log;    /* the server calls it: its lines stand in the server's log */
 

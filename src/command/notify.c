@@ -75,10 +75,13 @@ test(Invocation *invocation)
 	                               .help = mem_strdup("walship check")};
 	size_t failed = 0;
 
-	if (!settings_is_set(settings, SETTING_notify))
+	if (!settings_is_set(settings, SETTING_notify) && !settings_is_set(settings, SETTING_heartbeat_url))
 		return error_hint(error_new(ERR_USAGE, "setting \"notify\" is not set, so nobody is told anything"),
 		                  "Write targets into the settings file: docs/operations.md, \"Alarms\".");
 	TRY(notify_context_init(settings, &notify));
+	if (settings_is_set(settings, SETTING_heartbeat_url))
+		notify.targets.items[notify.targets.count++] =
+			notify_target_heartbeat(settings_text(settings, SETTING_heartbeat_url));
 	notify_context_prepare(settings, &notify);
 	notify.sender.patience = (Patience){
 		.connect_ms = CONNECT_MS, .attempts = 1, .abort_at_ms = clock_monotonic_ms() + ATTEMPT_MOST_MS};
@@ -111,8 +114,9 @@ const Command command_notify = {
 	.summary = "sends a test message to everybody who is told of failures",
 	.arguments = "test",
 	.description =
-		"Sends a message to each target of the setting \"notify\", once, and shows what it answers. The real ones\n"
-		"are sent by the commands themselves: docs/operations.md, \"Alarms\". Exit 8: a target did not take it.",
+		"Sends a message to each target of the setting \"notify\", and a failure to \"heartbeat_url\", once, and shows\n"
+		"what they answer. The real ones are sent by the commands themselves: docs/operations.md, \"Alarms\".\n"
+		"Exit 8: a target did not take it.",
 	.examples = "  walship notify test\n"
 				"  walship notify test --notify 'exec:/usr/local/bin/alarm'\n",
 	.statuses = "0 2 8",

@@ -37,17 +37,31 @@ notify_context_init(const Settings *settings, NotifyContext *ret_context)
 	return NULL;
 }
 
+void
+notify_context_init_heartbeat(const Settings *settings, NotifyContext *ret_context)
+{
+	*ret_context = (NotifyContext){
+		.targets = {.items = {notify_target_heartbeat(settings_text(settings, SETTING_heartbeat_url))},
+	                .count = 1}};
+}
+
+static Error *
+read_telegram_token(const Settings *settings, NotifyTarget *target)
+{
+	const char *path = settings_text(settings, SETTING_telegram_token_file);
+
+	if (path == NULL)
+		return error_hint(
+			error_new(ERR_USAGE, "target \"%s\" needs the setting \"telegram_token_file\"", target->name),
+			"Write the bot's token into a file of mode 0600, and its path into the settings.");
+	return error_context(secret_file_read_line(path, &target->secret), "setting \"telegram_token_file\"");
+}
+
 static Error *
 read_secret(const Settings *settings, NotifyTarget *target)
 {
 	if (target->kind == NOTIFY_TELEGRAM)
-	{
-		if (!settings_is_set(settings, SETTING_telegram_token))
-			return error_hint(
-				error_new(ERR_USAGE, "target \"%s\" needs the setting \"telegram_token\"", target->name),
-				"Write the bot's token into a file of mode 0600, and \"telegram_token_file = PATH\" into the settings.");
-		target->secret = mem_strdup(settings_text(settings, SETTING_telegram_token));
-	}
+		TRY(read_telegram_token(settings, target));
 	else if (target->in_file)
 		TRY(error_context(secret_file_read_line(target->address, &target->secret), "target \"%s\"",
 		                  target->name));

@@ -27,5 +27,8 @@ void notify_context_release(NotifyContext *context);
 
 #define AUTO_NOTIFY_CONTEXT __attribute__((cleanup(notify_context_release))) NotifyContext
 
+/* In the place of the targets the heartbeat's alone. */
+void notify_context_init_heartbeat(const Settings *settings, NotifyContext *ret_context);
+
 /* This machine's name.  The caller frees. */
 char *notify_host(void);

@@ -171,15 +171,41 @@ tell(const Invocation *invocation, const Error *error, int status)
 	return start_notifier(invocation, &notify.notes, pgdata, &started);
 }
 
+/*
+ * Of the whole, or not at all: what only a part was looked at says nothing of.  A ping that does not arrive is
+ * not made up for: the next verdict sends its own, and what listens waits for more than one.
+ */
+static void
+ping_heartbeat(const Invocation *invocation, const Error *error, int status)
+{
+	AUTO_NOTIFY_CONTEXT heartbeat = {0};
+	AUTO_FREE char *pgdata = data_directory(invocation);
+	AUTO_NOTIFY_MESSAGE message = message_of(invocation, error, status, pgdata);
+
+	message.event = status == 0 ? NOTIFY_SUCCEEDED : NOTIFY_FAILED;
+	notify_context_init_heartbeat(invocation->settings, &heartbeat);
+	notify_context_prepare(invocation->settings, &heartbeat);
+	heartbeat.sender.patience = (Patience){.connect_ms = CONNECT_MS,
+	                                       .retry_ms = NOTIFY_FIRST_MS,
+	                                       .abort_at_ms = clock_monotonic_ms() + NOTIFY_FIRST_MS};
+	notify_send_all(&heartbeat.sender, &heartbeat.targets, NULL, &message, &heartbeat.troubles, NULL, NULL);
+	if (heartbeat.troubles.errors[0] != NULL)
+		log_line(LOG_WARNING, error_get_hint(heartbeat.troubles.errors[0]),
+		         "could not ping \"heartbeat_url\": %s", error_message(heartbeat.troubles.errors[0]));
+}
+
 void
 outcome_tell(const Invocation *invocation, const Error *error, int status)
 {
-	if (invocation->command->tells == TELLS_NOBODY || invocation->settings == NULL ||
-	    !settings_is_set(invocation->settings, SETTING_notify) || !has_outcome(invocation, error))
+	AUTO(Error) trouble = NULL;
+
+	if (invocation->settings == NULL || !has_outcome(invocation, error))
 		return;
-
-	AUTO(Error) trouble = tell(invocation, error, status);
-
+	if (invocation->command->beats && settings_is_set(invocation->settings, SETTING_heartbeat_url) &&
+	    !invocation_flag(invocation, "store-only"))
+		ping_heartbeat(invocation, error, status);
+	if (invocation->command->tells != TELLS_NOBODY && settings_is_set(invocation->settings, SETTING_notify))
+		trouble = tell(invocation, error, status);
 	if (trouble != NULL)
 		log_line(LOG_WARNING, error_get_hint(trouble), "could not notify: %s", error_message(trouble));
 }

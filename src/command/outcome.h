@@ -1,11 +1,11 @@
-/* What became of a command, told to whom the setting "notify" names. */
+/* What became of a command, told to whom the setting "notify" names; and "heartbeat_url", which is pinged while all is well. */
 #pragma once
 
 #include "command.h"
 
 /*
  * After everything else was said and done: whatever becomes of the message, the
- * command has ended with this status.  It takes NOTIFY_FIRST_MS at most, and of a push
+ * command has ended with this status.  It takes NOTIFY_FIRST_MS at most for each of the two, and of a push
  * nothing but the reading and writing of a note.
  */
 void outcome_tell(const Invocation *invocation, const Error *error, int status);

@@ -458,7 +458,9 @@ settings_append_flags(const Settings *settings, Buf *into)
 		const SettingRow *row = &settings->table.rows[i];
 		const SettingValue *value = &settings->values[i];
 
-		if (value->origin >= SETTING_FROM_ENVIRONMENT && !row->secret)
+		/* What is no path where the file of a secret may stand, as a URL, may be the secret itself. */
+		if (value->origin >= SETTING_FROM_ENVIRONMENT && !row->secret &&
+		    !(row->names_secret && value->text[0] != '/'))
 			append_flag(into, row->name, value->text);
 	}
 }

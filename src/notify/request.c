@@ -3,6 +3,7 @@
  * docs.slack.dev, "Sending messages using incoming webhooks" and "Formatting message text"; Discord:
  * docs.discord.com, "Execute Webhook", "Allowed Mentions"; Mattermost: developers.mattermost.com, "Incoming
  * webhooks"; ntfy: docs.ntfy.sh/publish; PagerDuty: developer.pagerduty.com, "Send an event" (Events API v2);
+ * heartbeats: healthchecks.io/docs/http_api;
  * mail: RFC 5322, 2045, 2047, 3834.
  */
 #include "walship/notify/request.h"
@@ -285,6 +286,26 @@ mail(const NotifyTarget *target, const NotifyMessage *message, const NotifyServi
 	request->body = buf_steal(&text);
 }
 
+/*
+ * As healthchecks.io has it, and others after it: the address alone is "all is well", with "/fail" it is not; a
+ * body is kept for whoever looks (healthchecks.io/docs/http_api).  There is no "/start": a
+ * verdict has no duration, and not all of its kind know it.
+ */
+static void
+heartbeat(const NotifyTarget *target, const NotifyMessage *message, NotifyRequest *request)
+{
+	bool well = message->event == NOTIFY_SUCCEEDED || message->event == NOTIFY_RECOVERED;
+	size_t path = strcspn(target->secret, "?#");
+	size_t end = path;
+
+	while (end > 0 && target->secret[end - 1] == '/')
+		end--;
+	request->url = well ? mem_strdup(target->secret)
+	                    : mem_printf("%.*s/fail%s", (int) end, target->secret, target->secret + path);
+	request->body = plain_text(message);
+	strlist_add(&request->headers, PLAIN_HEADER);
+}
+
 static void
 program(const NotifyMessage *message, NotifyRequest *request)
 {
@@ -327,6 +348,9 @@ notify_request_make(const NotifyTarget *target, const NotifyMessage *message, co
 			break;
 		case NOTIFY_EXEC:
 			program(message, ret_request);
+			break;
+		case NOTIFY_HEARTBEAT:
+			heartbeat(target, message, ret_request);
 			break;
 	}
 }

@@ -51,7 +51,9 @@ check_answer(void *context, const HttpResponse *response, HttpVerdict *ret_verdi
 	const NotifyTarget *const *target = context;
 	int status = response->status;
 
-	if (status / 100 == 2)
+	/* healthchecks.io answers 200 to every address: "OK (not found)" to one that is none. */
+	if (status / 100 == 2 && !((*target)->kind == NOTIFY_HEARTBEAT && response->body.data != NULL &&
+	                           strstr(response->body.data, "not found") != NULL))
 		return NULL;
 	if (status == 429 || status == 503)
 		*ret_verdict = HTTP_AGAIN_SLOWLY;

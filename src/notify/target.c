@@ -145,8 +145,8 @@ add_target(const char *word, NotifyTargets *targets)
 		                            "setting \"notify\": target %zu, of kind \"%s\", is not well formed",
 		                            targets->count + 1, row->scheme),
 		                  "%s", row->hint);
-	if (targets->count == NOTIFY_TARGETS_MAX)
-		return error_new(ERR_USAGE, "setting \"notify\" has more than %d targets", NOTIFY_TARGETS_MAX);
+	if (targets->count == NOTIFY_TARGETS_MAX - 1)
+		return error_new(ERR_USAGE, "setting \"notify\" has more than %d targets", NOTIFY_TARGETS_MAX - 1);
 	targets->items[targets->count++] = (NotifyTarget){
 		.kind = kind,
 		.name = mem_strdup(word),
@@ -174,6 +174,15 @@ notify_targets_parse(const char *text, NotifyTargets *ret_targets)
 	return NULL;
 }
 
+NotifyTarget
+notify_target_heartbeat(const char *text)
+{
+	return (NotifyTarget){.kind = NOTIFY_HEARTBEAT,
+	                      .name = mem_strdup("heartbeat"),
+	                      .address = mem_strdup(text),
+	                      .in_file = text[0] == '/'};
+}
+
 Error *
 notify_target_check(const NotifyTarget *target)
 {
@@ -181,8 +190,9 @@ notify_target_check(const NotifyTarget *target)
 	                 target->kind != NOTIFY_MAILTO && target->kind != NOTIFY_EXEC;
 
 	if (wants_url && !is_url(target->secret))
-		return error_hint(error_new(ERR_USAGE, "file \"%s\" does not hold a URL", target->address),
-		                  "Its only line must be the URL: https://...");
+		return error_hint(error_new(ERR_USAGE, "target \"%s\" has no URL", target->name),
+		                  "%s must be of the form https://HOST/PATH, without a password before the host.",
+		                  target->in_file ? "The only line of its file" : "It");
 	for (const char *c = target->secret; *c != '\0'; c++)
 		if (!isgraph((unsigned char) *c))
 			return error_new(ERR_USAGE,

@@ -118,7 +118,7 @@ def test_what_cannot_be_asked_is_said(walship, datadir):
     pushed = datadir.push(walship, datadir.segment(1, 5))
     assert "could not notify" in pushed.err and SECRET not in pushed.err
     walship.configure(notify="telegram:42")
-    assert 'needs the setting "telegram_token"' in walship.fails(8, "notify", "test").out
+    assert 'needs the setting "telegram_token_file"' in walship.fails(8, "notify", "test").out
 
 
 def test_a_failure_is_told_once_and_its_end_too(told, receiver, store):
@@ -191,6 +191,33 @@ def test_the_commands_own_result_is_the_same_whatever_becomes_of_the_message(tol
     again = unchanged(told, quiet, 4, "expire")
     assert again.seconds - quiet.seconds < 1, str(again)
     assert len(notifiers(told)) == 1
+
+
+def test_a_heartbeat_is_heard_only_while_all_is_well(walship, receiver, store, server, directory):
+    address = directory / "heartbeat"
+    address.write_text(f"{receiver.url}/{SECRET}\n")
+    address.chmod(0o600)
+    walship.configure(heartbeat_url=address)
+    server.switch_and_archive()
+    line = ("check", "--pgdata", server.pgdata, "--no-wait")
+    walship.ok(*line, env=server.pg_environment)
+    (beat,) = receiver.taken
+    assert beat.path == f"/{SECRET}" and b"walship: check succeeded" in beat.body
+    # A part of it is not all; and what is ended, or never begins, says nothing.
+    walship.ok("check", "--store-only")
+    walship.fails(2, *line, "--jobs", "0", env=server.pg_environment)
+    assert len(receiver.taken) == 1
+    server.stop()
+    walship.fails(8, *line, env=server.pg_environment)
+    assert receiver.taken[1].path == f"/{SECRET}/fail" and b" failed: server" in receiver.taken[1].body
+    # healthchecks.io's answer to what it does not know.
+    receiver.answers = [(200, {}, b"OK (not found)")]
+    failed = walship.fails(8, *line, env=server.pg_environment, says='could not ping "heartbeat_url": it answered HTTP 200')
+    assert SECRET not in failed.err + failed.out
+    assert "FAIL  heartbeat  it answered HTTP 200: OK (not found)" in walship.fails(8, "notify", "test").out
+    assert receiver.taken[-1].path == f"/{SECRET}/fail"
+    walship.configure(heartbeat_url=f"{receiver.url}/{SECRET}")
+    assert SECRET not in walship.ok("config").out
 
 
 def test_what_was_refused_for_now_is_sent_again_when_it_was_asked_for(told, receiver, store):

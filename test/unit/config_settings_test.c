@@ -707,6 +707,26 @@ another_process_gets_by_flags_what_it_cannot_see(void **state)
 }
 
 static void
+a_secret_in_the_place_of_its_file_goes_into_no_command_line(void **state)
+{
+	char *environment[] = {(char *) "WALSHIP_HEARTBEAT_URL=https://hc-ping.com/s3cret",
+	                       (char *) "WALSHIP_IDENTITY_FILE=/nonexistent/walship/key", NULL};
+	const SettingsSources sources = {.config_path = TEST_DATA_DIR "/empty.conf", .environment = environment};
+	AUTO(Settings) settings = NULL;
+	AUTO(Error) error = settings_load(&sources, &settings);
+	AUTO_BUF(found, 4096);
+	AUTO_BUF(listed, 64 * 1024);
+
+	assert_null(error);
+	settings_append_flags(settings, &found);
+	assert_null(strstr(found.data, "s3cret"));
+	assert_non_null(strstr(found.data, " --identity-file='/nonexistent/walship/key'"));
+	settings_list_text(settings, &listed);
+	assert_null(strstr(listed.data, "s3cret"));
+	(void) state;
+}
+
+static void
 json_has_numbers_for_numbers(void **state)
 {
 	AUTO(Settings) settings = NULL;
@@ -929,6 +949,7 @@ main(void)
 		cmocka_unit_test(a_path_that_may_be_a_secret_is_masked),
 		SCENE(values_are_typed),
 		SCENE(another_process_gets_by_flags_what_it_cannot_see),
+		SCENE(a_secret_in_the_place_of_its_file_goes_into_no_command_line),
 		SCENE(json_has_numbers_for_numbers),
 		SCENE(a_store_has_only_what_its_section_says),
 		SCENE(the_name_of_a_store_is_handed_on),

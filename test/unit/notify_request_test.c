@@ -116,6 +116,54 @@ static const RequestRow rows[] = {
      "KzAwLCAxIHRpbWUKc2VlOiB3YWxzaGlwIGNoZWNrCg==\n"},
 };
 
+static NotifyMessage
+succeeded(void)
+{
+	return (NotifyMessage){.event = NOTIFY_SUCCEEDED,
+	                       .item = (char *) "check",
+	                       .host = (char *) "db1",
+	                       .at = AT,
+	                       .since = TIME_NONE,
+	                       .reason = (char *) "Everything is in place",
+	                       .help = (char *) "walship check"};
+}
+
+static void
+test_a_heartbeat_is_its_url_alone_while_all_is_well(void **state)
+{
+	static const struct
+	{
+		NotifyMessage (*message)(void);
+		const char *secret;
+		const char *url;
+	} beats[] = {
+		{succeeded, "https://hc-ping.com/5f1", "https://hc-ping.com/5f1"},
+		{recovered, "https://hc-ping.com/5f1?rid=7", "https://hc-ping.com/5f1?rid=7"},
+		{failed, "https://hc-ping.com/5f1", "https://hc-ping.com/5f1/fail"},
+		{failed, "https://hc-ping.com/key/slug/", "https://hc-ping.com/key/slug/fail"},
+		{failed, "https://hc-ping.com/key/slug?create=1", "https://hc-ping.com/key/slug/fail?create=1"},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(beats); i++)
+	{
+		AUTO_NOTIFY_TARGETS targets = {.items = {notify_target_heartbeat("/f")}, .count = 1};
+		AUTO_NOTIFY_REQUEST request = {0};
+		NotifyMessage message = beats[i].message();
+
+		assert_true(targets.items[0].in_file);
+		assert_string_equal(targets.items[0].name, "heartbeat");
+		targets.items[0].secret = mem_strdup(beats[i].secret);
+		assert_ok(notify_target_check(&targets.items[0]));
+		notify_request_make(&targets.items[0], &message, &services, &request);
+		assert_string_equal(request.url, beats[i].url);
+		assert_int_equal(request.headers.count, 1);
+		if (beats[i].message == succeeded)
+			assert_string_equal(request.body, "walship: check succeeded on db1\nEverything is in place\n"
+			                                  "time: 2026-11-30 04:30:07+00\nsee: walship check\n");
+	}
+}
+
 static void
 test_every_target_is_sent_these_bytes(void **state)
 {
@@ -231,7 +279,7 @@ test_what_a_file_holds_is_looked_at(void **state)
 	(void) state;
 	assert_ok(notify_targets_parse("slack:/f pagerduty:/k", &targets));
 	targets.items[0].secret = mem_strdup("xoxb-SECRET");
-	assert_error(notify_target_check(&targets.items[0]), ERR_USAGE, "file \"/f\" does not hold a URL");
+	assert_error(notify_target_check(&targets.items[0]), ERR_USAGE, "target \"slack:/f\" has no URL");
 	targets.items[1].secret = mem_strdup("SEC RET");
 	assert_error(notify_target_check(&targets.items[1]), ERR_USAGE, "has a blank");
 }
@@ -268,6 +316,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_target_is_sent_these_bytes),
+		cmocka_unit_test(test_a_heartbeat_is_its_url_alone_while_all_is_well),
 		cmocka_unit_test(test_a_long_subject_is_cut_into_words_between_characters),
 		cmocka_unit_test(test_targets_are_a_list),
 		cmocka_unit_test(test_what_is_no_target_is_named_and_no_secret_is_repeated),

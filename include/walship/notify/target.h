@@ -28,11 +28,12 @@ typedef enum NotifyKind
 	NOTIFY_PAGERDUTY,
 	NOTIFY_MAILTO,
 	NOTIFY_EXEC,
+	NOTIFY_HEARTBEAT, /* not of the setting "notify": a service that alarms when it does not hear anything */
 } NotifyKind;
 
-#define NOTIFY_KINDS 9
+#define NOTIFY_KINDS 9 /* of the setting */
 
-#define NOTIFY_TARGETS_MAX 16
+#define NOTIFY_TARGETS_MAX 16 /* with a heartbeat */
 
 typedef struct NotifyTarget
 {
@@ -51,6 +52,9 @@ typedef struct NotifyTargets
 
 /* ERR_USAGE names what is wrong, but repeats nothing that may be a secret. */
 Error *notify_targets_parse(const char *text, NotifyTargets *ret_targets) MUST_CHECK;
+
+/* The heartbeat, by its setting: a URL, or the absolute path of a file that holds it.  Its name does not tell it. */
+NotifyTarget notify_target_heartbeat(const char *text);
 
 /* Is this fit to be asked?  What came out of a file is a URL where one is wanted. */
 Error *notify_target_check(const NotifyTarget *target) MUST_CHECK;
