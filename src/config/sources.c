@@ -408,7 +408,7 @@ static Error *
 apply_store_section(Settings *settings, const char *name)
 {
 	const SettingRow *store = setting_find(&settings->table, "store");
-	int section;
+	int section = 0;
 
 	TRY(find_store_section(settings, name, &section));
 	for (size_t i = 0; i < settings->table.count; i++)

@@ -301,6 +301,8 @@ read_backup(DeepVerify *deep, const BackupRecord *record)
 	                                   &(LeaseOn){.kind = "verify", .backup = record->id}, &verify->notices);
 	AUTO(Error) gone = store_stat(verify->store, key, &entry);
 
+	(void) lease; /* held until the return */
+
 	if (gone != NULL)
 		return error_is(gone, ERR_NOT_FOUND) ? NULL : MOVE(gone);
 

@@ -273,6 +273,8 @@ read_timeline(DeepVerify *deep, const WalTarget *targets, size_t count)
 	                          .start_lsn = segment_start(targets[0].segno, verify->catalog->segment_size)},
 	               &verify->notices);
 
+	(void) lease; /* held until the return */
+
 	return read_targets(deep, targets, count);
 }
 

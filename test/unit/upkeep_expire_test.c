@@ -276,19 +276,22 @@ add_backup(MemoryStore *memory, int hours_ago, XLogSegNo segno)
 	record->manifest_stored_size = 4;
 	record->parameters = (BackupParameters){100, 8, 10, 0, 64};
 	record->walship_version = mem_strdup("0.1.0");
-	record->n_parts = 1;
-	record->parts = NEW_ARRAY(BackupPart, 1);
+	record->n_parts = 2;
+	record->parts = NEW_ARRAY(BackupPart, 2);
 	record->parts[0] = (BackupPart){mem_strdup("base-0001.tar.br"), mem_strdup("base"), 1000, 4, {0}};
+	record->parts[1] = (BackupPart){mem_strdup("wal-0001.tar.br"), mem_strdup("wal"), 1000, 4, {0}};
 	backup_record_print(record, &text);
 	self_sha256_append(&text);
 
 	AUTO_FREE char *key = layout_backup_record_key(SYSTEM_ID, record->id);
 	AUTO_FREE char *prefix = layout_backup_prefix(SYSTEM_ID, record->id);
 	AUTO_FREE char *part = mem_printf("%sbase-0001.tar.br", prefix);
+	AUTO_FREE char *wal = mem_printf("%swal-0001.tar.br", prefix);
 	AUTO_FREE char *manifest = mem_printf("%smanifest.br", prefix);
 
 	set_object(memory, key, text.data, text.size, record->stop_time);
 	set_object(memory, part, "part", 4, record->stop_time);
+	set_object(memory, wal, "part", 4, record->stop_time);
 	set_object(memory, manifest, "list", 4, record->stop_time);
 	return mem_strdup(record->id);
 }
