@@ -145,7 +145,7 @@ def test_damage_at_the_source_is_named_and_not_copied(story, walship, store, off
     old, new = story.backups
     segments = [key for key in store.keys(f"{story.system}/wal/") if key.endswith(".tar")]
     other = store.read(segments[3])
-    part = backup_key(old, "base-0001.tar.br")
+    part = backup_key(old, "base-0001.tar.zst")
     store.write(segments[0], flipped(store.read(segments[0])))
     store.write(segments[1], store.read(segments[1])[:-1000])
     store.write(segments[2], other)
