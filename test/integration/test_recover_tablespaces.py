@@ -6,9 +6,12 @@ import re
 import pytest
 
 from walship_testing import server as pg
+from walship_testing import wal
+from walship_testing.large import fill_segment
 from walship_testing.proc import wait_until
 from walship_testing.recovery import backup_key, note_moment, snapshot_of, take_backup
 from walship_testing.store import sealed
+from walship_testing.wal import parse_lsn
 
 MAJORS = [13, 15, 18]
 
@@ -209,6 +212,68 @@ def test_a_tablespace_that_came_after_the_plan_stops_the_copy_with_exit_200(live
     assert files_of(newer) == files
     server.restart()
     assert server.checksums() == tables
+
+
+def create_across_a_segment_end(server, directory, name):
+    """CREATE TABLESPACE whose record begins in one segment and ends in the next: its path, long, lies in both."""
+    made = {}
+
+    def create(number):
+        place = directory / f"{name}-{number}" / ("x" * 200) / ("y" * 200) / ("z" * 200)
+        place.mkdir(parents=True)
+        before = parse_lsn(server.value("SELECT pg_current_wal_insert_lsn()::text"))
+        server.sql(f"CREATE TABLESPACE {name}_{number} LOCATION '{place}'")
+        made["place"], made["name"] = place, f"{name}_{number}"
+        return before, parse_lsn(server.value("SELECT pg_current_wal_insert_lsn()::text"))
+
+    segment_size = 16 * wal.MIB
+    server.sql("CHECKPOINT")
+    create("first")  # with images of the catalogue's pages
+    before, after = create("second")
+    for attempt in range(5):
+        # What comes before the record, and the commit behind it, are as long as of the last one: its path is at the border.
+        fill_segment(server, segment_size, left=after - before - 500)
+        before, after = create(attempt)
+        if before // segment_size != after // segment_size:
+            border = after // segment_size * segment_size
+            first = server.pgdata / "pg_wal" / wal.segment_name(1, border // segment_size - 1)
+            path = str(made["place"]).encode()
+            end = first.read_bytes()[-len(path):]
+            cut = next((length for length in range(len(path), 0, -1) if end.endswith(path[:length])), 0)
+            if 0 < cut < len(path):
+                return made["name"], made["place"]
+    raise AssertionError("no record was made across a segment end")
+
+
+@pytest.mark.parametrize("prefetch", [0, 16])
+@pytest.mark.directory_only("how segments come does not matter to what is in them")
+def test_a_record_that_lies_in_two_segments_is_changed_in_both(servers, walship, recoveries, directory, prefetch):
+    """The server gets its beginning, with the changed CRC, before its end is looked at."""
+    walship.configure(prefetch=prefetch)
+    server = servers.new(name="live", autovacuum="off", wal_keep_size="256MB")
+    server.archive_with(walship)
+    server.start()
+    take_backup(walship, server)
+    name, place = create_across_a_segment_end(server, directory, "across")
+    server.sql(f"CREATE TABLE spaced TABLESPACE {name} AS SELECT i FROM generate_series(1, 2000) i")
+    moment = note_moment(server)
+    server.sql("DELETE FROM spaced WHERE i > 100")
+    server.switch_and_archive()
+    server.sql("CHECKPOINT")
+    files = files_of(place)
+
+    copy = recoveries.copy("--target-time", moment.time, name="copy")
+    assert copy.checksums() == moment.tables
+    oid = server.value("SELECT oid::int FROM pg_tablespace WHERE spcname = %s", name)
+    assert location(copy, name) == f"{copy.pgdata}-tablespaces/{oid}"
+    copy.kill()
+    copy.start(wait=False)
+    copy.wait_paused()
+    copy.sql("SELECT pg_wal_replay_resume()")
+    copy.wait_promoted()
+    copy.restart()
+    assert copy.checksums() == moment.tables
+    assert files_of(place) == files
 
 
 def test_a_tablespace_made_while_the_backup_began_goes_where_the_backups_goes(servers, walship, recoveries, directory):

@@ -52,8 +52,8 @@ def sums_of(server):
     return {name: server.value(f"SELECT coalesce(sum(i), 0)::int FROM {name}") for name in ("rescued", "t7", "t8")}
 
 
-def fill_segment(server, segment_size):
-    """Up to the last bytes of a segment; returns where the next record begins."""
+def fill_segment(server, segment_size, left=LAST_BYTES // 2):
+    """Until so many bytes of a segment are left, more or less; returns where the next record begins."""
     with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
 
         def place():
@@ -71,10 +71,10 @@ def fill_segment(server, segment_size):
             start = place()
             emit(1000)
             overhead = place() - start - 1000  # of a message; wrong where a page began in it
-            target = border - LAST_BYTES // 2
+            target = border - left
             headers = 24 * (target // PAGE - place() // PAGE)
             emit(target - place() - headers - overhead)
-            if 24 <= border - place() <= LAST_BYTES:
+            if left - 40 <= border - place() <= left + 64:
                 return place()
     raise AssertionError("could not place the record")
 
