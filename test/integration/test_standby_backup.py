@@ -63,11 +63,15 @@ def has_replayed_all_it_can(standby, primary):
     return received == primary.value("SELECT pg_current_wal_flush_lsn()::text") and waits == "RecoveryWalStream"
 
 
-@pytest.mark.parametrize("major, end", CASES)
-def test_a_backup_of_a_standby_can_be_recovered_to_its_end_whatever_its_last_record_is(
-    servers, walship, recoveries, major, end
-):
-    """Before: FATAL "recovery ended before configured recovery target was reached"."""
+TARGETS = {
+    "immediate": lambda recoveries, major: recoveries.copy("--immediate", major=major),
+    "from-backup-only": lambda recoveries, major: recoveries.copy("--from-backup-only", major=major),
+    "latest": lambda recoveries, major: recoveries.live("--latest", "--copy", major=major),
+}
+
+
+def back_up_a_standby(servers, walship, major, end):
+    """Whose last record is this one, with its primary gone afterwards; returns what it held."""
     if not pg.find_install(major):
         pytest.skip(f"PostgreSQL {major} is not on this machine; test/install test says why")
     primary = servers.new(name="primary", major=major, wal_level="logical", wal_keep_size="256MB")
@@ -85,12 +89,20 @@ def test_a_backup_of_a_standby_can_be_recovered_to_its_end_whatever_its_last_rec
     assert backup["from_standby"] and backup["wal_inside"]
     if kept_open:
         kept_open.close()
-    for target in ("--immediate", "--from-backup-only"):
-        copy = recoveries.copy(target, major=major)
+    return expected
+
+
+@pytest.mark.parametrize("major, end", CASES)
+def test_a_backup_of_a_standby_can_be_recovered_to_its_end_whatever_its_last_record_is(
+    servers, walship, recoveries, major, end
+):
+    """Before: FATAL "recovery ended before configured recovery target was reached".  The whole table of ends and majors:
+    test/soak/test_standby_ends.py."""
+    expected = back_up_a_standby(servers, walship, major, end)
+    for recover in TARGETS.values():
+        copy = recover(recoveries, major)
         assert copy.checksums() == expected
         copy.stop()
-    live = recoveries.live("--latest", "--copy", major=major)
-    assert live.checksums() == expected
 
 
 def test_a_backup_of_a_standby_that_did_not_bring_its_wal_is_rescued_by_the_archive(servers, walship, recoveries):
