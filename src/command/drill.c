@@ -40,6 +40,7 @@ static const CommandOption options[] = {
      "target that is the moment of the newest counts, and they must be met exactly"},
 	{"record-counts", OPTION_FLAG, NULL,
      "count them on the live server, for such a drill, and do nothing else"},
+	{"dump-check", OPTION_FLAG, NULL, "also dump every database with pg_dumpall, to nowhere"},
 	{"history", OPTION_MAYBE, "TIME",
      "print what the drills in the store came to, or all of one (20261129T094208Z), and do nothing else"},
 	{"network-fence", OPTION_VALUE, "WHEN",
@@ -160,6 +161,7 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 			settings_is_set(settings, SETTING_rto_target) ? settings_ms(settings, SETTING_rto_target) : 0,
 		.rpo_target_ms =
 			settings_is_set(settings, SETTING_rpo_target) ? settings_ms(settings, SETTING_rpo_target) : 0,
+		.dump = invocation_flag(invocation, "dump-check"),
 		.keep = invocation_flag(invocation, "keep")};
 
 	TRY(copy_options_parse(invocation, &drill_options.copy));

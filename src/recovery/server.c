@@ -92,9 +92,8 @@ private_server_prepare(PrivateServer *server)
 	return make_sockets(server);
 }
 
-/* What the server gets of the environment: no address, no password, no key. */
-static void
-list_environment(StrList *words)
+void
+private_server_environment(const char *options, StrList *words)
 {
 	static const char *const kept[] = {"PATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME"};
 
@@ -107,6 +106,12 @@ list_environment(StrList *words)
 			strlist_add(words, word);
 	}
 	strlist_add(words, "LC_ALL=C");
+	if (options[0] != '\0')
+	{
+		AUTO_FREE char *word = mem_printf("PGOPTIONS=%s", options);
+
+		strlist_add(words, word);
+	}
 	words->items = mem_realloc(words->items, (words->count + 1) * sizeof(*words->items));
 	words->items[words->count] = NULL;
 }
@@ -167,7 +172,7 @@ launch(PrivateServer *server, int lock, int log)
 	server_settings_list(&settings, &words);
 	words.items = mem_realloc(words.items, (words.count + 1) * sizeof(*words.items));
 	words.items[words.count] = NULL;
-	list_environment(&environment);
+	private_server_environment("", &environment);
 
 	/*
 	 * SIGQUIT is its immediate shutdown: it takes its processes and its shared
@@ -215,10 +220,7 @@ connect_as(PrivateServer *server, const char *user, const char *database, Server
 		.port = (int) server->note.port,
 		.user = user,
 		.database = database,
-		/* What the backup has for its roles and databases must not load libraries or cut answers off. */
-		.options = "-c session_preload_libraries= -c local_preload_libraries= -c statement_timeout=0 "
-				   "-c lock_timeout=0 -c search_path=pg_catalog,public -c datestyle=ISO -c timezone=UTC "
-				   "-c session_replication_role=replica",
+		.options = PRIVATE_SERVER_OPTIONS,
 	};
 
 	TRY(server_connect_at(&address, &connection));

@@ -172,6 +172,29 @@ check_age(const RecoveryPlan *plan, const DrillOptions *options, DrillReport *re
 	(void) close_level(report, DRILL_RECENT, clock_monotonic_ms());
 }
 
+/* What nobody who needs the database back would wait for.  "server" has ended, unless it is kept. */
+static Error *
+check_afterwards(const DrillOptions *options, PrivateServer *server, DrillReport *report)
+{
+	int64_t begin = clock_monotonic_ms();
+
+	if (options->dump)
+		TRY(drill_check_dump(server, report));
+	else
+		drill_note(report, DRILL_DUMP, "\"--dump-check\" was not given");
+	(void) close_level(report, DRILL_DUMP, begin);
+	begin = clock_monotonic_ms();
+	if (options->keep)
+		drill_note(report, DRILL_PAGES, "the server is kept, and pg_checksums needs one that has ended");
+	else
+	{
+		TRY(private_server_stop(server));
+		TRY(drill_check_pages(server, report));
+	}
+	(void) close_level(report, DRILL_PAGES, begin);
+	return NULL;
+}
+
 static void
 describe(const Recovery *recovery, const DrillOptions *options, DrillReport *report)
 {
@@ -211,6 +234,7 @@ drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server
 		report->checks_ms = clock_monotonic_ms() - checks;
 		check_time(options, begin, report);
 		check_age(recovery->plan, options, report);
+		TRY(check_afterwards(options, server, report));
 	}
 	report->passed = runs;
 	for (int level = 0; level < N_DRILL_LEVELS; level++)

@@ -17,7 +17,8 @@ static const char *const levels[N_DRILL_LEVELS] = {
 	[DRILL_RESTORED] = "restored", [DRILL_CONFIGURED] = "configured", [DRILL_CONSISTENT] = "consistent",
 	[DRILL_TARGET] = "target",     [DRILL_DATABASES] = "databases",   [DRILL_TABLES] = "tables",
 	[DRILL_COUNTS] = "counts",     [DRILL_STRUCTURE] = "structure",   [DRILL_SQL] = "sql",
-	[DRILL_IN_TIME] = "in time",   [DRILL_RECENT] = "recent",
+	[DRILL_IN_TIME] = "in time",   [DRILL_RECENT] = "recent",         [DRILL_DUMP] = "dump",
+	[DRILL_PAGES] = "pages",
 };
 
 static void add_sentence(StrList *list, const char *format, va_list arguments) PRINTF_LIKE(2, 0);

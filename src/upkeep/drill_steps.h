@@ -42,3 +42,7 @@ void drill_close_counts(DrillCounts *counts, DrillReport *report);
 
 /* The files of the directory: DRILL_SQL. */
 Error *drill_check_sql(PrivateServer *server, const char *directory, DrillReport *report) MUST_CHECK;
+
+/* By PostgreSQL's own programs: DRILL_DUMP of the running server, DRILL_PAGES of one that has ended in order. */
+Error *drill_check_dump(const PrivateServer *server, DrillReport *report) MUST_CHECK;
+Error *drill_check_pages(const PrivateServer *server, DrillReport *report) MUST_CHECK;

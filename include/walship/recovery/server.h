@@ -104,6 +104,18 @@ Error *private_server_wait(PrivateServer *server, ServerProgress *ret_progress) 
 Error *private_server_connect(PrivateServer *server, const char *database, Server **ret_connection)
 	MUST_CHECK;
 
+/* What the backup has for its roles and databases must not load libraries or cut answers off. */
+#define PRIVATE_SERVER_OPTIONS                                                             \
+	"-c session_preload_libraries= -c local_preload_libraries= -c statement_timeout=0 "    \
+	"-c lock_timeout=0 -c search_path=pg_catalog,public -c datestyle=ISO -c timezone=UTC " \
+	"-c session_replication_role=replica"
+
+/*
+ * The environment of the server, and of a program that works on it: no address, no
+ * password, no key.  "options" are PGOPTIONS; "": none.  NULL follows the last word.
+ */
+void private_server_environment(const char *options, StrList *words);
+
 /* Fast; at once when that takes too long.  One that does not run is success. */
 Error *private_server_stop(PrivateServer *server) MUST_CHECK;
 

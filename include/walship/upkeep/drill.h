@@ -29,9 +29,11 @@ typedef enum DrillLevel
 	DRILL_SQL,        /* statements of the user's own */
 	DRILL_IN_TIME,    /* within rto_target */
 	DRILL_RECENT,     /* the last commit is no older than rpo_target */
+	DRILL_DUMP,       /* pg_dumpall, to nowhere, where that is asked for */
+	DRILL_PAGES,      /* the checksum of every page, of indexes, too, once the server has ended */
 } DrillLevel;
 
-#define N_DRILL_LEVELS 11
+#define N_DRILL_LEVELS 13
 
 typedef enum DrillOutcome
 {
@@ -103,6 +105,7 @@ typedef struct DrillOptions
 	const char *walship_version;
 	int64_t rto_target_ms;
 	int64_t rpo_target_ms;
+	bool dump; /* everything, by pg_dumpall, to nowhere */
 	bool keep; /* leave the server running, in the directory "pgdata" of the recovery */
 	CopyOptions copy;
 } DrillOptions;
