@@ -108,6 +108,10 @@ static const FixedSetting fixed_settings[] = {
 	/* It is a guest on this machine. */
 	{"shared_buffers", "64MB", NULL},
 	{"huge_pages", "off", NULL},
+
+	/* Files in its own directory: killed, it leaves none in /dev/shm. */
+	{"dynamic_shared_memory_type", "mmap", NULL},
+
 	{"work_mem", "16MB", NULL},
 	{"maintenance_work_mem", "64MB", NULL},
 	{"max_wal_size", "512MB", NULL},

@@ -45,6 +45,7 @@ test_the_fence_is_there_in_every_major_and_unknown_names_are_not(void **state)
 		{"local_preload_libraries=", 13, 19},
 		{"stats_temp_directory=pg_stat_tmp", 13, 14},
 		{"io_method=sync", 18, 19},
+		{"dynamic_shared_memory_type=mmap", 13, 19},
 		{"listen_addresses=", 13, 19},
 		{"config_file=/d/postgresql.conf", 13, 19},
 		{"hba_file=/d/pg_hba.conf", 13, 19},
