@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "context.h"
+#include "walship/base/crypto.h"
 #include "walship/base/mem.h"
 #include "walship/config/secret_file.h"
 
@@ -57,9 +58,32 @@ read_telegram_token(const Settings *settings, NotifyTarget *target)
 	return error_context(secret_file_read_line(path, &target->secret), "setting \"telegram_token_file\"");
 }
 
+/* Where there is a login, what mail needs besides the address. */
 static Error *
-read_secret(const Settings *settings, NotifyTarget *target)
+read_mail(const Settings *settings, NotifyContext *context)
 {
+	const char *user = settings_text(settings, SETTING_smtp_user);
+	const char *path = settings_text(settings, SETTING_smtp_password_file);
+
+	if (!notify_is_mail_address(context->mail_from))
+		return error_hint(
+			error_new(ERR_USAGE, "mail would be from \"%s\", which is no address", context->mail_from),
+			"Set \"mail_from\".");
+	if ((user == NULL) != (path == NULL))
+		return error_hint(
+			error_new(ERR_USAGE, "of \"smtp_user\" and \"smtp_password_file\" one alone is set"),
+			"A login needs both.");
+	if (path != NULL && context->smtp_password == NULL)
+		return error_context(secret_file_read_line(path, &context->smtp_password),
+		                     "setting \"smtp_password_file\"");
+	return NULL;
+}
+
+static Error *
+read_secret(const Settings *settings, NotifyContext *context, NotifyTarget *target)
+{
+	if (target->kind == NOTIFY_MAILTO)
+		TRY(read_mail(settings, context));
 	if (target->kind == NOTIFY_TELEGRAM)
 		TRY(read_telegram_token(settings, target));
 	else if (target->in_file)
@@ -78,15 +102,20 @@ notify_context_prepare(const Settings *settings, NotifyContext *context)
 	                             .ca_setting = "notify_ca_file",
 	                             .user_agent = "walship/" WALSHIP_VERSION};
 
+	context->mail_from = settings_is_set(settings, SETTING_mail_from)
+	                         ? mem_strdup(settings_text(settings, SETTING_mail_from))
+	                         : mem_printf("walship@%s", host);
 	for (size_t i = 0; i < context->targets.count; i++)
-		context->troubles.errors[i] = read_secret(settings, &context->targets.items[i]);
+		context->troubles.errors[i] = read_secret(settings, context, &context->targets.items[i]);
 	context->client = http_client_new(&options);
-	context->mail_from = mem_printf("walship@%s", host);
 	context->sender =
 		(NotifySender){.client = context->client,
 	                   .services = {.telegram_url = settings_text(settings, SETTING_telegram_url),
 	                                .pagerduty_url = settings_text(settings, SETTING_pagerduty_url),
-	                                .mail_from = context->mail_from}};
+	                                .mail_from = context->mail_from,
+	                                .smtp_url = settings_text(settings, SETTING_smtp_url),
+	                                .smtp_user = settings_text(settings, SETTING_smtp_user),
+	                                .smtp_password = context->smtp_password}};
 }
 
 void
@@ -96,6 +125,7 @@ notify_context_release(NotifyContext *context)
 	notify_answers_release(&context->troubles);
 	http_client_free(context->client);
 	free(context->mail_from);
+	secret_free(context->smtp_password);
 	free(context->scope);
 	*context = (NotifyContext){0};
 }

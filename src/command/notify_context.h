@@ -16,6 +16,7 @@ typedef struct NotifyContext
 	NotifyAnswers troubles; /* why a target cannot be asked */
 	HttpClient *client;
 	char *mail_from;
+	char *smtp_password;
 } NotifyContext;
 
 /* Reads no file.  ERR_USAGE: what is wrong with the setting "notify".  The settings outlive it. */

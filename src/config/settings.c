@@ -50,6 +50,12 @@ check_store(const char *text)
 }
 
 static bool
+check_smtp_url(const char *text)
+{
+	return (str_starts_with(text, "smtp://") || str_starts_with(text, "smtps://")) && check_url(text);
+}
+
+static bool
 check_system(const char *text)
 {
 	uint64_t system;

@@ -9,7 +9,7 @@
 #include "walship/base/attributes.h"
 #include "walship/base/library.h"
 
-LIBRARY_NOTE(WALSHIP_CURL_SONAME, "s3", "stores in buckets of S3");
+LIBRARY_NOTE(WALSHIP_CURL_SONAME, "s3", "stores in buckets of S3, and notifications");
 
 /* clang-format off */
 #define FUNCTIONS(VALUE, NOTHING) \
@@ -52,7 +52,7 @@ FUNCTIONS(LIBRARY_DEFINE_VALUE, LIBRARY_DEFINE_NOTHING)
 static const LibraryTable table = {
 	.soname = WALSHIP_CURL_SONAME,
 	.remedy =
-		"A store on S3 needs libcurl: install the package libcurl4 (Debian, Ubuntu) or libcurl (others).",
+		"Stores on S3 and notifications need libcurl: install the package libcurl4 (Debian, Ubuntu) or libcurl (others).",
 	.symbols = symbols,
 	.n_symbols = lengthof(symbols),
 };

@@ -41,7 +41,8 @@ typedef struct Transfer
 	HttpResponse *response;
 	Connection *connection;
 	CURL *easy;                 /* of it */
-	struct curl_slist *headers; /* owned */
+	struct curl_slist *headers; /* owned, as the next one */
+	struct curl_slist *mail_to; /* of mail: whom it is for */
 	const HttpGate *gate;       /* NULL once it is passed */
 	Flow flow;
 	Error *error; /* of a slice, the sink or "accept" */
@@ -310,6 +311,17 @@ set_connection_options(Transfer *transfer, const HttpClient *client)
 }
 
 static void
+set_mail_options(Transfer *transfer, const HttpMail *mail)
+{
+	transfer->mail_to = curl_slist_append(NULL, mail->to);
+	SET(CURLOPT_MAIL_FROM, mail->from);
+	SET(CURLOPT_MAIL_RCPT, transfer->mail_to);
+	SET(CURLOPT_USERNAME, mail->user);
+	SET(CURLOPT_PASSWORD, mail->password);
+	SET(CURLOPT_USE_SSL, (long) (mail->password != NULL ? CURLUSESSL_ALL : CURLUSESSL_TRY));
+}
+
+static void
 set_request_options(Transfer *transfer)
 {
 	const HttpRequest *request = transfer->request;
@@ -338,7 +350,9 @@ set_request_options(Transfer *transfer)
 		SET(CURLOPT_QUICK_EXIT, 1L); /* nobody waits for a name that is not needed any more */
 #endif
 	}
-	if (strcmp(request->method, "HEAD") == 0)
+	if (request->mail != NULL)
+		set_mail_options(transfer, request->mail);
+	else if (strcmp(request->method, "HEAD") == 0)
 		SET(CURLOPT_NOBODY, 1L);
 	else
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
@@ -447,6 +461,10 @@ error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 
 	if (transfer->response->body.overflowed)
 		return error_new(ERR_TRANSIENT, "answer is longer than %u bytes", HTTP_BODY_MAX);
+
+	/* RFC 5321, 4.2.1: 5yz is the negative answer that stays so. */
+	if (transfer->request->mail != NULL && result != CURLE_OK && transfer->response->status / 100 == 5)
+		return error_new(ERR_DENIED, "the mail server refused: %s", reason);
 	switch (result)
 	{
 		case CURLE_OK:
@@ -526,6 +544,7 @@ http_transfer(const HttpClient *client, Connection *connection, const HttpReques
 	(void) curl_multi_remove_handle(connection->multi, connection->easy);
 	curl_easy_reset(connection->easy); /* it must not remember this frame */
 	curl_slist_free_all(transfer.headers);
+	curl_slist_free_all(transfer.mail_to);
 	*ret_connected =
 		transfer.gate == NULL && result != CURLE_COULDNT_CONNECT && result != CURLE_COULDNT_RESOLVE_HOST;
 	return error;

@@ -257,7 +257,21 @@ put_date(TimeUs at, Buf *mail)
 	           (int) (of_day / 60 % 60), (int) (of_day % 60));
 }
 
-/* As sendmail(8) takes it: with line feeds alone.  The body is base64, which no relay changes. */
+static char *
+with_crlf(const char *text)
+{
+	AUTO_BUF(lines, 2 * TEXT_MAX);
+
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '\n')
+			buf_putc(&lines, '\r');
+		buf_putc(&lines, *text);
+	}
+	return buf_steal(&lines);
+}
+
+/* The body is base64, which no relay changes.  Lines end as SMTP has it, and for sendmail(8) with line feeds alone. */
 static void
 mail(const NotifyTarget *target, const NotifyMessage *message, const NotifyServices *services,
      NotifyRequest *request)
@@ -283,7 +297,8 @@ mail(const NotifyTarget *target, const NotifyMessage *message, const NotifyServi
 		buf_printf(&text, "%.*s\n", length, line);
 		line += length;
 	}
-	request->body = buf_steal(&text);
+	request->url = mem_strdup(services->smtp_url);
+	request->body = services->smtp_url != NULL ? with_crlf(text.data) : buf_steal(&text);
 }
 
 /*

@@ -89,16 +89,21 @@ asked_pause_s(void *context, const HttpResponse *response)
 }
 
 static Error *
-send_by_http(const NotifySender *sender, const NotifyTarget *target, const NotifyRequest *request,
-             char **ret_answer)
+send_by_network(const NotifySender *sender, const NotifyTarget *target, const NotifyRequest *request,
+                char **ret_answer)
 {
 	Slice body = slice_of_memory(request->body, strlen(request->body));
+	const HttpMail mail = {.from = sender->services.mail_from,
+	                       .to = target->address,
+	                       .user = sender->services.smtp_user,
+	                       .password = sender->services.smtp_password};
 	HttpCall call = {.request = {.method = "POST",
 	                             .url = request->url,
 	                             .headers = &request->headers,
 	                             .body = &body,
 	                             .n_body = 1,
 	                             .has_body = true,
+	                             .mail = target->kind == NOTIFY_MAILTO ? &mail : NULL,
 	                             .patience = sender->patience},
 	                 .check_answer = check_answer,
 	                 .asked_pause_s = asked_pause_s,
@@ -109,7 +114,8 @@ send_by_http(const NotifySender *sender, const NotifyTarget *target, const Notif
 
 	AUTO_FREE char *text = shown(response.body.data == NULL ? "" : response.body.data, target->secret);
 
-	*ret_answer = mem_printf("HTTP %d%s%s", response.status, text[0] == '\0' ? "" : ": ", text);
+	*ret_answer = mem_printf("%s %d%s%s", call.request.mail != NULL ? "SMTP" : "HTTP", response.status,
+	                         text[0] == '\0' ? "" : ": ", text);
 	return NULL;
 }
 
@@ -175,9 +181,9 @@ notify_send(const NotifySender *sender, const NotifyTarget *target, const Notify
 	notify_request_make(target, message, &sender->services, &request);
 	if (target->kind == NOTIFY_EXEC)
 		return send_by_program(sender, program, &request, ret_answer);
-	if (target->kind == NOTIFY_MAILTO)
+	if (target->kind == NOTIFY_MAILTO && request.url == NULL)
 		return send_by_program(sender, sendmail, &request, ret_answer);
-	return send_by_http(sender, target, &request, ret_answer);
+	return send_by_network(sender, target, &request, ret_answer);
 }
 
 void

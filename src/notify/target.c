@@ -82,8 +82,8 @@ is_chat(const char *text)
 }
 
 /* It stands in a mail's head, and in the words of a dialogue of SMTP. */
-static bool
-is_mail_address(const char *text)
+bool
+notify_is_mail_address(const char *text)
 {
 	const char *at = strchr(text, '@');
 
@@ -103,7 +103,7 @@ fits(AddressForm form, const char *address)
 		case ADDRESS_CHAT:
 			return is_chat(address);
 		case ADDRESS_MAIL:
-			return is_mail_address(address);
+			return notify_is_mail_address(address);
 		case ADDRESS_URL_OR_FILE:
 			return address[0] == '/' || is_url(address);
 		case ADDRESS_FILE:

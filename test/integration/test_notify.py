@@ -1,4 +1,5 @@
 """Notifications: who hears of what; and that a command neither fails nor waits because of them."""
+import email
 import json
 import os
 import time
@@ -6,7 +7,7 @@ import time
 import pytest
 
 from walship_testing.proc import is_running, process_state, wait_until
-from walship_testing.receiver import Receiver
+from walship_testing.receiver import MailServer, Receiver
 
 pytestmark = pytest.mark.directory_only("what is told does not depend on the store")
 
@@ -257,3 +258,60 @@ def test_a_push_that_fails_for_long_is_told_by_another_process(told, receiver, s
     datadir.push(told, datadir.segment(1, 6))
     time.sleep(0.2)
     assert len(receiver.taken) == 2 and notifiers(told) == []
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_mail_goes_to_a_server(told, store, directory, s3_server, tls):
+    if isinstance(s3_server, str):
+        pytest.skip(s3_server)
+    certificate = (s3_server.certificate_file, s3_server.key_file) if tls else None
+    server = MailServer(certificate=certificate, credentials=("walship", SECRET) if tls else None)
+    try:
+        told.configure(notify="mailto:ops@example.com", smtp_url=server.url, mail_from="walship@db1.example.com")
+        if tls:
+            (directory / "password").write_text(SECRET)
+            (directory / "password").chmod(0o600)
+            told.configure(
+                smtp_user="walship",
+                smtp_password_file=directory / "password",
+                notify_ca_file=s3_server.certificate_file,
+            )
+        break_store(store)
+        failed = told.fails(4, "expire")
+        assert len(server.mails) == 1, str(failed)
+        ((sender, recipient, text),) = server.mails
+        assert sender.startswith("FROM:<walship@db1.example.com>") and recipient.startswith("TO:<ops@example.com>")
+        mail = email.message_from_bytes(text)
+        assert mail["Subject"].startswith("walship: expire failed on ") and mail["To"] == "ops@example.com"
+        assert "exit code: 4\n" in mail.get_payload(decode=True).decode()
+        assert told.ok("notify", "test").out.endswith("SMTP 250\n")
+        server.refuse = "550 no such user"
+        refused = told.fails(8, "notify", "test").out
+        assert "the mail server refused: RCPT failed: 550" in refused, refused
+        if tls:
+            # Never a password in the clear, and nobody else's word.
+            told.configure(smtp_url=server.url.replace("smtps", "smtp"))
+            told.fails(8, "notify", "test")
+            (directory / "password").write_text("wrong")
+            told.configure(smtp_url=server.url)
+            refused = told.fails(8, "notify", "test").out
+            assert "Login denied" in refused and SECRET not in refused, refused
+    finally:
+        server.close()
+
+
+def test_a_password_is_not_sent_in_the_clear(walship, directory):
+    (directory / "password").write_text(SECRET)
+    (directory / "password").chmod(0o600)
+    server = MailServer(credentials=("walship", SECRET))
+    try:
+        walship.configure(
+            notify="mailto:ops@example.com",
+            smtp_url=server.url,
+            smtp_user="walship",
+            smtp_password_file=directory / "password",
+        )
+        result = walship.fails(8, "notify", "test")
+        assert "STARTTLS not supported" in result.out and server.mails == [], result.out
+    finally:
+        server.close()

@@ -214,6 +214,26 @@ test_a_long_subject_is_cut_into_words_between_characters(void **state)
 }
 
 static void
+test_mail_by_smtp_has_its_line_ends(void **state)
+{
+	NotifyServices smtp = services;
+	AUTO_NOTIFY_TARGETS targets = {0};
+	AUTO_NOTIFY_REQUEST request = {0};
+	NotifyMessage message = failed();
+
+	(void) state;
+	smtp.smtp_url = "smtps://mail.example.com";
+	assert_ok(notify_targets_parse("mailto:ops@example.com", &targets));
+	notify_request_make(&targets.items[0], &message, &smtp, &request);
+	assert_string_equal(request.url, "smtps://mail.example.com");
+	assert_non_null(
+		strstr(request.body, "From: walship@db1\r\nTo: ops@example.com\r\nSubject: " TITLE "\r\n"));
+	assert_non_null(strstr(request.body, "\r\nImportance: high\r\n\r\nY291bGQg"));
+	for (const char *c = request.body; *c != '\0'; c++)
+		assert_true(*c != '\n' || c[-1] == '\r');
+}
+
+static void
 test_targets_are_a_list(void **state)
 {
 	AUTO_NOTIFY_TARGETS targets = {0};
@@ -318,6 +338,7 @@ main(void)
 		cmocka_unit_test(test_every_target_is_sent_these_bytes),
 		cmocka_unit_test(test_a_heartbeat_is_its_url_alone_while_all_is_well),
 		cmocka_unit_test(test_a_long_subject_is_cut_into_words_between_characters),
+		cmocka_unit_test(test_mail_by_smtp_has_its_line_ends),
 		cmocka_unit_test(test_targets_are_a_list),
 		cmocka_unit_test(test_what_is_no_target_is_named_and_no_secret_is_repeated),
 		cmocka_unit_test(test_what_a_file_holds_is_looked_at),

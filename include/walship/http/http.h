@@ -1,5 +1,5 @@
 /*
- * HTTP requests: one attempt each, no retries (see call.h), no redirects.  Only
+ * HTTP requests, and mail: one attempt each, no retries (see call.h), no redirects.  Only
  * http.c and transfer.c know libcurl, and curl_library.c loads it.  Connections
  * are kept alive and used again, the one used last first.
  */
@@ -46,6 +46,19 @@ typedef struct HttpResponse
 void http_response_release(HttpResponse *response);
 #define AUTO_RESPONSE __attribute__((cleanup(http_response_release))) HttpResponse
 
+/*
+ * For a URL of SMTP (smtp://, smtps://) instead of HTTP: the body is the mail, with
+ * lines that end with CR LF.  A password goes through TLS only; without one there is TLS where
+ * the server offers it, and then its certificate must be right.
+ */
+typedef struct HttpMail
+{
+	const char *from; /* an address, as the next one */
+	const char *to;
+	const char *user; /* NULL: no login */
+	const char *password;
+} HttpMail;
+
 typedef struct HttpRequest
 {
 	const char *method;
@@ -63,12 +76,14 @@ typedef struct HttpRequest
 	bool fresh; /* by a new connection and a new look at the name: the old ones failed */
 	Patience patience;
 	const struct HttpGate *gate; /* of http.c; NULL */
+	const HttpMail *mail;        /* NULL: it is HTTP */
 } HttpRequest;
 
 /*
- * Success is a complete answer, of whatever status.  No or half an answer is
- * ERR_TRANSIENT; a certificate that is not trusted ERR_DENIED; errors of the
- * sink and of "accept" come through.
+ * Success is a complete answer, of whatever status; of mail that the server has
+ * taken it.  No or half an answer is ERR_TRANSIENT; a certificate that is not
+ * trusted, and mail that is refused for good, ERR_DENIED; errors of the sink and of
+ * "accept" come through.
  */
 Error *http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *ret_response) MUST_CHECK;
 

@@ -14,11 +14,14 @@ typedef struct NotifyServices
 	const char *telegram_url;  /* https://api.telegram.org */
 	const char *pagerduty_url; /* https://events.pagerduty.com */
 	const char *mail_from;     /* whom mail is from */
+	const char *smtp_url;      /* the server that takes mail; NULL: the program sendmail does */
+	const char *smtp_user;     /* NULL: no login */
+	const char *smtp_password;
 } NotifyServices;
 
 typedef struct NotifyRequest
 {
-	char *url; /* of a POST; a secret, also in part; NULL: the body goes to a program */
+	char *url; /* of a POST, or of SMTP; a secret, also in part; NULL: the body goes to a program */
 	StrList headers;
 	char *body;
 } NotifyRequest;

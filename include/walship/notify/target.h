@@ -53,6 +53,9 @@ typedef struct NotifyTargets
 /* ERR_USAGE names what is wrong, but repeats nothing that may be a secret. */
 Error *notify_targets_parse(const char *text, NotifyTargets *ret_targets) MUST_CHECK;
 
+/* NAME@HOST, fit for a mail's head. */
+bool notify_is_mail_address(const char *text);
+
 /* The heartbeat, by its setting: a URL, or the absolute path of a file that holds it.  Its name does not tell it. */
 NotifyTarget notify_target_heartbeat(const char *text);
 

@@ -1,5 +1,7 @@
 """What notifications go to: a local HTTP server that does as it is told, and keeps what it got."""
+import base64
 import json
+import socketserver
 import ssl
 import threading
 import time
@@ -74,6 +76,75 @@ class Receiver:
     def wait(self, count, timeout=20):
         wait_until(lambda: len(self.taken) >= count, f"{count} messages", timeout=timeout)
         return self.taken
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+class MailServer:
+    """Takes mail by SMTP (RFC 5321), with a login (RFC 4954, PLAIN) where there are credentials.  "refuse" is what it
+    says to a recipient instead of 250."""
+
+    def __init__(self, *, certificate=None, credentials=None):
+        self.mails = []  # (from, to, text)
+        self.refuse = None
+        mail_server = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                mail_server.talk(self.rfile, self.wfile, credentials)
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'smtps' if certificate else 'smtp'}://127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.thread.start()
+
+    def talk(self, lines, out, credentials):
+        def say(text):
+            out.write(text.encode() + b"\r\n")
+
+        sender = recipient = None
+        known = credentials is None
+        say("220 test")
+        for line in lines:
+            words = line.decode().strip().split(" ", 1)
+            verb = words[0].upper()
+            if verb == "EHLO":
+                say("250-test\r\n250 AUTH PLAIN" if credentials else "250 test")
+            elif verb == "AUTH":
+                say("334 ")
+                login = base64.b64decode(lines.readline()).decode().split("\0")[1:]
+                known = tuple(login) == credentials
+                say("235 welcome" if known else "535 who are you?")
+            elif verb == "MAIL" and known:
+                sender = words[1]
+                say("250 ok")
+            elif verb == "RCPT" and known:
+                recipient = words[1]
+                say(self.refuse or "250 ok")
+            elif verb == "DATA" and known:
+                say("354 go on")
+                text = b"".join(iter(lines.readline, b".\r\n"))
+                self.mails.append((sender, recipient, text))
+                say("250 taken")
+            elif verb == "QUIT":
+                say("221 bye")
+                return
+            else:
+                say("503 not now")
 
     def close(self):
         self.server.shutdown()
