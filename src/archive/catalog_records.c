@@ -68,6 +68,6 @@ catalog_read_record(Store *store, uint64_t system_identifier, const char *id, Ba
 		error = store_get(store, key, 0, STORE_TO_END, sink);
 		if (error == NULL)
 			error = parse_record(&text, system_identifier, id, ret_record);
-	} while (read_again(&error, &reads));
+	} while (read_again(store, key, &error, &reads));
 	return error;
 }

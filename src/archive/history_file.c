@@ -94,15 +94,22 @@ Error *
 history_text_get(Store *store, uint64_t system_identifier, TimeLineID timeline, Buf *text,
                  TimelineHistory **ret_history, bool *ret_digest)
 {
+	WalName name = {.kind = WAL_HISTORY, .timeline = timeline};
+	AUTO_FREE char *key = layout_wal_key(system_identifier, &name, NULL);
+	AUTO_FREE char *digest_key = layout_history_digest_key(system_identifier, timeline);
 	Error *error;
 	int reads = 0;
 
-	do
+	for (;;)
 	{
 		buf_release(text);
 		error = get_once(store, system_identifier, timeline, text, ret_history, ret_digest);
-	} while (read_again(&error, &reads));
-	return error;
+		if (!read_again(store, key, &error, &reads))
+			return error;
+
+		/* Which of the two is the damaged one, nobody knows. */
+		(void) store_distrust(store, digest_key);
+	}
 }
 
 Error *

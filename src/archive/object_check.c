@@ -9,6 +9,7 @@
 #include "walship/archive/self_sha256.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/mem.h"
+#include "walship/pipe/codec.h"
 #include "walship/pipe/stages.h"
 #include "walship/pipe/tar.h"
 
@@ -47,6 +48,10 @@ member_begin(void *context, const TarEntry *entry)
 		return NULL;
 	if (strcmp(entry->name, index->member) != 0 || entry->size != index->stored_size)
 		return error_new(ERR_CORRUPT, "member \"%s\" is not the one that the index names", entry->name);
+	if (entry->size > codec_stored_most(index->segment_size))
+		return error_new(ERR_CORRUPT,
+		                 "member \"%s\" has %" PRIu64 " bytes: more than any codec makes of a segment",
+		                 entry->name, entry->size);
 	memcpy(stored.sha256, index->stored_sha256, SHA256_SIZE);
 	check->payload = pipe_new();
 	pipe_add(check->payload, verify_stage_new(&stored, index->member));

@@ -49,6 +49,6 @@ wal_object_index(Store *store, const char *key, WalIndex *ret_index)
 	{
 		buf_release(&head);
 		error = parse_head(store, key, &head, ret_index);
-	} while (read_again(&error, &reads));
+	} while (read_again(store, key, &error, &reads));
 	return error_context(error, "could not read the index of \"%s\" in store \"%s\"", key, store_url(store));
 }

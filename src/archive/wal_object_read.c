@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
+#include "walship/archive/object_check.h"
+#include "walship/archive/read_again.h"
 #include "walship/archive/readable.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/archive/wal_object.h"
@@ -177,6 +179,32 @@ member_end(void *context)
 	return NULL;
 }
 
+/* An object of the largest segment: index, what no codec makes of it, headers. */
+#define OBJECT_MAX ((size_t) codec_stored_most(WAL_SEGMENT_SIZE_MAX) + WAL_OBJECT_INDEX_MAX + 64 * 1024)
+
+/* Where another copy is, nothing of a damaged one may have gone on: so all of it is checked first. */
+static Error *
+read_best_copy(const WalArchive *archive, const char *key, Pipe *into)
+{
+	AUTO_BUF(object, OBJECT_MAX);
+	Error *error;
+	int reads = 0;
+
+	do
+	{
+		AUTO(Pipe) check = pipe_new();
+
+		buf_clear(&object);
+		pipe_add(check, object_check_segment(archive->system_identifier, key));
+		pipe_add(check, buf_sink_new(&object));
+		error = store_get(archive->store, key, 0, STORE_TO_END, pipe_as_sink(check));
+		if (error == NULL)
+			error = pipe_finish(check);
+	} while (read_again(archive->store, key, &error, &reads));
+	TRY(error);
+	return pipe_write(into, object.data, object.size);
+}
+
 static Error *
 read_object(const WalArchive *archive, Reader *reader)
 {
@@ -184,7 +212,10 @@ read_object(const WalArchive *archive, Reader *reader)
 	AUTO(Pipe) pipe = pipe_new();
 
 	pipe_add(pipe, tar_reader_new(&handler, reader, true, "object"));
-	TRY(store_get(archive->store, reader->key, 0, STORE_TO_END, pipe_as_sink(pipe)));
+	if (store_has_copies(archive->store))
+		TRY(read_best_copy(archive, reader->key, pipe));
+	else
+		TRY(store_get(archive->store, reader->key, 0, STORE_TO_END, pipe_as_sink(pipe)));
 	TRY(pipe_finish(pipe));
 	if (!reader->payload_done)
 		return error_new(ERR_CORRUPT, "object has no payload");

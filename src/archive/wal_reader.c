@@ -232,6 +232,10 @@ static Error *
 run_records_job(void *argument)
 {
 	RecordsJob *job = argument;
+	const WalReader *reader = job->reader;
+	const WalPathPiece *piece = wal_path_piece(job->path, job->records->segno);
+	WalName name = wal_name_of_segment(piece->timeline, job->records->segno, reader->segment_size);
+	AUTO_FREE char *key = layout_wal_key(reader->archive.system_identifier, &name, NULL);
 	Error *error = cancel_check();
 	int reads = 0;
 
@@ -239,7 +243,7 @@ run_records_job(void *argument)
 		return error;
 	do
 		error = read_anew(job);
-	while (read_again(&error, &reads));
+	while (read_again(reader->archive.store, key, &error, &reads));
 	if (error_is(error, ERR_CORRUPT))
 	{
 		error_free(error);

@@ -68,6 +68,15 @@ get_object(const Restore *restore, const char *name, Pipe *pipe)
 	                     store_url(restore->options->store));
 }
 
+/* Only a second store makes it worth while to read so much again. */
+static bool
+is_better_elsewhere(const Restore *restore, const char *name, const Error *error, int *reads)
+{
+	AUTO_FREE char *key = mem_printf("%s%s", restore->prefix, name);
+
+	return error_is(error, ERR_CORRUPT) && (*reads)++ == 0 && store_distrust(restore->options->store, key);
+}
+
 static void
 add_decoders(const Restore *restore, Pipe *pipe, uint64_t raw_size, const char *name)
 {
@@ -90,32 +99,51 @@ judge(const Restore *restore, const char *name, Error *error)
 }
 
 static Error *
-restore_part(void *argument)
+restore_part_into(const PartJob *job, RestoreFiles *files)
 {
-	const PartJob *job = argument;
 	const BackupPart *part = job->part;
-	Restore *restore = job->restore;
+	const Restore *restore = job->restore;
 	Digest stored = {.size = part->stored_size};
 	AUTO(Pipe) pipe = pipe_new();
-	RestoreFiles files;
 
 	memcpy(stored.sha256, part->stored_sha256, SHA256_SIZE);
-	restore_files_init(&files, &restore->shared, job->root);
 	pipe_add(pipe, callback_stage_new(stop_with_the_others, restore->workers));
 	pipe_add(pipe, verify_stage_new(&stored, part->name));
 	add_decoders(restore, pipe, part->raw_size, part->name);
-	pipe_add(pipe, tar_reader_new(&restore_files_handler, &files, true, part->name));
-
-	Error *error = get_object(restore, part->name, pipe);
-
-	restore_files_release(&files);
-	if (error != NULL)
-		atomic_store(&restore->shared.faulty, true);
-	return judge(restore, part->name, error);
+	pipe_add(pipe, tar_reader_new(&restore_files_handler, files, true, part->name));
+	return get_object(restore, part->name, pipe);
 }
 
 static Error *
-read_manifest(const Restore *restore, Manifest *manifest)
+restore_part(void *argument)
+{
+	const PartJob *job = argument;
+	Restore *restore = job->restore;
+
+	for (int reads = 0;;)
+	{
+		RestoreFiles files;
+
+		restore_files_init(&files, &restore->shared, job->root);
+
+		Error *error = restore_part_into(job, &files);
+		bool again = is_better_elsewhere(restore, job->part->name, error, &reads);
+
+		if (again)
+		{
+			error_free(error);
+			error = restore_files_undo(&files);
+		}
+		restore_files_release(&files);
+		if (error != NULL)
+			atomic_store(&restore->shared.faulty, true);
+		if (error != NULL || !again)
+			return judge(restore, job->part->name, error);
+	}
+}
+
+static Error *
+read_manifest_once(const Restore *restore, Manifest *manifest)
 {
 	const BackupRecord *record = restore->options->record;
 	Digest stored = {.size = record->manifest_stored_size};
@@ -125,7 +153,25 @@ read_manifest(const Restore *restore, Manifest *manifest)
 	pipe_add(pipe, verify_stage_new(&stored, record->manifest_name));
 	add_decoders(restore, pipe, record->manifest_raw_size, record->manifest_name);
 	pipe_add(pipe, manifest_sink_new(manifest, record->files));
-	TRY(get_object(restore, record->manifest_name, pipe));
+	return get_object(restore, record->manifest_name, pipe);
+}
+
+static Error *
+read_manifest(const Restore *restore, Manifest **ret_manifest)
+{
+	const BackupRecord *record = restore->options->record;
+	AUTO(Manifest) manifest = manifest_new();
+	Error *error = read_manifest_once(restore, manifest);
+	int reads = 0;
+
+	if (is_better_elsewhere(restore, record->manifest_name, error, &reads))
+	{
+		error_free(error);
+		manifest_free(manifest);
+		manifest = manifest_new();
+		error = read_manifest_once(restore, manifest);
+	}
+	TRY(error);
 
 	/* By the record the user was told how much there is, and whether it fits on the disk. */
 	if (manifest_count(manifest) != record->files || manifest_total_size(manifest) != record->files_size)
@@ -134,6 +180,7 @@ read_manifest(const Restore *restore, Manifest *manifest)
 		                 " bytes, but its record says %" PRIu64 " with %" PRIu64,
 		                 record->id, manifest_count(manifest), manifest_total_size(manifest), record->files,
 		                 record->files_size);
+	*ret_manifest = MOVE(manifest);
 	return NULL;
 }
 
@@ -293,7 +340,7 @@ restore_everything(Restore *restore)
 	const RestoreOptions *options = restore->options;
 	AUTO_FREE char *wal_directory = options->pgdata == NULL ? NULL : path_join(options->pgdata, "pg_wal");
 	AUTO_FREE atomic_bool *seen = NULL;
-	AUTO(Manifest) manifest = manifest_new();
+	AUTO(Manifest) manifest = NULL;
 
 	if (!codec_from_name(options->record->codec, &restore->codec))
 		return error_hint(error_new(ERR_CORRUPT, "codec \"%s\" of backup \"%s\" is not known",
@@ -301,7 +348,7 @@ restore_everything(Restore *restore)
 		                  "A newer walship may have written it.");
 	TRY(restore_check_keys(options->store, options->record, options->identities));
 
-	Error *error = read_manifest(restore, manifest);
+	Error *error = read_manifest(restore, &manifest);
 
 	if (error != NULL)
 		return judge(restore, options->record->manifest_name, error);

@@ -41,6 +41,21 @@ restore_files_release(RestoreFiles *files)
 	if (files->fd >= 0)
 		(void) close(files->fd);
 	free(files->path);
+	strlist_release(&files->made);
+	free(files->numbers);
+}
+
+Error *
+restore_files_undo(RestoreFiles *files)
+{
+	const RestoreRoot *root = files->root;
+
+	for (size_t i = 0; i < files->made.count; i++)
+		if (unlinkat(root->fd, files->made.items[i], 0) != 0 && errno != ENOENT)
+			return error_errno("could not remove file \"%s/%s\"", root->path, files->made.items[i]);
+	for (size_t i = 0; i < files->n_numbers; i++)
+		atomic_store(&files->shared->seen[files->numbers[i]], false);
+	return NULL;
 }
 
 /* Exactly this one, whatever the umask. */
@@ -70,8 +85,9 @@ make_parents(const RestoreRoot *root, const char *name)
 
 /* Parts are restored in parallel, so a file may come before its directory's own entry. */
 static Error *
-create_file(const RestoreRoot *root, const char *name, mode_t mode, int *ret_fd)
+create_file(RestoreFiles *files, const char *name, mode_t mode)
 {
+	const RestoreRoot *root = files->root;
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	if (root->path == NULL)
 		return NULL;
@@ -85,7 +101,8 @@ create_file(const RestoreRoot *root, const char *name, mode_t mode, int *ret_fd)
 	}
 	if (fd < 0)
 		return error_errno("could not create file \"%s/%s\"", root->path, name);
-	*ret_fd = fd;
+	files->fd = fd;
+	strlist_add(&files->made, name);
 	if (mode != FILE_MODE && fchmod(fd, mode) != 0)
 		return error_errno("could not set the permissions of file \"%s/%s\"", root->path, name);
 	return NULL;
@@ -105,7 +122,7 @@ begin_wal_file(RestoreFiles *files, const char *name, uint64_t size, mode_t mode
 		return error_new(ERR_CORRUPT, "WAL file \"%s\" cannot have %" PRIu64 " bytes", name, size);
 	files->path = mem_strdup(name);
 	files->number = SIZE_MAX;
-	return create_file(files->root, name, mode, &files->fd);
+	return create_file(files, name, mode);
 }
 
 /* Before a byte is written: what the manifest does not allow shall not fill the disk first. */
@@ -130,6 +147,8 @@ begin_data_file(RestoreFiles *files, const char *name, uint64_t size, mode_t mod
 	}
 	if (atomic_exchange(&files->shared->seen[files->number], true))
 		return error_new(ERR_CORRUPT, "file \"%s\" is there twice", files->path);
+	GROW(files->numbers, files->n_numbers, files->numbers_capacity);
+	files->numbers[files->n_numbers++] = files->number;
 
 	ManifestFile expected = manifest_nth(files->shared->manifest, files->number);
 
@@ -141,7 +160,7 @@ begin_data_file(RestoreFiles *files, const char *name, uint64_t size, mode_t mod
 
 	if (control && mode != FILE_MODE)
 		atomic_store(&files->shared->group_access, true);
-	return create_file(files->root, control ? RESTORE_CONTROL_WAITING : name, mode, &files->fd);
+	return create_file(files, control ? RESTORE_CONTROL_WAITING : name, mode);
 }
 
 static Error *

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "walship/backup/restore.h"
+#include "walship/base/strs.h"
 #include "walship/pg/manifest.h"
 #include "walship/pipe/tar.h"
 
@@ -37,9 +38,18 @@ typedef struct RestoreFiles
 	uint32_t crc32c;
 	uint64_t size;
 	uint64_t written_back; /* so much of it is on its way to the disk */
+
+	/* For restore_files_undo(). */
+	StrList made;    /* names below the root */
+	size_t *numbers; /* in the manifest, of what was seen */
+	size_t n_numbers;
+	size_t numbers_capacity;
 } RestoreFiles;
 
 extern const TarHandler restore_files_handler;
 
 void restore_files_init(RestoreFiles *files, RestoreShared *shared, const RestoreRoot *root);
 void restore_files_release(RestoreFiles *files);
+
+/* As if nothing of this part had come: it is restored once more, from another copy. */
+Error *restore_files_undo(RestoreFiles *files) MUST_CHECK;

@@ -168,6 +168,7 @@ run(Invocation *invocation)
 	check_state_directory(settings, &report);
 	check_notify(settings, &report);
 	check_store(settings, system, &report);
+	check_second_store(settings, &report);
 	if (!invocation_flag(invocation, "no-wait"))
 		check_segment(settings, &server, &report);
 	if (server.sql != NULL && server.archives)

@@ -7,6 +7,7 @@
 #include "check_encryption.h"
 #include "check_postgres.h"
 #include "context.h"
+#include "walship/archive/catalog.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/mem.h"
@@ -189,6 +190,35 @@ check_stored_wal(const Settings *settings, uint64_t system, Store *store, CheckR
 	else if (version.detail != NULL)
 		check_report_add(report, "stored WAL", version.hint != NULL ? CHECK_WARN : CHECK_OK, version.detail,
 		                 version.hint);
+}
+
+/* Nothing is written there.  Without it recoveries stop at the end of the archive: nobody should learn that then. */
+void
+check_second_store(const Settings *settings, CheckReport *report)
+{
+	AUTO(Settings) second = NULL;
+	AUTO(Store) store = NULL;
+	AUTO_STRLIST systems = {0};
+	Patience patience = {.retry_until_ms = clock_monotonic_ms() + STORE_PATIENCE_MS};
+	Error *error = context_second_settings(settings, &second);
+
+	if (error == NULL && second == NULL)
+		return;
+	if (error == NULL)
+		error = context_open_store_within(second, &patience, &store);
+	if (error == NULL)
+		error = catalog_systems(store, &systems);
+	if (error != NULL)
+		check_report_unknown(
+			report, "second store", error,
+			"Until it can be read a recovery that comes to the end of the archive stops. When it is "
+			"gone for good: second_store = none.");
+	else if (systems.count == 0)
+		check_report_add(report, "second store", CHECK_WARN, mem_printf("%s: it is empty", store_url(store)),
+		                 mem_strdup("\"walship copy --to\" fills it; run it from a timer."));
+	else
+		check_report_add(report, "second store", CHECK_OK, mem_printf("%s: can be read", store_url(store)),
+		                 NULL);
 }
 
 void

@@ -11,3 +11,6 @@
  * database system; 0: the only one in the store.
  */
 void check_store(const Settings *settings, uint64_t system, CheckReport *report);
+
+/* Can it be read, where one is set? */
+void check_second_store(const Settings *settings, CheckReport *report);

@@ -19,7 +19,8 @@
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
 
-#define PROGRAM_PATH_MAX 4096
+#define PROGRAM_PATH_MAX  4096
+#define SECOND_STORE_FLAG "second-store"
 
 /* The contract: docs/operations.md, "Exit codes". */
 static int
@@ -57,9 +58,25 @@ log_level_of(const char *name)
 	return LOG_INFO;
 }
 
+/* In other words "--second-store none", which goes on to the processes that are started, and into what is written down. */
+static Error *
+leave_out_second_store(Invocation *invocation)
+{
+	for (size_t i = 0; i < invocation->n_flags; i++)
+		if (strcmp(invocation->flags[i].name, SECOND_STORE_FLAG) == 0)
+			return error_new(ERR_USAGE, "options \"--" SECOND_STORE_FLAG "\" and \"--" WITHOUT_SECOND_STORE
+			                            "\" exclude each other");
+	GROW(invocation->flags, invocation->n_flags, invocation->flags_capacity);
+	invocation->flags[invocation->n_flags++] = (SettingFlag){SECOND_STORE_FLAG, NO_SECOND_STORE};
+	return NULL;
+}
+
 static Error *
 load_settings(Invocation *invocation)
 {
+	if (invocation_flag(invocation, WITHOUT_SECOND_STORE))
+		TRY(leave_out_second_store(invocation));
+
 	SettingsSources sources = {
 		.config_path = invocation->config_path,
 		.cluster = invocation->cluster,

@@ -12,6 +12,10 @@
 #include "walship/base/error.h"
 #include "walship/config/settings.h"
 
+/* An option of commands that read the second store, too: leave that alone. */
+#define WITHOUT_SECOND_STORE      "without-second-store"
+#define WITHOUT_SECOND_STORE_HELP "do not look into the setting \"second_store\": when that one is dead"
+
 /* Of fetch, or of what may have been meant as one, during archive recovery. */
 #define STATUS_STOP_RECOVERY 200
 

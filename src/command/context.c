@@ -13,6 +13,7 @@
 #include "walship/pg/pgdata.h"
 #include "walship/store/file_store.h"
 #include "walship/store/s3_store.h"
+#include "walship/store/second_store.h"
 
 #define FILE_SCHEME "file://"
 #define S3_SCHEME   "s3://"
@@ -106,8 +107,8 @@ open_s3(const Settings *settings, const Patience *patience, Store **ret_store)
 	return s3_store_open(&options, ret_store);
 }
 
-Error *
-context_open_store(const Settings *settings, Store **ret_store)
+static Patience
+patient(const Settings *settings)
 {
 	Patience patience = {.connect_ms = CONNECT_PATIENT_MS,
 	                     .retry_ms = settings_ms(settings, SETTING_store_deadline)};
@@ -115,6 +116,14 @@ context_open_store(const Settings *settings, Store **ret_store)
 	/* Who sits there has perhaps mistyped the address. */
 	if (isatty(STDERR_FILENO) && !settings_is_set(settings, SETTING_store_deadline))
 		patience.unreached_ms = UNREACHED_MS;
+	return patience;
+}
+
+Error *
+context_open_store(const Settings *settings, Store **ret_store)
+{
+	Patience patience = patient(settings);
+
 	return context_open_store_within(settings, &patience, ret_store);
 }
 
@@ -129,10 +138,87 @@ context_open_store_within(const Settings *settings, const Patience *patience, St
 	return file_store_open(directory, ret_store);
 }
 
+/* What opens a second store, as long as there may be use for it. */
+typedef struct SecondContext
+{
+	Settings *settings;
+	Patience patience;
+} SecondContext;
+
+static Error *
+open_second(void *context, Store **ret_store)
+{
+	const SecondContext *second = context;
+
+	return context_open_store_within(second->settings, &second->patience, ret_store);
+}
+
+static void
+free_second(void *context)
+{
+	SecondContext *second = context;
+
+	settings_free(second->settings);
+	free(second);
+}
+
+Error *
+context_second_settings(const Settings *settings, Settings **ret_settings)
+{
+	const char *second = settings_text(settings, SETTING_second_store);
+	AUTO(Settings) other = NULL;
+	AUTO_FREE char *ours = context_store_identity(settings);
+	AUTO_FREE char *theirs = NULL;
+
+	*ret_settings = NULL;
+	if (second == NULL || strcmp(second, NO_SECOND_STORE) == 0)
+		return NULL;
+	TRY(error_context(settings_of_store(settings, second, &other), "setting \"second_store\""));
+	theirs = context_store_identity(other);
+
+	/* As of a command that was given the second one as its store. */
+	if (!str_equal(ours, theirs))
+		*ret_settings = MOVE(other);
+	return NULL;
+}
+
+/* A store that is read: behind it there is the second one, when one is set. */
+static Error *
+open_both(const Settings *settings, const Patience *patience, Store **ret_store)
+{
+	AUTO(Store) first = NULL;
+	AUTO(Settings) second = NULL;
+	SecondStoreOpener opener = {.open = open_second, .free = free_second};
+	Notices notices = log_notices();
+	SecondContext *context;
+
+	TRY(context_open_store_within(settings, patience, &first));
+	TRY(context_second_settings(settings, &second));
+	if (second == NULL)
+	{
+		*ret_store = MOVE(first);
+		return NULL;
+	}
+	context = NEW(SecondContext);
+	*context = (SecondContext){MOVE(second), *patience};
+	opener.context = context;
+	*ret_store =
+		second_store_new(MOVE(first), settings_text(context->settings, SETTING_store), &opener, &notices);
+	return NULL;
+}
+
+Error *
+context_open_stores(const Settings *settings, Store **ret_store)
+{
+	Patience patience = patient(settings);
+
+	return open_both(settings, &patience, ret_store);
+}
+
 static Error *
 open_by_settings(const void *settings, const Patience *patience, Store **ret_store)
 {
-	return context_open_store_within(settings, patience, ret_store);
+	return open_both(settings, patience, ret_store);
 }
 
 StoreOpener

@@ -25,7 +25,16 @@ Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHEC
 Error *context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
 	MUST_CHECK;
 
-/* The same, for a folder below that opens it when it needs it. */
+/* The same, and behind it the store of the setting "second_store", where one is set: for reading backups and WAL. */
+Error *context_open_stores(const Settings *settings, Store **ret_store) MUST_CHECK;
+
+/* Settings of the second store; NULL: none is set, or it is the first one itself.  The caller frees. */
+Error *context_second_settings(const Settings *settings, Settings **ret_settings) MUST_CHECK;
+
+/* Of the setting "second_store", and what --without-second-store makes of it. */
+#define NO_SECOND_STORE "none"
+
+/* Both, for a folder below that opens them when it needs them. */
 StoreOpener context_store_opener(const Settings *settings);
 
 /* Makes the directory and its marker.  A bucket is made at the provider, and needs none: it cannot be unmounted. */

@@ -99,6 +99,7 @@ error_status(const Invocation *invocation, const Error *error)
 
 static const CommandOption command_options[] = {
 	{"plan-end", OPTION_VALUE, "SEGMENT", "segments after this one are absent, without asking the store"},
+	{WITHOUT_SECOND_STORE, OPTION_FLAG, NULL, WITHOUT_SECOND_STORE_HELP},
 	{"tablespaces", OPTION_VALUE, "WHERE",
      "where the server may create tablespaces: mapped (in a copy, by --tablespace-map only), or empty (in "
      "directories that are)"},

@@ -237,7 +237,7 @@ run(Invocation *invocation)
 	if (!plan_only)
 		TRY(recovery_check_user("recover"));
 	TRY(keys_identities(settings, &identities));
-	TRY(context_open_store(settings, &store));
+	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	TRY(catalog_read(store, system, (int) settings_integer(settings, SETTING_jobs), &catalog));
 

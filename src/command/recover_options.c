@@ -53,6 +53,7 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"stop", OPTION_FLAG, NULL, "end a copy that was started so"},
 	{"remove", OPTION_FLAG, NULL, "with --stop: and remove its directory"},
 	{"config-only", OPTION_FLAG, NULL, "only write the settings into DIR, restored by other means"},
+	{WITHOUT_SECOND_STORE, OPTION_FLAG, NULL, WITHOUT_SECOND_STORE_HELP},
 	{"verbose", OPTION_FLAG, NULL, "print the settings that will be written, too"},
 	{"json", OPTION_FLAG, NULL, "print the plan as JSON"},
 	{"progress", OPTION_VALUE, "MODE", "how to show progress: auto (default), json or none"},

@@ -15,6 +15,7 @@ struct StoreCursor
 	StoreEntry *entries;
 	size_t count;
 	size_t capacity;
+	size_t page; /* entries of the one that is read next, at most */
 	size_t next; /* the first that was not given out */
 	bool full;   /* there may be more behind this page */
 	bool ended;
@@ -29,6 +30,7 @@ store_cursor_new(Store *store, const char *prefix, ListDepth depth, const char *
 	cursor->prefix = mem_strdup(prefix);
 	cursor->depth = depth;
 	cursor->after = mem_strdup(start_after);
+	cursor->page = STORE_CURSOR_PAGE_FIRST;
 	return cursor;
 }
 
@@ -46,7 +48,7 @@ add_entry(void *context, const StoreEntry *entry)
 {
 	StoreCursor *cursor = context;
 
-	if (cursor->count == STORE_CURSOR_PAGE)
+	if (cursor->count == cursor->page)
 	{
 		cursor->full = true;
 		return error_new(ERR_EXISTS, "the page is full");
@@ -77,6 +79,7 @@ read_page(StoreCursor *cursor)
 	}
 	TRY(error);
 	cursor->ended = !cursor->full;
+	cursor->page = 2 * cursor->page < STORE_CURSOR_PAGE ? 2 * cursor->page : STORE_CURSOR_PAGE;
 	return NULL;
 }
 

@@ -166,6 +166,18 @@ store_said_there(Error *error, const char *key)
 	                 key);
 }
 
+bool
+store_distrust(Store *store, const char *key)
+{
+	return store_has_copies(store) && key_is_valid(key, false) && store->ops->distrust(store, key);
+}
+
+bool
+store_has_copies(const Store *store)
+{
+	return store->ops->distrust != NULL;
+}
+
 const char *
 store_url(const Store *store)
 {

@@ -172,7 +172,7 @@ send(CopySender *sender, const CopyItem *item)
 
 	do
 		error = send_once(copy, item);
-	while (read_again(&error, &reads));
+	while (read_again(copy->source, item->key, &error, &reads));
 	gone = error_is(error, ERR_NOT_FOUND);
 	if (error_is(error, ERR_CORRUPT))
 		reason = mem_strdup(error_message(error));

@@ -101,11 +101,10 @@ count_raw(void *context, const void *data, size_t size)
 }
 
 static Error *
-read_once(const ObjectJob *job)
+read_once(const ObjectJob *job, const char *key)
 {
 	const BackupLook *look = job->look;
 	const Verify *verify = look->deep->verify;
-	AUTO_FREE char *key = mem_printf("%s%s", look->prefix, job->name);
 	AUTO(Pipe) pipe = pipe_new();
 	uint64_t raw_size = 0;
 
@@ -128,12 +127,13 @@ static Error *
 run_object_job(void *argument)
 {
 	const ObjectJob *job = argument;
+	AUTO_FREE char *key = mem_printf("%s%s", job->look->prefix, job->name);
 	AUTO(Error) error = NULL;
 	int reads = 0;
 
 	do
-		error = read_once(job);
-	while (read_again(&error, &reads));
+		error = read_once(job, key);
+	while (read_again(job->look->deep->verify->store, key, &error, &reads));
 	if (error_is(error, ERR_NOT_FOUND))
 		return NULL;
 	if (error != NULL && !error_is(error, ERR_CORRUPT))

@@ -124,7 +124,7 @@ read_well(const WalJob *job, const char *key, const WalName *name, bool stored_o
 
 	do
 		error = read_segment(job, key, name, stored_only, ret_index);
-	while (read_again(&error, &reads));
+	while (read_again(job->deep->verify->store, key, &error, &reads));
 	return error;
 }
 

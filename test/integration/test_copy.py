@@ -262,3 +262,90 @@ def test_beside_an_expire(story, walship, store, offsite, servers, directory, wh
         "--target-time", story.moment("mistake").time, "--copy", "--action", "promote"
     )
     assert live.checksums() == story.moment("mistake").tables
+
+
+
+def fetched(walship, directory, name, expected=0, *options, cwd=None):
+    dest = directory / "fetched"
+    dest.unlink(missing_ok=True)
+    result = walship.fails(expected, "fetch", *options, name, dest, cwd=cwd)
+    return dest.read_bytes() if expected == 0 else result
+
+
+@pytest.fixture
+def mirrored(story, walship, store, offsite):
+    """Both stores have everything, and the second is set."""
+    copied(walship)
+    walship.configure(second_store="offsite")
+    return story
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_fetch_takes_what_is_missing_or_damaged_from_the_second_store(mirrored, walship, store, offsite, directory):
+    key = [key for key in store.keys(f"{mirrored.system}/wal/") if key.endswith(".tar")][3]
+    name = key.split("/")[-1][:24]
+    walship.configure(system=mirrored.system)
+    whole = store.read(key)
+    expected = fetched(walship, directory, name)
+    for damaged in (None, flipped(whole), whole[:-2000], whole[:100]):
+        if damaged is None:
+            store.remove(key)
+        else:
+            store.write(key, damaged)
+        assert fetched(walship, directory, name) == expected
+        assert store.exists(key) == (damaged is not None), "the first store is not touched"
+        code = 1 if damaged is None else 6
+        fetched(walship, directory, name, code, "--without-second-store")
+    offsite.write(key, flipped(offsite.read(key)))
+    fetched(walship, directory, name, 6)
+    nowhere = "0000000100000000000000FF"
+    fetched(walship, directory, nowhere, 1)
+    with offsite.outage():
+        result = fetched(walship, directory, nowhere, 4)
+        assert "its second store is not to be asked" in result.err and "--without-second-store" in result.err
+        fetched(walship, directory, nowhere, 1, "--without-second-store")
+        fetched(walship, directory, "0000000100000000000000FE", 1, "--second-store", "none")
+        other = [key for key in store.keys(f"{mirrored.system}/wal/") if key.endswith(".tar")][1]
+        fetched(walship, directory, other.split("/")[-1][:24])
+    walship.fails(2, "fetch", "--second-store", "none", "--without-second-store", nowhere, directory / "x")
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_a_recovery_from_two_halves(mirrored, walship, store, offsite, recoveries):
+    """Each object is whole in one of the two stores only, or missing there: the recovery needs both."""
+    chooser = random.Random(20261129)
+    for number, key in enumerate(store.keys()):
+        halves = (store, offsite) if number % 2 == 0 else (offsite, store)
+        content = halves[0].read(key)
+        if key.endswith(".history"):
+            continue
+        halves[0].remove(key)
+        damage = chooser.choice(["missing", "flipped", "cut"])
+        if damage != "missing":
+            halves[0].write(key, flipped(content) if damage == "flipped" else content[:-1])
+    live = recoveries.live("--target-time", mirrored.moment("mistake").time, "--copy", "--action", "promote")
+    assert live.checksums() == mirrored.moment("mistake").tables
+    assert "fails its checks; it is read from store" in live.recovery.err
+    recoveries.refused(6, "--latest", "--copy", "--without-second-store", name="without")
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_a_second_store_that_is_dead(mirrored, walship, store, offsite, recoveries, datadir):
+    assert "OK    second store" in walship.run("check", "--store-only", "--pgdata", datadir.path).out
+    latest = ["--target-time", mirrored.moment("mistake").time, "--copy", "--action", "promote"]
+    with offsite.outage():
+        result = walship.run("check", "--store-only", "--pgdata", datadir.path)
+        assert "WARN  second store" in result.out and "second_store = none" in result.out
+        recoveries.refused(4, *latest, says="--without-second-store")
+        live = recoveries.live(*latest, "--without-second-store", name="without")
+        assert live.checksums() == mirrored.moment("mistake").tables
+        settings = (live.pgdata / "postgresql.auto.conf").read_text()
+        assert "--second-store=''none''" in settings
+    walship.configure(second_store="offside")
+    walship.fails(2, "recover", "--plan", "--latest", "--copy", says='setting "second_store": unknown store "offside"')
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_the_second_store_chosen_as_the_first_needs_no_other(mirrored, walship, store, offsite, recoveries):
+    with store.outage():
+        recoveries.plan("--latest", "--copy", "--store", "offsite")

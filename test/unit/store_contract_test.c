@@ -12,6 +12,7 @@
 #include "walship/pipe/stages.h"
 #include "walship/store/file_store.h"
 #include "walship/store/s3_store.h"
+#include "walship/store/second_store.h"
 
 #define OBJECT_MAX (128u * 1024 * 1024)
 
@@ -68,8 +69,33 @@ s3_destroy(void *place)
 	free(place); /* the URL; what lies in the bucket goes with the bucket */
 }
 
+/* Two directories, of which the second is empty. */
+static Error *
+open_directory(void *directory, Store **ret_store)
+{
+	return file_store_open(directory, ret_store);
+}
+
+static void *
+pair_make(Store **ret_store)
+{
+	char *directory = scratch_make();
+	char *second = path_join(directory, "second");
+	AUTO_FREE char *first = path_join(directory, "first");
+	SecondStoreOpener opener = {.open = open_directory, .free = free, .context = second};
+	Notices nobody = {0};
+	Store *store;
+
+	assert_ok(file_store_create(first));
+	assert_ok(file_store_create(second));
+	assert_ok(file_store_open(first, &store));
+	*ret_store = second_store_new(store, "file://second", &opener, &nobody);
+	return directory;
+}
+
 static const StoreRow stores[] = {
 	{"a directory", directory_make, directory_destroy},
+	{"a directory with a second one", pair_make, directory_destroy},
 	{"S3", s3_make, s3_destroy},
 };
 

@@ -1,13 +1,15 @@
 /*
  * A listing that is asked for one entry after the other, instead of calling back: so
  * two of them can be compared, however long they are.  It is read by pages, of which
- * one is in memory; what comes and goes meanwhile is seen or not.
+ * one is in memory; what comes and goes meanwhile is seen or not.  The first pages are
+ * small, for who looks at the beginning only.
  */
 #pragma once
 
 #include "walship/store/store.h"
 
-#define STORE_CURSOR_PAGE 65536 /* entries, of some 100 bytes each */
+#define STORE_CURSOR_PAGE_FIRST 1000  /* entries */
+#define STORE_CURSOR_PAGE       65536 /* at most, of some 100 bytes each */
 
 typedef struct StoreCursor StoreCursor;
 

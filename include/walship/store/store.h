@@ -62,8 +62,8 @@ typedef void (*StoreNotRemoved)(void *context, const char *key, const Error *err
 
 /*
  * For implementations.  Keys and prefixes arrive checked; store_free() frees url
- * and identity.  The last three may be NULL: a store that leaves nothing behind,
- * that has no request for many objects, that has no use for a hint.
+ * and identity.  The last four may be NULL: a store that leaves nothing behind, that
+ * has no request for many objects, that has no use for a hint, that has one copy of all.
  */
 typedef struct StoreOps
 {
@@ -80,6 +80,7 @@ typedef struct StoreOps
 	Error *(*remove_many)(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
 	                      void *context);
 	void (*expect_put)(Store *store, const char *key);
+	bool (*distrust)(Store *store, const char *key);
 } StoreOps;
 
 struct Store
@@ -152,6 +153,13 @@ Error *store_tidy(Store *store, const char *prefix, TimeUs before) MUST_CHECK;
  * else passes.  Takes and returns ownership.
  */
 Error *store_said_there(Error *error, const char *key) MUST_CHECK;
+
+/*
+ * What came under this key failed its checks.  True: the next time it is read it comes
+ * from elsewhere, where another copy is; so it is worth while to read it again.
+ */
+bool store_distrust(Store *store, const char *key);
+bool store_has_copies(const Store *store); /* may that ever be true? */
 
 const char *store_url(const Store *store);
 
