@@ -88,5 +88,6 @@ row_counts_read(Store *store, uint64_t system_identifier, RowCountsSuit *suit, c
 	}
 	return error_hint(
 		error_new(ERR_NOT_FOUND, "store \"%s\" has no counts of rows that suit", store_url(store)),
-		"\"walship drill --record-counts\" takes them on the live server.");
+		"\"walship drill --record-counts\" takes them on the live server; they can be used once the WAL that was written "
+		"then has been archived.");
 }

@@ -58,6 +58,9 @@ server_run(Server *server, const char *sql, int64_t timeout_ms, ServerResults *r
 
 			error_free(server_drain(server));
 			server->cancel_on_free = false;
+			server_results_release(ret_results);
+			*ret_results = results;
+			results = (ServerResults){0};
 			return error;
 		}
 		add_result(&results, result);

@@ -8,12 +8,15 @@
 #include "walship/base/mem.h"
 #include "walship/pg/server.h"
 
-#define LOCK_TIMEOUT   "100ms"
-#define LOCKS_WITHIN_S 60
-#define STATEMENT_MAX  (4 * 1024 * 1024)
-#define PAUSE_MS       200
-#define REPLY_MS       60000
-#define DATABASES_MAX  200 /* each takes two connections of the server */
+#define LOCK_MS                 100 /* one that does not come is given up; */
+#define LONG_LOCK_MS            500 /* later on, when there is none in so short a time */
+#define SHORT_LOCKS_S           20
+#define LOCKS_WITHIN_S          60
+#define STATEMENT_MAX           (4 * 1024 * 1024)
+#define PAUSE_MS                200
+#define STATEMENTS_BEFORE_LOCKS 2
+#define REPLY_MS                60000
+#define DATABASES_MAX           200 /* each takes two connections of the server */
 
 /* Of one database, in which there are tables to be counted. */
 typedef struct CountedDatabase
@@ -21,8 +24,9 @@ typedef struct CountedDatabase
 	char *name;
 	Server *locking;
 	Server *counting;
-	StrList tables; /* as SQL names them, in the order of its counts */
-	size_t first;   /* of these */
+	StrList tables;     /* as SQL names them, in the order of its counts */
+	const char **order; /* the same, as they are locked */
+	size_t first;       /* of these */
 } CountedDatabase;
 
 typedef struct CountedDatabases
@@ -41,6 +45,7 @@ databases_release(CountedDatabases *databases)
 		server_free(databases->items[i].locking);
 		server_free(databases->items[i].counting);
 		strlist_release(&databases->items[i].tables);
+		free(databases->items[i].order);
 	}
 	free(databases->items);
 	*databases = (CountedDatabases){0};
@@ -118,6 +123,8 @@ add_tables(const char *conninfo, uint32_t oid, const char *name, const StrList *
 	if (database.tables.count == 0)
 		return NULL;
 	database.name = mem_strdup(name);
+	database.order = NEW_ARRAY(const char *, database.tables.count);
+	memcpy(database.order, database.tables.items, database.tables.count * sizeof(*database.order));
 	database.locking = MOVE(server);
 	GROW(databases->items, databases->count, databases->capacity);
 	databases->items[databases->count++] = database;
@@ -162,25 +169,51 @@ find_tables(const char *conninfo, Server *server, const StrList *names, CountedD
 	return NULL;
 }
 
+/*
+ * Who waited for a table that we have not locked yet holds one that we have: that is a
+ * transaction that wrote to the former first.  Locked in the order in which transactions
+ * write to them, new ones wait for the first table, and those under way come to their end.
+ * That order nobody knows, so a table for which a lock did not come is the first one the
+ * next time.
+ */
+static void
+lock_first(CountedDatabase *database, size_t index)
+{
+	const char *table = database->order[index];
+
+	memmove(database->order + 1, database->order, index * sizeof(*database->order));
+	database->order[0] = table;
+}
+
 static Error *
-lock_once(CountedDatabases *databases)
+lock_database(CountedDatabase *database, int timeout_ms)
+{
+	AUTO_BUF(sql, STATEMENT_MAX);
+	AUTO_RESULTS results = {0};
+	Error *error;
+
+	/* Far below deadlock_timeout: else the server would end the transaction of others that waits for us. */
+	buf_printf(&sql,
+	           "BEGIN; SELECT pg_catalog.set_config('lock_timeout', least(%d, setting::int / 2)::text, true) "
+	           "FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'",
+	           timeout_ms);
+	for (size_t i = 0; i < database->tables.count; i++)
+		buf_printf(&sql, "; LOCK TABLE ONLY %s IN SHARE MODE", database->order[i]);
+	if (sql.overflowed)
+		return error_new(ERR_USAGE, "database \"%s\" has too many tables to be locked together",
+		                 database->name);
+	error = server_run(database->locking, sql.data, REPLY_MS, &results);
+	if (error != NULL && results.count > STATEMENTS_BEFORE_LOCKS &&
+	    results.count - STATEMENTS_BEFORE_LOCKS < database->tables.count)
+		lock_first(database, results.count - STATEMENTS_BEFORE_LOCKS);
+	return error_context(error, "database \"%s\"", database->name);
+}
+
+static Error *
+lock_once(CountedDatabases *databases, int timeout_ms)
 {
 	for (size_t i = 0; i < databases->count; i++)
-	{
-		CountedDatabase *database = &databases->items[i];
-		AUTO_BUF(sql, STATEMENT_MAX);
-		AUTO_RESULTS results = {0};
-
-		buf_puts(&sql, "BEGIN; SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'; LOCK TABLE ");
-		for (size_t j = 0; j < database->tables.count; j++)
-			buf_printf(&sql, "%sONLY %s", j > 0 ? ", " : "", database->tables.items[j]);
-		buf_puts(&sql, " IN SHARE MODE");
-		if (sql.overflowed)
-			return error_new(ERR_USAGE, "database \"%s\" has too many tables to be locked together",
-			                 database->name);
-		TRY(error_context(server_run(database->locking, sql.data, REPLY_MS, &results), "database \"%s\"",
-		                  database->name));
-	}
+		TRY(lock_database(&databases->items[i], timeout_ms));
 	return NULL;
 }
 
@@ -203,9 +236,11 @@ lock(CountedDatabases *databases, int64_t *ret_since_ms)
 
 	for (;;)
 	{
+		bool first = clock_monotonic_ms() < deadline - (LOCKS_WITHIN_S - SHORT_LOCKS_S) * 1000;
+
 		*ret_since_ms = clock_monotonic_ms();
 
-		Error *error = lock_once(databases);
+		Error *error = lock_once(databases, first ? LOCK_MS : LONG_LOCK_MS);
 
 		if (error == NULL)
 			return NULL;

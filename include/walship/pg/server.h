@@ -138,7 +138,8 @@ void server_results_release(ServerResults *results);
 
 /*
  * Runs SQL, which may be several statements: then they are one transaction.  The
- * first that fails is the error, whose kind is as above; -1 as timeout: none.
+ * first that fails is the error, whose kind is as above, and the results are those
+ * of the statements before it; -1 as timeout: none.
  */
 Error *server_run(Server *server, const char *sql, int64_t timeout_ms, ServerResults *ret_results) MUST_CHECK;
 

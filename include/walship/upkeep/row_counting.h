@@ -7,7 +7,7 @@
  * same order.  So for a moment nobody may write: with the tables locked in SHARE mode
  * a snapshot is taken in each database, then the position, then the locks are given
  * up; counting goes on in the snapshots.  What waits for a lock makes others wait, so a
- * lock that does not come within 100 ms is given up, and asked for again later.
+ * lock that does not come within 100 ms (after 20 s: 500 ms) is given up, and asked for again later.
  */
 #pragma once
 
