@@ -278,6 +278,10 @@ run(Invocation *invocation)
 		return NULL;
 	}
 	TRY(drill(invocation, &recovery, directory, counts, &report));
+
+	/* What was found is shown also where it cannot be kept. */
+	Error *unstored = drill_report_store(&report, store);
+
 	if (invocation_flag(invocation, "json"))
 		print_drill_json(&report, stdout);
 	else
@@ -285,7 +289,7 @@ run(Invocation *invocation)
 	summarize(invocation, &report);
 	if (!report.passed)
 		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
-	return drill_report_store(&report, store);
+	return unstored;
 }
 
 const Command command_drill = {

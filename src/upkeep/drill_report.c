@@ -8,6 +8,8 @@
 #include "walship/base/mem.h"
 #include "walship/wal/json.h"
 
+#define TRIES_MAX 100
+
 static const char *const outcomes[] = {[DRILL_NOT_MADE] = "not made",
                                        [DRILL_PASSED] = "passed",
                                        [DRILL_SKIPPED] = "skipped",
@@ -140,8 +142,8 @@ drill_report_take(const Json *json, DrillReport *report)
 	return NULL;
 }
 
-Error *
-drill_report_store(const DrillReport *report, Store *store)
+static Error *
+store_once(const DrillReport *report, Store *store)
 {
 	AUTO_FREE char *key = layout_proof_key(report->system_identifier, report->time, "drill");
 	AUTO(Json) json = json_new_object();
@@ -153,6 +155,20 @@ drill_report_store(const DrillReport *report, Store *store)
 	Slice slice = slice_of_memory(text.data, text.size);
 
 	return store_put(store, key, &slice, 1, PUT_IF_ABSENT);
+}
+
+Error *
+drill_report_store(DrillReport *report, Store *store)
+{
+	for (int tries = 0;; tries++)
+	{
+		Error *error = store_once(report, store);
+
+		if (!error_is(error, ERR_EXISTS) || tries == TRIES_MAX)
+			return error;
+		error_free(error);
+		report->time += 1000000;
+	}
 }
 
 void

@@ -1,5 +1,5 @@
-/* How long recoveries take, now and before. */
-#include "scratch.h"
+/* Evidence of drills: in the store, and how long recoveries take, now and before. */
+#include "archive_fixture.h"
 #include "walship/upkeep/drill.h"
 
 #define REPORTS_MAX 16
@@ -44,11 +44,57 @@ test_trend(void **state)
 	}
 }
 
+static DrillReport
+some_report(int64_t total_ms)
+{
+	DrillReport report = {.time = INT64_C(1764410528000000),
+	                      .system_identifier = BUILDER_SYSTEM,
+	                      .walship_version = mem_strdup("1"),
+	                      .backup = mem_strdup("20261129T000000Z-abcd"),
+	                      .server_version = 150020,
+	                      .timeline = 1,
+	                      .target = mem_strdup("the end of the WAL"),
+	                      .planned_time = TIME_NONE,
+	                      .total_ms = total_ms,
+	                      .passed = true};
+
+	report.checks[DRILL_SQL].outcome = DRILL_FAILED;
+	strlist_add(&report.checks[DRILL_SQL].findings, "false.sql");
+	return report;
+}
+
+static void
+test_drills_of_one_second_do_not_meet(void **state)
+{
+	Place *place = *state;
+	Notices nobody = {0};
+	AUTO_DRILL_HISTORY history = {0};
+
+	for (int i = 0; i < 3; i++)
+	{
+		DrillReport report = some_report(1000 + i);
+		TimeUs begun = report.time;
+
+		assert_ok(drill_report_store(&report, place->store));
+		assert_int_equal(report.time, begun + i * 1000000);
+		drill_report_release(&report);
+	}
+	assert_ok(drill_history_read(place->store, BUILDER_SYSTEM, NULL, 2, &nobody, &history));
+	assert_int_equal(history.count, 3);
+	for (int i = 0; i < 3; i++)
+	{
+		assert_int_equal(history.reports[i].total_ms, 1000 + i);
+		assert_int_equal(history.reports[i].checks[DRILL_SQL].outcome, DRILL_FAILED);
+		assert_string_equal(history.reports[i].checks[DRILL_SQL].findings.items[0], "false.sql");
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trend),
+		cmocka_unit_test_setup_teardown(test_drills_of_one_second_do_not_meet, place_make, place_destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

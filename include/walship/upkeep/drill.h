@@ -157,8 +157,8 @@ const char *drill_level_text(DrillLevel level);
 
 void drill_report_put(const DrillReport *report, Json *into);
 
-/* Into the store, under its time. */
-Error *drill_report_store(const DrillReport *report, Store *store) MUST_CHECK;
+/* Into the store, under its time; a key is a second, and where another drill has that one it becomes the next. */
+Error *drill_report_store(DrillReport *report, Store *store) MUST_CHECK;
 void drill_report_release(DrillReport *report);
 
 /* What the store has of them, the oldest first. */
