@@ -213,5 +213,6 @@ const Command command_check = {
 	.tells = TELLS_OUTCOME,
 	.beats = true,
 	.tells_more = "check",
+	.tells_apart = "store-only no-wait pgdata",
 	.run = run,
 };

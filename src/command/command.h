@@ -80,7 +80,9 @@ typedef struct Command
 	Tells tells;
 	bool beats; /* exit 0 means that all is well: then, and only then, "heartbeat_url" is pinged */
 	const char *tells_more; /* of a failure, to whom it was told: "check", "expire --dry-run" */
-	bool in_servers_log;    /* the server calls it: its lines stand in the server's log */
+	const char *
+		tells_apart; /* options, with blanks, that make it something else of which to tell: "to from"; NULL: none */
+	bool in_servers_log; /* the server calls it: its lines stand in the server's log */
 
 	Error *(*run)(Invocation *invocation);
 } Command;

@@ -1,4 +1,5 @@
 /* walship copy: a second store for the objects of the first; walship/upkeep/copy.h has the order. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,6 +89,22 @@ copy_with_progress(const Invocation *invocation, StoreCopy *copy)
 	return NULL;
 }
 
+static void
+summarize(Invocation *invocation, const StoreCopy *copy)
+{
+	uint64_t objects = 0;
+
+	for (int kind = 0; kind < N_STORE_COPY_KINDS; kind++)
+		objects += copy->sent[kind].objects;
+	if (copy->n_findings == 0)
+		invocation_set_summary(invocation, "%" PRIu64 " objects copied to \"%s\"", objects,
+		                       store_url(copy->target));
+	else
+		invocation_set_summary(
+			invocation, "%" PRIu64 " objects copied to \"%s\", and %zu not; the first: %s: %s", objects,
+			store_url(copy->target), copy->n_findings, copy->findings[0].key, copy->findings[0].reason);
+}
+
 static Error *
 run(Invocation *invocation)
 {
@@ -122,6 +139,7 @@ run(Invocation *invocation)
 		print_copy_json(&copy, dry_run, stdout);
 	else
 		print_copy_text(&copy, dry_run, stdout);
+	summarize(invocation, &copy);
 	if (store_copy_found(&copy, STORE_COPY_DAMAGED) || store_copy_found(&copy, STORE_COPY_LACKING))
 		invocation_set_status(invocation, STATUS_DAMAGED);
 	else if (store_copy_found(&copy, STORE_COPY_DIFFERS))
@@ -145,5 +163,8 @@ const Command command_copy = {
 		"Examples: walship copy --to offsite; walship copy --from file:///mnt/disk --dry-run",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "check",
+	.tells_apart = "to from backup window",
 	.run = run,
 };

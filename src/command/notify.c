@@ -65,6 +65,7 @@ test(Invocation *invocation)
 	AUTO_NOTIFY_CONTEXT notify = {0};
 	AUTO_NOTIFY_MESSAGE message = {.event = NOTIFY_TEST,
 	                               .item = mem_strdup("notify"),
+	                               .key = mem_strdup("notify"),
 	                               .host = notify_host(),
 	                               .cluster = notify_text(settings_cluster(settings), NOTIFY_NAME_MAX),
 	                               .store =

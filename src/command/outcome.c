@@ -21,6 +21,7 @@
 
 #define CONNECT_MS 1500
 #define FLAGS_MAX  4096
+#define APART_MAX  16384
 
 /*
  * What was only planned has no outcome.  Nor has what somebody ended who sits there, or
@@ -45,6 +46,43 @@ data_directory(const Invocation *invocation)
 	return mem_strdup(settings_text(invocation->settings, SETTING_pgdata));
 }
 
+static bool
+has_word(const char *words, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (; *words != '\0'; words += strcspn(words, " "), words += strspn(words, " "))
+		if (strcspn(words, " ") == length && strncmp(words, word, length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * "check", "push-1f2e3d4c": one that looks at a part, or goes elsewhere, is not the end of another one's failure.  So of
+ * push the server, of other commands their arguments and the options that the row names.
+ */
+static char *
+key_of(const Invocation *invocation, const char *pgdata)
+{
+	const Command *command = invocation->command;
+	AUTO_BUF(apart, APART_MAX);
+
+	if (command->tells == TELLS_LATER)
+		buf_puts(&apart, pgdata == NULL ? "" : pgdata);
+	for (int i = 0; command->tells != TELLS_LATER && invocation_argument(invocation, i) != NULL; i++)
+		buf_printf(&apart, "%s\n", invocation_argument(invocation, i));
+	for (size_t i = 0; i < invocation->n_given; i++)
+	{
+		const GivenOption *given = &invocation->given[i];
+
+		if (command->tells_apart != NULL && has_word(command->tells_apart, given->option->name))
+			buf_printf(&apart, "--%s=%s\n", given->option->name, given->value == NULL ? "" : given->value);
+	}
+	if (apart.size == 0)
+		return mem_strdup(command->name);
+	return mem_printf("%s-%08" PRIx32, command->name, crc32c(0, apart.data, apart.size));
+}
+
 static NotifyMessage
 message_of(const Invocation *invocation, const Error *error, int status, const char *pgdata)
 {
@@ -56,6 +94,7 @@ message_of(const Invocation *invocation, const Error *error, int status, const c
 	invocation_append_flags(invocation, &flags);
 	return (NotifyMessage){
 		.item = mem_strdup(invocation->command->name),
+		.key = key_of(invocation, pgdata),
 		.host = notify_host(),
 		.cluster = notify_text(cluster, NOTIFY_NAME_MAX),
 		.store = notify_text(settings_text(settings, SETTING_store), NOTIFY_NAME_MAX),
@@ -69,21 +108,10 @@ message_of(const Invocation *invocation, const Error *error, int status, const c
 	};
 }
 
-/* Several servers may push by one configuration; the other commands are one item each. */
-static char *
-item_of(const Invocation *invocation, const char *pgdata)
-{
-	const char *name = invocation->command->name;
-
-	if (invocation->command->tells != TELLS_LATER || pgdata == NULL)
-		return mem_strdup(name);
-	return mem_printf("%s-%08" PRIx32, name, crc32c(0, pgdata, strlen(pgdata)));
-}
-
 /* By this process, and not for long. */
 static void
-send_first(const Invocation *invocation, NotifyContext *notify, const char *item,
-           const NotifyMessage *message, bool noted, size_t *ret_left)
+send_first(const Invocation *invocation, NotifyContext *notify, const NotifyMessage *message, bool noted,
+           size_t *ret_left)
 {
 	AUTO_NOTIFY_ANSWERS answers = {0};
 
@@ -94,7 +122,7 @@ send_first(const Invocation *invocation, NotifyContext *notify, const char *item
 	                                     .attempts = 1,
 	                                     .abort_at_ms = clock_monotonic_ms() + NOTIFY_FIRST_MS,
 	                                     .even_when_cancelled = true};
-	notify_deliver(&notify->notes, &notify->sender, &notify->targets, item, message, &answers, ret_left);
+	notify_deliver(&notify->notes, &notify->sender, &notify->targets, message, &answers, ret_left);
 	for (size_t i = 0; i < notify->targets.count; i++)
 		if (answers.errors[i] != NULL)
 			log_line(LOG_WARNING,
@@ -140,7 +168,6 @@ tell(const Invocation *invocation, const Error *error, int status)
 {
 	bool later = invocation->command->tells == TELLS_LATER;
 	AUTO_FREE char *pgdata = data_directory(invocation);
-	AUTO_FREE char *item = item_of(invocation, pgdata);
 	AUTO_NOTIFY_MESSAGE message = message_of(invocation, error, status, pgdata);
 	AUTO_NOTIFY_CONTEXT notify = {0};
 	bool told = false;
@@ -152,11 +179,10 @@ tell(const Invocation *invocation, const Error *error, int status)
 	if (later)
 		notify.policy.alarm_after_ms = settings_ms(invocation->settings, SETTING_push_alarm_after);
 
-	Error *unnoted =
-		notify_decide(&notify.notes, &notify.policy, &notify.targets, item, &message, &told, &waiting);
+	Error *unnoted = notify_decide(&notify.notes, &notify.policy, &notify.targets, &message, &told, &waiting);
 
 	if (told && !later)
-		send_first(invocation, &notify, item, &message, unnoted == NULL, &left);
+		send_first(invocation, &notify, &message, unnoted == NULL, &left);
 	TRY(unnoted);
 	if (!later && left == 0)
 	{

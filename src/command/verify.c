@@ -1,4 +1,5 @@
 /* walship verify: is everything in the store that must be there?  walship/upkeep/verify.h has what that is. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,22 @@ verify_by_options(const Invocation *invocation, Verify *verify)
 	return error_context(error, "could not verify");
 }
 
+static void
+summarize(Invocation *invocation, const Verify *verify)
+{
+	const Finding *first = verify->findings.items;
+
+	if (verify->findings.count == 0)
+		invocation_set_summary(invocation,
+		                       "nothing is missing of %" PRIu64 " backups and %" PRIu64 " WAL segments",
+		                       verify->counts.backups, verify->counts.segments);
+	else
+		invocation_set_summary(invocation, "%" PRIu64 " finding%s; the first: %s %s %s: %s",
+		                       verify->findings.found, verify->findings.found == 1 ? "" : "s",
+		                       finding_kind_text(first->kind), finding_object_text(first->object),
+		                       first->key == NULL ? "" : first->key, first->reason);
+}
+
 static Error *
 run(Invocation *invocation)
 {
@@ -121,6 +138,7 @@ run(Invocation *invocation)
 		print_verify_json(&verify, stdout);
 	else
 		print_verify_text(&verify, stdout);
+	summarize(invocation, &verify);
 	if (!verify_passed(&verify))
 		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
 	TRY(print_flush());
@@ -145,5 +163,8 @@ const Command command_verify = {
 	.statuses = "0 2 4 5 7 8 9",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "verify",
+	.tells_apart = "deep sample newer backup",
 	.run = run,
 };

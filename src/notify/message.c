@@ -19,6 +19,7 @@ static const char *const event_names[NOTIFY_EVENTS] = {
 static const JsonField message_fields[] = {
 	{"event", &json_enum, JSON_AT(NotifyMessage, event), .names = event_names, .n_names = NOTIFY_EVENTS},
 	{"item", &json_string, JSON_AT(NotifyMessage, item)},
+	{"key", &json_string, JSON_AT(NotifyMessage, key)},
 	{"host", &json_string, JSON_AT(NotifyMessage, host)},
 	{"cluster", &json_string, JSON_AT(NotifyMessage, cluster), .flags = JSON_MAYBE},
 	{"store", &json_string, JSON_AT(NotifyMessage, store), .flags = JSON_MAYBE},
@@ -36,6 +37,7 @@ void
 notify_message_release(NotifyMessage *message)
 {
 	free(message->item);
+	free(message->key);
 	free(message->host);
 	free(message->cluster);
 	free(message->store);

@@ -186,7 +186,7 @@ pagerduty(const NotifyTarget *target, const NotifyMessage *message, const Notify
 	AUTO_FREE char *title = notify_title(message);
 	AUTO_FREE char *body = notify_body(message);
 	AUTO_FREE char *key = mem_printf("walship/%s/%s/%s", message->host,
-	                                 message->cluster == NULL ? "" : message->cluster, message->item);
+	                                 message->cluster == NULL ? "" : message->cluster, message->key);
 	bool ends = message->event == NOTIFY_RECOVERED || message->event == NOTIFY_SUCCEEDED;
 
 	request->url = mem_printf("%s/v2/enqueue", services->pagerduty_url);

@@ -15,6 +15,7 @@ message_copy(const NotifyMessage *message)
 	NotifyMessage copy = *message;
 
 	copy.item = mem_strdup(message->item);
+	copy.key = mem_strdup(message->key);
 	copy.host = mem_strdup(message->host);
 	copy.cluster = mem_strdup(message->cluster);
 	copy.store = mem_strdup(message->store);
@@ -39,11 +40,11 @@ set_waiting(NotifyItem *item, const NotifyTargets *targets, const NotifyMessage 
 
 Error *
 notify_decide(const NotifyNotes *notes, const NotifyPolicy *policy, const NotifyTargets *targets,
-              const char *item, NotifyMessage *message, bool *ret_told, bool *ret_waiting)
+              NotifyMessage *message, bool *ret_told, bool *ret_waiting)
 {
 	AUTO_NOTIFY_ITEM noted = NOTIFY_ITEM_NEW;
 
-	notify_item_read(notes, item, &noted);
+	notify_item_read(notes, message->key, &noted);
 
 	bool was_idle = notify_item_is_idle(&noted, message->at) && noted.told_at == TIME_NONE;
 
@@ -57,7 +58,7 @@ notify_decide(const NotifyNotes *notes, const NotifyPolicy *policy, const Notify
 	/* As mostly: it works, as it did before. */
 	if (was_idle && notify_item_is_idle(&noted, message->at))
 		return NULL;
-	return notify_item_write(notes, item, &noted);
+	return notify_item_write(notes, message->key, &noted);
 }
 
 typedef struct Delivery
@@ -79,13 +80,13 @@ note_delivered(const void *context, const NotifyTarget *target)
 
 void
 notify_deliver(const NotifyNotes *notes, const NotifySender *sender, const NotifyTargets *targets,
-               const char *item, const NotifyMessage *message, NotifyAnswers *answers, size_t *ret_left)
+               const NotifyMessage *message, NotifyAnswers *answers, size_t *ret_left)
 {
 	AUTO_NOTIFY_ITEM noted = NOTIFY_ITEM_NEW;
-	Delivery delivery = {notes, item, message->at};
+	Delivery delivery = {notes, message->key, message->at};
 
 	/* Without a note nobody knows who has it, so all are asked. */
-	notify_item_read(notes, item, &noted);
+	notify_item_read(notes, message->key, &noted);
 	notify_send_all(sender, targets, noted.waiting.count > 0 ? &noted.waiting : NULL, message, answers,
 	                note_delivered, &delivery);
 	*ret_left = 0;
@@ -142,7 +143,7 @@ deliver_item(void *argument)
 		if (job->troubles->errors[i] != NULL)
 			answers.errors[i] = error_new(ERR_USAGE, "%s", error_message(job->troubles->errors[i]));
 	forget_strangers(job->notes, job->targets, job->item, &job->noted);
-	notify_deliver(job->notes, job->sender, job->targets, job->item, &job->noted.message, &answers, &left);
+	notify_deliver(job->notes, job->sender, job->targets, &job->noted.message, &answers, &left);
 	return NULL;
 }
 

@@ -138,6 +138,7 @@ def test_a_failure_is_told_once_and_its_end_too(told, receiver, store):
     assert first["reason"] in failed.err and first["exit_status"] == 4 and first["failures"] == 1
     assert first["store"] == f"file://{store.directory}" and first["command"].startswith("walship expire --dry-run")
     assert check["reason"].startswith("1 of ") and check["reason"].endswith("failed: store")
+    assert first["key"] == "expire" and check["key"] == recovered["key"] != "check", "a part is not the whole"
     assert recovered["since"] == check["since"] and recovered["time"] > check["time"]
     # Another configuration's failures are others.
     break_store(store)
@@ -260,6 +261,25 @@ def test_a_push_that_fails_for_long_is_told_by_another_process(told, receiver, s
     assert len(receiver.taken) == 2 and notifiers(told) == []
 
 
+def test_a_server_whose_archiving_fails_is_heard_of_and_stops_as_fast(told, receiver, store, server):
+    """The archiver's own calls: nothing that was started is the server's child, and none is waited for."""
+    told.configure(push_alarm_after="1s", push_deadline="1s")
+    server.switch_and_archive()
+    receiver.delay = 30
+    break_store(store)
+    server.switch_wal()
+    wait_until(lambda: notifiers(told), "an alarm", timeout=40)
+    (pid,) = notifiers(told)
+    assert process_state(pid)[1] not in (server.process.pid, os.getpid())
+    mend_store(store)
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 10
+    assert is_running(pid), "it goes on without the server"
+    (message,) = receiver.wait(1)
+    assert message.json["item"] == "push" and message.json["cluster"] == str(server.pgdata)
+
+
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_mail_goes_to_a_server(told, store, directory, s3_server, tls):
     if isinstance(s3_server, str):
@@ -289,11 +309,7 @@ def test_mail_goes_to_a_server(told, store, directory, s3_server, tls):
         refused = told.fails(8, "notify", "test").out
         assert "the mail server refused: RCPT failed: 550" in refused, refused
         if tls:
-            # Never a password in the clear, and nobody else's word.
-            told.configure(smtp_url=server.url.replace("smtps", "smtp"))
-            told.fails(8, "notify", "test")
             (directory / "password").write_text("wrong")
-            told.configure(smtp_url=server.url)
             refused = told.fails(8, "notify", "test").out
             assert "Login denied" in refused and SECRET not in refused, refused
     finally:

@@ -146,6 +146,7 @@ static NotifyMessage
 message_at(TimeUs at, int64_t status)
 {
 	return (NotifyMessage){.item = (char *) "backup",
+	                       .key = (char *) "backup",
 	                       .host = (char *) "db1",
 	                       .store = (char *) "file:///s",
 	                       .at = at,
@@ -156,12 +157,12 @@ message_at(TimeUs at, int64_t status)
 }
 
 static bool
-decide(const Noted *noted, const char *item, NotifyMessage *message, bool *ret_waiting)
+decide(const Noted *noted, NotifyMessage *message, bool *ret_waiting)
 {
 	const NotifyPolicy policy = {ONCE_A_DAY};
 	bool told = false;
 
-	assert_ok(notify_decide(&noted->notes, &policy, &noted->targets, item, message, &told, ret_waiting));
+	assert_ok(notify_decide(&noted->notes, &policy, &noted->targets, message, &told, ret_waiting));
 	return told;
 }
 
@@ -178,12 +179,12 @@ test_what_is_noted_comes_back_and_idle_items_leave_nothing(void **state)
 	char id[NOTIFY_TARGET_ID_SIZE];
 	bool waiting = true;
 
-	assert_false(decide(noted, "backup", &good, &waiting));
+	assert_false(decide(noted, &good, &waiting));
 	assert_false(waiting);
 	assert_ok(dir_list(noted->directory, &names));
 	assert_int_equal(names.count, 0);
 
-	assert_true(decide(noted, "backup", &bad, &waiting));
+	assert_true(decide(noted, &bad, &waiting));
 	assert_true(waiting);
 	assert_int_equal(bad.since, now);
 	assert_int_equal(bad.failures, 1);
@@ -217,7 +218,7 @@ test_other_configurations_have_notes_of_their_own(void **state)
 	NotifyMessage bad = message_at(clock_now(), 4);
 	bool waiting;
 
-	assert_true(decide(noted, "backup", &bad, &waiting));
+	assert_true(decide(noted, &bad, &waiting));
 	notify_item_read(&other, "backup", &item);
 	assert_false(item.failing);
 	notify_items_waiting(&other, &items);
@@ -233,7 +234,7 @@ test_a_note_that_is_damaged_is_none(void **state)
 	NotifyMessage bad = message_at(clock_now(), 4);
 	bool waiting;
 
-	assert_true(decide(noted, "backup", &bad, &waiting));
+	assert_true(decide(noted, &bad, &waiting));
 	assert_ok(dir_list(noted->directory, &names));
 	assert_int_equal(names.count, 1);
 
@@ -243,7 +244,7 @@ test_a_note_that_is_damaged_is_none(void **state)
 	notify_item_read(&noted->notes, "backup", &item);
 	assert_false(item.failing);
 	assert_true(item.told_at == TIME_NONE);
-	assert_true(decide(noted, "backup", &bad, &waiting));
+	assert_true(decide(noted, &bad, &waiting));
 }
 
 static void
@@ -259,8 +260,8 @@ test_without_a_state_directory_a_failure_is_told_each_time(void **state)
 	{
 		bool told = false;
 
-		assert_error(notify_decide(&nowhere, &policy, &noted->targets, "backup", &bad, &told, &waiting),
-		             ERR_SYSTEM, NULL);
+		assert_error(notify_decide(&nowhere, &policy, &noted->targets, &bad, &told, &waiting), ERR_SYSTEM,
+		             NULL);
 		assert_true(told);
 	}
 }
@@ -288,8 +289,8 @@ test_who_did_not_take_it_is_asked_again_and_the_others_are_not(void **state)
 	for (size_t i = 0; i < noted->targets.count; i++)
 		noted->targets.items[i].secret = mem_strdup(noted->targets.items[i].address);
 	assert_ok(file_replace(taker, script, strlen(script), 0700));
-	assert_true(decide(noted, "backup", &bad, &waiting));
-	notify_deliver(&noted->notes, &sender, &noted->targets, "backup", &bad, &answers, &left);
+	assert_true(decide(noted, &bad, &waiting));
+	notify_deliver(&noted->notes, &sender, &noted->targets, &bad, &answers, &left);
 	assert_int_equal(left, 1);
 	assert_string_equal(answers.texts[0], "exit code 0: thanks");
 	assert_string_equal(error_message(answers.errors[1]), "program \"/bin/false\" ended with exit code 1");

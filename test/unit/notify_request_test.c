@@ -14,6 +14,7 @@ failed(void)
 {
 	return (NotifyMessage){.event = NOTIFY_FAILED,
 	                       .item = (char *) "backup",
+	                       .key = (char *) "backup-01234567",
 	                       .host = (char *) "db1",
 	                       .cluster = (char *) "billing",
 	                       .store = (char *) "s3://bucket/prefix",
@@ -33,6 +34,7 @@ recovered(void)
 {
 	return (NotifyMessage){.event = NOTIFY_RECOVERED,
 	                       .item = (char *) "backup",
+	                       .key = (char *) "backup-01234567",
 	                       .host = (char *) "db\xC3\xBC",
 	                       .at = AT,
 	                       .since = SINCE,
@@ -60,11 +62,11 @@ typedef struct RequestRow
 #define AGAIN "failed from 2026-11-30 02:30:07+00 to 2026-11-30 04:30:07+00, 1 time\nsee: walship check\n"
 #define AGAIN_JSON \
 	"failed from 2026-11-30 02:30:07+00 to 2026-11-30 04:30:07+00, 1 time\\nsee: walship check\\n"
-#define MEMBERS                                                                                              \
-	"{\"format\":1,\"event\":\"failed\",\"item\":\"backup\",\"host\":\"db1\",\"cluster\":\"billing\","       \
-	"\"store\":\"s3://bucket/prefix\",\"time\":\"2026-11-30T04:30:07Z\",\"since\":\"2026-11-30T02:30:07Z\"," \
-	"\"failures\":3,\"exit_status\":4,\"reason\":\"" REASON "\",\"hint\":\"Does the service run?\","         \
-	"\"command\":\"walship check --cluster='billing'\",\"title\":\"" TITLE "\",\"text\":\"" REASON REST      \
+#define MEMBERS                                                                                                                    \
+	"{\"format\":1,\"event\":\"failed\",\"item\":\"backup\",\"key\":\"backup-01234567\",\"host\":\"db1\",\"cluster\":\"billing\"," \
+	"\"store\":\"s3://bucket/prefix\",\"time\":\"2026-11-30T04:30:07Z\",\"since\":\"2026-11-30T02:30:07Z\","                       \
+	"\"failures\":3,\"exit_status\":4,\"reason\":\"" REASON "\",\"hint\":\"Does the service run?\","                               \
+	"\"command\":\"walship check --cluster='billing'\",\"title\":\"" TITLE "\",\"text\":\"" REASON REST                            \
 	"\"}"
 
 static const RequestRow rows[] = {
@@ -97,13 +99,13 @@ static const RequestRow rows[] = {
 	{"exec:/usr/local/bin/alarm", NULL, failed, NULL, "", MEMBERS "\n"},
 	{"pagerduty:/etc/walship/pagerduty", "0123456789abcdef", failed,
      "https://events.pagerduty.com/v2/enqueue", JSON,
-     "{\"routing_key\":\"0123456789abcdef\",\"event_action\":\"trigger\",\"dedup_key\":\"walship/db1/billing/backup\","
+     "{\"routing_key\":\"0123456789abcdef\",\"event_action\":\"trigger\",\"dedup_key\":\"walship/db1/billing/backup-01234567\","
      "\"payload\":{\"summary\":\"" TITLE "\",\"source\":\"db1\",\"severity\":\"error\","
      "\"timestamp\":\"2026-11-30T04:30:07Z\",\"component\":\"backup\",\"group\":\"billing\","
      "\"custom_details\":{\"text\":\"" REASON REST "\"}}}"},
 	{"pagerduty:/etc/walship/pagerduty", "0123456789abcdef", recovered,
      "https://events.pagerduty.com/v2/enqueue", JSON,
-     "{\"routing_key\":\"0123456789abcdef\",\"event_action\":\"resolve\",\"dedup_key\":\"walship/db\xC3\xBC//backup\","
+     "{\"routing_key\":\"0123456789abcdef\",\"event_action\":\"resolve\",\"dedup_key\":\"walship/db\xC3\xBC//backup-01234567\","
      "\"payload\":{\"summary\":\"walship: backup works again on db\xC3\xBC\",\"source\":\"db\xC3\xBC\","
      "\"severity\":\"info\",\"timestamp\":\"2026-11-30T04:30:07Z\",\"component\":\"backup\","
      "\"custom_details\":{\"text\":\"" AGAIN_JSON "\"}}}"},
@@ -121,6 +123,7 @@ succeeded(void)
 {
 	return (NotifyMessage){.event = NOTIFY_SUCCEEDED,
 	                       .item = (char *) "check",
+	                       .key = (char *) "check",
 	                       .host = (char *) "db1",
 	                       .at = AT,
 	                       .since = TIME_NONE,

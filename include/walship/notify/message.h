@@ -26,6 +26,7 @@ typedef struct NotifyMessage
 {
 	NotifyEvent event;
 	char *item;    /* what was done, which is the command: "backup" */
+	char *key;     /* what keeps it apart from others of that command, as of what is looked at; or the same */
 	char *host;    /* on which machine */
 	char *cluster; /* for which server: the section of the settings, or the data directory; NULL: not known */
 	char *store;   /* NULL: none is set */

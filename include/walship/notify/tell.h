@@ -8,17 +8,17 @@
 #include "walship/notify/send.h"
 
 /*
- * A run of "item" (its key among the notes) ended with message->exit_status at
+ * A run of message->key, by which it is noted, ended with message->exit_status at
  * message->at.  Says whether that is to be told: then "event", "since" and "failures" are
  * filled in, and the message is noted for all targets.  *ret_waiting: it is, or an
  * older one still waits.  The error is the note's: what there is to tell is told all the same.
  */
 Error *notify_decide(const NotifyNotes *notes, const NotifyPolicy *policy, const NotifyTargets *targets,
-                     const char *item, NotifyMessage *message, bool *ret_told, bool *ret_waiting) MUST_CHECK;
+                     NotifyMessage *message, bool *ret_told, bool *ret_waiting) MUST_CHECK;
 
 /* To every target that does not have it, and notes who has.  *ret_left: so many still do not. */
 void notify_deliver(const NotifyNotes *notes, const NotifySender *sender, const NotifyTargets *targets,
-                    const char *item, const NotifyMessage *message, NotifyAnswers *answers, size_t *ret_left);
+                    const NotifyMessage *message, NotifyAnswers *answers, size_t *ret_left);
 
 /* Who has just noted a message sends it first himself, and has so long for that. */
 #define NOTIFY_FIRST_MS 2000
