@@ -41,6 +41,9 @@ print_verdict(const Verify *verify, FILE *into)
 		print_line(into, "Read %" PRIu64 " objects of backups and %" PRIu64 " segments: %s.",
 		           verify->reads.objects, verify->reads.segments,
 		           size_format(verify->reads.stored_size, size));
+	if (verify->choice.rotate > 0)
+		print_line(into, "That was part %d of %d; the next run reads the next one.", verify->choice.slice + 1,
+		           verify->choice.rotate);
 	if (verify->reads.locked > 0)
 		print_line(into, "Of %" PRIu64 " of these only the stored bytes: this host cannot decrypt them.",
 		           verify->reads.locked);
@@ -141,6 +144,11 @@ print_verify_json(const Verify *verify, FILE *into)
 	json_add_string(root, "system", system);
 	json_add_time(root, "time", verify->now);
 	json_add_bool(root, "passed", verify_passed(verify));
+	if (verify->choice.rotate > 0)
+	{
+		json_add_int(root, "rotate", verify->choice.rotate);
+		json_add_int(root, "slice", verify->choice.slice);
+	}
 	verify_put(verify, root);
 	print_object(root, into);
 }

@@ -19,10 +19,13 @@
 #define STATUS_CHECKS_FAILED 8
 #define STATUS_NO_BACKUP     9
 
+#define ROTATE_MAX 1000
+
 static const CommandOption options[] = {
 	{"deep", OPTION_FLAG, NULL, "read everything, decrypt it where there is a key, and check what it holds"},
 	{"sample", OPTION_VALUE, "PERCENT", "read only so much of it, chosen anew each time: 5%"},
 	{"newer", OPTION_VALUE, "AGE", "read only what came since: 7d"},
+	{"rotate", OPTION_VALUE, "N", "read one of N parts, each time the next one: everything in N runs"},
 	{"backup", OPTION_VALUE, "ID", "look at this backup alone"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
@@ -49,9 +52,11 @@ read_choice(const Invocation *invocation, Verify *verify)
 {
 	const char *sample = invocation_value(invocation, "sample");
 	const char *newer = invocation_value(invocation, "newer");
+	const char *rotate = invocation_value(invocation, "rotate");
+	uint64_t parts;
 	int64_t age_ms;
 
-	verify->deep = invocation_flag(invocation, "deep") || sample != NULL || newer != NULL;
+	verify->deep = invocation_flag(invocation, "deep") || sample != NULL || newer != NULL || rotate != NULL;
 	verify->choice.newer_than = TIME_NONE;
 	random_bytes(&verify->choice.seed, sizeof(verify->choice.seed));
 	if (sample != NULL)
@@ -60,6 +65,11 @@ read_choice(const Invocation *invocation, Verify *verify)
 		return error_hint(error_new(ERR_USAGE, "\"%s\" is no age", newer), "Say how old at most: --newer 7d");
 	if (newer != NULL)
 		verify->choice.newer_than = clock_now() - age_ms * 1000;
+	if (rotate != NULL && (!str_to_uint64(rotate, &parts) || parts < 2 || parts > ROTATE_MAX))
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no number of parts", rotate),
+		                  "From a nightly timer, everything in a month: --rotate 30");
+	if (rotate != NULL)
+		verify->choice.rotate = (int) parts;
 	verify->backup = invocation_value(invocation, "backup");
 	if (verify->backup != NULL && !layout_is_backup_id(verify->backup))
 		return error_hint(error_new(ERR_USAGE, "\"%s\" is no id of a backup", verify->backup),
@@ -158,7 +168,7 @@ const Command command_verify = {
 		"checked against the manifest, records of WAL are walked. What is read meanwhile is protected by leases. What\n"
 		"was looked at, and what came of it, is evidence in the store: proof/<time>-verify.json.",
 	.examples = "  walship verify\n"
-				"  walship verify --sample 5%\n"
+				"  walship verify --rotate 30\n"
 				"  walship verify --json | jq -r '.findings[].key'\n",
 	.statuses = "0 2 4 5 7 8 9",
 	.options = options,

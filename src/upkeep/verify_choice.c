@@ -6,7 +6,8 @@
 #include "walship/base/mem.h"
 #include "walship/upkeep/verify.h"
 
-#define MILLION UINT64_C(1000000)
+#define MILLION     UINT64_C(1000000)
+#define ROTATE_SEED 0 /* never another one: else what was read in this turn would not be known */
 
 /* A number that says nothing but which key it is. */
 static uint64_t
@@ -26,6 +27,9 @@ bool
 verify_chooses(const VerifyChoice *choice, const char *key, TimeUs modified)
 {
 	if (choice->newer_than != TIME_NONE && modified < choice->newer_than)
+		return false;
+	if (choice->rotate != 0 &&
+	    key_hash(key, ROTATE_SEED) % (uint64_t) choice->rotate != (uint64_t) choice->slice)
 		return false;
 	return choice->sample_ppm == 0 || key_hash(key, choice->seed) % MILLION < choice->sample_ppm;
 }

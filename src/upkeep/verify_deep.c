@@ -216,7 +216,7 @@ read_by_manifest(BackupLook *look)
 	const BackupRecord *record = look->record;
 	const Verify *verify = look->deep->verify;
 	AUTO_FREE RestoreTablespace *tablespaces = NEW_ARRAY(RestoreTablespace, record->n_tablespaces);
-	bool all = verify->choice.sample_ppm == 0;
+	bool all = verify->choice.sample_ppm == 0 && verify->choice.rotate == 0;
 	RestoreOptions options = {.store = verify->store,
 	                          .record = record,
 	                          .identities = verify->identities,

@@ -39,6 +39,11 @@ Error *verify_index(const Verify *verify, TimeLineID timeline, XLogSegNo segno, 
 Finding verify_segment_finding(const Verify *verify, FindingKind kind, TimeLineID timeline, XLogSegNo segno,
                                char *reason);
 
+/* verify_evidence.c */
+
+/* With choice.rotate: the part that comes after the one that was read last. */
+Error *verify_choose_slice(Verify *verify) MUST_CHECK;
+
 /* verify_deep.c */
 
 /* A deep verify: several threads add to the one Verify. */

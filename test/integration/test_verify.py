@@ -215,6 +215,27 @@ def test_what_is_read_can_be_chosen(story, walship, store):
     walship.fails(2, "verify", "--newer", "x", says="is no age")
 
 
+def test_everything_has_its_turn(story, walship, store):
+    """Also when other runs come between, and when one is lost."""
+    everything = verify(walship, "--deep")["read"]
+    turns = []
+    for turn in range(4):
+        turns.append(verify(walship, "--rotate", "3"))
+        verify(walship)
+        verify(walship, "--sample", "50%")
+    assert [turn["slice"] for turn in turns] == [0, 1, 2, 0]
+    for member in ("objects", "segments"):
+        if member == "segments":
+            assert sum(turn["read"][member] for turn in turns[:3]) == everything[member]
+        else:  # a manifest is read along with every part
+            assert everything[member] <= sum(turn["read"][member] for turn in turns[:3])
+    broken = segment_key(story.system, f"{1:08X}{3:016X}")
+    store.write(broken, flip(store.read(broken)))
+    results = [walship.run("verify", "--rotate", "3").rc for _ in range(3)]
+    assert sorted(results) == [0, 0, 8]
+    walship.fails(2, "verify", "--rotate", "1", says="no number of parts")
+
+
 def test_one_backup_alone(story, walship, store):
     first, second = story.backups
     store.remove(segment_key(story.system, f"{1:08X}{3:016X}"))

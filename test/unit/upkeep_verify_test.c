@@ -65,6 +65,13 @@ objects_are_chosen_by_sample_and_age(void **state)
 		{"five per cent", {.sample_ppm = 50000, .seed = 1, .newer_than = TIME_NONE}, 100, 420, 580},
 		{"half", {.sample_ppm = 500000, .seed = 7, .newer_than = TIME_NONE}, 100, 4800, 5200},
 		{"all of it", {.sample_ppm = 1000000, .newer_than = TIME_NONE}, 100, 10000, 10000},
+		{"a thirtieth", {.rotate = 30, .slice = 4, .newer_than = TIME_NONE}, 100, 280, 390},
+		{"a thirtieth of what is too old", {.rotate = 30, .slice = 4, .newer_than = 101}, 100, 0, 0},
+		{"half of a half",
+	     {.sample_ppm = 500000, .seed = 3, .rotate = 2, .newer_than = TIME_NONE},
+	     100,
+	     2300,
+	     2700},
 		{"a sample of what is too old", {.sample_ppm = 500000, .newer_than = 101}, 100, 0, 0},
 	};
 	VerifyChoice one = {.sample_ppm = 500000, .seed = 1, .newer_than = TIME_NONE};
@@ -87,6 +94,30 @@ objects_are_chosen_by_sample_and_age(void **state)
 		same += verify_chooses(&one, key, 0) == verify_chooses(&two, key, 0);
 	}
 	assert_in_range(same, 400, 600);
+}
+
+static void
+every_object_has_its_turn_and_no_other(void **state)
+{
+	(void) state;
+	for (int i = 0; i < 1000; i++)
+	{
+		AUTO_FREE char *key = mem_printf("key %d", i);
+		int turns = 0;
+
+		for (int slice = 0; slice < 7; slice++)
+			turns +=
+				verify_chooses(&(VerifyChoice){.newer_than = TIME_NONE, .rotate = 7, .slice = slice}, key, 0);
+		assert_int_equal(turns, 1);
+	}
+
+	/* By the rule of docs/format.md, for other programs. */
+	assert_true(verify_chooses(&(VerifyChoice){.newer_than = TIME_NONE, .rotate = 30, .slice = 29},
+	                           "7300000000000000001/wal/00000001/000000010000000000000001.tar", 0));
+	assert_int_equal(verify_slice_after(NULL, 30), 0);
+	assert_int_equal(verify_slice_after(&(VerifyEvidence){.slice = 0}, 30), 1);
+	assert_int_equal(verify_slice_after(&(VerifyEvidence){.slice = 28}, 30), 29);
+	assert_int_equal(verify_slice_after(&(VerifyEvidence){.slice = 29}, 30), 0);
 }
 
 /* ---- a store that something happens to ---- */
@@ -337,6 +368,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_finding_has_a_remedy),
 		cmocka_unit_test(objects_are_chosen_by_sample_and_age),
+		cmocka_unit_test(every_object_has_its_turn_and_no_other),
 		PLACE_TEST(what_an_expire_removes_meanwhile_is_not_missing),
 		PLACE_TEST(what_is_gone_while_the_record_stays_is_missing),
 		PLACE_TEST(what_is_read_is_leased_and_every_fault_is_told),

@@ -82,6 +82,8 @@ typedef struct VerifyChoice
 	uint32_t sample_ppm; /* so many of a million; 0: all */
 	uint64_t seed;       /* of the sample: another one is another sample */
 	TimeUs newer_than;   /* by the store's clock; TIME_NONE: of any age */
+	int rotate;          /* everything falls into so many parts, of which one is read; 0: all */
+	int slice;           /* that one, from 0; verify_run() sets it, by the evidence of the last run */
 } VerifyChoice;
 
 /* Pure.  "modified": when the object came; of a backup's objects when that ended. */
@@ -136,6 +138,33 @@ typedef struct Verify
 
 /* Main thread only, for the calendar.  ERR_NOT_FOUND: there is no such backup. */
 Error *verify_run(Verify *verify) MUST_CHECK;
+
+/* What a verify leaves behind. */
+typedef struct VerifyEvidence
+{
+	TimeUs time;
+	TimeUs ended;
+	bool passed;
+	char *walship_version; /* owned, of one that was read; */
+	char *backup;          /* ... likewise.  The one that was looked at alone; NULL: everything was */
+	bool deep;
+	uint64_t sample_ppm;
+	TimeUs newer_than;
+	uint64_t rotate;
+	uint64_t slice;
+	VerifyReads reads;
+	VerifyCounts counts;
+	uint64_t found;
+	uint64_t kinds[N_FINDING_KINDS]; /* how many findings of each */
+} VerifyEvidence;
+
+/* Of the newest verify that looked at everything; *ret_found: there is one.  For whoever must say how old it is. */
+Error *verify_evidence_newest(Store *store, uint64_t system_identifier, VerifyEvidence *ret_evidence,
+                              bool *ret_found) MUST_CHECK;
+void verify_evidence_release(VerifyEvidence *evidence);
+
+/* Pure.  Which part comes next?  NULL: none was read yet. */
+int verify_slice_after(const VerifyEvidence *last, int rotate);
 
 /* proof/<time>-verify.json.  Credentials that may only read are no error: it is warned of. */
 Error *verify_store_evidence(const Verify *verify) MUST_CHECK;
