@@ -2,7 +2,6 @@
 #include "check_archiver.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "context.h"
@@ -18,49 +17,6 @@
 #define SEGMENT_TELL_MS 2000
 #define FAILURES_MAX    3 /* then the archiver pauses for a minute (PostgreSQL: pgarch.c, NUM_ARCHIVE_RETRIES) */
 #define DETAIL_MAX      4096
-
-/* What pg_stat_archiver says; times by the server's clock. */
-typedef struct Archiver
-{
-	TimeUs now;
-	uint64_t archived;
-	char last_archived[WAL_NAME_SIZE];
-	TimeUs archived_at;
-	uint64_t failed;
-	char last_failed[WAL_NAME_SIZE];
-	TimeUs failed_at;
-} Archiver;
-
-static TimeUs
-time_of_text(const char *text)
-{
-	uint64_t us;
-
-	return str_to_uint64(text, &us) ? (TimeUs) us : TIME_NONE;
-}
-
-static Error *
-read_archiver(Server *sql, Archiver *ret_archiver)
-{
-	AUTO_STRLIST row = {0};
-	Archiver archiver = {0};
-
-	TRY(server_row(
-		sql,
-		"SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, archived_count, "
-		"last_archived_wal, (extract(epoch FROM last_archived_time) * 1000000)::bigint, failed_count, "
-		"last_failed_wal, (extract(epoch FROM last_failed_time) * 1000000)::bigint FROM pg_stat_archiver",
-		7, &row));
-	archiver.now = time_of_text(row.items[0]);
-	(void) str_to_uint64(row.items[1], &archiver.archived);
-	(void) snprintf(archiver.last_archived, WAL_NAME_SIZE, "%s", row.items[2]);
-	archiver.archived_at = time_of_text(row.items[3]);
-	(void) str_to_uint64(row.items[4], &archiver.failed);
-	(void) snprintf(archiver.last_failed, WAL_NAME_SIZE, "%s", row.items[5]);
-	archiver.failed_at = time_of_text(row.items[6]);
-	*ret_archiver = archiver;
-	return NULL;
-}
 
 /* A switch without a record since the last one is none, so there is one.  Of the record's end only the byte before is in the segment. */
 static Error *
@@ -82,12 +38,12 @@ switch_wal(const CheckedServer *server, WalName *ret_name)
 
 /* Nothing while it may still come. */
 static Error *
-why_it_will_not_come(const CheckedServer *server, const char *segment, const Archiver *before,
+why_it_will_not_come(const CheckedServer *server, const char *segment, const ServerArchiving *before,
                      int64_t waited_ms)
 {
-	Archiver now;
+	ServerArchiving now;
 
-	TRY(read_archiver(server->sql, &now));
+	TRY(server_archiving(server->sql, &now));
 	if (strcmp(now.last_archived, segment) >= 0 && strlen(now.last_archived) == strlen(segment))
 		return error_hint(error_new(ERR_CORRUPT,
 		                            "the server has archived segment %s, but it is not in this store",
@@ -107,7 +63,7 @@ why_it_will_not_come(const CheckedServer *server, const char *segment, const Arc
 
 static Error *
 wait_for_segment(const Settings *settings, const CheckedServer *server, const WalName *name,
-                 const Archiver *before)
+                 const ServerArchiving *before)
 {
 	AUTO(Store) store = NULL;
 	AUTO_FREE char *key = layout_wal_key(server->identity.system_identifier, name, NULL);
@@ -149,7 +105,7 @@ check_segment(const Settings *settings, const CheckedServer *server, CheckReport
 {
 	int64_t began_ms = clock_monotonic_ms();
 	char segment[WAL_NAME_SIZE];
-	Archiver before;
+	ServerArchiving before;
 	WalName name;
 	Error *error;
 
@@ -162,7 +118,7 @@ check_segment(const Settings *settings, const CheckedServer *server, CheckReport
 		                 mem_strdup("not tried: WAL is switched on the primary, not on a standby"), NULL);
 		return;
 	}
-	error = read_archiver(server->sql, &before);
+	error = server_archiving(server->sql, &before);
 	if (error == NULL)
 		error = switch_wal(server, &name);
 	if (error_is(error, ERR_DENIED))
@@ -188,9 +144,9 @@ void
 check_archiver(Server *sql, CheckReport *report)
 {
 	AUTO_BUF(detail, DETAIL_MAX);
-	Archiver archiver;
+	ServerArchiving archiver;
 	char age[AGE_TEXT_SIZE];
-	Error *error = read_archiver(sql, &archiver);
+	Error *error = server_archiving(sql, &archiver);
 
 	if (error != NULL)
 	{

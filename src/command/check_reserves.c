@@ -21,6 +21,7 @@ count_waiting(const CheckedServer *server, size_t *ret_count)
 {
 	AUTO_STRLIST found = {0};
 	uint64_t count = 0;
+	TimeUs since;
 
 	if (server->data_directory != NULL)
 	{
@@ -30,9 +31,7 @@ count_waiting(const CheckedServer *server, size_t *ret_count)
 		*ret_count = found.count;
 		return NULL;
 	}
-	TRY(server_row(server->sql, "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'", 1,
-	               &found));
-	(void) str_to_uint64(found.items[0], &count);
+	TRY(server_waiting(server->sql, &count, &since));
 	*ret_count = (size_t) count;
 	return NULL;
 }

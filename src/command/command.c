@@ -76,16 +76,7 @@ load_settings(Invocation *invocation)
 {
 	if (invocation_flag(invocation, WITHOUT_SECOND_STORE))
 		TRY(leave_out_second_store(invocation));
-
-	SettingsSources sources = {
-		.config_path = invocation->config_path,
-		.cluster = invocation->cluster,
-		.environment = environ,
-		.flags = invocation->flags,
-		.n_flags = invocation->n_flags,
-	};
-
-	TRY(settings_load(&sources, &invocation->settings));
+	TRY(invocation_load_cluster(invocation, invocation->cluster, &invocation->settings));
 
 	bool json = strcmp(settings_text(invocation->settings, SETTING_log_format), "json") == 0;
 

@@ -100,6 +100,10 @@ const char *invocation_argument(const Invocation *invocation, int n); /* NULL wh
 const char *invocation_program(const Invocation *invocation);         /* absolute path of this program */
 const Settings *invocation_settings(const Invocation *invocation);
 
+/* The settings with the section of this cluster instead, from the same file, environment and flags.  Main thread only. */
+Error *invocation_load_cluster(const Invocation *invocation, const char *cluster, Settings **ret_settings)
+	MUST_CHECK;
+
 /* Adds the options by which another process, started here with this environment, has the same settings. */
 void invocation_list_sources(const Invocation *invocation, StrList *words);
 

@@ -17,6 +17,7 @@ const Command *const commands[] = {
 	&command_pin,
 	&command_unpin,
 	&command_drill,
+	&command_status,
 	&command_check,
 	&command_notify,
 	&command_key,

@@ -16,6 +16,7 @@ extern const Command command_copy;
 extern const Command command_pin;
 extern const Command command_unpin;
 extern const Command command_drill;
+extern const Command command_status;
 extern const Command command_check;
 extern const Command command_key;
 extern const Command command_config;

@@ -2,6 +2,7 @@
 #include "invocation.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "walship/base/mem.h"
 
@@ -220,6 +221,18 @@ const Settings *
 invocation_settings(const Invocation *invocation)
 {
 	return invocation->settings;
+}
+
+Error *
+invocation_load_cluster(const Invocation *invocation, const char *cluster, Settings **ret_settings)
+{
+	SettingsSources sources = {.config_path = invocation->config_path,
+	                           .cluster = cluster,
+	                           .environment = environ,
+	                           .flags = invocation->flags,
+	                           .n_flags = invocation->n_flags};
+
+	return settings_load(&sources, ret_settings);
 }
 
 static void

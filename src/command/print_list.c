@@ -53,16 +53,6 @@ listing_is_refused(const Listing *listing, size_t i)
 	return listing->refused != NULL && listing->refused[i];
 }
 
-/* PostgreSQL's "latest": the newest one that has WAL or can be recovered; n_timelines when none does. */
-static size_t
-live_timeline(const Listing *listing)
-{
-	for (size_t i = listing->catalog->n_timelines; i-- > 0;)
-		if (listing->catalog->timelines[i].n_runs > 0 || listing->windows.timelines[i].n_windows > 0)
-			return i;
-	return listing->catalog->n_timelines;
-}
-
 /* To the second: a beginning is rounded up and an end down, so that what is said can be had. */
 static const char *
 whole_second(TimeUs time, bool up, char text[TIME_TEXT_SIZE])
@@ -76,7 +66,7 @@ whole_second(TimeUs time, bool up, char text[TIME_TEXT_SIZE])
 static void
 print_window_sentence(const Listing *listing, FILE *into)
 {
-	size_t live = live_timeline(listing);
+	size_t live = plan_live_timeline(listing->catalog, &listing->windows);
 	const TimelineWindows *windows =
 		live < listing->windows.n_timelines ? &listing->windows.timelines[live] : NULL;
 	char from[TIME_TEXT_SIZE];
@@ -145,7 +135,7 @@ static void
 print_verdict(const Listing *listing, FILE *into)
 {
 	const Catalog *catalog = listing->catalog;
-	size_t live = live_timeline(listing);
+	size_t live = plan_live_timeline(listing->catalog, &listing->windows);
 	size_t gaps = count_gaps(listing);
 	char age[AGE_TEXT_SIZE];
 	char text[SIZE_TEXT_SIZE];
@@ -241,7 +231,7 @@ static void
 print_timelines(const Listing *listing, FILE *into)
 {
 	AUTO(Table) table = table_new(">timeline|from LSN|to LSN|>segments|>stored|last commit|");
-	size_t live = live_timeline(listing);
+	size_t live = plan_live_timeline(listing->catalog, &listing->windows);
 	char text[SIZE_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
 	char time[TIME_TEXT_SIZE];

@@ -89,29 +89,6 @@ table_time(Table *table, TimeUs time)
 	table_cell(table, "%s", time == TIME_NONE ? "-" : time_format_postgres(time, text));
 }
 
-const char *
-age_format(TimeUs time, TimeUs now, char text[AGE_TEXT_SIZE])
-{
-	static const struct
-	{
-		int64_t seconds;
-		const char *name;
-	} units[] = {{24 * 3600, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-	int64_t seconds = (now - time) / 1000000;
-	int64_t distance = seconds < 0 ? -seconds : seconds;
-	size_t unit = 0;
-
-	/* "47 h" says more than "1 d". */
-	while (unit + 1 < lengthof(units) && distance < 2 * units[unit].seconds)
-		unit++;
-	if (distance == 0)
-		(void) snprintf(text, AGE_TEXT_SIZE, "just now");
-	else
-		(void) snprintf(text, AGE_TEXT_SIZE, "%s%" PRId64 " %s%s", seconds < 0 ? "in " : "",
-		                distance / units[unit].seconds, units[unit].name, seconds < 0 ? "" : " ago");
-	return text;
-}
-
 void
 table_lsn(Table *table, XLogRecPtr lsn)
 {

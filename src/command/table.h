@@ -23,11 +23,6 @@ void table_print(const Table *table, const char *indent, FILE *into);
 void table_time(Table *table, TimeUs time);
 void table_lsn(Table *table, XLogRecPtr lsn);
 
-#define AGE_TEXT_SIZE 32
-
-/* "just now", "40 s ago", "5 h ago", "in 3 min": the larger unit alone. */
-const char *age_format(TimeUs time, TimeUs now, char text[AGE_TEXT_SIZE]);
-
 /* A line of text and its end, whatever is in it: see str_printable(); so do cells. */
 void print_line(FILE *into, const char *format, ...) PRINTF_LIKE(2, 3);
 

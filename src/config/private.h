@@ -112,6 +112,7 @@ struct Settings
 	struct Ini *ini;      /* the file, for its sections of stores; NULL when none was read */
 	char *store_name;     /* of the section that says what the store is; NULL: none does */
 	bool store_is_flag;   /* that name came from the environment or the command line */
+	StrList clusters;     /* all that the file has */
 };
 
 Settings *settings_new(const SettingTable *table);

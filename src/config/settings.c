@@ -110,6 +110,17 @@ check_zone(const char *text)
 	return known;
 }
 
+/* Digits, and perhaps a point among them. */
+static bool
+check_price(const char *text)
+{
+	size_t whole = strspn(text, "0123456789");
+	size_t point = text[whole] == '.';
+	size_t fraction = strspn(text + whole + point, "0123456789");
+
+	return whole > 0 && whole <= 9 && point == (fraction > 0) && text[whole + point + fraction] == '\0';
+}
+
 static const SettingRow rows[] = {
 #define SETTING(row_name, row_type, ...) \
 	[SETTING_##row_name] = {.name = #row_name, .type = SETTING_TYPE_##row_type, __VA_ARGS__},
@@ -362,6 +373,7 @@ settings_free(Settings *settings)
 	free(settings->other_clusters);
 	ini_free(settings->ini);
 	free(settings->store_name);
+	strlist_release(&settings->clusters);
 	free(settings);
 }
 
@@ -434,6 +446,12 @@ const char *
 settings_other_clusters(const Settings *settings)
 {
 	return settings->other_clusters;
+}
+
+const StrList *
+settings_clusters(const Settings *settings)
+{
+	return &settings->clusters;
 }
 
 const char *

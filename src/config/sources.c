@@ -267,6 +267,8 @@ load_file(Settings *settings, const char *default_path)
 			                  "Write [cluster %s], or [store %s].", section->name, section->name);
 		if (strcmp(section->kind, STORE_SECTION) == 0)
 			TRY(check_store_section(settings, ini, (int) i));
+		else
+			strlist_add(&settings->clusters, section->name);
 	}
 	TRY(assign_section(settings, ini, -1, SETTING_FROM_FILE, true));
 	for (int i = 0; i < (int) ini->n_sections; i++)

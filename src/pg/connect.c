@@ -120,22 +120,22 @@ conninfo_value(PGconn *conn, const char *keyword)
 
 /* connect_timeout, of one host: libpq itself heeds it only in its blocking call */
 static int64_t
-host_timeout_ms(PGconn *conn)
+host_timeout_ms(PGconn *conn, int64_t fallback_ms)
 {
 	AUTO_FREE char *text = conninfo_value(conn, "connect_timeout");
 	uint64_t seconds = 0;
 
 	if (text == NULL || !str_to_uint64(text, &seconds) || seconds == 0 || seconds >= 86400)
-		return CONNECT_TIMEOUT_MS;
+		return fallback_ms;
 	return (int64_t) seconds * 1000;
 }
 
 /* "*ret_mute": the host that libpq is at neither answered nor refused in its time. */
 static Error *
-wait_connected(PGconn *conn, bool *ret_mute)
+wait_connected(PGconn *conn, int64_t fallback_ms, bool *ret_mute)
 {
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-	int64_t timeout_ms = host_timeout_ms(conn);
+	int64_t timeout_ms = host_timeout_ms(conn, fallback_ms);
 	int64_t deadline = 0;
 	AUTO_FREE char *at = NULL;
 
@@ -285,8 +285,8 @@ start_connection(const char *conninfo, const char *database, char *const values[
 }
 
 static Error *
-connect_to_any_host(const char *conninfo, const char *database, char *values[N_HOST_KEYWORDS],
-                    Server **ret_server)
+connect_to_any_host(const char *conninfo, const char *database, int64_t timeout_ms,
+                    char *values[N_HOST_KEYWORDS], Server **ret_server)
 {
 	for (;;)
 	{
@@ -295,7 +295,7 @@ connect_to_any_host(const char *conninfo, const char *database, char *values[N_H
 
 		TRY(start_connection(conninfo, database, values, &server));
 
-		Error *error = wait_connected(server->conn, &mute);
+		Error *error = wait_connected(server->conn, timeout_ms, &mute);
 
 		if (error == NULL)
 		{
@@ -309,14 +309,14 @@ connect_to_any_host(const char *conninfo, const char *database, char *values[N_H
 }
 
 static Error *
-server_open(const char *conninfo, const char *database, Server **ret_server)
+server_open(const char *conninfo, const char *database, int64_t timeout_ms, Server **ret_server)
 {
 	char *values[N_HOST_KEYWORDS] = {NULL};
 	AUTO(Server) server = NULL;
 
 	TRY(pq_library_load());
 
-	Error *error = connect_to_any_host(conninfo, database, values, &server);
+	Error *error = connect_to_any_host(conninfo, database, timeout_ms, values, &server);
 
 	for (size_t i = 0; i < N_HOST_KEYWORDS; i++)
 		free(values[i]);
@@ -334,19 +334,25 @@ server_open(const char *conninfo, const char *database, Server **ret_server)
 Error *
 server_connect(const char *conninfo, Server **ret_server)
 {
-	return server_open(conninfo, NULL, ret_server);
+	return server_open(conninfo, NULL, CONNECT_TIMEOUT_MS, ret_server);
 }
 
 Error *
 server_connect_sql(const char *conninfo, Server **ret_server)
 {
-	return server_open(conninfo, "postgres", ret_server);
+	return server_open(conninfo, "postgres", CONNECT_TIMEOUT_MS, ret_server);
+}
+
+Error *
+server_connect_sql_within(const char *conninfo, int64_t timeout_ms, Server **ret_server)
+{
+	return server_open(conninfo, "postgres", timeout_ms, ret_server);
 }
 
 Error *
 server_connect_to(const char *conninfo, const char *database, Server **ret_server)
 {
-	return server_open(conninfo, database, ret_server);
+	return server_open(conninfo, database, CONNECT_TIMEOUT_MS, ret_server);
 }
 
 Error *
@@ -389,7 +395,7 @@ server_connect_at(const ServerAddress *address, Server **ret_server)
 		return connect_error(server->conn);
 	(void) PQsetErrorVerbosity(server->conn, PQERRORS_VERBOSE);
 	(void) PQsetNoticeReceiver(server->conn, keep_notice, server);
-	TRY(wait_connected(server->conn, &mute));
+	TRY(wait_connected(server->conn, CONNECT_TIMEOUT_MS, &mute));
 	(void) PQsetErrorVerbosity(server->conn, PQERRORS_DEFAULT);
 	if (PQsetnonblocking(server->conn, 1) != 0)
 		return server_error(server, NULL);

@@ -260,3 +260,12 @@ plan_windows(const Catalog *catalog, WalFacts *facts, WindowList *ret_list)
 		describe_foreign(&planner, &catalog->timelines[i], &ret_list->timelines[i]);
 	return wal_facts_error(facts);
 }
+
+size_t
+plan_live_timeline(const Catalog *catalog, const WindowList *windows)
+{
+	for (size_t i = catalog->n_timelines; i-- > 0;)
+		if (catalog->timelines[i].n_runs > 0 || windows->timelines[i].n_windows > 0)
+			return i;
+	return catalog->n_timelines;
+}

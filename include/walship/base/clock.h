@@ -34,6 +34,11 @@ const char *time_format_compact(TimeUs time, char text[TIME_TEXT_SIZE]);
 /* For PostgreSQL and people: "2026-11-20 02:30:07.123456+00". */
 const char *time_format_postgres(TimeUs time, char text[TIME_TEXT_SIZE]);
 
+#define AGE_TEXT_SIZE 32
+
+/* "just now", "40 s ago", "5 h ago", "in 3 min": the larger unit alone. */
+const char *age_format(TimeUs time, TimeUs now, char text[AGE_TEXT_SIZE]);
+
 /* In the given zone (a name of the tz database or "local"): "2026-11-20 03:30:07.123456+01".  Main thread only. */
 Error *time_format_zone(TimeUs time, const char *zone, char text[TIME_TEXT_SIZE]) MUST_CHECK;
 

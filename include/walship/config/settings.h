@@ -72,6 +72,9 @@ bool settings_is_flag(const char *name);
 const char *settings_config_path(const Settings *settings); /* the file that was read, NULL when none */
 const char *settings_cluster(const Settings *settings);     /* NULL when none */
 
+/* The names of all [cluster NAME] sections of the file, in its order. */
+const StrList *settings_clusters(const Settings *settings);
+
 /* "a, b": those that the file has and that were not selected; NULL when one was selected, or there are none. */
 const char *settings_other_clusters(const Settings *settings);
 

@@ -18,9 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "walship/base/clock.h"
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
 #include "walship/wal/lsn.h"
+#include "walship/wal/name.h"
 
 typedef struct Server Server;
 
@@ -47,6 +49,9 @@ Error *server_connect(const char *conninfo, Server **ret_server) MUST_CHECK;
 
 /* For SQL, in database "postgres", which is where functions are granted.  A role that only replicates may be refused. */
 Error *server_connect_sql(const char *conninfo, Server **ret_server) MUST_CHECK;
+
+/* The same, and a host whose connect_timeout is not set is given up after so long. */
+Error *server_connect_sql_within(const char *conninfo, int64_t timeout_ms, Server **ret_server) MUST_CHECK;
 
 Error *server_connect_to(const char *conninfo, const char *database, Server **ret_server) MUST_CHECK;
 
@@ -113,6 +118,31 @@ Error *server_in_place_tablespaces(const char *conninfo, uint64_t system_identif
  * not see them.
  */
 Error *server_config_files(const char *conninfo, uint64_t system_identifier, StrList *ret_files) MUST_CHECK;
+
+/* What a server says of its archiver.  Times are by its clock; TIME_NONE and "": never. */
+typedef struct ServerArchiving
+{
+	uint64_t system_identifier;
+	bool in_recovery;
+	bool archives;       /* archive_mode is not off */
+	XLogRecPtr position; /* the end of its WAL; of a standby what was replayed */
+	TimeUs now;
+	uint64_t archived;
+	char last_archived[WAL_NAME_SIZE];
+	TimeUs archived_at;
+	uint64_t failed;
+	char last_failed[WAL_NAME_SIZE];
+	TimeUs failed_at;
+} ServerArchiving;
+
+/* Over a connection for SQL, in one question. */
+Error *server_archiving(Server *server, ServerArchiving *ret_archiving) MUST_CHECK;
+
+/*
+ * Files that wait to be archived, and since when the first of them does (TIME_NONE: none waits).
+ * ERR_DENIED where the role is neither a superuser nor a member of pg_monitor.
+ */
+Error *server_waiting(Server *server, uint64_t *ret_count, TimeUs *ret_since) MUST_CHECK;
 
 /* Warnings that the server sent, the first SERVER_NOTICES_MAX of them. */
 #define SERVER_NOTICES_MAX 20

@@ -50,3 +50,6 @@ typedef struct WindowList
 /* Reads indexes only; errors are those of the facts' source.  Release the list in any case. */
 Error *plan_windows(const Catalog *catalog, WalFacts *facts, WindowList *ret_list) MUST_CHECK;
 void window_list_release(WindowList *list);
+
+/* PostgreSQL's "latest": the newest timeline that has WAL or can be recovered; n_timelines when none does. */
+size_t plan_live_timeline(const Catalog *catalog, const WindowList *windows);

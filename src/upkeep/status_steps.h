@@ -1,0 +1,18 @@
+/* Where the facts of a status come from; status_facts.c has the order. */
+#pragma once
+
+#include "walship/archive/catalog.h"
+#include "walship/upkeep/status.h"
+
+/* WAL and what can be recovered: status_wal.c */
+Error *status_describe_recoverable(StatusFacts *facts, Store *store, const Catalog *catalog, int jobs)
+	MUST_CHECK;
+
+/* When an object came; TIME_NONE when there is none with this key. */
+Error *status_find_modified(Store *store, const char *key, TimeUs *ret_modified) MUST_CHECK;
+
+/* Backups, after the leases were read: status_backups.c */
+Error *status_describe_backups(StatusFacts *facts, Store *store, Catalog *catalog) MUST_CHECK;
+
+/* Drills and verifications, dumps and files: status_evidence.c */
+Error *status_read_evidence(StatusFacts *facts, Store *store) MUST_CHECK;
