@@ -63,6 +63,7 @@ typedef struct Command
 	const char *statuses;    /* the exit codes that it can have: "0 1 2"; what they mean is one table */
 	int n_arguments;         /* so many, */
 	int n_optional;          /* and up to so many more */
+	bool takes_rest; /* from the first argument on it is another command line, whose options are its own */
 	const CommandOption *options;
 	size_t n_options;
 	const OptionHeading *headings; /* in the order of the options, from the first one on; or none */
@@ -97,7 +98,10 @@ Error *invocation_choice(const Invocation *invocation, const char *const *option
                          int *ret_choice) MUST_CHECK;
 
 const char *invocation_argument(const Invocation *invocation, int n); /* NULL when not given */
-const char *invocation_program(const Invocation *invocation);         /* absolute path of this program */
+/* Of a command that takes the rest: all of it, from the first argument on. */
+char *const *invocation_rest(const Invocation *invocation, size_t *ret_count);
+
+const char *invocation_program(const Invocation *invocation); /* absolute path of this program */
 const Settings *invocation_settings(const Invocation *invocation);
 
 /* The settings with the section of this cluster instead, from the same file, environment and flags.  Main thread only. */

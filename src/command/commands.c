@@ -20,6 +20,7 @@ const Command *const commands[] = {
 	&command_status,
 	&command_check,
 	&command_notify,
+	&command_each,
 	&command_key,
 	&command_config,
 	&command_prefetcher,

@@ -18,6 +18,7 @@ extern const Command command_unpin;
 extern const Command command_drill;
 extern const Command command_status;
 extern const Command command_check;
+extern const Command command_each;
 extern const Command command_key;
 extern const Command command_config;
 extern const Command command_notify;

@@ -141,6 +141,12 @@ invocation_parse(Invocation *invocation, int argc, char **argv)
 			                  "Try \"walship %s --help\".", command->name);
 		else
 			invocation->arguments[invocation->n_arguments++] = argv[i];
+		if (command->takes_rest && invocation->n_arguments > 0)
+		{
+			invocation->rest = argv + i;
+			invocation->n_rest = (size_t) (argc - i);
+			break;
+		}
 	}
 	if (invocation->help || invocation->n_arguments >= command->n_arguments)
 		return NULL;
@@ -209,6 +215,13 @@ const char *
 invocation_argument(const Invocation *invocation, int n)
 {
 	return n < invocation->n_arguments ? invocation->arguments[n] : NULL;
+}
+
+char *const *
+invocation_rest(const Invocation *invocation, size_t *ret_count)
+{
+	*ret_count = invocation->n_rest;
+	return invocation->rest;
 }
 
 const char *

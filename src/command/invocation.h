@@ -24,6 +24,8 @@ struct Invocation
 	size_t flags_capacity;
 	const char *arguments[ARGUMENTS_MAX];
 	int n_arguments;
+	char *const *rest;
+	size_t n_rest;
 	const char *config_path;
 	const char *cluster;
 	bool help;

@@ -25,12 +25,14 @@
 
 /*
  * What was only planned has no outcome.  Nor has what somebody ended who sits there, or
- * a server that stops; a timer's job that was ended has one.
+ * a server that stops; a timer's job that was ended has one.  Nagios tells itself, and its
+ * exit codes are not ours.
  */
 static bool
 has_outcome(const Invocation *invocation, const Error *error)
 {
-	if (invocation_flag(invocation, "dry-run") || invocation_flag(invocation, "plan"))
+	if (invocation_flag(invocation, "dry-run") || invocation_flag(invocation, "plan") ||
+	    invocation_flag(invocation, "nagios"))
 		return false;
 	if (error_is(error, ERR_CANCELLED))
 		return invocation->command->tells != TELLS_LATER && !isatty(STDERR_FILENO);

@@ -149,6 +149,12 @@ put_values(const ClusterStatus *cluster, Buf *into)
 	put_value(cluster, "store_size", (int64_t) facts->storage.size, "B", 0, into);
 }
 
+char *
+print_status_verdict(const ClusterList *clusters)
+{
+	return clusters->all ? summarize(clusters) : mem_strdup(clusters->items[0].report.verdict);
+}
+
 void
 print_status_nagios(const ClusterList *clusters, FILE *into)
 {
@@ -156,8 +162,7 @@ print_status_nagios(const ClusterList *clusters, FILE *into)
 	                                    [STATUS_WARN] = "WARNING",
 	                                    [STATUS_FAIL] = "CRITICAL",
 	                                    [STATUS_UNKNOWN] = "UNKNOWN"};
-	AUTO_FREE char *text =
-		clusters->all ? summarize(clusters) : mem_strdup(clusters->items[0].report.verdict);
+	AUTO_FREE char *text = print_status_verdict(clusters);
 	AUTO_BUF(values, NAMES_MAX * (clusters->count + 1));
 
 	/* What follows the first '|' is data. */

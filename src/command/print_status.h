@@ -24,6 +24,8 @@ typedef struct ClusterList
 
 StatusState print_status_state(const ClusterList *clusters); /* the worst */
 
+char *print_status_verdict(const ClusterList *clusters); /* without the state; the caller frees */
+
 void print_status_text(const ClusterList *clusters, FILE *into);
 void print_status_json(const ClusterList *clusters, FILE *into); /* docs/json.md */
 

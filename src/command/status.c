@@ -255,7 +255,9 @@ show(Invocation *invocation, const ClusterList *clusters)
 {
 	const char *metrics = invocation_value(invocation, "prometheus");
 	StatusState state = print_status_state(clusters);
+	AUTO_FREE char *verdict = print_status_verdict(clusters);
 
+	invocation_set_summary(invocation, "%s", verdict);
 	if (metrics != NULL)
 		TRY(write_metrics(metrics, clusters));
 	if (invocation_flag(invocation, "json"))
@@ -303,5 +305,8 @@ const Command command_status = {
 	.options = options,
 	.n_options = lengthof(options),
 	.error_status = error_status,
+	.tells = TELLS_OUTCOME,
+	.tells_more = "status",
+	.beats = true,
 	.run = run,
 };

@@ -121,7 +121,6 @@ status_decide_drill(Decision *decision)
 		             "the last drill took longer than rto_target");
 }
 
-/* Where nobody has ever verified, that is no fault yet: a drill proves more. */
 void
 status_decide_verify(Decision *decision)
 {
@@ -131,19 +130,24 @@ status_decide_verify(Decision *decision)
 	StatusItem *item;
 
 	if (verify->time == TIME_NONE)
-		return;
-	item = status_add(decision, "verify",
-	                  mem_printf("%s%s",
-	                             verify->damage != NULL ? ""
-	                             : verify->passed       ? "passed "
-	                                                    : "FAILED ",
-	                             age_format(verify->time, facts->now, age)));
+		item = status_add(decision, "verify", mem_strdup("never"));
+	else
+		item = status_add(decision, "verify",
+		                  mem_printf("%s%s",
+		                             verify->damage != NULL ? ""
+		                             : verify->passed       ? "passed "
+		                                                    : "FAILED ",
+		                             age_format(verify->time, facts->now, age)));
 	status_threshold(item, "verify_max_age", decision->limits->verify_max_age_ms);
-	if (verify->damage != NULL)
+	if (verify->time == TIME_NONE)
+		status_judge(item, STATUS_WARN, "Run: walship verify",
+		             "nobody ever looked whether everything is in the store that must be there");
+	else if (verify->damage != NULL)
 		status_judge(item, STATUS_WARN, "Run: walship verify", "its evidence cannot be read: %s",
 		             verify->damage);
 	else if (!verify->passed)
-		status_judge(item, STATUS_FAIL, "Its evidence in the store says what, proof/<time>-verify.json.",
+		status_judge(item, STATUS_FAIL,
+		             "Run: walship verify, which says what; its evidence is proof/<time>-verify.json.",
 		             "the last verification found something");
 	else if (status_is_older(decision, verify->time, decision->limits->verify_max_age_ms))
 		status_judge(item, STATUS_FAIL, "Run: walship verify; and look why its timer did not.",

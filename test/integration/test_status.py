@@ -29,6 +29,9 @@ def states(report):
     return found
 
 
+UNPROVEN = {"drill": "WARN", "verify": "WARN"}
+
+
 def item(report, name):
     return next(item for item in report["items"] if item["item"] == name)
 
@@ -45,7 +48,7 @@ def backed_up(server, walship):
 @pytest.mark.smoke
 def test_a_server_with_a_backup_is_well_but_for_the_drill(backed_up, walship, store):
     report = status(walship, server=backed_up)
-    assert states(report) == {"drill": "WARN"}, report
+    assert states(report) == UNPROVEN, report
     assert report["state"] == "WARN" and report["system"] == str(backed_up.system_identifier())
     assert "; nothing waits" in item(report, "archiving")["value"]
     assert report["server"]["waiting"] == 0 and report["server"]["in_recovery"] is False
@@ -67,7 +70,7 @@ def test_a_server_with_a_backup_is_well_but_for_the_drill(backed_up, walship, st
 def test_with_the_server_down_the_store_tells_the_rest(backed_up, walship):
     backed_up.stop("immediate")
     report = status(walship, server=backed_up)
-    assert states(report) == {"server": "UNKNOWN", "drill": "WARN"} and "server" not in report, report
+    assert states(report) == {"server": "UNKNOWN", **UNPROVEN} and "server" not in report, report
     walship.configure(push_alarm_after="1s")
     time.sleep(1.1)
     assert states(status(walship, server=backed_up))["archiving"] == "UNKNOWN"
@@ -118,7 +121,7 @@ def test_what_is_archived_elsewhere_and_another_server_are_told(backed_up, serve
 @pytest.mark.smoke
 def test_a_story_is_told_without_a_server(story, walship, store):
     report = status(walship)
-    assert states(report) == {"drill": "WARN"} and report["system"] == str(story.system), report
+    assert states(report) == UNPROVEN and report["system"] == str(story.system), report
     assert report["backups"]["newest"]["id"] == story.backups[-1]["id"]
 
 
@@ -217,8 +220,9 @@ def test_drills_dumps_and_files_are_read_from_the_store(story, walship, store):
     drill = {"format": "walship drill 1", "passed": True, "time": "2026-01-01T00:00:00Z", "backup": "A",
              "target": "the end", "rto_ms": 240000}  # fmt: skip
     store.write(f"{story.system}/proof/20260101T000000Z-drill.json", json.dumps(drill).encode())
+    walship.ok("verify")
     report = status(walship, "--drill-max-age", "3000d")
-    assert states(report) == {} and "took 4 min" in report["verdict"] and report["drill"]["rto_ms"] == 240000, report
+    assert states(report) == {} and report["verify"]["passed"] and "took 4 min" in report["verdict"] and report["drill"]["rto_ms"] == 240000, report
     assert states(status(walship, "--drill-max-age", "1d", expected=8)) == {"drill": "FAIL"}
     assert states(status(walship, "--drill-max-age", "3000d", "--rto-target", "1min", expected=8))["drill"] == "FAIL"
     store.write(f"{story.system}/proof/20260102T000000Z-drill.json", b"{}")

@@ -94,7 +94,7 @@ static const StatusRow rows[] = {
 	{"a drill that failed", "drill=failed", "FAIL: FAIL drill", "did not pass"},
 	{"evidence that cannot be read", "drill=damaged", "WARN: WARN drill", "cannot be read"},
 	{"a drill that took too long", "rto=1min", "FAIL: FAIL drill", "rto_target"},
-	{"a verification that passed", "verify=1d", "OK:", NULL},
+	{"nobody ever verified", "verify=never", "WARN: WARN verify", "walship verify"},
 	{"an old verification", "verify=36d", "FAIL: FAIL verify", "verify_max_age"},
 	{"a verification that found something", "verify=failed", "FAIL: FAIL verify", "found something"},
 	{"dumps that are fresh", "dumps=1d", "OK:", NULL},
@@ -152,7 +152,7 @@ make_well(StatusFacts *facts, StatusLimits *limits)
 	                                 .files_size = 100 * MB,
 	                                 .stored_size = 10 * MB};
 	facts->drill = (StatusEvidence){.count = 1, .time = ago("6d"), .passed = true, .rto_ms = 240000};
-	facts->verify = (StatusEvidence){.time = TIME_NONE};
+	facts->verify = (StatusEvidence){.count = 1, .time = ago("1d"), .passed = true};
 	facts->dumps = (StatusEvidence){.time = TIME_NONE};
 	facts->files = (StatusEvidence){.time = TIME_NONE};
 	facts->storage = (StatusStorage){.objects = 30, .size = 11 * MB, .size_per_day = -1, .puts_per_day = -1};

@@ -41,5 +41,15 @@ Error *child_wait(pid_t pid, int64_t timeout_ms, int *ret_status) MUST_CHECK;
  */
 Error *child_run(const ChildOptions *options, int64_t timeout_ms, Buf *output, int *ret_status) MUST_CHECK;
 
+/* A line without its end, of standard error or of standard output; one that is very long comes in pieces. */
+typedef void (*ChildLine)(void *context, bool is_error, const char *line);
+
+/*
+ * Runs it to its end, and tells each line as it comes.  When this process is cancelled, the
+ * child is asked to end (SIGTERM), and killed where it does not: ERR_CANCELLED.
+ */
+Error *child_run_lines(const ChildOptions *options, ChildLine callback, void *context, int *ret_status)
+	MUST_CHECK;
+
 /* Does the kernel let this user have "no_network"?  ERR_DENIED, with its reason, when not. */
 Error *child_check_no_network(void) MUST_CHECK;
