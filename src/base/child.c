@@ -106,9 +106,10 @@ set_descriptors(const ChildOptions *options, int report)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int input = options->input > 0 ? options->input : null;
 	int output = options->output > 0 ? options->output : null;
+	int errors = options->errors > 0 ? options->errors : output;
 
 	if (null < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
-	    dup2(output, STDERR_FILENO) < 0)
+	    dup2(errors, STDERR_FILENO) < 0)
 		return "set its descriptors";
 	for (int fd = STDERR_FILENO + 1; fd < FDS_MOST; fd++)
 		if (fd != report && fd != options->kept)

@@ -9,7 +9,7 @@ import pytest
 from walship_testing.proc import clean_environment, run, run_ok
 from walship_testing.walship import Walship, binary
 
-COMMANDS = ("push", "fetch", "backup", "list", "find", "recover", "status", "check", "key", "config")
+COMMANDS = ("push", "fetch", "backup", "list", "find", "recover", "status", "check", "each", "key", "config")
 
 
 @pytest.fixture

@@ -173,6 +173,66 @@ test_without_network_there_is_only_a_loopback(void **state)
 	(void) state;
 }
 
+static void
+keep_line(void *context, bool is_error, const char *line)
+{
+	buf_printf(context, "%s%s|", is_error ? "!" : "", line);
+}
+
+static void
+test_lines_come_one_by_one_and_whole(void **state)
+{
+	static const struct
+	{
+		const char *script;
+		const char *expected;
+		int status;
+	} cases[] = {
+		{"echo one; echo two", "one|two|", 0},
+		{"echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three; exit 3", "one|!two|three|", 3},
+		{"printf 'no end'; exit 1", "no end|", 1},
+		{"printf 'a\\n\\n\\nb\\n'", "a|||b|", 0},
+		{"kill -9 $$", "", 137},
+		{"exit 200", "", 200},
+	};
+
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		const char *const argv[] = {"/bin/sh", "-c", cases[i].script, NULL};
+		AUTO_BUF(lines, 4096);
+		int status = -1;
+
+		buf_puts(&lines, "");
+		assert_ok(child_run_lines(&(ChildOptions){.argv = argv}, keep_line, &lines, &status));
+		assert_string_equal(lines.data, cases[i].expected);
+		assert_int_equal(status, cases[i].status);
+	}
+	(void) state;
+}
+
+static void
+count_bytes(void *context, bool is_error, const char *line)
+{
+	size_t *bytes = context;
+
+	assert_false(is_error);
+	assert_true(strlen(line) < 64 * 1024);
+	*bytes += strlen(line);
+}
+
+static void
+test_a_line_that_is_very_long_comes_in_pieces(void **state)
+{
+	static const char *const argv[] = {"/bin/sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x", NULL};
+	size_t bytes = 0;
+	int status = -1;
+
+	assert_ok(child_run_lines(&(ChildOptions){.argv = argv}, count_bytes, &bytes, &status));
+	assert_int_equal(bytes, 300000);
+	assert_int_equal(status, 0);
+	(void) state;
+}
+
 int
 main(void)
 {
@@ -184,6 +244,8 @@ main(void)
 		cmocka_unit_test(test_a_kept_descriptor_keeps_its_lock),
 		cmocka_unit_test(test_a_child_with_a_death_signal_ends_with_its_parent),
 		cmocka_unit_test(test_without_network_there_is_only_a_loopback),
+		cmocka_unit_test(test_lines_come_one_by_one_and_whole),
+		cmocka_unit_test(test_a_line_that_is_very_long_comes_in_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

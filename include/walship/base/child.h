@@ -19,6 +19,7 @@ typedef struct ChildOptions
 	const char *directory;          /* where it runs; NULL: here */
 	int input;                      /* its standard input; 0: empty */
 	int output;                     /* its standard output and error; 0: nowhere */
+	int errors;                     /* its standard error, where that is to go elsewhere; 0: no */
 	int kept; /* a descriptor that it has, too, under the same number, for as long as it lives; 0: none */
 	bool detached; /* of a session of its own: it outlives this process and its terminal */
 	int death_signal; /* sent to it when this process ends, however that comes; 0: none.  Only from the main thread */
