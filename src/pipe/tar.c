@@ -26,6 +26,8 @@ static const TarField field_link = {157, 100};
 static const TarField field_magic = {257, 8};
 static const TarField field_owner = {265, 32};
 static const TarField field_group = {297, 32};
+static const TarField field_device_major = {329, 8};
+static const TarField field_device_minor = {337, 8};
 static const TarField field_prefix = {345, 155};
 
 static const char ustar_magic[] = "ustar\0"
@@ -71,37 +73,65 @@ block_checksum(const uint8_t *block)
 	return sum;
 }
 
+char
+tar_flag_of(TarType type)
+{
+	static const char flags[] = {
+		[TAR_FILE] = '0', [TAR_DIRECTORY] = '5',        [TAR_SYMLINK] = '2',      [TAR_LINK] = '1',
+		[TAR_FIFO] = '6', [TAR_CHARACTER_DEVICE] = '3', [TAR_BLOCK_DEVICE] = '4',
+	};
+
+	return flags[type];
+}
+
+void
+tar_block_encode(const TarEntry *entry, char flag, const char *owner, uint8_t ret_block[TAR_BLOCK_SIZE])
+{
+	uint8_t block[TAR_BLOCK_SIZE] = {0};
+	size_t length = strlen(entry->name);
+	bool is_device = flag == '3' || flag == '4';
+
+	memcpy(block, entry->name, length < field_name.size ? length : field_name.size);
+	if (flag == '5' && length < field_name.size)
+		block[field_name.offset + length] = '/';
+	field_put_number(block, field_mode, entry->mode & 07777);
+	field_put_number(block, field_uid, entry->uid);
+	field_put_number(block, field_gid, entry->gid);
+	field_put_number(block, field_size, entry->size);
+	field_put_number(block, field_mtime, entry->mtime < 0 ? 0 : (uint64_t) entry->mtime);
+	block[field_type.offset] = (uint8_t) flag;
+	if (flag == '1' || flag == '2')
+		memcpy(block + field_link.offset, entry->link_target, strnlen(entry->link_target, field_link.size));
+	memcpy(block + field_magic.offset, ustar_magic, field_magic.size);
+	field_put_text(block, field_owner, owner);
+	field_put_text(block, field_group, owner);
+	if (is_device)
+	{
+		field_put_number(block, field_device_major, entry->device_major);
+		field_put_number(block, field_device_minor, entry->device_minor);
+	}
+
+	/* Six digits, NUL, blank: the form that every tar writes. */
+	field_put_number(block, (TarField){field_checksum.offset, 7}, block_checksum(block));
+	block[field_checksum.offset + 7] = ' ';
+	memcpy(ret_block, block, sizeof(block));
+}
+
 Error *
 tar_header_format(const TarEntry *entry, uint8_t ret_block[TAR_BLOCK_SIZE])
 {
-	uint8_t block[TAR_BLOCK_SIZE] = {0};
 	size_t length = strlen(entry->name) + (entry->type == TAR_DIRECTORY ? 1 : 0);
+	TarEntry written = *entry;
 
 	if (length > field_name.size)
 		return error_new(ERR_SYSTEM, "name \"%s\" is too long for a tar header", entry->name);
 	if (entry->type == TAR_SYMLINK && strlen(entry->link_target) > field_link.size)
 		return error_new(ERR_SYSTEM, "target \"%s\" of symbolic link \"%s\" is too long for a tar header",
 		                 entry->link_target, entry->name);
-
-	field_put_text(block, field_name, entry->name);
-	if (entry->type == TAR_DIRECTORY)
-		block[field_name.offset + length - 1] = '/';
-	field_put_number(block, field_mode, entry->mode & 07777);
-	field_put_number(block, field_uid, 0);
-	field_put_number(block, field_gid, 0);
-	field_put_number(block, field_size, entry->type == TAR_FILE ? entry->size : 0);
-	field_put_number(block, field_mtime, entry->mtime < 0 ? 0 : (uint64_t) entry->mtime);
-	block[field_type.offset] = entry->type == TAR_DIRECTORY ? '5' : entry->type == TAR_SYMLINK ? '2' : '0';
-	if (entry->type == TAR_SYMLINK)
-		field_put_text(block, field_link, entry->link_target);
-	memcpy(block + field_magic.offset, ustar_magic, field_magic.size);
-	field_put_text(block, field_owner, "postgres");
-	field_put_text(block, field_group, "postgres");
-
-	/* Six digits, NUL, blank: the form that every tar writes. */
-	field_put_number(block, (TarField){field_checksum.offset, 7}, block_checksum(block));
-	block[field_checksum.offset + 7] = ' ';
-	memcpy(ret_block, block, sizeof(block));
+	if (entry->type != TAR_FILE)
+		written.size = 0;
+	written.uid = written.gid = 0;
+	tar_block_encode(&written, tar_flag_of(entry->type), "postgres", ret_block);
 	return NULL;
 }
 
@@ -152,6 +182,15 @@ field_get_number(const uint8_t *block, TarField field, int64_t *ret_value)
 	return true;
 }
 
+/* Most readers do not look at it, so what makes no sense is 0. */
+static uint32_t
+field_get_id(const uint8_t *block, TarField field)
+{
+	int64_t value;
+
+	return field_get_number(block, field, &value) && value >= 0 && value <= UINT32_MAX ? (uint32_t) value : 0;
+}
+
 Error *
 tar_block_decode(const uint8_t block[TAR_BLOCK_SIZE], TarBlock *ret_block)
 {
@@ -179,6 +218,10 @@ tar_block_decode(const uint8_t block[TAR_BLOCK_SIZE], TarBlock *ret_block)
 	    !field_get_number(block, field_mtime, &decoded.entry.mtime))
 		return error_new(ERR_CORRUPT, "a number in the tar header of \"%s\" is malformed",
 		                 decoded.entry.name);
+	decoded.entry.uid = field_get_id(block, field_uid);
+	decoded.entry.gid = field_get_id(block, field_gid);
+	decoded.entry.device_major = field_get_id(block, field_device_major);
+	decoded.entry.device_minor = field_get_id(block, field_device_minor);
 	decoded.entry.size = (uint64_t) size;
 	decoded.entry.mode = (uint32_t) mode & 07777;
 	decoded.flag = (char) block[field_type.offset];
@@ -211,8 +254,23 @@ name_settle(char *name)
 	return NULL;
 }
 
+/* False: none that "everything" would have. */
+static bool
+settle_special(char flag, TarEntry *entry)
+{
+	static const TarType types[] = {TAR_LINK, TAR_CHARACTER_DEVICE, TAR_BLOCK_DEVICE, TAR_FIFO};
+
+	for (size_t i = 0; i < lengthof(types); i++)
+		if (flag == tar_flag_of(types[i]))
+		{
+			entry->type = types[i];
+			return true;
+		}
+	return false;
+}
+
 Error *
-tar_entry_settle(char flag, TarEntry *entry)
+tar_entry_settle(char flag, bool everything, TarEntry *entry)
 {
 	size_t length = strlen(entry->name);
 
@@ -233,13 +291,17 @@ tar_entry_settle(char flag, TarEntry *entry)
 			entry->type = TAR_SYMLINK;
 			break;
 		default:
+			if (everything && settle_special(flag, entry))
+				break;
 			return error_new(ERR_CORRUPT,
 			                 "entry \"%s\" in tar archive has type 0x%02x, which is not supported",
 			                 entry->name, (unsigned char) flag);
 	}
 	if (entry->type != TAR_FILE)
 		entry->size = 0;
-	if (entry->type != TAR_SYMLINK)
+	if (entry->type == TAR_LINK)
+		TRY(name_settle(entry->link_target));
+	else if (entry->type != TAR_SYMLINK)
 		entry->link_target[0] = '\0';
 	return name_settle(entry->name);
 }
@@ -250,7 +312,7 @@ tar_header_parse(const uint8_t block[TAR_BLOCK_SIZE], TarEntry *ret_entry)
 	TarBlock decoded;
 
 	TRY(tar_block_decode(block, &decoded));
-	TRY(tar_entry_settle(decoded.flag, &decoded.entry));
+	TRY(tar_entry_settle(decoded.flag, false, &decoded.entry));
 	*ret_entry = decoded.entry;
 	return NULL;
 }

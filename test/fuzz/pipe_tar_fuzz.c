@@ -69,7 +69,7 @@ reading_end(void *context)
 static bool
 read_archive(const uint8_t *data, size_t size, size_t piece, uint8_t ret_digest[SHA256_SIZE])
 {
-	static const TarHandler handler = {reading_begin, reading_data, reading_end};
+	static const TarHandler handler = {.begin = reading_begin, .data = reading_data, .end = reading_end};
 	AUTO(Sha256) seen = sha256_new();
 	AUTO(Pipe) pipe = pipe_new();
 	Reading reading = {.seen = seen};

@@ -316,7 +316,7 @@ a_part_that_cannot_be_finished_fails_the_backup(void **state)
 static void
 wal_becomes_whole_segments(void **state)
 {
-	static const TarHandler handler = {list_begin, list_data, list_end};
+	static const TarHandler handler = {.begin = list_begin, .data = list_data, .end = list_end};
 	const uint32_t segment_size = 1024 * 1024;
 	const size_t size = segment_size + 100000;
 	Fixture *fixture = *state;

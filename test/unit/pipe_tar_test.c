@@ -50,7 +50,7 @@ story_end(void *context)
 	return NULL;
 }
 
-static const TarHandler story_handler = {story_begin, story_data, story_end};
+static const TarHandler story_handler = {.begin = story_begin, .data = story_data, .end = story_end};
 
 static Error *
 read_archive(const void *data, size_t size, size_t piece, bool needs_end, Story *story)

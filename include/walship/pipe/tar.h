@@ -12,14 +12,29 @@
 #include "walship/pipe/sink.h"
 
 #define TAR_BLOCK_SIZE 512
-#define TAR_NAME_MAX   1024 /* longest name a reader accepts, with prefix or extensions */
+#define TAR_NAME_MAX \
+	4096 /* longest name a reader accepts, with prefix or extensions: Linux has no longer paths */
 
 typedef enum TarType
 {
 	TAR_FILE,
 	TAR_DIRECTORY,
 	TAR_SYMLINK,
+
+	/* Only where they are asked for: see TarHandler.everything. */
+	TAR_LINK, /* another name of the file that "link_target" names */
+	TAR_FIFO,
+	TAR_CHARACTER_DEVICE,
+	TAR_BLOCK_DEVICE,
 } TarType;
+
+/* An extended attribute; the name as the kernel has it: "user.comment", "system.posix_acl_access". */
+typedef struct TarAttribute
+{
+	char *name;
+	void *value;
+	size_t size;
+} TarAttribute;
 
 typedef struct TarEntry
 {
@@ -29,10 +44,76 @@ typedef struct TarEntry
 	uint64_t size; /* 0 for all but files */
 	uint32_t mode; /* permission bits */
 	int64_t mtime; /* seconds since 1970 */
+
+	/* What tar_header_format() leaves out. */
+	uint32_t mtime_ns; /* added to mtime */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t device_major;
+	uint32_t device_minor;
+	bool sparse;                    /* the contents are a TarExtents map and what is no hole */
+	uint64_t sparse_size;           /* of the file that comes of it */
+	const TarAttribute *attributes; /* not owned; of a reader: until the entry's end */
+	size_t n_attributes;
 } TarEntry;
 
 /* Name and link target up to 100 bytes (else ERR_USAGE); sizes from 8 GiB in base-256. */
 Error *tar_header_format(const TarEntry *entry, uint8_t ret_block[TAR_BLOCK_SIZE]) MUST_CHECK;
+
+#define TAR_EXTENSION_MAX (1024u * 1024) /* one pax header: what is written, and what is read */
+
+/*
+ * All blocks in front of the contents: pax records for what a ustar header does not
+ * hold (docs/format.md), then the header.  Owners are numbers, without names.
+ * ERR_SYSTEM when the records are longer than TAR_EXTENSION_MAX.
+ */
+Error *tar_entry_append(const TarEntry *entry, Buf *into) MUST_CHECK;
+
+/* Where a sparse file has contents: ascending, not touching. */
+typedef struct TarExtent
+{
+	uint64_t offset;
+	uint64_t size;
+} TarExtent;
+
+typedef struct TarExtents
+{
+	TarExtent *items; /* owned */
+	size_t count;
+	size_t capacity;
+} TarExtents;
+
+void tar_extents_add(TarExtents *extents, uint64_t offset, uint64_t size);
+void tar_extents_release(TarExtents *extents);
+#define AUTO_TAR_EXTENTS __attribute__((cleanup(tar_extents_release))) TarExtents
+
+#define TAR_EXTENTS_MAX 65536 /* what is written, and what is read */
+
+/* The map in front of a sparse file's contents, format 1.0 of GNU tar, filled up to whole blocks. */
+void tar_extents_print(const TarExtents *extents, uint64_t file_size, Buf *into);
+
+/* The contents of a sparse entry as they come, map and all, taken apart. */
+typedef struct TarSparseReader
+{
+	uint64_t file_size;
+	uint64_t map_read; /* bytes */
+	uint64_t numbers;  /* of the map, read so far; the first one says how many extents follow */
+	uint64_t number;   /* the one being read */
+	int digits;
+	bool has_map;
+	TarExtents extents;
+	size_t current; /* extent */
+	uint64_t current_done;
+} TarSparseReader;
+
+/* A run of the file's bytes. */
+typedef Error *(*TarSparseCallback)(void *context, uint64_t offset, const void *data, size_t size);
+
+void tar_sparse_begin(TarSparseReader *reader, uint64_t file_size);
+Error *tar_sparse_take(TarSparseReader *reader, const void *data, size_t size, TarSparseCallback callback,
+                       void *context) MUST_CHECK;
+Error *tar_sparse_end(const TarSparseReader *reader) MUST_CHECK; /* ERR_CORRUPT: contents are missing */
+void tar_sparse_release(TarSparseReader *reader);
 
 /*
  * ERR_CORRUPT: wrong checksum, an unknown type, a name that leaves the
@@ -58,6 +139,12 @@ typedef struct TarHandler
 	Error *(*begin)(void *context, const TarEntry *entry);
 	Error *(*data)(void *context, const void *data, size_t size);
 	Error *(*end)(void *context);
+
+	/*
+	 * Also links, FIFOs, devices, sparse files (format 1.0 of GNU tar), owners, nanoseconds
+	 * and extended attributes.  Otherwise the first four are ERR_CORRUPT, the others are not looked at.
+	 */
+	bool everything;
 } TarHandler;
 
 /*
