@@ -151,6 +151,36 @@ layout_map_name(Codec codec, bool encrypted)
 }
 
 char *
+layout_files_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/files/", system_identifier);
+}
+
+char *
+layout_files_name_prefix(uint64_t system_identifier, const char *name)
+{
+	return mem_printf("%" PRIu64 "/files/%s/", system_identifier, name);
+}
+
+char *
+layout_files_set_prefix(uint64_t system_identifier, const char *name, const char *id)
+{
+	return mem_printf("%" PRIu64 "/files/%s/%s/", system_identifier, name, id);
+}
+
+char *
+layout_files_record_key(uint64_t system_identifier, const char *name, const char *id)
+{
+	return mem_printf("%" PRIu64 "/files/%s/%s/files.json", system_identifier, name, id);
+}
+
+char *
+layout_files_list_name(Codec codec, bool encrypted)
+{
+	return with_suffixes("list", codec, encrypted);
+}
+
+char *
 layout_backup_id(int64_t start_time_us, uint16_t random)
 {
 	char text[TIME_TEXT_SIZE];

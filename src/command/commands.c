@@ -18,6 +18,7 @@ const Command *const commands[] = {
 	&command_unpin,
 	&command_drill,
 	&command_status,
+	&command_files,
 	&command_check,
 	&command_notify,
 	&command_each,

@@ -4,7 +4,7 @@
 #include "command.h"
 #include "walship/base/strs.h"
 
-#define ARGUMENTS_MAX 4
+#define ARGUMENTS_MAX 64
 
 typedef struct GivenOption
 {

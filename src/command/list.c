@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "context.h"
 #include "keys.h"
+#include "print_files.h"
 #include "print_list.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_reader.h"
@@ -15,6 +16,7 @@
 
 static const CommandOption options[] = {
 	{"verbose", OPTION_FLAG, NULL, "show all backups, not only the ten newest"},
+	{"files", OPTION_FLAG, NULL, "show trees of files instead, as walship files --list"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
@@ -111,8 +113,23 @@ read_listing(const Settings *settings, Listing *listing)
 }
 
 static Error *
+list_files(const Invocation *invocation)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO(Store) store = NULL;
+	uint64_t system;
+
+	TRY(context_open_store(settings, &store));
+	TRY(context_system_in_store(settings, store, &system));
+	return print_files_sets(store, system, NULL, invocation_flag(invocation, "json"), stdout);
+}
+
+static Error *
 run(Invocation *invocation)
 {
+	if (invocation_flag(invocation, "files"))
+		return list_files(invocation);
+
 	Listing listing = {.now = clock_now(), .verbose = invocation_flag(invocation, "verbose")};
 	Error *error = read_listing(invocation_settings(invocation), &listing);
 

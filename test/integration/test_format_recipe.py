@@ -12,7 +12,7 @@ from walship_testing.recipe import DOCUMENT, scripts_of_document
 from walship_testing.server import distribution_majors
 from walship_testing.wal import segment_name
 
-SCRIPTS = ("restore-wal", "restore-backup", "restore")
+SCRIPTS = ("restore-wal", "restore-backup", "restore", "restore-files")
 
 
 def table_members(heading):

@@ -38,6 +38,13 @@ char *layout_proof_prefix(uint64_t system_identifier); /* "<system-id>/proof/" *
 char *layout_proof_key(uint64_t system_identifier, int64_t time_us,
                        const char *kind); /* ".../proof/<time>-<kind>.json" */
 
+/* Trees of files: ".../files/", ".../files/<NAME>/", ".../files/<NAME>/<ID>/" and its record, ".../files.json". */
+char *layout_files_prefix(uint64_t system_identifier);
+char *layout_files_name_prefix(uint64_t system_identifier, const char *name);
+char *layout_files_set_prefix(uint64_t system_identifier, const char *name, const char *id);
+char *layout_files_record_key(uint64_t system_identifier, const char *name, const char *id);
+char *layout_files_list_name(Codec codec, bool encrypted); /* "list.br", "list.br.age" */
+
 /* "base-0001.tar.br", "base-0001.tar.br.age": "set" is "base", "wal" or a tablespace's OID; numbers start at 1. */
 char *layout_part_name(const char *set, int number, Codec codec, bool encrypted);
 char *layout_manifest_name(Codec codec, bool encrypted); /* "manifest.br", "manifest.br.age" */

@@ -1,0 +1,552 @@
+/*
+ * The order of a set: the trees are walked, and what is found is read ahead by a
+ * pool; this thread takes the results in the order of the walk and writes tar
+ * members and the list.  The record comes last.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "files_before.h"
+#include "files_read.h"
+#include "files_walk.h"
+#include "parts.h"
+#include "walship/archive/layout.h"
+#include "walship/archive/lease.h"
+#include "walship/base/cancel.h"
+#include "walship/base/clock.h"
+#include "walship/base/crypto.h"
+#include "walship/base/file.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+
+#define SET_FILES "files"
+#define AHEAD_FOR_A_JOB \
+	8 /* entries that are read ahead for each thread; each holds FILES_SMALL_MAX at most */
+#define AHEAD_MOST       64
+#define READ_STEP        (1024u * 1024)
+#define HEADER_MAX       (2 * TAR_EXTENSION_MAX)
+#define EXTENTS_TEXT_MAX (64u * TAR_EXTENTS_MAX)
+#define PROBLEMS_TOLD    50 /* the list has all of them */
+
+/* A file with several names, by the first of them. */
+typedef struct KnownFile
+{
+	dev_t device;
+	ino_t inode;
+	char *path; /* NULL: a free place of the table */
+} KnownFile;
+
+typedef struct FilesTake
+{
+	const FilesTakeOptions *options;
+	int64_t began_ms;
+	LeaseHold *lease;
+	FilesBefore before;
+	FilesRecord *record;
+	BackupTarget target;
+	PartList parts;
+	PartWriter *writer;
+	Spool *list;
+	Workers *readers;
+	Ordered *ahead;
+	KnownFile *known; /* hashed by device and inode */
+	size_t n_known;
+	size_t known_size; /* a power of two */
+	uint64_t done;     /* bytes */
+	bool record_tried;
+} FilesTake;
+
+static void
+take_release(FilesTake *take)
+{
+	ordered_free(take->ahead);
+	workers_free(take->readers);
+	part_writer_free(take->writer);
+	part_list_release(&take->parts);
+	spool_free(take->list);
+	for (size_t i = 0; i < take->known_size; i++)
+		free(take->known[i].path);
+	free(take->known);
+	free(take->target.prefix);
+	files_before_close(&take->before);
+	lease_hold_free(take->lease);
+	files_record_free(take->record);
+}
+
+#define AUTO_TAKE __attribute__((cleanup(take_release))) FilesTake
+
+static KnownFile *
+known_place(KnownFile *known, size_t size, dev_t device, ino_t inode)
+{
+	size_t at = (size_t) (((uint64_t) inode * UINT64_C(0x9E3779B97F4A7C15)) ^ ((uint64_t) device << 7));
+
+	for (at = (at >> 20) & (size - 1);; at = (at + 1) & (size - 1))
+		if (known[at].path == NULL || (known[at].device == device && known[at].inode == inode))
+			return &known[at];
+}
+
+/* The path under which this file is in the set already; NULL: now it is, under this one. */
+static const char *
+known_file(FilesTake *take, const FilesRead *read)
+{
+	if (take->n_known * 2 >= take->known_size)
+	{
+		size_t size = take->known_size == 0 ? 1024 : take->known_size * 2;
+		KnownFile *known = NEW_ARRAY(KnownFile, size);
+
+		for (size_t i = 0; i < take->known_size; i++)
+			if (take->known[i].path != NULL)
+				*known_place(known, size, take->known[i].device, take->known[i].inode) = take->known[i];
+		free(take->known);
+		take->known = known;
+		take->known_size = size;
+	}
+
+	KnownFile *place = known_place(take->known, take->known_size, read->status.st_dev, read->status.st_ino);
+
+	if (place->path != NULL)
+		return place->path;
+	*place = (KnownFile){read->status.st_dev, read->status.st_ino, mem_strdup(read->entry.path)};
+	take->n_known++;
+	return NULL;
+}
+
+static void
+tell_problem(FilesTake *take, const char *path, const char *problem)
+{
+	uint64_t number = take->record->changed + take->record->missing;
+
+	if (number <= PROBLEMS_TOLD)
+		notice(&take->options->notices, LOG_WARNING, NULL, "\"/%s\": %s", path, problem);
+	else if (number == PROBLEMS_TOLD + 1)
+		notice(&take->options->notices, LOG_WARNING,
+		       "\"walship files --list\" with the set's id names all of them.", "there is more of the kind");
+}
+
+static Error *
+list_entry(FilesTake *take, const FilesRead *read)
+{
+	FilesRecord *record = take->record;
+	const FilesEntry *entry = &read->entry;
+
+	record->entries += entry->part != NULL;
+	if (entry->type == TAR_FILE && entry->part != NULL)
+	{
+		record->files++;
+		record->files_size += entry->size;
+	}
+	if (entry->problem != NULL)
+	{
+		if (read->outcome == FILES_MISSING || entry->type == TAR_DIRECTORY)
+			record->missing++;
+		else
+			record->changed++;
+		tell_problem(take, entry->path, entry->problem);
+	}
+	take->done += entry->size;
+	if (take->options->progress != NULL)
+		take->options->progress(take->options->context, take->done);
+	return files_list_add(take->list, entry);
+}
+
+/* Its header; the part that it lies in is known from here on. */
+static Error *
+begin_member(FilesTake *take, FilesRead *read, const Buf *map)
+{
+	FilesEntry *entry = &read->entry;
+	AUTO_FREE TarEntry *member = NEW(TarEntry);
+	AUTO_BUF(header, HEADER_MAX);
+	uint64_t stored = entry->size;
+
+	*member = (TarEntry){.type = entry->type,
+	                     .mode = entry->mode,
+	                     .uid = entry->uid,
+	                     .gid = entry->gid,
+	                     .mtime = entry->mtime,
+	                     .mtime_ns = entry->mtime_ns,
+	                     .device_major = major(read->device_number),
+	                     .device_minor = minor(read->device_number),
+	                     .sparse = map != NULL,
+	                     .sparse_size = entry->size,
+	                     .attributes = read->attributes,
+	                     .n_attributes = read->n_attributes};
+	(void) snprintf(member->name, sizeof(member->name), "%s", entry->path);
+	if (entry->type == TAR_LINK || entry->type == TAR_SYMLINK)
+		(void) snprintf(member->link_target, sizeof(member->link_target), "%s",
+		                entry->type == TAR_LINK ? entry->target : read->link_target);
+	if (map != NULL)
+	{
+		stored = map->size;
+		for (size_t i = 0; i < read->extents.count; i++)
+			stored += read->extents.items[i].size;
+	}
+	member->size = stored;
+
+	Error *error = tar_entry_append(member, &header);
+
+	/* Attributes of more than a megabyte, and then some: rather the file without them than not at all. */
+	if (error != NULL)
+	{
+		free(entry->problem);
+		entry->problem = mem_strdup("its attributes are too long, and are not in the set");
+		error_free(error);
+		member->n_attributes = 0;
+		TRY(tar_entry_append(member, &header));
+	}
+	TRY(part_writer_begin_member(take->writer, member, (const uint8_t *) header.data));
+	TRY(part_writer_write(take->writer, header.data + TAR_BLOCK_SIZE, header.size - TAR_BLOCK_SIZE));
+
+	const StrList *names = &take->parts.names;
+
+	entry->part = mem_printf("%s/%s", take->record->id, names->items[names->count - 1]);
+	return NULL;
+}
+
+/*
+ * The header has said how long it is, so what has become shorter meanwhile is filled up
+ * with zeros.  So is what the disk does not give, but that file is none: nothing leads to it.
+ */
+static Error *
+write_range(FilesTake *take, FilesRead *read, uint64_t offset, uint64_t size)
+{
+	AUTO_FREE char *data = mem_alloc(READ_STEP);
+
+	for (uint64_t done = 0; done < size;)
+	{
+		size_t step = size - done < READ_STEP ? (size_t) (size - done) : READ_STEP;
+		size_t got = 0;
+		AUTO(Error) error = NULL;
+
+		if (read->outcome != FILES_MISSING)
+			error = file_read_at(read->fd, read->entry.path, offset + done, data, step, &got);
+		if (error != NULL)
+		{
+			read->outcome = FILES_MISSING;
+			free(read->entry.problem);
+			read->entry.problem = mem_strdup(error_message(error));
+		}
+		memset(data + got, 0, step - got);
+		TRY(cancel_check());
+		TRY(part_writer_write(take->writer, data, step));
+		done += step;
+	}
+	return NULL;
+}
+
+static Error *
+write_large(FilesTake *take, FilesRead *read)
+{
+	static const char zeros[TAR_BLOCK_SIZE];
+	AUTO_BUF(map, EXTENTS_TEXT_MAX);
+	uint64_t stored = 0;
+
+	(void) posix_fadvise(read->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	if (!read->sparse)
+	{
+		tar_extents_release(&read->extents);
+		if (read->entry.size > 0)
+			tar_extents_add(&read->extents, 0, read->entry.size);
+	}
+	else
+		tar_extents_print(&read->extents, read->entry.size, &map);
+	TRY(begin_member(take, read, read->sparse ? &map : NULL));
+	TRY(part_writer_write(take->writer, map.data, map.size));
+	for (size_t i = 0; i < read->extents.count; i++)
+	{
+		TRY(write_range(take, read, read->extents.items[i].offset, read->extents.items[i].size));
+		stored += read->extents.items[i].size;
+	}
+	files_read_settle(read, read->fd);
+	if (read->outcome == FILES_MISSING)
+	{
+		free(read->entry.part);
+		read->entry.part = NULL;
+	}
+	return part_writer_write(take->writer, zeros, tar_padding(stored));
+}
+
+static Error *
+write_file(FilesTake *take, FilesRead *read)
+{
+	static const char zeros[TAR_BLOCK_SIZE];
+
+	take->record->new_files++;
+	take->record->new_size += read->entry.size;
+	if (!read->is_small)
+		return write_large(take, read);
+	TRY(begin_member(take, read, NULL));
+	TRY(part_writer_write(take->writer, read->contents.data, read->contents.size));
+	return part_writer_write(take->writer, zeros, tar_padding(read->contents.size));
+}
+
+static Error *
+write_member(FilesTake *take, FilesRead *read)
+{
+	FilesEntry *entry = &read->entry;
+	const char *known = entry->type == TAR_FILE && read->links > 1 ? known_file(take, read) : NULL;
+
+	if (known != NULL)
+	{
+		entry->type = TAR_LINK;
+		entry->target = mem_strdup(known);
+		entry->size = 0;
+		free(entry->part);
+		entry->part = NULL;
+	}
+	else if (read->outcome == FILES_UNCHANGED)
+	{
+		files_before_use(&take->before, entry->part);
+		return NULL;
+	}
+	TRY(entry->type == TAR_FILE ? write_file(take, read) : begin_member(take, read, NULL));
+	return part_writer_end_member(take->writer);
+}
+
+static Error *
+take_oldest(FilesTake *take)
+{
+	void *job;
+
+	TRY(ordered_take(take->ahead, &job));
+
+	FilesRead *read = job;
+	Error *error = NULL;
+
+	if (read->outcome == FILES_READ || read->outcome == FILES_UNCHANGED)
+		error = write_member(take, read);
+	if (error == NULL && read->outcome != FILES_SKIPPED)
+		error = list_entry(take, read);
+	files_read_free(read);
+	return error;
+}
+
+/* FilesWalk.entry */
+static Error *
+found_entry(void *context, WalkDirectory *directory, const char *path, const char *leaf)
+{
+	FilesTake *take = context;
+
+	if (ordered_is_full(take->ahead))
+		TRY(take_oldest(take));
+
+	FilesRead *read = files_read_new(directory, path, leaf);
+	Error *error = files_before_find(&take->before, path, &read->before);
+
+	if (error != NULL)
+	{
+		files_read_free(read);
+		return error;
+	}
+	ordered_submit(take->ahead, read);
+	return NULL;
+}
+
+/* FilesWalk.incomplete */
+static void
+found_incomplete(void *context, const char *path, const char *reason)
+{
+	FilesTake *take = context;
+
+	take->record->missing++;
+	tell_problem(take, path, reason);
+}
+
+static Error *
+walk_trees(FilesTake *take, const StrList *roots)
+{
+	static const OrderedOps ops = {.run = files_read_run, .free = files_read_free};
+	const FilesTakeOptions *options = take->options;
+	FilesWalk walk = {.roots = roots,
+	                  .excludes = options->excludes,
+	                  .one_file_system = options->one_file_system,
+	                  .entry = found_entry,
+	                  .incomplete = found_incomplete,
+	                  .context = take};
+	int depth = options->jobs * AHEAD_FOR_A_JOB;
+
+	take->readers = workers_new(options->jobs);
+	take->ahead = ordered_new(take->readers, depth < AHEAD_MOST ? depth : AHEAD_MOST, &ops);
+	take->writer = part_writer_new(&take->target, SET_FILES, &take->parts);
+	TRY(files_walk(&walk));
+	while (!ordered_is_empty(take->ahead))
+		TRY(take_oldest(take));
+	return part_writer_finish(take->writer);
+}
+
+static Error *
+write_list(FilesTake *take)
+{
+	FilesRecord *record = take->record;
+	const FilesTakeOptions *options = take->options;
+	Slice list = spool_slice(take->list);
+	AUTO_FREE char *data = mem_alloc(READ_STEP);
+	AUTO(StoredObject) object = NULL;
+	AUTO(Sha256) sha = sha256_new();
+	Digest stored;
+	size_t size;
+
+	record->list.name = layout_files_list_name(options->compression.codec, options->recipients != NULL);
+	strlist_add(&take->parts.names, record->list.name);
+	TRY(backup_target_open(&take->target, record->list.name, &object));
+	for (uint64_t at = 0; at < list.size; at += size)
+	{
+		TRY(slice_read(&list, at, data, READ_STEP, &size));
+		if (size == 0)
+			return error_new(ERR_SYSTEM, "the list of files was not kept as it was written");
+		sha256_update(sha, data, size);
+		TRY(stored_object_write(object, data, size));
+	}
+	TRY(stored_object_finish(object, &stored));
+	sha256_final(sha, record->list.raw_sha256);
+	record->list.raw_size = stored_object_raw_size(object);
+	record->list.stored_size = stored.size;
+	memcpy(record->list.stored_sha256, stored.sha256, sizeof(stored.sha256));
+	return NULL;
+}
+
+static void
+add_part(FilesRecord *record, const char *set, const char *name, uint64_t raw_size, uint64_t stored_size,
+         const uint8_t *stored_sha256)
+{
+	FilesPart *part = &record->parts[record->n_parts++];
+
+	*part = (FilesPart){
+		.set = mem_strdup(set), .name = mem_strdup(name), .raw_size = raw_size, .stored_size = stored_size};
+	memcpy(part->stored_sha256, stored_sha256, sizeof(part->stored_sha256));
+}
+
+/* Those of earlier sets that something of this one lies in, and its own. */
+static void
+list_parts(FilesTake *take)
+{
+	FilesRecord *record = take->record;
+	const FilesRecord *before = take->before.record;
+
+	record->parts = NEW_ARRAY(FilesPart, (before == NULL ? 0 : before->n_parts) + take->parts.count + 1);
+	for (size_t i = 0; before != NULL && i < before->n_parts; i++)
+	{
+		const FilesPart *part = &before->parts[i];
+
+		if (take->before.used[i])
+			add_part(record, part->set, part->name, part->raw_size, part->stored_size, part->stored_sha256);
+	}
+	for (size_t i = 0; i < take->parts.count; i++)
+	{
+		const BackupPart *part = &take->parts.items[i];
+
+		add_part(record, record->id, part->name, part->raw_size, part->stored_size, part->stored_sha256);
+	}
+}
+
+static void
+name_set(FilesTake *take, const StrList *roots)
+{
+	const FilesTakeOptions *options = take->options;
+	FilesRecord *record = take->record;
+	uint16_t random;
+
+	random_bytes(&random, sizeof(random));
+	record->start_time = clock_now();
+	record->id = layout_backup_id(record->start_time, random);
+	record->name = mem_strdup(options->name);
+	record->system_identifier = options->system_identifier;
+	record->codec = mem_strdup(codec_name(options->compression.codec));
+	record->walship_version = mem_strdup(options->walship_version);
+	if (options->recipients != NULL)
+		(void) snprintf(record->recipients, sizeof(record->recipients), "%s",
+		                age_recipients_fingerprints(options->recipients));
+	else
+	{
+		/* Paths say much about a machine: in an encrypted set only the list has them. */
+		record->directories = NEW_ARRAY(char *, roots->count + 1);
+		for (size_t i = 0; i < roots->count; i++)
+			record->directories[record->n_directories++] = mem_strdup(roots->items[i]);
+	}
+	take->target = (BackupTarget){
+		.store = options->store,
+		.prefix = layout_files_set_prefix(options->system_identifier, options->name, record->id),
+		.compression = options->compression,
+		.recipients = options->recipients,
+		.part_size = options->part_size};
+}
+
+static Error *
+run_take(FilesTake *take)
+{
+	const FilesTakeOptions *options = take->options;
+	FilesRecord *record = take->record;
+	AUTO_STRLIST roots = {0};
+	AUTO_FREE char *leased = NULL;
+
+	TRY(files_roots(options->directories, &roots));
+	name_set(take, &roots);
+
+	/* While it is there no expire removes anything of this name: neither what is written, nor what it builds upon. */
+	leased = mem_printf("%s/%s", record->name, record->id);
+	take->lease = lease_hold(options->store, options->system_identifier,
+	                         &(LeaseOn){.kind = "files", .backup = leased}, &options->notices);
+	TRY(files_before_open(options, &take->before));
+	if (take->before.record != NULL)
+	{
+		record->since = mem_strdup(take->before.record->id);
+		record->chain = take->before.record->chain + 1;
+	}
+	take->list = spool_new(options->state_dir);
+	TRY(files_list_begin(take->list, record->name, record->id));
+	TRY(walk_trees(take, &roots));
+	TRY(write_list(take));
+	list_parts(take);
+	record->stop_time = clock_now();
+	record->duration_ms = clock_monotonic_ms() - take->began_ms;
+	TRY(cancel_check());
+	take->record_tried = true;
+	return files_record_write(options->store, record);
+}
+
+/* As of a backup: the record first, should it be there after all. */
+static void
+remove_everything(FilesTake *take)
+{
+	const Notices *notices = &take->options->notices;
+
+	if (take->target.prefix == NULL)
+		return;
+	if (take->record_tried)
+	{
+		AUTO_FREE char *key =
+			layout_files_record_key(take->record->system_identifier, take->record->name, take->record->id);
+		AUTO(Error) error = store_remove(take->options->store, key);
+
+		if (error != NULL)
+		{
+			notice(notices, LOG_WARNING, NULL, "could not remove \"%s\": %s; its parts were left alone", key,
+			       error_message(error));
+			return;
+		}
+	}
+	ordered_free(MOVE(take->ahead));
+	part_writer_free(MOVE(take->writer));
+	part_list_remove(&take->target, &take->parts, notices);
+}
+
+Error *
+files_take(const FilesTakeOptions *options, FilesRecord **ret_record)
+{
+	AUTO_TAKE take = {.options = options, .began_ms = clock_monotonic_ms(), .record = files_record_new()};
+	Error *error = run_take(&take);
+
+	if (error != NULL)
+	{
+		remove_everything(&take);
+		return error;
+	}
+
+	Slice list = spool_slice(take.list);
+
+	files_before_keep(options, take.record, &list);
+	*ret_record = MOVE(take.record);
+	return NULL;
+}
