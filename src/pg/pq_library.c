@@ -18,6 +18,7 @@ LIBRARY_NOTE(WALSHIP_PQ_SONAME, "backup", "base backups and questions to a runni
 	VALUE(PostgresPollingStatusType, PQconnectPoll, (PGconn *conn), (conn)) \
 	VALUE(int, PQconnectionNeedsPassword, (const PGconn *conn), (conn)) \
 	VALUE(PQconninfoOption *, PQconninfo, (PGconn *conn), (conn)) \
+	VALUE(PQconninfoOption *, PQconninfoParse, (const char *conninfo, char **error), (conninfo, error)) \
 	NOTHING(PQconninfoFree, (PQconninfoOption *options), (options)) \
 	NOTHING(PQfinish, (PGconn *conn), (conn)) \
 	VALUE(PGcancel *, PQgetCancel, (PGconn *conn), (conn)) \
@@ -26,6 +27,7 @@ LIBRARY_NOTE(WALSHIP_PQ_SONAME, "backup", "base backups and questions to a runni
 	VALUE(ConnStatusType, PQstatus, (const PGconn *conn), (conn)) \
 	VALUE(char *, PQerrorMessage, (const PGconn *conn), (conn)) \
 	VALUE(char *, PQhost, (const PGconn *conn), (conn)) \
+	VALUE(char *, PQhostaddr, (const PGconn *conn), (conn)) \
 	VALUE(char *, PQport, (const PGconn *conn), (conn)) \
 	VALUE(char *, PQuser, (const PGconn *conn), (conn)) \
 	VALUE(int, PQsocket, (const PGconn *conn), (conn)) \

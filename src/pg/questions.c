@@ -13,9 +13,8 @@ server_databases_free(ServerDatabase *databases, size_t count)
 	free(databases);
 }
 
-/* One of the two is there and lets people in, on nearly every server. */
-static Error *
-connect_somewhere(const char *conninfo, Server **ret_server)
+Error *
+server_connect_somewhere(const char *conninfo, Server **ret_server)
 {
 	AUTO(Error) error = server_connect_to(conninfo, "postgres", ret_server);
 
@@ -59,7 +58,7 @@ server_databases(const char *conninfo, uint64_t system_identifier, ServerDatabas
 	AUTO(Server) server = NULL;
 	AUTO_RESULT *result = NULL;
 
-	TRY(connect_somewhere(conninfo, &server));
+	TRY(server_connect_somewhere(conninfo, &server));
 	TRY(check_system(server, system_identifier));
 	TRY(server_query(server, sql, 3, &result));
 
@@ -93,7 +92,7 @@ server_in_place_tablespaces(const char *conninfo, uint64_t system_identifier, ui
 	AUTO(Server) server = NULL;
 	AUTO_RESULT *result = NULL;
 
-	TRY(connect_somewhere(conninfo, &server));
+	TRY(server_connect_somewhere(conninfo, &server));
 	TRY(check_system(server, system_identifier));
 	TRY(server_query(server, sql, 1, &result));
 	*ret_oids = NEW_ARRAY(uint32_t, (size_t) PQntuples(result));
@@ -138,7 +137,7 @@ server_config_files(const char *conninfo, uint64_t system_identifier, StrList *r
 	AUTO_FREE char *sql = NULL;
 	bool local;
 
-	TRY(connect_somewhere(conninfo, &server));
+	TRY(server_connect_somewhere(conninfo, &server));
 	TRY(check_system(server, system_identifier));
 	TRY(look_if_local(server, system_identifier, &local));
 	if (!local)

@@ -8,7 +8,7 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
-#include "walship/recovery/programs.h"
+#include "walship/pg/programs.h"
 #include "walship/recovery/staged_wal.h"
 
 #define DEFAULT_PORT 5432

@@ -17,7 +17,7 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
-#include "walship/recovery/programs.h"
+#include "walship/pg/programs.h"
 #include "walship/recovery/server_settings.h"
 #include "walship/recovery/staged_wal.h"
 #include "walship/wal/page.h"

@@ -8,7 +8,7 @@
 #include "walship/base/buf.h"
 #include "walship/base/child.h"
 #include "walship/base/mem.h"
-#include "walship/recovery/programs.h"
+#include "walship/pg/programs.h"
 
 #define OUTPUT_MAX   (1024 * 1024)
 #define FINDINGS_MAX 20

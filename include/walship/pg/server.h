@@ -53,7 +53,24 @@ Error *server_connect_sql(const char *conninfo, Server **ret_server) MUST_CHECK;
 /* The same, and a host whose connect_timeout is not set is given up after so long. */
 Error *server_connect_sql_within(const char *conninfo, int64_t timeout_ms, Server **ret_server) MUST_CHECK;
 
+/* For SQL, in this database. */
 Error *server_connect_to(const char *conninfo, const char *database, Server **ret_server) MUST_CHECK;
+
+/* For SQL, in "postgres" or, where that is not there or lets nobody in, in "template1". */
+Error *server_connect_somewhere(const char *conninfo, Server **ret_server) MUST_CHECK;
+
+/*
+ * A connection string with which another program gets to the same server as this connection, and there into
+ * "database": the host it is connected to, of several, and no password; that comes from the environment or
+ * ~/.pgpass, as here.  The caller frees.
+ */
+char *server_conninfo(const Server *server, const char *database);
+
+/*
+ * What a connection string of the command line says; ERR_USAGE when it is none, or holds a password, which everybody
+ * on the machine could see there.  The database that it names, or NULL; the caller frees.
+ */
+Error *conninfo_check(const char *conninfo, char **ret_database) MUST_CHECK;
 
 /* The first row of a query, a NULL as "".  Only over a connection for SQL. */
 Error *server_row(Server *server, const char *sql, int columns, StrList *ret_values) MUST_CHECK;
