@@ -101,7 +101,7 @@ static const JsonField object_fields[] = {
 	{"stored_size", &json_uint, JSON_AT(BackupObject, stored_size)},
 	{"stored_sha256", &json_hex, JSON_AT(BackupObject, stored_sha256)},
 };
-static const JsonTable object_table = JSON_TABLE(BackupObject, object_fields);
+const JsonTable backup_object_table = JSON_TABLE(BackupObject, object_fields);
 
 static bool
 object_is_set(const JsonField *field, const void *object)
@@ -222,8 +222,9 @@ static const JsonField record_fields[] = {
 	{"parts", &json_list, JSON_AT(BackupRecord, parts), .flags = JSON_NOT_EMPTY, .of = &part_table,
      .count = offsetof(BackupRecord, n_parts)},
 	{"manifest", &json_struct, .of = &manifest_table}, /* its members lie in the record itself */
-	{"config", &stored_object, JSON_AT(BackupRecord, config), .flags = JSON_OPTIONAL, .of = &object_table},
-	{"map", &stored_object, JSON_AT(BackupRecord, map), .flags = JSON_OPTIONAL, .of = &object_table},
+	{"config", &stored_object, JSON_AT(BackupRecord, config), .flags = JSON_OPTIONAL,
+     .of = &backup_object_table},
+	{"map", &stored_object, JSON_AT(BackupRecord, map), .flags = JSON_OPTIONAL, .of = &backup_object_table},
 	{"parameters", &json_struct, JSON_AT(BackupRecord, parameters), .of = &parameter_table},
 	{"duration_ms", &json_int, JSON_AT(BackupRecord, duration_ms)},
 	{"walship_version", &json_string, JSON_AT(BackupRecord, walship_version)},

@@ -1,6 +1,7 @@
 /* Reads what lies in the store: one listing of wal/, one of base/, the records and the history files. */
 #include "walship/archive/catalog.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "catalog_wal.h"
@@ -24,6 +25,23 @@ Error *
 catalog_systems(Store *store, StrList *ret_systems)
 {
 	return store_list(store, "", LIST_LEVEL, NULL, add_system, ret_systems);
+}
+
+Error *
+catalog_check_known_system(Store *store, uint64_t system_identifier)
+{
+	AUTO_STRLIST systems = {0};
+	AUTO_FREE char *own = mem_printf("%" PRIu64, system_identifier);
+
+	TRY(catalog_systems(store, &systems));
+	if (systems.count == 0 || strlist_contains(&systems, own))
+		return NULL;
+	return error_hint(
+		error_new(ERR_EXISTS,
+	              "store \"%s\" holds %zu other database system%s, but nothing of %s, which this server is",
+	              store_url(store), systems.count, systems.count == 1 ? "" : "s", own),
+		"Is it the right server (PGHOST, PGPORT, \"conninfo\"), and the right store? After a pg_upgrade, or "
+		"to let a second cluster share the store, say --new-system.");
 }
 
 /* One backup's record, and what came of reading it. */

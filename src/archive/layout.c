@@ -181,6 +181,60 @@ layout_files_list_name(Codec codec, bool encrypted)
 }
 
 char *
+layout_dump_root(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/dump/", system_identifier);
+}
+
+char *
+layout_dump_prefix(uint64_t system_identifier, const char *dump_id)
+{
+	return mem_printf("%" PRIu64 "/dump/%s/", system_identifier, dump_id);
+}
+
+char *
+layout_dump_record_key(uint64_t system_identifier, const char *dump_id)
+{
+	return mem_printf("%" PRIu64 "/dump/%s/dump.json", system_identifier, dump_id);
+}
+
+char *
+layout_globals_name(Codec codec, bool encrypted)
+{
+	return with_suffixes("globals.sql", codec, encrypted);
+}
+
+char *
+layout_schema_name(uint32_t database, Codec codec, bool encrypted)
+{
+	AUTO_FREE char *name = mem_printf("schema-%" PRIu32 ".sql", database);
+
+	return with_suffixes(name, codec, encrypted);
+}
+
+char *
+layout_archive_name(uint32_t database, Codec codec, bool encrypted)
+{
+	AUTO_FREE char *name = mem_printf("%" PRIu32 ".dump", database);
+
+	return with_suffixes(name, codec, encrypted);
+}
+
+char *
+layout_table_data_name(uint32_t database, uint32_t table, Codec codec, bool encrypted)
+{
+	AUTO_FREE char *name = mem_printf("%" PRIu32 "-%" PRIu32 ".dump", database, table);
+
+	return with_suffixes(name, codec, encrypted);
+}
+
+char *
+layout_contents_name(Codec codec, bool encrypted)
+{
+	return with_suffixes("contents.json", codec, encrypted);
+}
+
+char *
 layout_backup_id(int64_t start_time_us, uint16_t random)
 {
 	char text[TIME_TEXT_SIZE];

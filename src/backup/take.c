@@ -74,27 +74,6 @@ check_in_place(BackupRun *run)
 		"Drop them, or move them to a directory of their own, and turn the setting off. Since 17 they are backed up.");
 }
 
-/*
- * Into a store that holds only other systems the backup of this one is mostly a mistake,
- * such as a forgotten PGPORT.  An empty store holds none yet.
- */
-static Error *
-check_known_system(const BackupRun *run)
-{
-	AUTO_STRLIST systems = {0};
-	AUTO_FREE char *own = mem_printf("%" PRIu64, run->identity.system_identifier);
-
-	TRY(catalog_systems(run->options->store, &systems));
-	if (systems.count == 0 || strlist_contains(&systems, own))
-		return NULL;
-	return error_hint(
-		error_new(ERR_EXISTS,
-	              "store \"%s\" holds %zu other database system%s, but nothing of %s, which this server is",
-	              store_url(run->options->store), systems.count, systems.count == 1 ? "" : "s", own),
-		"Is it the right server (PGHOST, PGPORT, \"conninfo\"), and the right store? After a pg_upgrade, or "
-		"to let a second cluster share the store, say --new-system.");
-}
-
 static Error *
 identify(BackupRun *run)
 {
@@ -113,7 +92,7 @@ identify(BackupRun *run)
 		              run->identity.system_identifier, options->system_identifier),
 			"Look at PGHOST, PGPORT, PGSERVICE and \"conninfo\": this is another database system.");
 	if (!options->new_system)
-		TRY(check_known_system(run));
+		TRY(catalog_check_known_system(options->store, run->identity.system_identifier));
 	TRY(server_in_recovery(run->server, &run->standby));
 	TRY(server_segment_size(run->server, &record->segment_size));
 	TRY(check_in_place(run));

@@ -8,6 +8,8 @@ const Command *const commands[] = {
 	&command_push,
 	&command_fetch,
 	&command_backup,
+	&command_dump,
+	&command_undump,
 	&command_list,
 	&command_find,
 	&command_recover,

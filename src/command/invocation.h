@@ -4,7 +4,7 @@
 #include "command.h"
 #include "walship/base/strs.h"
 
-#define ARGUMENTS_MAX 64
+#define ARGUMENTS_MAX 128
 
 typedef struct GivenOption
 {

@@ -4,8 +4,10 @@
 #include "commands.h"
 #include "context.h"
 #include "keys.h"
+#include "print_dumps.h"
 #include "print_files.h"
 #include "print_list.h"
+#include "walship/archive/dump_record.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/wal_reader.h"
 #include "walship/backup/restore.h"
@@ -15,6 +17,7 @@
 #include "walship/plan/clocks.h"
 
 static const CommandOption options[] = {
+	{"dumps", OPTION_FLAG, NULL, "show the dumps instead"},
 	{"verbose", OPTION_FLAG, NULL, "show all backups, not only the ten newest"},
 	{"files", OPTION_FLAG, NULL, "show trees of files instead, as walship files --list"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
@@ -125,10 +128,34 @@ list_files(const Invocation *invocation)
 }
 
 static Error *
+list_dumps(const Invocation *invocation)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO(AgeIdentities) identities = NULL;
+	AUTO(Error) no_keys = keys_identities(settings, &identities);
+	AUTO(Store) store = NULL;
+	AUTO_DUMPS dumps = {0};
+	uint64_t system;
+
+	if (no_keys != NULL)
+		log_of_error(LOG_WARNING, no_keys);
+	TRY(context_open_store(settings, &store));
+	TRY(context_system_in_store(settings, store, &system));
+	TRY(dump_list_read(store, system, (int) settings_integer(settings, SETTING_jobs), &dumps));
+	if (invocation_flag(invocation, "json"))
+		print_dumps_json(&dumps, identities, stdout);
+	else
+		print_dumps_text(&dumps, identities, clock_now(), invocation_flag(invocation, "verbose"), stdout);
+	return NULL;
+}
+
+static Error *
 run(Invocation *invocation)
 {
 	if (invocation_flag(invocation, "files"))
 		return list_files(invocation);
+	if (invocation_flag(invocation, "dumps"))
+		return list_dumps(invocation);
 
 	Listing listing = {.now = clock_now(), .verbose = invocation_flag(invocation, "verbose")};
 	Error *error = read_listing(invocation_settings(invocation), &listing);
@@ -149,7 +176,8 @@ const Command command_list = {
 		"Says first from when to when any moment can be recovered, how old the newest backup is, and whether there\n"
 		"are gaps. Then backups, timelines with their WAL, and windows within which any time can be recovered. A\n"
 		"window ends at the end of the WAL; the latest commit in it is the latest time worth naming. Times are UTC.\n"
-		"Leftovers of unfinished backups and damaged records are listed at the end.",
+		"Leftovers of unfinished backups and damaged records are listed at the end. --dumps shows what walship dump has\n"
+		"stored.",
 	.examples = "  walship list\n"
 				"  walship list --json --cluster billing\n",
 	.statuses = "0 1 2 4 5 6 7",

@@ -14,6 +14,7 @@
 #include "walship/base/crypto.h"
 #include "walship/base/error.h"
 #include "walship/base/json.h"
+#include "walship/base/json_fields.h"
 #include "walship/wal/lsn.h"
 #include "walship/wal/record.h"
 
@@ -50,6 +51,9 @@ typedef struct BackupObject
 	uint64_t stored_size;
 	uint8_t stored_sha256[SHA256_SIZE];
 } BackupObject;
+
+/* As a member of a record: its name can be the end of a key and nothing else. */
+extern const JsonTable backup_object_table;
 
 typedef enum FullPageWrites
 {

@@ -63,6 +63,12 @@ typedef struct Catalog
 /* Database systems that have anything in this store, as decimal text. */
 Error *catalog_systems(Store *store, StrList *ret_systems) MUST_CHECK;
 
+/*
+ * Into a store that holds only other systems the backup of this one is mostly a mistake,
+ * such as a forgotten PGPORT: ERR_EXISTS.  An empty store holds none yet.
+ */
+Error *catalog_check_known_system(Store *store, uint64_t system_identifier) MUST_CHECK;
+
 /* Ids of what lies below base/, ascending; and the record of one: ERR_NOT_FOUND when there is none, ERR_CORRUPT. */
 Error *catalog_backup_ids(Store *store, uint64_t system_identifier, StrList *ret_ids) MUST_CHECK;
 Error *catalog_read_record(Store *store, uint64_t system_identifier, const char *id,

@@ -51,7 +51,18 @@ char *layout_manifest_name(Codec codec, bool encrypted); /* "manifest.br", "mani
 char *layout_config_name(Codec codec, bool encrypted);   /* "config.tar.br", "config.tar.br.age" */
 char *layout_map_name(Codec codec, bool encrypted);      /* "map.br", "map.br.age" */
 
-/* "20261120T023007Z-9f3c" */
+char *layout_dump_root(uint64_t system_identifier);                            /* "<system-id>/dump/" */
+char *layout_dump_prefix(uint64_t system_identifier, const char *dump_id);     /* ".../dump/<ID>/" */
+char *layout_dump_record_key(uint64_t system_identifier, const char *dump_id); /* ".../dump.json" */
+
+/* "globals.sql.br", "schema-16384.sql.br.age", "16384.dump.br", "16384-16390.dump.br", "contents.json.br" */
+char *layout_globals_name(Codec codec, bool encrypted);
+char *layout_schema_name(uint32_t database, Codec codec, bool encrypted);
+char *layout_archive_name(uint32_t database, Codec codec, bool encrypted);
+char *layout_table_data_name(uint32_t database, uint32_t table, Codec codec, bool encrypted);
+char *layout_contents_name(Codec codec, bool encrypted);
+
+/* "20261120T023007Z-9f3c": of a backup, a dump, a lease */
 char *layout_backup_id(int64_t start_time_us, uint16_t random);
 bool layout_is_backup_id(const char *text);
 

@@ -1,0 +1,151 @@
+/* From a program's output to an object in the store, and the object read again. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "dump_run.h"
+#include "walship/archive/read_again.h"
+#include "walship/backup/stored_object.h"
+#include "walship/base/cancel.h"
+#include "walship/base/child_stream.h"
+#include "walship/base/mem.h"
+#include "walship/pipe/stages.h"
+
+#define READ_SIZE (256u * 1024)
+#define NICENESS  5 /* a dump never hurries */
+
+/* Last stage of what is only to be read. */
+static Error *
+drop_bytes(void *context, const void *data, size_t size)
+{
+	(void) context;
+	(void) data;
+	(void) size;
+	return cancel_check();
+}
+
+/* Is in the store what went there? */
+static Error *
+read_back(const DumpRun *run, const char *key, const Digest *stored)
+{
+	Error *error;
+	int reads = 0;
+
+	do
+	{
+		AUTO(Pipe) pipe = pipe_new();
+
+		pipe_add(pipe, verify_stage_new(stored, key));
+		pipe_add(pipe, callback_stage_new(drop_bytes, NULL));
+		error = store_get(run->options->store, key, 0, STORE_TO_END, pipe_as_sink(pipe));
+		if (error == NULL)
+			error = pipe_finish(pipe);
+	} while (read_again(run->options->store, key, &error, &reads));
+	return error_context(error, "what was stored could not be read again");
+}
+
+static Error *
+open_object(DumpRun *run, const char *name, StoredObject **ret_object)
+{
+	AUTO_FREE char *key = mem_printf("%s%s", run->prefix, name);
+
+	strlist_add(&run->names, name);
+	return stored_object_open(run->options->store, key, &run->options->compression, run->options->recipients,
+	                          ret_object);
+}
+
+static Error *
+finish_object(DumpRun *run, const char *name, StoredObject *object, BackupObject *ret_object)
+{
+	AUTO_FREE char *key = mem_printf("%s%s", run->prefix, name);
+	Digest stored = {0};
+
+	TRY(stored_object_finish(object, &stored));
+	if (run->options->read_back)
+		TRY(read_back(run, key, &stored));
+	*ret_object = (BackupObject){
+		.name = mem_strdup(name), .raw_size = stored_object_raw_size(object), .stored_size = stored.size};
+	memcpy(ret_object->stored_sha256, stored.sha256, SHA256_SIZE);
+	return NULL;
+}
+
+/* Of pg_dump's words the first that calls itself an error says why, else the first; all others are told. */
+static size_t
+find_reason(const StrList *lines)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		if (strstr(lines->items[i], "error: ") != NULL)
+			return i;
+	return 0;
+}
+
+static void
+pass_on(const DumpRun *run, const StrList *lines, size_t except)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		if (i != except)
+			notice(&run->options->notices, LOG_WARNING, NULL, "%s", lines->items[i]);
+}
+
+/* A killed program printed what it had: its end alone says whether that is all. */
+static Error *
+judge(const DumpRun *run, const DumpProgram *program, const StrList *lines, int status)
+{
+	size_t reason;
+
+	if (status == 0)
+	{
+		pass_on(run, lines, SIZE_MAX);
+		return NULL;
+	}
+	if (lines->count == 0)
+		return error_new(ERR_SYSTEM, "%s ended with status %d, and said nothing", program->what, status);
+	reason = find_reason(lines);
+	pass_on(run, lines, reason);
+	return error_new(strstr(lines->items[reason], "permission denied") != NULL ? ERR_DENIED : ERR_TRANSIENT,
+	                 "%s failed with status %d: %s", program->what, status, lines->items[reason]);
+}
+
+static void
+show_progress(const DumpRun *run, uint64_t done)
+{
+	if (run->options->progress != NULL)
+		run->options->progress(run->options->context, run->size_done + done, run->size_total);
+}
+
+Error *
+dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_object)
+{
+	ChildOptions options = {.argv = program->argv, .niceness = NICENESS};
+	AUTO(ChildStream) child = NULL;
+	AUTO(StoredObject) object = NULL;
+	AUTO_FREE char *bytes = mem_alloc(READ_SIZE);
+	AUTO_STRLIST lines = {0};
+	int status = 0;
+	size_t got;
+
+	TRY(open_object(run, program->name, &object));
+	TRY(child_stream_start(&options, false, &child));
+	do
+	{
+		TRY(child_stream_read(child, bytes, READ_SIZE, &got));
+		if (program->watch != NULL && got > 0)
+			TRY(program->watch(program->context, bytes, got));
+		if (got > 0)
+			TRY(stored_object_write(object, bytes, got));
+		show_progress(run, stored_object_raw_size(object));
+	} while (got > 0);
+	TRY(child_stream_end(child, NULL, &status));
+	child_stream_errors(child, &lines);
+	TRY(judge(run, program, &lines, status));
+	return finish_object(run, program->name, object, ret_object);
+}
+
+Error *
+dump_text_write(DumpRun *run, const char *name, const Buf *text, BackupObject *ret_object)
+{
+	AUTO(StoredObject) object = NULL;
+
+	TRY(open_object(run, name, &object));
+	TRY(stored_object_write(object, text->data, text->size));
+	return finish_object(run, name, object, ret_object);
+}

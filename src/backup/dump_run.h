@@ -1,0 +1,68 @@
+/* One dump under way: what dump.c, dump_facts.c and dump_object.c share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/archive/dump_contents.h"
+#include "walship/archive/lease.h"
+#include "walship/backup/dump.h"
+#include "walship/pg/server.h"
+#include "walship/pipe/sink.h"
+
+/* A database that is to be dumped. */
+typedef struct DumpChoice
+{
+	uint32_t oid;
+	char *name;
+	uint64_t size;
+} DumpChoice;
+
+typedef struct DumpRun
+{
+	const DumpOptions *options;
+	int64_t began_ms;
+	Server *server; /* in "postgres" or the like */
+	char *programs; /* directory of pg_dump */
+	LeaseHold *lease;
+	char *prefix;  /* of the dump's keys; NULL: there are none yet */
+	StrList names; /* of every object begun, finished or not */
+	bool record_tried;
+	DumpChoice *choices;
+	size_t n_choices;
+	uint64_t size_done; /* of the databases that are done */
+	uint64_t size_total;
+	DumpRecord *record;
+	DumpContents *contents;
+} DumpRun;
+
+/* Who the server is, and which of its databases are to be dumped. */
+Error *dump_look_at_server(DumpRun *run) MUST_CHECK;
+
+/* A session that keeps one snapshot, which pg_dump takes over, and what that shows of the database. */
+Error *dump_open_database(const DumpRun *run, const DumpChoice *choice, Server **ret_server,
+                          char **ret_snapshot, DumpDatabaseFacts *facts) MUST_CHECK;
+
+/* What pg_dump prints: into an object, past "watch", which may be NULL. */
+typedef struct DumpProgram
+{
+	const char *const *argv;
+	const char *what;   /* in messages: "pg_dump of database \"shop\"" */
+	const char *name;   /* of the object */
+	SinkCallback watch; /* sees every byte */
+	void *context;
+} DumpProgram;
+
+Error *dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_object) MUST_CHECK;
+
+/* An object of these bytes. */
+Error *dump_text_write(DumpRun *run, const char *name, const Buf *text, BackupObject *ret_object) MUST_CHECK;
+
+/* The SHA-256 of a schema, without the lines that differ from run to run. */
+typedef struct SchemaDigest SchemaDigest;
+
+SchemaDigest *schema_digest_new(void);
+Error *schema_digest_write(void *digest, const void *data, size_t size) MUST_CHECK; /* a SinkCallback */
+void schema_digest_final(SchemaDigest *digest, uint8_t ret_sha256[SHA256_SIZE]);
+void schema_digest_free(SchemaDigest *digest);
+AUTO_DEFINE(SchemaDigest, schema_digest_free);

@@ -1,0 +1,276 @@
+/* The order of a restore. */
+#include "walship/backup/undump.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "undump_run.h"
+#include "walship/base/mem.h"
+#include "walship/pg/programs.h"
+
+#define ALREADY_THERE "42710:" /* SQLSTATE: duplicate_object */
+
+static void
+undump_run_release(UndumpRun *run)
+{
+	free(run->choices);
+	free(run->programs);
+	server_free(run->server);
+}
+
+#define AUTO_RUN __attribute__((cleanup(undump_run_release))) UndumpRun
+
+static Error *
+choose_one(UndumpRun *run)
+{
+	const UndumpOptions *options = run->options;
+	const DumpDatabaseFacts *facts = dump_contents_database(options->contents, options->database);
+	UndumpChoice *choice = &run->choices[run->n_choices++];
+
+	if (facts == NULL)
+		return error_hint(error_new(ERR_NOT_FOUND, "dump \"%s\" has no database \"%s\"",
+		                            options->source.record->id, options->database),
+		                  "\"walship undump --list\" shows what is in it.");
+	*choice = (UndumpChoice){.facts = facts,
+	                         .target = options->target != NULL ? options->target : facts->name,
+	                         .create = options->create};
+	return dump_source_database(&options->source, facts->oid, &choice->objects);
+}
+
+/* Into those that are there on every new server, too; all others are made. */
+static Error *
+choose_all(UndumpRun *run)
+{
+	const DumpContents *contents = run->options->contents;
+	AUTO_RESULTS results = {0};
+
+	TRY(server_run(run->server, "SELECT datname FROM pg_catalog.pg_database", -1, &results));
+	for (size_t i = 0; i < contents->n_databases; i++)
+	{
+		const DumpDatabaseFacts *facts = &contents->databases[i];
+		UndumpChoice *choice = &run->choices[run->n_choices++];
+
+		*choice = (UndumpChoice){.facts = facts, .target = facts->name, .create = true};
+		for (size_t row = 0; row < results.items[0].count; row++)
+			choice->create &= !str_equal(results.items[0].values[row], facts->name);
+		TRY(dump_source_database(&run->options->source, facts->oid, &choice->objects));
+	}
+	return NULL;
+}
+
+static Error *
+prepare(UndumpRun *run)
+{
+	const UndumpOptions *options = run->options;
+	const DumpRecord *record = options->source.record;
+	int major;
+
+	TRY(server_connect_somewhere(options->conninfo, &run->server));
+	TRY(programs_find_client(options->programs, "pg_restore", record->dump_major, &run->programs, &major));
+	run->choices = NEW_ARRAY(UndumpChoice, options->contents->n_databases + 1);
+	TRY(options->database != NULL ? choose_one(run) : choose_all(run));
+	for (size_t i = 0; i < run->n_choices; i++)
+		run->total += run->choices[i].objects->archive.raw_size;
+	return undump_check(run);
+}
+
+/* Beside an error that says "already there" psql also says where in the server's source it came from. */
+static bool
+is_worth_telling(const char *line)
+{
+	return strstr(line, ALREADY_THERE) == NULL && !str_starts_with(line, "LOCATION:");
+}
+
+/*
+ * The role of initdb is in every dump, and on every server: CREATE ROLE for it fails, and
+ * so it does for every role that is there; the ALTER ROLE that follows sets it right.
+ */
+static Error *
+restore_globals(UndumpRun *run)
+{
+	const UndumpOptions *options = run->options;
+	AUTO_FREE char *program = program_in(run->programs, "psql");
+	AUTO_FREE char *conninfo = server_conninfo(run->server, "postgres");
+	AUTO_FREE char *dbname = mem_printf("--dbname=%s", conninfo);
+	const char *const argv[] = {program, "--no-psqlrc", "--quiet", "--no-password", "--set=VERBOSITY=verbose",
+	                            dbname,  NULL};
+	AUTO_STRLIST lines = {0};
+	int status = 0;
+
+	if (program == NULL)
+		return error_new(ERR_SYSTEM, "beside pg_restore in \"%s\" there is no psql", run->programs);
+	TRY(undump_program_run(run, &(UndumpProgram){.argv = argv, .object = &options->source.record->globals},
+	                       &lines, &status));
+	for (size_t i = 0; i < lines.count; i++)
+		if (is_worth_telling(lines.items[i]))
+			notice(&options->notices, LOG_WARNING, NULL, "psql, restoring the globals: %s", lines.items[i]);
+	if (status != 0)
+		return error_new(ERR_TRANSIENT, "psql could not restore the globals: it ended with status %d",
+		                 status);
+	return NULL;
+}
+
+static char *
+quote_literal(const char *text)
+{
+	AUTO_BUF(quoted, SIZE_MAX);
+
+	buf_puts(&quoted, " E'");
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '\'' || *text == '\\')
+			buf_putc(&quoted, *text);
+		buf_putc(&quoted, *text);
+	}
+	buf_putc(&quoted, '\'');
+	return buf_steal(&quoted);
+}
+
+static char *
+quote_identifier(const char *text)
+{
+	AUTO_BUF(quoted, SIZE_MAX);
+
+	buf_putc(&quoted, '"');
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '"')
+			buf_putc(&quoted, *text);
+		buf_putc(&quoted, *text);
+	}
+	buf_putc(&quoted, '"');
+	return buf_steal(&quoted);
+}
+
+static void
+add_locale(Buf *sql, const char *word, const char *value)
+{
+	AUTO_FREE char *quoted = value == NULL ? NULL : quote_literal(value);
+
+	if (quoted != NULL)
+		buf_printf(sql, " %s%s", word, quoted);
+}
+
+/* Under another name, for pg_restore knows only its own, and refuses one with a line end.  As the original, but for what only pg_dump's text has. */
+static Error *
+create_database(const UndumpRun *run, const UndumpChoice *choice)
+{
+	const DumpDatabaseFacts *facts = choice->facts;
+	AUTO_FREE char *name = quote_identifier(choice->target);
+	AUTO_BUF(sql, SIZE_MAX);
+	AUTO_RESULTS done = {0};
+	bool icu = str_equal(facts->provider, "i");
+
+	buf_printf(&sql, "CREATE DATABASE %s TEMPLATE template0", name);
+	add_locale(&sql, "ENCODING", facts->encoding);
+	add_locale(&sql, "LC_COLLATE", facts->collate);
+	add_locale(&sql, "LC_CTYPE", facts->ctype);
+	if (server_major(run->server) >= 15 && (icu || str_equal(facts->provider, "b")))
+		buf_printf(&sql, " LOCALE_PROVIDER %s", icu ? "icu" : "builtin");
+	if (server_major(run->server) >= 15 && facts->locale != NULL)
+		add_locale(&sql, icu ? "ICU_LOCALE" : "BUILTIN_LOCALE", facts->locale);
+	TRY(error_context(server_run(run->server, sql.data, -1, &done), "could not create database \"%s\"",
+	                  choice->target));
+	notice(&run->options->notices, LOG_INFO, NULL,
+	       "database \"%s\" has the data of \"%s\", but not its own privileges, comment and settings (ALTER "
+	       "DATABASE); schema-%" PRIu32 ".sql of the dump has them",
+	       choice->target, facts->name, facts->oid);
+	return NULL;
+}
+
+static void
+drop_database(const UndumpRun *run, const UndumpChoice *choice)
+{
+	AUTO_FREE char *name = quote_identifier(choice->target);
+	AUTO_FREE char *sql = mem_printf("DROP DATABASE %s", name);
+	AUTO_RESULTS done = {0};
+	AUTO(Error) error = server_run(run->server, sql, -1, &done);
+
+	if (error != NULL)
+		notice(&run->options->notices, LOG_WARNING, NULL,
+		       "database \"%s\", which was made for this restore, could not be dropped: %s", choice->target,
+		       error_message(error));
+}
+
+static Error *
+restore_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *lines, int status)
+{
+	size_t reason = 0;
+
+	if (lines->count == 0)
+		return error_new(ERR_SYSTEM, "pg_restore of database \"%s\" ended with status %d, and said nothing",
+		                 choice->facts->name, status);
+	while (reason + 1 < lines->count && strstr(lines->items[reason], "error: ") == NULL)
+		reason++;
+	for (size_t i = 0; i < lines->count; i++)
+		if (i != reason)
+			notice(&run->options->notices, LOG_WARNING, NULL, "%s", lines->items[i]);
+	return error_new(strstr(lines->items[reason], "permission denied") != NULL ? ERR_DENIED : ERR_TRANSIENT,
+	                 "pg_restore of database \"%s\" failed: %s", choice->facts->name, lines->items[reason]);
+}
+
+static Error *
+run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
+{
+	const UndumpOptions *options = run->options;
+	AUTO_FREE char *program = program_in(run->programs, "pg_restore");
+	AUTO_FREE char *conninfo = server_conninfo(run->server, by_its_name ? "postgres" : choice->target);
+	AUTO_FREE char *dbname = mem_printf("--dbname=%s", conninfo);
+	const char *argv[12] = {program, "--no-password", "--exit-on-error", dbname,
+	                        by_its_name ? "--create" : "--single-transaction"};
+	size_t n = 5;
+	AUTO_STRLIST lines = {0};
+	int status = 0;
+
+	if (options->schema_only)
+		argv[n++] = "--schema-only";
+	if (options->no_owner)
+	{
+		argv[n++] = "--no-owner";
+		argv[n++] = "--no-privileges";
+	}
+	if (options->clean)
+	{
+		argv[n++] = "--clean";
+		argv[n++] = "--if-exists";
+	}
+	TRY(undump_program_run(run, &(UndumpProgram){.argv = argv, .object = &choice->objects->archive}, &lines,
+	                       &status));
+	if (status != 0)
+		return restore_failed(run, choice, &lines, status);
+	for (size_t i = 0; i < lines.count; i++)
+		notice(&options->notices, LOG_WARNING, NULL, "%s", lines.items[i]);
+	return NULL;
+}
+
+static Error *
+restore_database(UndumpRun *run, const UndumpChoice *choice)
+{
+	bool by_its_name = choice->create && strcmp(choice->target, choice->facts->name) == 0 &&
+	                   strpbrk(choice->target, "\r\n") == NULL;
+	Error *error;
+
+	if (choice->create && !by_its_name)
+		TRY(create_database(run, choice));
+	error = run_restore(run, choice, by_its_name);
+	if (error != NULL && choice->create && !by_its_name)
+		drop_database(run, choice);
+	else if (by_its_name)
+		error = error_hint(error,
+		                   "If database \"%s\" is there now, it is incomplete: drop it before the next try.",
+		                   choice->target);
+	return error;
+}
+
+Error *
+undump(const UndumpOptions *options)
+{
+	AUTO_RUN run = {.options = options};
+
+	TRY(prepare(&run));
+	if (options->globals)
+		TRY(restore_globals(&run));
+	for (size_t i = 0; i < run.n_choices; i++)
+		TRY(restore_database(&run, &run.choices[i]));
+	return NULL;
+}

@@ -1,0 +1,48 @@
+/* One restore of a dump under way: what undump.c, undump_check.c and undump_source.c share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "walship/backup/undump.h"
+#include "walship/base/child_stream.h"
+#include "walship/pg/server.h"
+
+/* A database that is to be restored. */
+typedef struct UndumpChoice
+{
+	const DumpDatabaseFacts *facts;
+	const DumpDatabase *objects;
+	const char *target;
+	bool create;
+} UndumpChoice;
+
+typedef struct UndumpRun
+{
+	const UndumpOptions *options;
+	Server *server; /* in "postgres" or the like */
+	char *programs; /* directory of pg_restore */
+	UndumpChoice *choices;
+	size_t n_choices;
+	uint64_t done; /* bytes of archives */
+	uint64_t total;
+} UndumpRun;
+
+/* Everything that can be known before: versions, databases, roles, extensions. */
+Error *undump_check(const UndumpRun *run) MUST_CHECK;
+
+/*
+ * A program whose standard input is an object in plain.  It gets the last bytes only once
+ * the object's digest has proved right, so that it cannot have ended before; but for one
+ * that needs no more (a part of an archive).
+ */
+typedef struct UndumpProgram
+{
+	const char *const *argv;
+	const char *what; /* in messages */
+	const BackupObject *object;
+} UndumpProgram;
+
+/* Its words, and its status; the error is of the store, or of what it was fed with. */
+Error *undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_lines, int *ret_status)
+	MUST_CHECK;

@@ -1,0 +1,269 @@
+/* walship undump: a dump back into a server, or into a file.  How: walship/backup/undump.h. */
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "context.h"
+#include "keys.h"
+#include "print_dumps.h"
+#include "progress.h"
+#include "table.h"
+#include "walship/archive/lease.h"
+#include "walship/backup/undump.h"
+#include "walship/base/log.h"
+#include "walship/base/mem.h"
+#include "walship/pg/server.h"
+
+static const CommandOption options[] = {
+	{"database", OPTION_VALUE, "NAME", "this database of the dump"},
+	{"all", OPTION_FLAG, NULL, "roles, tablespaces and every database; what is missing is made"},
+	{"to", OPTION_VALUE, "CONNINFO",
+     "into this server and database (default: \"conninfo\", the database of the same name)"},
+	{"create", OPTION_FLAG, NULL, "make the database, which must not be there"},
+	{"globals", OPTION_FLAG, NULL,
+     "roles and tablespaces first; of roles that are there, too, passwords are set"},
+	{"schema-only", OPTION_FLAG, NULL, "no rows"},
+	{"no-owner", OPTION_FLAG, NULL, "everything belongs to the role that restores, without privileges"},
+	{"clean", OPTION_FLAG, NULL, "drop what is there already; needs --yes"},
+	{"yes", OPTION_FLAG, NULL, "yes, drop it"},
+	{"list", OPTION_FLAG, NULL, "show what is in the dump; with --database, its tables"},
+	{"into-file", OPTION_VALUE, "FILE",
+     "write the database's archive for pg_restore there (with --schema-only: its schema, as text)"},
+	{"json", OPTION_FLAG, NULL, "with --list: print one JSON object"},
+	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+};
+
+/* What was read of the store; the lease comes before the record. */
+typedef struct Reading
+{
+	Store *store;
+	AgeIdentities *identities;
+	LeaseHold *lease;
+	Notices notices;
+	DumpRecord *record;
+	DumpContents *contents;
+	DumpSource source;
+} Reading;
+
+static void
+reading_release(Reading *reading)
+{
+	dump_contents_free(reading->contents);
+	dump_record_free(reading->record);
+	lease_hold_free(reading->lease);
+	age_identities_free(reading->identities);
+	store_free(reading->store);
+}
+
+#define AUTO_READING __attribute__((cleanup(reading_release))) Reading
+
+static Error *
+newest_id(Store *store, uint64_t system, int jobs, char **ret_id)
+{
+	AUTO_DUMPS dumps = {0};
+
+	TRY(dump_list_read(store, system, jobs, &dumps));
+	if (dumps.count == 0)
+		return error_new(ERR_NOT_FOUND, "there is no dump in store \"%s\"", store_url(store));
+	*ret_id = mem_strdup(dumps.items[dumps.count - 1]->id);
+	return NULL;
+}
+
+/* What is removed while it is read cannot be restored: an expire keeps what a lease names. */
+static Error *
+open_dump(const Invocation *invocation, Reading *reading)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO_FREE char *id = mem_strdup(invocation_argument(invocation, 0));
+	uint64_t system;
+
+	reading->notices = log_notices();
+	TRY(keys_identities(settings, &reading->identities));
+	TRY(context_open_store(settings, &reading->store));
+	TRY(context_system_in_store(settings, reading->store, &system));
+	if (id == NULL)
+		TRY(newest_id(reading->store, system, (int) settings_integer(settings, SETTING_jobs), &id));
+	reading->lease =
+		lease_hold(reading->store, system, &(LeaseOn){.kind = "undump", .backup = id}, &reading->notices);
+	TRY(error_context(dump_record_read(reading->store, system, id, &reading->record), "dump \"%s\"", id));
+	reading->source = (DumpSource){reading->store, reading->record, reading->identities};
+	TRY(dump_source_check(&reading->source));
+	return dump_source_contents(&reading->source, &reading->contents);
+}
+
+static Error *
+find_database(const Invocation *invocation, const Reading *reading, const DumpDatabaseFacts **ret_facts)
+{
+	const char *name = invocation_value(invocation, "database");
+
+	*ret_facts = name == NULL ? NULL : dump_contents_database(reading->contents, name);
+	if (name == NULL || *ret_facts != NULL)
+		return NULL;
+	return error_hint(
+		error_new(ERR_NOT_FOUND, "dump \"%s\" has no database \"%s\"", reading->record->id, name),
+		"\"walship undump %s --list\" shows what is in it.", reading->record->id);
+}
+
+static Error *
+list_contents(const Invocation *invocation, const Reading *reading)
+{
+	const DumpDatabaseFacts *facts;
+
+	TRY(find_database(invocation, reading, &facts));
+	if (invocation_flag(invocation, "json"))
+		print_contents_json(reading->record, reading->contents, stdout);
+	else
+		print_contents_text(reading->record, reading->contents, facts, stdout);
+	return NULL;
+}
+
+static Error *
+write_file(const Invocation *invocation, const Reading *reading)
+{
+	const char *path = invocation_value(invocation, "into-file");
+	const BackupObject *object = &reading->record->globals;
+	const DumpDatabaseFacts *facts;
+	const DumpDatabase *database;
+
+	TRY(find_database(invocation, reading, &facts));
+	if (facts != NULL)
+	{
+		TRY(dump_source_database(&reading->source, facts->oid, &database));
+		object = invocation_flag(invocation, "schema-only") ? &database->schema : &database->archive;
+	}
+	TRY(undump_into_file(&reading->source, object, path));
+	print_line(stdout, "%s is written to %s, readable for you alone",
+	           facts == NULL                                ? "what pg_dumpall --globals-only printed"
+	           : invocation_flag(invocation, "schema-only") ? "the schema"
+	                                                        : "the archive for pg_restore",
+	           path);
+	return NULL;
+}
+
+static Error *
+check_options(const Invocation *invocation)
+{
+	bool list = invocation_flag(invocation, "list");
+	bool file = invocation_value(invocation, "into-file") != NULL;
+	bool one = invocation_value(invocation, "database") != NULL;
+	bool all = invocation_flag(invocation, "all");
+
+	if (list && file)
+		return error_new(ERR_USAGE, "either --list or --into-file");
+	if (list)
+		return NULL;
+	if (file && !one && !invocation_flag(invocation, "globals"))
+		return error_new(ERR_USAGE, "--into-file needs --database NAME or --globals");
+	if (file)
+		return NULL;
+	if (one == all)
+		return error_hint(error_new(ERR_USAGE, "it must be said what to restore: --database NAME or --all"),
+		                  "\"walship undump --list\" shows what is in the newest dump.");
+	if (invocation_flag(invocation, "clean") && !invocation_flag(invocation, "yes"))
+		return error_hint(error_new(ERR_USAGE, "--clean drops what is there already"),
+		                  "If that is meant, say --yes, too.");
+	if (all && (invocation_flag(invocation, "clean") || invocation_flag(invocation, "create")))
+		return error_new(ERR_USAGE,
+		                 "--all makes what is missing and drops nothing: without --create and --clean");
+	if (invocation_flag(invocation, "clean") && invocation_flag(invocation, "create"))
+		return error_new(ERR_USAGE, "either --create or --clean");
+	return NULL;
+}
+
+/* What "--to" does not say, the setting "conninfo" says; a URI says everything. */
+static Error *
+read_target(const Invocation *invocation, char **ret_conninfo, char **ret_database)
+{
+	const char *to = invocation_value(invocation, "to");
+	const char *usual = settings_text(invocation_settings(invocation), SETTING_conninfo);
+
+	*ret_database = NULL;
+	if (to == NULL)
+	{
+		*ret_conninfo = mem_strdup(usual);
+		return NULL;
+	}
+	TRY(error_context(conninfo_check(to, ret_database), "option \"--to\""));
+	*ret_conninfo = usual == NULL || strstr(usual, "://") != NULL || strstr(to, "://") != NULL
+	                    ? mem_strdup(to)
+	                    : mem_printf("%s %s", usual, to);
+	return NULL;
+}
+
+static void
+show_progress(void *context, uint64_t done, uint64_t total)
+{
+	progress_set(context, "restoring", done, total);
+}
+
+static Error *
+restore(const Invocation *invocation, const Reading *reading)
+{
+	AUTO(Progress) progress = NULL;
+	AUTO_FREE char *conninfo = NULL;
+	AUTO_FREE char *target = NULL;
+	bool all = invocation_flag(invocation, "all");
+
+	TRY(read_target(invocation, &conninfo, &target));
+	if (all && target != NULL)
+		return error_new(ERR_USAGE, "--all restores each database under its own name: --to names one");
+	TRY(progress_new(invocation_value(invocation, "progress"), "undump", &progress));
+
+	UndumpOptions work = {.source = reading->source,
+	                      .contents = reading->contents,
+	                      .conninfo = conninfo,
+	                      .programs = settings_text(invocation_settings(invocation), SETTING_pg_bindir),
+	                      .database = invocation_value(invocation, "database"),
+	                      .target = target,
+	                      .create = invocation_flag(invocation, "create"),
+	                      .globals = all || invocation_flag(invocation, "globals"),
+	                      .schema_only = invocation_flag(invocation, "schema-only"),
+	                      .clean = invocation_flag(invocation, "clean"),
+	                      .no_owner = invocation_flag(invocation, "no-owner"),
+	                      .notices = progress_notices(progress),
+	                      .progress = show_progress,
+	                      .context = progress};
+	Error *error = undump(&work);
+
+	progress_clear(progress);
+	TRY(error);
+	if (all)
+		print_line(stdout, "restored all %zu databases of dump %s", reading->contents->n_databases,
+		           reading->record->id);
+	else
+		print_line(stdout, "restored database \"%s\" of dump %s into \"%s\"", work.database,
+		           reading->record->id, target != NULL ? target : work.database);
+	return NULL;
+}
+
+static Error *
+run(Invocation *invocation)
+{
+	AUTO_READING reading = {0};
+
+	TRY(check_options(invocation));
+	TRY(open_dump(invocation, &reading));
+	if (invocation_flag(invocation, "list"))
+		return list_contents(invocation, &reading);
+	if (invocation_value(invocation, "into-file") != NULL)
+		return write_file(invocation, &reading);
+	return restore(invocation, &reading);
+}
+
+const Command command_undump = {
+	.name = "undump",
+	.summary = "brings a dump back: into a server, or into a file",
+	.arguments = "[ID]",
+	.n_optional = 1,
+	.description =
+		"The newest dump, or the one with this id (walship list --dumps), by pg_restore of the dump's major or newer. What\n"
+		"would make it fail or do harm is said before anything is changed: a server that is older than the dump, roles and\n"
+		"extensions that are missing, a database that is not empty. One database is restored in one transaction; with\n"
+		"--create and under its own name it is not, and after a failure it must be dropped.",
+	.examples = "  walship undump --list\n"
+				"  walship undump --database shop --create --to \"dbname=shop_yesterday\"\n",
+	.statuses = "0 1 2 3 4 5 6 7",
+	.options = options,
+	.n_options = lengthof(options),
+	.run = run,
+};

@@ -1,0 +1,386 @@
+"""dump and undump: what comes back is what was there, whatever it is called; what fails leaves nothing."""
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from walship_testing import server as pg
+from walship_testing.age import Key, have_age
+from walship_testing.logical import HOSTILE, READER, TWO_LINES, fingerprint, of_the_database, tell_logical_story
+from walship_testing.proc import run_ok, wait_until
+from walship_testing.store import DirectoryStore, create_store
+from walship_testing.walship import Walship
+
+
+def have_pg_dump():
+    return pg.client_bindir() is not None and (pg.client_bindir() / "pg_dump").is_file()
+
+
+pytestmark = [
+    pytest.mark.skipif(not have_pg_dump(), reason="pg_dump is not installed"),
+    pytest.mark.directory_only("what a dump stores goes the way of a backup's parts"),
+]
+
+
+class World:
+    """A server that has a story, one dump of it, and who made it."""
+
+    def __init__(self, directory, cache, major):
+        self.factory = pg.ServerFactory(directory, cache)
+        self.store = DirectoryStore(directory / "store")
+        self.store.directory.mkdir()
+        create_store(self.store, directory)
+        self.walship = Walship(directory / "walship", self.store.settings)
+        self.server = self.factory.new(major=major).start()
+        tell_logical_story(self.server)
+        self.walship.ok("dump", env=self.server.pg_environment)
+        self.dump = json.loads(self.walship.ok("list", "--dumps", "--json").out)["dumps"][0]
+        self.truth = {name: fingerprint(self.server, name) for name in (HOSTILE, TWO_LINES, "empty")}
+
+    def target(self, major):
+        return self.factory.new(major=major).start()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, cache):
+    made = World(tmp_path_factory.mktemp("dumps"), cache, pg.default_major())
+    yield made
+    made.factory.close()
+
+
+def objects(store):
+    return [key for key in store.keys() if "/dump/" in key]
+
+
+@pytest.fixture
+def programs(directory):
+    """PostgreSQL's programs, of which some can be replaced by a script."""
+    place = directory / "bin"
+    place.mkdir()
+    for program in pg.client_bindir().iterdir():
+        (place / program.name).symlink_to(program)
+
+    def replace(name, script):
+        (place / name).unlink()
+        (place / name).write_text("#!/bin/sh\n" + script.replace("REAL", str(pg.client_bindir() / name)))
+        (place / name).chmod(0o755)
+        return place
+
+    return replace
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("target", [15, 17, 18], ids=lambda major: f"into{major}")
+def test_all_of_a_server_comes_back_on_another_one(world, target):
+    if target < world.server.major or not pg.find_install(target):
+        pytest.skip(f"PostgreSQL {target} is not on this machine, or older than what is dumped")
+    other = world.target(target)
+    said = world.walship.ok("undump", "--all", env=other.pg_environment, timeout=50)
+    assert "restored all 5 databases" in said.out, said
+    assert "WARNING" not in said.err, said
+    for name, truth in world.truth.items():
+        assert fingerprint(other, name) == truth
+    assert of_the_database(other, HOSTILE) == of_the_database(world.server, HOSTILE)
+    assert other.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop owner'") == world.server.value(
+        "SELECT rolpassword FROM pg_authid WHERE rolname = 'shop owner'"
+    )
+    other.kill()
+
+
+def test_a_dump_of_the_oldest_major_comes_back(tmp_path_factory, cache):
+    if not pg.find_install(13):
+        pytest.skip("PostgreSQL 13 is not on this machine")
+    old = World(tmp_path_factory.mktemp("old"), cache, 13)
+    try:
+        old.walship.ok(
+            "undump", "--database", HOSTILE, "--create", "--to", "dbname=again", env=old.server.pg_environment
+        )
+        assert fingerprint(old.server, "again") == old.truth[HOSTILE]
+    finally:
+        old.factory.close()
+
+
+def test_a_database_comes_back_under_another_name(world):
+    there = world.server.pg_environment
+    said = world.walship.ok("undump", "--database", HOSTILE, "--create", "--to", "dbname='it''s'".replace("''", "\\'"), env=there)
+    assert "restored database" in said.out
+    assert fingerprint(world.server, "it's") == world.truth[HOSTILE]
+    said = world.walship.fails(3, "undump", "--database", HOSTILE, "--create", "--to", "dbname=it\\'s", env=there)
+    assert 'database "it\'s" exists already' in said.err
+    world.walship.fails(3, "undump", "--database", HOSTILE, "--to", "dbname=it\\'s", env=there, says="is not empty")
+    world.server.sql('UPDATE pairs SET id = 0', database="it's")
+    world.walship.fails(2, "undump", "--database", HOSTILE, "--to", "dbname=it\\'s", "--clean", env=there, says="--yes")
+    world.walship.ok("undump", "--database", HOSTILE, "--to", "dbname=it\\'s", "--clean", "--yes", env=there)
+    assert fingerprint(world.server, "it's") == world.truth[HOSTILE]
+    world.server.sql("DROP DATABASE \"it's\"")
+
+
+def test_only_the_schema_comes_back_when_no_rows_are_wanted(world):
+    there = world.server.pg_environment
+    world.server.sql("CREATE DATABASE bare")
+    world.walship.ok("undump", "--database", HOSTILE, "--to", "dbname=bare", "--schema-only", "--no-owner", env=there)
+    assert world.server.value("SELECT count(*) FROM pairs", database="bare") == 0
+    assert world.server.value("SELECT tableowner FROM pg_tables WHERE tablename LIKE 't%%x'", database="bare") == "postgres"
+    world.server.sql("DROP DATABASE bare")
+
+
+def test_what_is_in_a_dump_is_listed(world):
+    text = world.walship.ok("list", "--dumps").out
+    assert "1 dump, the newest" in text and world.dump["id"] in text and "empty" in text
+    assert {database["name"] for database in world.dump["databases"]} == {
+        HOSTILE, TWO_LINES, "empty", "postgres", "template1"
+    }
+    assert world.dump["role_passwords"] is True and world.dump["read_back"] is True
+    contents = json.loads(world.walship.ok("undump", "--list", "--json").out)
+    (hostile,) = [database for database in contents["databases"] if database["name"] == HOSTILE]
+    assert READER in hostile["roles"] and "shop owner" in hostile["roles"] and "postgres" in hostile["roles"]
+    assert [extension["name"] for extension in hostile["extensions"]] == ["hstore"]
+    assert hostile["large_objects"] == 3 and hostile["entries"] > 20
+    tables = {table["name"]: table for table in hostile["tables"]}
+    assert tables["fleeting"]["unlogged"] and not tables["pairs"]["unlogged"]
+    assert tables["parted_1"]["parent"] == tables["parted"]["oid"]
+    assert "parted_2" in world.walship.ok("undump", "--list", "--database", HOSTILE).out
+    world.walship.fails(1, "undump", "--list", "--database", "nowhere", says='has no database "nowhere"')
+
+
+def test_the_next_dump_of_an_equal_schema_has_its_digest(world):
+    again = json.loads(world.walship.ok("dump", HOSTILE, "--json", "--note", "again", env=world.server.pg_environment).out)
+    before, after = (
+        next(
+            database["schema_sha256"]
+            for database in json.loads(world.walship.ok("undump", dump, "--list", "--json").out)["databases"]
+            if database["name"] == HOSTILE
+        )
+        for dump in (world.dump["id"], again["id"])
+    )
+    assert before == after
+    (oid,) = [database["oid"] for database in world.dump["databases"] if database["name"] == HOSTILE]
+    first, second = (
+        world.store.read(key) for key in objects(world.store) if Path(key).name.startswith(f"schema-{oid}.")
+    )
+    assert first != second, "the key of \\restrict is another one each time"
+    world.store.remove_all(f"{again['system_id']}/dump/{again['id']}")
+
+
+def test_what_would_fail_is_said_before_anything_is_changed(world):
+    other = world.target(world.server.major)
+    there = other.pg_environment
+
+    def refused(status, says, *options):
+        before = other.sql("SELECT datname FROM pg_database ORDER BY 1")
+        world.walship.fails(status, "undump", *options, env=there, says=says)
+        assert other.sql("SELECT datname FROM pg_database ORDER BY 1") == before
+
+    refused(2, "needs roles that the server does not have", "--database", HOSTILE, "--create")
+    refused(2, "there is no database", "--database", HOSTILE, "--no-owner")
+    refused(1, "has no database", "--database", "nowhere", "--create")
+    refused(2, "what to restore", "--create")
+    refused(2, "password does not belong", "--database", HOSTILE, "--create", "--to", "password=x dbname=y")
+    refused(2, "no connection string", "--database", HOSTILE, "--create", "--to", "nonsense")
+    refused(1, "dump \"20200101T000000Z-0000\"", "20200101T000000Z-0000", "--database", HOSTILE)
+    other.kill()
+    if pg.find_install(13) and world.server.major > 13:
+        older = world.target(13)
+        world.walship.fails(
+            2, "undump", "--database", "empty", "--create", env=older.pg_environment, says="the server is older: PostgreSQL 13"
+        )
+        older.kill()
+
+
+def test_a_missing_extension_is_named(world, walship, servers):
+    if world.server.major > 16 or not pg.find_install(18):
+        pytest.skip("needs an extension that a newer PostgreSQL does not have")
+    world.server.sql("CREATE DATABASE outdated")
+    world.server.sql("CREATE EXTENSION adminpack", database="outdated")
+    walship.ok("dump", "outdated", env=world.server.pg_environment)
+    other = servers.new(major=18).start()
+    said = walship.fails(2, "undump", "--database", "outdated", "--create", env=other.pg_environment)
+    assert 'not installed for the server: "adminpack"' in said.err
+    world.server.sql("DROP DATABASE outdated")
+
+
+def test_databases_are_chosen_and_what_cannot_be_is_said(world, walship, store):
+    there = world.server.pg_environment
+    one = json.loads(walship.ok("dump", "empty", "--json", env=there).out)
+    assert [database["name"] for database in one["databases"]] == ["empty"]
+    rest = json.loads(walship.ok("dump", "--exclude", HOSTILE, "--exclude", "empty", "--exclude", TWO_LINES, "--json", env=there).out)
+    assert [database["name"] for database in rest["databases"]] == ["template1", "postgres"]
+    before = store.snapshot()
+    walship.fails(2, "dump", "nowhere", env=there, says='no database "nowhere"')
+    walship.fails(5, "dump", "template0", env=there, says='"template0" cannot be connected to')
+    walship.fails(2, "dump", "empty", "--lock-timeout", "soon", env=there, says="is no time")
+    world.server.sql("REVOKE CONNECT ON DATABASE empty FROM PUBLIC")
+    world.server.sql("CREATE ROLE humble LOGIN")
+    walship.fails(5, "dump", "empty", env={**there, "PGUSER": "humble"}, says='"empty" cannot be connected to')
+    assert store.snapshot() == before
+    said = walship.ok("dump", "--exclude", HOSTILE, "--exclude", TWO_LINES, env={**there, "PGUSER": "humble"})
+    assert '"empty" is not dumped' in said.err and "WITHOUT THE PASSWORDS" in said.err
+    assert "WITHOUT PASSWORDS" in walship.ok("list", "--dumps").out
+    world.server.sql("GRANT CONNECT ON DATABASE empty TO PUBLIC")
+    world.server.sql("DROP ROLE humble")
+
+
+def test_a_wrong_password_stores_nothing(world, walship, store):
+    hba = world.server.pgdata / "pg_hba.conf"
+    kept = hba.read_text()
+    hba.write_text("local all \"shop owner\" md5\n" + kept)
+    world.server.reload()
+    try:
+        environment = {**world.server.pg_environment, "PGUSER": "shop owner"}
+        wait_until(lambda: walship.run("dump", "empty", env=environment).rc == 5, "the password is asked for")
+        walship.fails(5, "dump", "empty", env={**environment, "PGPASSWORD": "wrong"}, says="password")
+        assert objects(store) == []
+        walship.ok("dump", "empty", env={**environment, "PGPASSWORD": "Zanzibar-secret"})
+    finally:
+        hba.write_text(kept)
+        world.server.reload()
+
+
+def test_an_older_pg_dump_is_refused_before_anything_runs(servers, walship, store):
+    if not pg.find_install(18) or pg.distribution_majors()[-1] >= 18:
+        pytest.skip("needs a server that is newer than pg_dump")
+    newer = servers.new(major=18).start()
+    said = walship.fails(7, "dump", env=newer.pg_environment, says="cannot work for the server's 18")
+    assert "postgresql-client-18" in said.err and objects(store) == []
+
+
+FAILURES = {
+    "says why": ('echo "pg_dump: error: no luck" >&2; exit 1', 4, "no luck"),
+    "is killed at its end": ('REAL "$@"; kill -9 $$', 7, "status 137"),
+    "is killed in the middle": ('REAL "$@" | head -c 1000; kill -9 $$', 7, ""),
+    "prints something else": ('case "$*" in *custom*) echo nonsense;; *) exec REAL "$@";; esac', 7, "cannot read"),
+    "may not": ('echo "pg_dump: error: query failed: ERROR:  permission denied for table t" >&2; exit 1', 5, "denied"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_pg_dump_that_fails_leaves_nothing(world, walship, store, programs, name):
+    script, status, says = FAILURES[name]
+    place = programs("pg_dump", 'case "$1" in -V) exec REAL -V;; esac\n' + script + "\n")
+    walship.configure(pg_bindir=place)
+    walship.fails(status, "dump", "empty", "postgres", env=world.server.pg_environment, says=says)
+    assert objects(store) == []
+    assert "There is no dump" in walship.ok("list", "--dumps", "--system", world.dump["system_id"]).out
+
+
+def test_what_pg_dump_says_is_passed_on(world, walship, programs):
+    walship.configure(pg_bindir=programs("pg_dump", 'echo "pg_dump: warning: mind this" >&2\nexec REAL "$@"\n'))
+    assert "pg_dump: warning: mind this" in walship.ok("dump", "empty", env=world.server.pg_environment).err
+
+
+def test_a_store_that_ends_meanwhile_leaves_nothing(world, walship, store, programs):
+    """After the first objects are there."""
+    place = programs(
+        "pg_dump", f'case "$*" in *custom*) mv {store.directory} {store.directory}.away;; esac\nexec REAL "$@"\n'
+    )
+    walship.configure(pg_bindir=place)
+    walship.fails(None, "dump", "empty", env=world.server.pg_environment)
+    Path(f"{store.directory}.away").rename(store.directory)
+    assert not [key for key in objects(store) if key.endswith("dump.json")]
+    walship.configure(pg_bindir=None)
+    walship.ok("dump", "empty", env=world.server.pg_environment)
+    walship.ok("undump", "--list")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
+def test_a_dump_that_is_ended_is_none(world, walship, store, programs, directory, sent):
+    place = programs(
+        "pg_dump", f'case "$*" in *custom*) echo here >{directory}/reached; sleep 20;; esac\nexec REAL "$@"\n'
+    )
+    walship.configure(pg_bindir=place)
+    process = walship.start("dump", "empty", env=world.server.pg_environment)
+    wait_until((directory / "reached").exists, "the archive is about to be dumped")
+    process.send_signal(sent)
+    assert process.wait(20) == -sent
+    process.communicate()
+    assert not [key for key in objects(store) if key.endswith("dump.json")]
+    if sent == signal.SIGTERM:
+        assert objects(store) == []
+    walship.configure(pg_bindir=None)
+    walship.ok("dump", "empty", env=world.server.pg_environment)
+    listed = json.loads(walship.ok("list", "--dumps", "--json").out)
+    assert len(listed["dumps"]) == 1 and len(listed["unfinished"]) == (sent == signal.SIGKILL)
+
+
+def test_an_object_that_changed_in_the_store_is_found_and_restores_nothing(world, walship, store):
+    there = world.server.pg_environment
+    walship.configure(compression="none")
+    walship.ok("dump", HOSTILE, env=there)
+    (key,) = [key for key in objects(store) if key.endswith(".dump")]
+    content = store.read(key)
+    store.write(key, content[:-5000] + content[-5000:].replace(b"Zanzibar", b"zanzibar", 1))
+    assert store.read(key) != content
+    walship.fails(6, "undump", "--database", HOSTILE, "--create", "--to", "dbname=x", env=there, says="checksum")
+    assert world.server.sql("SELECT datname FROM pg_database WHERE datname = 'x'") == []
+    store.remove(key)
+    walship.fails(6, "undump", "--database", HOSTILE, "--create", "--to", "dbname=x", env=there, says="missing")
+
+
+def test_what_is_stored_is_read_again_unless_that_is_not_wanted(world, walship):
+    walship.ok("dump", "empty", "--no-verify-upload", env=world.server.pg_environment)
+    assert "not read again" in walship.ok("list", "--dumps").out
+
+
+def test_a_standby_names_the_tables_whose_rows_it_lacks(world, walship):
+    standby = world.factory.standby_of(world.server).start()
+    record = json.loads(walship.ok("dump", HOSTILE, "--json", env=standby.pg_environment).out)
+    said = walship.run("dump", HOSTILE, env=standby.pg_environment)
+    assert 'table "public.fleeting" of database' in said.err and "is a standby" in said.err
+    assert record["from_standby"] is True
+    (database,) = json.loads(walship.ok("undump", "--list", "--json").out)["databases"]
+    assert database["unlogged_left_out"] == 1
+    walship.fails(2, "undump", "--database", HOSTILE, env=standby.pg_environment, says="is a standby")
+    standby.kill()
+
+
+@pytest.mark.skipif(not have_age(), reason="the program age is not installed")
+@pytest.mark.parametrize("codec", ["brotli", "zstd"])
+def test_an_encrypted_dump_tells_no_name_and_opens_with_stock_tools(world, walship, store, directory, codec):
+    key = Key(directory / "key.txt")
+    there = world.server.pg_environment
+    walship.configure(recipients=key.public, compression=codec)
+    record = json.loads(walship.ok("dump", HOSTILE, "--json", env=there).out)
+    for name, content in store.snapshot().items():
+        for word in (b"Zanzibar", b"pairs", "käse".encode(), b"hstore", b"shop owner"):
+            assert word not in content, name
+    assert "OID" in walship.ok("list", "--dumps").out
+    walship.fails(5, "undump", "--list", says="no secret key is set")
+    walship.configure(identity_file=key.path)
+    assert "pairs" in walship.ok("undump", "--list", "--database", HOSTILE).out
+
+    (database,) = record["databases"]
+    stored = store.path(f"{record['system_id']}/dump/{record['id']}/{database['archive']['name']}")
+    decode = {"brotli": "brotli -dc", "zstd": "zstd -dcq"}[codec]
+    world.server.sql("CREATE DATABASE stock")
+    run_ok(
+        ["sh", "-c", f"age -d -i {key.path} {stored} | {decode} | {pg.client_bindir()}/pg_restore -d stock"], env=there
+    )
+    assert fingerprint(world.server, "stock") == world.truth[HOSTILE]
+    world.server.sql("DROP DATABASE stock")
+
+
+def test_archive_schema_and_globals_come_into_files(world, directory):
+    archive, schema, roles = (directory / name for name in ("a", "s", "g"))
+    world.walship.ok("undump", "--database", HOSTILE, "--into-file", archive)
+    world.walship.ok("undump", "--database", HOSTILE, "--schema-only", "--into-file", schema)
+    world.walship.ok("undump", "--globals", "--into-file", roles)
+    assert "TABLE DATA public pairs" in run_ok([pg.client_bindir() / "pg_restore", "--list", archive]).out
+    assert "CREATE TABLE public.pairs" in schema.read_text() and "CREATE ROLE" in roles.read_text()
+    assert archive.stat().st_mode & 0o777 == 0o600
+    world.walship.fails(3, "undump", "--globals", "--into-file", roles, says="exists already")
+
+
+def test_every_member_of_a_record_is_in_the_documents(world):
+    documents = Path(__file__).parents[2] / "docs"
+    (key,) = [key for key in objects(world.store) if key.endswith("dump.json") and world.dump["id"] in key]
+    record = world.store.read_json(key)
+    contents = json.loads(world.walship.ok("undump", world.dump["id"], "--list", "--json").out)["databases"]
+    (hostile,) = [database for database in contents if database["name"] == HOSTILE]
+    plain = set(record) | set(record["globals"]) | set(record["databases"][0])
+    hidden = set(hostile) | set(hostile["tables"][0]) | set(hostile["extensions"][0])
+    hidden |= {name for table in hostile["tables"] for part in table.get("parts", []) for name in part}
+    said = re.findall(r"`([a-z0-9_]+)`", (documents / "format.md").read_text().split("\n## Dumps\n")[1])
+    assert plain | hidden <= set(said)
+    assert plain <= set(re.findall(r"`([a-z0-9_]+)`", (documents / "security.md").read_text()))
