@@ -263,7 +263,7 @@ ask_tables(const DumpRun *run, Server *server, DumpDatabaseFacts *facts)
 	return NULL;
 }
 
-/* Constraints that lead to other tables do not belong to the one table alone. */
+/* What leads to other tables, or calls functions, does not belong to the one table alone. */
 static Error *
 ask_parts(Server *server, DumpDatabaseFacts *facts)
 {
@@ -274,8 +274,7 @@ ask_parts(Server *server, DumpDatabaseFacts *facts)
 		"'pg_constraint'::regclass AND k.oid = d.objid WHERE d.refclassid = 'pg_class'::regclass AND d.deptype IN "
 		"('a', 'i') AND " USERS_TABLES
 		" AND (o.relkind IN ('i', 'I', 'S') OR k.contype <> 'f' OR d.classid IN "
-		"('pg_attrdef'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_policy'::regclass, "
-		"'pg_statistic_ext'::regclass)) GROUP BY 1, 2, 3 ORDER BY 1, 2";
+		"('pg_attrdef'::regclass, 'pg_statistic_ext'::regclass)) GROUP BY 1, 2, 3 ORDER BY 1, 2";
 	AUTO_RESULTS results = {0};
 	size_t at = 0;
 

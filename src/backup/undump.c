@@ -3,16 +3,20 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "undump_run.h"
+#include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pg/programs.h"
 
-#define ALREADY_THERE "42710:" /* SQLSTATE: duplicate_object */
+#define ALREADY_THERE    "42710:" /* SQLSTATE: duplicate_object */
+#define ENTRIES_TEXT_MAX (64u * 1024 * 1024)
 
 static void
 undump_run_release(UndumpRun *run)
 {
+	table_choice_release(&run->tables);
 	free(run->choices);
 	free(run->programs);
 	server_free(run->server);
@@ -34,6 +38,8 @@ choose_one(UndumpRun *run)
 	*choice = (UndumpChoice){.facts = facts,
 	                         .target = options->target != NULL ? options->target : facts->name,
 	                         .create = options->create};
+	if (options->table != NULL)
+		TRY(table_choice_make(facts, options->table, &run->tables));
 	return dump_source_database(&options->source, facts->oid, &choice->objects);
 }
 
@@ -209,6 +215,47 @@ restore_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *
 	                 "pg_restore of database \"%s\" failed: %s", choice->facts->name, lines->items[reason]);
 }
 
+/* pg_restore reads it by its descriptor: no name, no file. */
+static Error *
+make_list_file(const Buf *lines, int *ret_fd)
+{
+	AUTO_CLOSE int fd = memfd_create("entries", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno("could not create a file in memory");
+	TRY(file_write(fd, "entries", lines->data, lines->size));
+	*ret_fd = fd;
+	fd = -1;
+	return NULL;
+}
+
+/* The lines of the archive's table of contents that belong to the chosen tables. */
+static Error *
+select_entries(UndumpRun *run, const UndumpChoice *choice, int *ret_fd)
+{
+	AUTO_FREE char *program = program_in(run->programs, "pg_restore");
+	const char *const argv[] = {program, "--list", NULL};
+	AUTO_BUF(list, ENTRIES_TEXT_MAX);
+	AUTO_BUF(selected, ENTRIES_TEXT_MAX);
+	AUTO_STRLIST lines = {0};
+	size_t count = 0;
+	int status = 0;
+
+	buf_puts(&list, "");
+	TRY(undump_program_run(
+		run,
+		&(UndumpProgram){.argv = argv, .object = &choice->objects->archive, .output = &list, .head = true},
+		&lines, &status));
+	run->done = 0;
+	if (status != 0)
+		return restore_failed(run, choice, &lines, status);
+	archive_entries_select(list.data, &run->tables, run->with_schema, &selected, &count);
+	if (count == 0)
+		return error_new(ERR_CORRUPT, "the archive of database \"%s\" has no table \"%s\"",
+		                 choice->facts->name, run->options->table);
+	return make_list_file(&selected, ret_fd);
+}
+
 static Error *
 run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
 {
@@ -216,6 +263,8 @@ run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
 	AUTO_FREE char *program = program_in(run->programs, "pg_restore");
 	AUTO_FREE char *conninfo = server_conninfo(run->server, by_its_name ? "postgres" : choice->target);
 	AUTO_FREE char *dbname = mem_printf("--dbname=%s", conninfo);
+	AUTO_FREE char *use_list = NULL;
+	AUTO_CLOSE int entries = -1;
 	const char *argv[12] = {program, "--no-password", "--exit-on-error", dbname,
 	                        by_its_name ? "--create" : "--single-transaction"};
 	size_t n = 5;
@@ -234,8 +283,17 @@ run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
 		argv[n++] = "--clean";
 		argv[n++] = "--if-exists";
 	}
-	TRY(undump_program_run(run, &(UndumpProgram){.argv = argv, .object = &choice->objects->archive}, &lines,
-	                       &status));
+	if (run->tables.n_tables > 0)
+	{
+		TRY(select_entries(run, choice, &entries));
+		use_list = mem_printf("--use-list=/proc/self/fd/%d", entries);
+		argv[n++] = use_list;
+	}
+	TRY(undump_program_run(run,
+	                       &(UndumpProgram){.argv = argv,
+	                                        .object = &choice->objects->archive,
+	                                        .kept = entries > 0 ? entries : 0},
+	                       &lines, &status));
 	if (status != 0)
 		return restore_failed(run, choice, &lines, status);
 	for (size_t i = 0; i < lines.count; i++)
@@ -247,7 +305,7 @@ static Error *
 restore_database(UndumpRun *run, const UndumpChoice *choice)
 {
 	bool by_its_name = choice->create && strcmp(choice->target, choice->facts->name) == 0 &&
-	                   strpbrk(choice->target, "\r\n") == NULL;
+	                   strpbrk(choice->target, "\r\n") == NULL && run->tables.n_tables == 0;
 	Error *error;
 
 	if (choice->create && !by_its_name)

@@ -114,8 +114,48 @@ check_empty(const UndumpRun *run, const UndumpChoice *choice)
 		"Restore into another one: --create --to \"dbname=NAME\". To replace what is there: --clean.");
 }
 
+/* One table: its owner, and whether there is room for it.  A schema that is not there is made. */
 static Error *
-check_database(const UndumpRun *run, const UndumpChoice *choice, const StrList *there)
+check_table(UndumpRun *run, const UndumpChoice *choice, bool exists)
+{
+	AUTO(Server) inside = NULL;
+	AUTO_STRLIST roles = {0};
+	AUTO_STRLIST schemas = {0};
+	AUTO_STRLIST there = {0};
+
+	TRY(ask_names(run->server, "SELECT rolname FROM pg_catalog.pg_roles", &roles));
+	if (exists)
+	{
+		TRY(server_connect_to(run->options->conninfo, choice->target, &inside));
+		TRY(ask_names(inside, "SELECT nspname FROM pg_namespace", &schemas));
+		TRY(ask_names(
+			inside,
+			"SELECT nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace",
+			&there));
+	}
+	run->with_schema = exists ? !strlist_contains(&schemas, run->tables.tables[0]->schema)
+	                          : strcmp(run->tables.tables[0]->schema, "public") != 0;
+	for (size_t i = 0; i < run->tables.n_tables; i++)
+	{
+		const DumpTableFacts *table = run->tables.tables[i];
+		AUTO_FREE char *name = mem_printf("%s.%s", table->schema, table->name);
+
+		if (!run->options->clean && strlist_contains(&there, name))
+			return error_hint(
+				error_new(ERR_EXISTS, "database \"%s\" has a table \"%s\"", choice->target, name),
+				"Restore into another database: --create --to \"dbname=NAME\". To replace the "
+				"table: --clean.");
+		if (!run->options->no_owner && !strlist_contains(&roles, table->owner))
+			return error_hint(error_new(ERR_USAGE,
+			                            "table \"%s\" belongs to role \"%s\", which the server does not have",
+			                            name, table->owner),
+			                  "Make it, or give the table to the restoring role with --no-owner.");
+	}
+	return NULL;
+}
+
+static Error *
+check_database(UndumpRun *run, const UndumpChoice *choice, const StrList *there)
 {
 	bool exists = strlist_contains(there, choice->target);
 
@@ -127,13 +167,15 @@ check_database(const UndumpRun *run, const UndumpChoice *choice, const StrList *
 	if (!choice->create && !exists)
 		return error_hint(error_new(ERR_USAGE, "there is no database \"%s\" on the server", choice->target),
 		                  "To make it, say --create.");
+	if (run->tables.n_tables > 0)
+		return check_table(run, choice, exists);
 	TRY(check_roles(run, choice));
 	TRY(check_extensions(run, choice));
 	return exists && !run->options->clean ? check_empty(run, choice) : NULL;
 }
 
 Error *
-undump_check(const UndumpRun *run)
+undump_check(UndumpRun *run)
 {
 	AUTO_STRLIST there = {0};
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "archive_entries.h"
 #include "walship/backup/undump.h"
 #include "walship/base/child_stream.h"
 #include "walship/pg/server.h"
@@ -24,12 +25,14 @@ typedef struct UndumpRun
 	char *programs; /* directory of pg_restore */
 	UndumpChoice *choices;
 	size_t n_choices;
-	uint64_t done; /* bytes of archives */
+	TableChoice tables; /* none: everything is restored */
+	bool with_schema;   /* that of the tables is made, too */
+	uint64_t done;      /* bytes of archives */
 	uint64_t total;
 } UndumpRun;
 
 /* Everything that can be known before: versions, databases, roles, extensions. */
-Error *undump_check(const UndumpRun *run) MUST_CHECK;
+Error *undump_check(UndumpRun *run) MUST_CHECK;
 
 /*
  * A program whose standard input is an object in plain.  It gets the last bytes only once
@@ -39,8 +42,10 @@ Error *undump_check(const UndumpRun *run) MUST_CHECK;
 typedef struct UndumpProgram
 {
 	const char *const *argv;
-	const char *what; /* in messages */
 	const BackupObject *object;
+	int kept;    /* see ChildOptions */
+	Buf *output; /* what it prints; NULL: nobody asks */
+	bool head;   /* it needs no more than the object's beginning, which is read no further then */
 } UndumpProgram;
 
 /* Its words, and its status; the error is of the store, or of what it was fed with. */

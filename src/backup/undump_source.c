@@ -14,6 +14,7 @@
 
 #define FILE_MODE 0600
 #define TAIL_SIZE 4096u /* bytes that are held back */
+#define ENOUGH    "enough"
 
 Error *
 dump_source_check(const DumpSource *source)
@@ -115,6 +116,8 @@ typedef struct FeedSink
 	Sink sink;
 	UndumpRun *run;
 	ChildStream *child;
+	Buf *output;
+	bool head;
 	bool wants;
 	uint8_t tail[TAIL_SIZE];
 	size_t n_tail;
@@ -123,7 +126,8 @@ typedef struct FeedSink
 static Error *
 feed(FeedSink *self, const void *data, size_t size)
 {
-	return self->wants && size > 0 ? child_stream_write(self->child, data, size, NULL, &self->wants) : NULL;
+	return self->wants && size > 0 ? child_stream_write(self->child, data, size, self->output, &self->wants)
+	                               : NULL;
 }
 
 static Error *
@@ -135,6 +139,8 @@ feed_write(Sink *sink, const void *data, size_t size)
 	size_t of_tail = passes < self->n_tail ? passes : self->n_tail;
 
 	TRY(cancel_check());
+	if (self->head && !self->wants)
+		return error_new(ERR_CANCELLED, ENOUGH);
 	TRY(feed(self, self->tail, of_tail));
 	memmove(self->tail, self->tail + of_tail, self->n_tail - of_tail);
 	self->n_tail -= of_tail;
@@ -164,10 +170,20 @@ undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_li
 	FeedSink *sink;
 	Error *error;
 
-	TRY(child_stream_start(&(ChildOptions){.argv = program->argv}, true, &child));
+	TRY(child_stream_start(&(ChildOptions){.argv = program->argv, .kept = program->kept}, true, &child));
 	sink = NEW(FeedSink);
-	*sink = (FeedSink){.sink.ops = &feed_ops, .run = run, .child = child, .wants = true};
+	*sink = (FeedSink){.sink.ops = &feed_ops,
+	                   .run = run,
+	                   .child = child,
+	                   .output = program->output,
+	                   .head = program->head,
+	                   .wants = true};
 	error = read_object(&run->options->source, program->object, &sink->sink);
+	if (program->head && error_is(error, ERR_CANCELLED) && !cancel_requested())
+	{
+		error_free(error);
+		error = NULL;
+	}
 
 	/* Killed before its input ends: what it has begun is rolled back. */
 	if (error != NULL)
@@ -175,7 +191,7 @@ undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_li
 		child_stream_free(MOVE(child));
 		return error;
 	}
-	TRY(child_stream_end(child, NULL, ret_status));
+	TRY(child_stream_end(child, program->output, ret_status));
 	child_stream_errors(child, ret_lines);
 	return NULL;
 }

@@ -147,5 +147,7 @@ const Command command_dump = {
 	.statuses = "0 2 3 4 5 6 7",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "list --dumps",
 	.run = run,
 };

@@ -16,6 +16,7 @@
 
 static const CommandOption options[] = {
 	{"database", OPTION_VALUE, "NAME", "this database of the dump"},
+	{"table", OPTION_VALUE, "TABLE", "only this table of it, as NAME or SCHEMA.NAME, with its partitions"},
 	{"all", OPTION_FLAG, NULL, "roles, tablespaces and every database; what is missing is made"},
 	{"to", OPTION_VALUE, "CONNINFO",
      "into this server and database (default: \"conninfo\", the database of the same name)"},
@@ -156,6 +157,8 @@ check_options(const Invocation *invocation)
 		return error_new(ERR_USAGE, "--into-file needs --database NAME or --globals");
 	if (file)
 		return NULL;
+	if (invocation_value(invocation, "table") != NULL && !one)
+		return error_new(ERR_USAGE, "--table needs --database: which one has it?");
 	if (one == all)
 		return error_hint(error_new(ERR_USAGE, "it must be said what to restore: --database NAME or --all"),
 		                  "\"walship undump --list\" shows what is in the newest dump.");
@@ -214,6 +217,7 @@ restore(const Invocation *invocation, const Reading *reading)
 	                      .conninfo = conninfo,
 	                      .programs = settings_text(invocation_settings(invocation), SETTING_pg_bindir),
 	                      .database = invocation_value(invocation, "database"),
+	                      .table = invocation_value(invocation, "table"),
 	                      .target = target,
 	                      .create = invocation_flag(invocation, "create"),
 	                      .globals = all || invocation_flag(invocation, "globals"),
@@ -230,6 +234,11 @@ restore(const Invocation *invocation, const Reading *reading)
 	if (all)
 		print_line(stdout, "restored all %zu databases of dump %s", reading->contents->n_databases,
 		           reading->record->id);
+	else if (work.table != NULL)
+		print_line(
+			stdout,
+			"restored table \"%s\" of dump %s into \"%s\", without foreign keys, triggers, rules and policies",
+			work.table, reading->record->id, target != NULL ? target : work.database);
 	else
 		print_line(stdout, "restored database \"%s\" of dump %s into \"%s\"", work.database,
 		           reading->record->id, target != NULL ? target : work.database);
@@ -261,6 +270,7 @@ const Command command_undump = {
 		"extensions that are missing, a database that is not empty. One database is restored in one transaction; with\n"
 		"--create and under its own name it is not, and after a failure it must be dropped.",
 	.examples = "  walship undump --list\n"
+				"  walship undump --database shop --table orders --create --to \"dbname=shop_yesterday\"\n"
 				"  walship undump --database shop --create --to \"dbname=shop_yesterday\"\n",
 	.statuses = "0 1 2 3 4 5 6 7",
 	.options = options,

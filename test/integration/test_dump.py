@@ -126,6 +126,36 @@ def test_only_the_schema_comes_back_when_no_rows_are_wanted(world):
     world.server.sql("DROP DATABASE bare")
 
 
+def test_one_table_comes_back_alone(world):
+    there = world.server.pg_environment
+    wanted = ("--database", HOSTILE, "--to", "dbname=beside", "--table")
+    world.walship.ok("undump", *wanted, "parted", "--create", env=there)
+    assert world.server.value("SELECT count(*) FROM parted", database="beside") == 500
+    indexes = "SELECT tablename, indexdef, indisvalid FROM pg_indexes JOIN pg_index ON indexrelid = indexname::regclass WHERE tablename LIKE 'parted%%' ORDER BY 2"
+    assert world.server.sql(indexes, database="beside") == world.server.sql(indexes, database=HOSTILE)
+
+    world.server.sql("CREATE EXTENSION hstore", database="beside")
+    world.walship.ok("undump", *wanted, "public.pairs", env=there)
+    story, beside = (fingerprint(world.server, name) for name in (HOSTILE, "beside"))
+    for what in ('"public"."pairs"', "sequence public.pairs_id_seq", '"public"."parted_2"'):
+        assert beside[what] == story[what]
+    assert [row for row in story["privileges"] if row[0] == "pairs"] == [row for row in beside["privileges"] if row[0] == "pairs"]
+    assert set(beside["comments"]) <= set(story["comments"]) and beside["comments"]
+    assert world.server.value("SELECT nextval('pairs_id_seq')", database="beside") == 101
+    assert world.server.value("SELECT to_regclass('kept')", database="beside") is None
+
+    world.walship.fails(3, "undump", *wanted, "pairs", env=there, says='has a table "public.pairs"')
+    world.server.sql("TRUNCATE pairs", database="beside")
+    world.walship.ok("undump", *wanted, "pairs", "--clean", "--yes", env=there)
+    assert world.server.value("SELECT count(*) FROM pairs", database="beside") == 100
+    (hostile,) = [name for (name,) in world.server.sql("SELECT relname FROM pg_class WHERE relname LIKE 't%%le%%x'", database=HOSTILE)]
+    world.server.sql("CREATE SCHEMA \"ürs \"\"s\"\" x\"; CREATE TYPE \"ürs \"\"s\"\" x\".mood AS ENUM ('good', 'bad')", database="beside")
+    world.walship.ok("undump", *wanted, hostile, env=there)
+    assert fingerprint(world.server, "beside")[f'"ürs ""s"" x"."{hostile}"'] == story[f'"ürs ""s"" x"."{hostile}"']
+    world.walship.fails(1, "undump", *wanted, "nowhere", env=there, says='no table "nowhere"')
+    world.server.sql("DROP DATABASE beside")
+
+
 def test_what_is_in_a_dump_is_listed(world):
     text = world.walship.ok("list", "--dumps").out
     assert "1 dump, the newest" in text and world.dump["id"] in text and "empty" in text

@@ -37,7 +37,8 @@ typedef struct UndumpOptions
 	const char *conninfo; /* see server_connect() */
 	const char *programs; /* where pg_restore is; NULL: it is looked for */
 	const char *database; /* of the dump; NULL: all of them */
-	const char *target;   /* its name on the server; NULL: the same */
+	const char *table;    /* of that database, alone: "orders" or "shop.orders"; NULL: everything */
+	const char *target;   /* the database's name on the server; NULL: the same */
 	bool create;          /* the database is made */
 	bool globals;         /* roles and tablespaces first */
 	bool schema_only;
