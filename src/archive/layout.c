@@ -61,6 +61,18 @@ layout_pin_key(uint64_t system_identifier, const char *backup_id)
 }
 
 char *
+layout_known_gap_prefix(uint64_t system_identifier)
+{
+	return mem_printf("%" PRIu64 "/gap/", system_identifier);
+}
+
+char *
+layout_known_gap_key(uint64_t system_identifier, const char *first, const char *last)
+{
+	return mem_printf("%" PRIu64 "/gap/%s-%s.json", system_identifier, first, last);
+}
+
+char *
 layout_lease_prefix(uint64_t system_identifier)
 {
 	return mem_printf("%" PRIu64 "/lease/", system_identifier);

@@ -75,7 +75,8 @@ static void
 print_findings(const Verify *verify, FILE *into)
 {
 	for (size_t i = 0; i < verify->findings.count && i < FINDINGS_SHOWN; i++)
-		print_finding(verify, &verify->findings.items[i], into);
+		if (!verify->findings.items[i].acknowledged)
+			print_finding(verify, &verify->findings.items[i], into);
 	if (verify->findings.found > FINDINGS_SHOWN)
 		print_line(into, "and %" PRIu64 " more: --json", verify->findings.found - FINDINGS_SHOWN);
 	for (size_t i = 0; i < verify->notes.count; i++)

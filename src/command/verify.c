@@ -13,6 +13,7 @@
 #include "walship/archive/layout.h"
 #include "walship/base/crypto.h"
 #include "walship/base/log.h"
+#include "walship/base/mem.h"
 #include "walship/base/size.h"
 #include "walship/upkeep/verify.h"
 
@@ -27,6 +28,9 @@ static const CommandOption options[] = {
 	{"newer", OPTION_VALUE, "AGE", "read only what came since: 7d"},
 	{"rotate", OPTION_VALUE, "N", "read one of N parts, each time the next one: everything in N runs"},
 	{"backup", OPTION_VALUE, "ID", "look at this backup alone"},
+	{"acknowledge", OPTION_VALUE, "GAP",
+     "this gap is known: FIRST or FIRST-LAST, names of segments; it counts no more, as long as nothing needs it"},
+	{"note", OPTION_VALUE, "TEXT", "with --acknowledge: why"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
@@ -75,6 +79,30 @@ read_choice(const Invocation *invocation, Verify *verify)
 		return error_hint(error_new(ERR_USAGE, "\"%s\" is no id of a backup", verify->backup),
 		                  "\"walship list\" shows them.");
 	return NULL;
+}
+
+static Error *
+acknowledge(Invocation *invocation, Verify *verify)
+{
+	const char *value = invocation_value(invocation, "acknowledge");
+	const char *note = invocation_value(invocation, "note");
+	const char *dash = value == NULL ? NULL : strchr(value, '-');
+
+	if (value == NULL)
+		return note == NULL ? NULL : error_new(ERR_USAGE, "--note is for --acknowledge");
+	if (note != NULL && strlen(note) > KNOWN_GAP_NOTE_MAX)
+		return error_new(ERR_USAGE, "--note is longer than %d bytes", KNOWN_GAP_NOTE_MAX);
+	if (verify->backup != NULL)
+		return error_new(ERR_USAGE, "--acknowledge looks at everything: leave --backup out");
+
+	AUTO_FREE char *first = dash == NULL ? mem_strdup(value) : mem_strndup(value, (size_t) (dash - value));
+	AUTO_FREE char *last = mem_strdup(dash == NULL ? value : dash + 1);
+	Error *error =
+		verify_acknowledge(verify, &(KnownGap){.first = first, .last = last, .note = (char *) note});
+
+	if (error_is(error, ERR_EXISTS))
+		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
+	return error;
 }
 
 static void
@@ -144,6 +172,7 @@ run(Invocation *invocation)
 	if (error_is(error, ERR_NOT_FOUND))
 		invocation_set_status(invocation, STATUS_NO_BACKUP);
 	TRY(error);
+	TRY(acknowledge(invocation, &verify));
 	if (invocation_flag(invocation, "json"))
 		print_verify_json(&verify, stdout);
 	else

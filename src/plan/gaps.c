@@ -198,3 +198,65 @@ plan_gaps(const Catalog *catalog, const RetainPlan *retain, WalFacts *facts, Wal
 	merge(ret_gaps);
 	return wal_facts_error(facts);
 }
+
+/* The newest timeline that has WAL or a backup: what a recovery to the latest moment goes along. */
+static const CatalogTimeline *
+newest_timeline(const Catalog *catalog)
+{
+	for (size_t i = catalog->n_timelines; i-- > 0;)
+	{
+		const CatalogTimeline *timeline = &catalog->timelines[i];
+
+		if (timeline->n_runs > 0)
+			return timeline;
+		for (size_t j = 0; j < catalog->n_backups; j++)
+			if (catalog->backups[j]->timeline == timeline->timeline)
+				return timeline;
+	}
+	return NULL;
+}
+
+static bool
+lies_on_path(const WalPath *path, const WalRange *gap)
+{
+	XLogRecPtr first_end = segment_start(gap->first + 1, path->segment_size) - 1;
+	XLogRecPtr last_end = segment_start(gap->last + 1, path->segment_size) - 1;
+
+	return timeline_history_at(path->history, first_end) == gap->timeline ||
+	       timeline_history_at(path->history, last_end) == gap->timeline;
+}
+
+char *
+wal_gap_objection(const Catalog *catalog, const bool *kept, const WalRange *gap)
+{
+	const CatalogTimeline *newest = newest_timeline(catalog);
+	bool has_backup_behind = false;
+
+	for (size_t i = 0; i < catalog->n_backups; i++)
+	{
+		const BackupRecord *backup = catalog->backups[i];
+
+		if ((kept == NULL || kept[i]) && !backup->wal_inside && backup->timeline == gap->timeline &&
+		    gap->last >= first_needed(backup) &&
+		    gap->first <= lsn_segment_before(backup->stop_lsn, backup->segment_size))
+			return mem_printf("backup %s needs it for itself, for it does not bring its WAL along",
+			                  backup->id);
+	}
+	if (newest == NULL)
+		return NULL;
+
+	AUTO(WalPath) path = wal_path_new(catalog, newest);
+
+	if (!lies_on_path(path, gap))
+		return NULL;
+	for (size_t i = 0; i < catalog->n_backups && !has_backup_behind; i++)
+	{
+		const BackupRecord *backup = catalog->backups[i];
+
+		has_backup_behind = (kept == NULL || kept[i]) && !backup->unusable && is_on_path(path, backup) &&
+		                    first_needed(backup) > gap->last;
+	}
+	return has_backup_behind ? NULL
+	                         : mem_strdup("no complete backup comes after it, so nothing behind it can be "
+	                                      "recovered");
+}

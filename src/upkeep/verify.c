@@ -89,5 +89,5 @@ verify_run(Verify *verify)
 		window_list_release(&verify->windows);
 	}
 	verify_sort_findings(verify);
-	return NULL;
+	return verify_apply_known(verify);
 }

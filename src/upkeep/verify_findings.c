@@ -79,7 +79,7 @@ finding_remedy(FindingKind kind, FindingObject object)
 				   "remove it, and look who may write to the store.";
 		case FINDING_GAP:
 			return "Whoever still has these segments, in pg_wal or in a second copy of the store, may push them: walship "
-				   "push. Else take a new backup: no recovery passes the gap.";
+				   "push. Else take a new backup, for no recovery passes the gap, and then --acknowledge it.";
 		case FINDING_TRUNCATED:
 		case FINDING_CORRUPT:
 		case FINDING_FOREIGN:
@@ -181,7 +181,7 @@ verify_count(const Verify *verify, FindingKind kind)
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < verify->findings.count; i++)
-		count += verify->findings.items[i].kind == kind;
+		count += verify->findings.items[i].kind == kind && !verify->findings.items[i].acknowledged;
 	return count;
 }
 
@@ -200,6 +200,7 @@ verify_release(Verify *verify)
 	strlist_release(&verify->notes);
 	window_list_release(&verify->windows);
 	catalog_free(verify->catalog);
+	free(verify->kept);
 	*verify = (Verify){0};
 }
 
@@ -254,6 +255,8 @@ put_finding(const Verify *verify, const Finding *finding, Json *into)
 		json_add_int(into, "segments", (int64_t) (wal->last - wal->first + 1));
 	}
 	json_add_string(into, "remedy", finding->remedy);
+	if (finding->acknowledged)
+		json_add_bool(into, "acknowledged", true);
 }
 
 void

@@ -39,6 +39,11 @@ Error *verify_index(const Verify *verify, TimeLineID timeline, XLogSegNo segno, 
 Finding verify_segment_finding(const Verify *verify, FindingKind kind, TimeLineID timeline, XLogSegNo segno,
                                char *reason);
 
+/* verify_known.c */
+
+/* Findings in gaps that are acknowledged do not count. */
+Error *verify_apply_known(Verify *verify) MUST_CHECK;
+
 /* verify_evidence.c */
 
 /* With choice.rotate: the part that comes after the one that was read last. */

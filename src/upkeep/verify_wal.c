@@ -240,7 +240,7 @@ static const WalSourceOps watched_ops = {
 
 /* By the setting, or by what the last expire went by: what that removed is not missing. */
 static Error *
-plan_retention(const Verify *verify, WalFacts *facts, RetainPlan **ret_plan)
+plan_retention(Verify *verify, WalFacts *facts, RetainPlan **ret_plan)
 {
 	const Catalog *catalog = verify->catalog;
 	AUTO_FREE int64_t *local_times = NEW_ARRAY(int64_t, catalog->n_backups);
@@ -264,7 +264,11 @@ plan_retention(const Verify *verify, WalFacts *facts, RetainPlan **ret_plan)
 		retain_pins[i] = (RetainPin){pins.items[i].backup, pins.items[i].until, pins.items[i].note};
 	request.pins = retain_pins;
 	request.n_pins = pins.count;
-	return plan_retain(catalog, &request, facts, ret_plan);
+	TRY(plan_retain(catalog, &request, facts, ret_plan));
+	verify->kept = NEW_ARRAY(bool, catalog->n_backups);
+	for (size_t i = 0; i < catalog->n_backups; i++)
+		verify->kept[i] = (*ret_plan)->backups[i].keep;
+	return NULL;
 }
 
 static void

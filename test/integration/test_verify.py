@@ -236,6 +236,34 @@ def test_everything_has_its_turn(story, walship, store):
     walship.fails(2, "verify", "--rotate", "1", says="no number of parts")
 
 
+def test_a_gap_that_is_known_counts_no_more(story, walship, store):
+    first, second = story.backups
+    name, behind = f"{1:08X}{3:016X}", f"{1:08X}{7:016X}"
+    store.remove(segment_key(story.system, name))
+    assert found(verify(walship, expected=8)) == {("gap", "segment", segment_key(story.system, name))}
+    walship.fails(2, "verify", "--acknowledge", f"{1:08X}{4:016X}", says="nothing is found from")
+    walship.fails(2, "verify", "--acknowledge", f"{behind}-{name}", says="no segments of one timeline")
+    walship.fails(2, "verify", "--note", "why", says="--note is for --acknowledge")
+    assert store.keys(f"{story.system}/gap/") == []
+
+    report = verify(walship, "--acknowledge", f"{name}-{name}", "--note", "disk of May")
+    assert report["passed"] is True and report["found"] == 0
+    assert [item["acknowledged"] for item in report["findings"]] == [True]
+    assert store.keys(f"{story.system}/gap/") == [f"{story.system}/gap/{name}-{name}.json"]
+    result = walship.ok("verify")
+    assert "note: the gap from" in result.out and "(disk of May)" in result.out and "HOLE" in result.out
+
+    kept = {key: store.read(key) for key in store.keys(f"{story.system}/base/{second['id']}/")}
+    store.remove_all(f"{story.system}/base/{second['id']}/")
+    report = verify(walship, expected=8)
+    assert ("gap", "segment", segment_key(story.system, name)) in found(report)
+    assert any("counts again" in note for note in report["notes"])
+    store.remove(f"{story.system}/gap/{name}-{name}.json")
+    walship.fails(8, "verify", "--acknowledge", name, says="no complete backup comes after it")
+    for key, content in kept.items():
+        store.write(key, content)
+
+
 def test_one_backup_alone(story, walship, store):
     first, second = story.backups
     store.remove(segment_key(story.system, f"{1:08X}{3:016X}"))

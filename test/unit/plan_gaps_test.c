@@ -108,10 +108,75 @@ gaps_are_found(void **state)
 	}
 }
 
+typedef struct KnownRow
+{
+	const char *name;
+	const char *world;
+	WalRange gap;
+	bool removed_last;     /* the retention does not keep the last backup */
+	const char *objection; /* a part of it; NULL: none */
+} KnownRow;
+
+/* clang-format off */
+static const KnownRow known_rows[] = {
+	{"a backup comes behind it",
+	 "tli 1: 1-4\ntli 1: 6-9\nbackup A 1@2.1-2.6 20-26 inside\nbackup B 1@7.1-7.6 30-36 inside", {1, 5, 5}, false, NULL},
+	{"no backup comes behind it",
+	 "tli 1: 1-4\ntli 1: 6-9\nbackup A 1@2.1-2.6 20-26 inside", {1, 5, 5}, false, "no complete backup comes after it"},
+	{"the one that comes behind it lacks parts",
+	 "tli 1: 1-4\ntli 1: 6-9\nbackup A 1@2.1-2.6 20-26 inside\nbackup B 1@7.1-7.6 30-36 inside gone", {1, 5, 5}, false,
+	 "no complete backup"},
+	{"the one that comes behind it is not kept",
+	 "tli 1: 1-4\ntli 1: 6-9\nbackup A 1@2.1-2.6 20-26 inside\nbackup B 1@7.1-7.6 30-36 inside", {1, 5, 5}, true,
+	 "no complete backup"},
+	{"the backup ends within it",
+	 "tli 1: 1-4\ntli 1: 8-9\nbackup A 1@2.1-2.6 20-26 inside\nbackup B 1@5.1-6.6 30-36 inside", {1, 5, 7}, false,
+	 "no complete backup"},
+	{"a backup needs it for itself",
+	 "tli 1: 1-4\ntli 1: 7-9\nbackup A 1@4.1-6.6 20-26\nbackup B 1@8.1-8.6 30-36 inside", {1, 5, 6}, false,
+	 "backup A needs it for itself"},
+	{"a branch that was left needs nothing",
+	 "tli 1: 1-6\ntli 1: 8-9\nfork 2 1@4.5\ntli 2: 4-9\nbackup A 1@2.1-2.6 20-26 inside", {1, 7, 7}, false, NULL},
+	{"the way to the newest timeline leads over it",
+	 "tli 1: 1-2\ntli 1: 4\nfork 2 1@4.5\ntli 2: 4-9\nbackup A 1@2.1-2.6 20-26 inside", {1, 3, 3}, false,
+	 "no complete backup"},
+	{"... and a backup there comes behind it",
+	 "tli 1: 1-2\ntli 1: 4\nfork 2 1@4.5\ntli 2: 4-9\nbackup A 1@2.1-2.6 20-26 inside\n"
+	 "backup B 2@7.1-7.6 30-36 inside", {1, 3, 3}, false, NULL},
+};
+/* clang-format on */
+
+static void
+what_nothing_needs_may_be_known(void **state)
+{
+	(void) state;
+	for (size_t i = 0; i < lengthof(known_rows); i++)
+	{
+		const KnownRow *row = &known_rows[i];
+		AUTO(RetainWorld) world = retain_world_new(row->world);
+		const Catalog *catalog = &world->world->catalog;
+		AUTO_FREE bool *kept = NEW_ARRAY(bool, catalog->n_backups);
+
+		for (size_t j = 0; j < catalog->n_backups; j++)
+			kept[j] = !row->removed_last || j + 1 < catalog->n_backups;
+
+		AUTO_FREE char *objection = wal_gap_objection(catalog, kept, &row->gap);
+		bool as_expected = row->objection == NULL
+		                       ? objection == NULL
+		                       : objection != NULL && strstr(objection, row->objection) != NULL;
+
+		print_message("  %s\n", row->name);
+		if (!as_expected)
+			print_message("%s\n", objection == NULL ? "no objection" : objection);
+		assert_true(as_expected);
+	}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(gaps_are_found)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(gaps_are_found),
+	                                   cmocka_unit_test(what_nothing_needs_may_be_known)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

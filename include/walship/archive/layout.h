@@ -31,7 +31,9 @@ char *layout_backup_record_key(uint64_t system_identifier, const char *backup_id
 
 char *layout_pin_prefix(uint64_t system_identifier);                     /* "<system-id>/pin/" */
 char *layout_pin_key(uint64_t system_identifier, const char *backup_id); /* ".../pin/<ID>.json" */
-char *layout_lease_prefix(uint64_t system_identifier);                   /* "<system-id>/lease/" */
+char *layout_known_gap_prefix(uint64_t system_identifier);               /* "<system-id>/gap/" */
+char *layout_known_gap_key(uint64_t system_identifier, const char *first, const char *last);
+char *layout_lease_prefix(uint64_t system_identifier); /* "<system-id>/lease/" */
 char *layout_lease_key(uint64_t system_identifier, const char *id,
                        int number);                    /* ".../lease/<id>-<n>.json" */
 char *layout_proof_prefix(uint64_t system_identifier); /* "<system-id>/proof/" */

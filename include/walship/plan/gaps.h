@@ -31,6 +31,13 @@ typedef struct WalGapList
 /* "retain": NULL without a retention.  Errors are those of the facts' source.  Release the list in any case. */
 Error *plan_gaps(const Catalog *catalog, const RetainPlan *retain, WalFacts *facts, WalGapList *ret_gaps)
 	MUST_CHECK;
+
+/*
+ * Why a gap cannot be called known: a backup needs it for itself, or nothing leads from behind it to the newest
+ * timeline's end.  NULL: only what is lost anyway needs it.  "kept": of each backup, whether the retention keeps it;
+ * NULL: all are.  The caller frees.
+ */
+char *wal_gap_objection(const Catalog *catalog, const bool *kept, const WalRange *gap);
 void wal_gap_list_release(WalGapList *gaps);
 
 #define AUTO_WAL_GAPS __attribute__((cleanup(wal_gap_list_release))) WalGapList

@@ -17,6 +17,7 @@
 
 #include "walship/age/age.h"
 #include "walship/archive/catalog.h"
+#include "walship/archive/known_gap.h"
 #include "walship/archive/wal_path.h"
 #include "walship/base/clock.h"
 #include "walship/base/json.h"
@@ -64,6 +65,8 @@ typedef struct Finding
 		wal; /* of segments and gaps: all of these; timeline alone: of a partial or history file; all 0: none */
 	char *reason;       /* a clause */
 	const char *remedy; /* a sentence or two; by kind and object */
+	bool
+		acknowledged; /* of segments: somebody knows it, and nothing that is kept needs them; it does not count */
 } Finding;
 
 typedef struct FindingList
@@ -71,7 +74,8 @@ typedef struct FindingList
 	Finding *items; /* by key */
 	size_t count;
 	size_t capacity;
-	uint64_t found; /* more than "count" when there are more than FINDINGS_MAX */
+	uint64_t
+		found; /* without those that are acknowledged; more than "count" when there are more than FINDINGS_MAX */
 } FindingList;
 
 #define FINDINGS_MAX 100000
@@ -130,6 +134,7 @@ typedef struct Verify
 	TimeUs now;
 	Catalog *catalog;
 	WindowList windows;
+	bool *kept; /* of each backup, whether the retention keeps it; NULL: there is no retention */
 	FindingList findings;
 	StrList notes; /* sentences: what is worth knowing, and no fault */
 	VerifyCounts counts;
@@ -168,6 +173,12 @@ int verify_slice_after(const VerifyEvidence *last, int rotate);
 
 /* proof/<time>-verify.json.  Credentials that may only read are no error: it is warned of. */
 Error *verify_store_evidence(const Verify *verify) MUST_CHECK;
+
+/*
+ * After verify_run(): stores that this gap is known, so that it counts no more.  ERR_USAGE: nothing is found there.
+ * ERR_EXISTS: it is needed, or known already.  Sets the gap's time.
+ */
+Error *verify_acknowledge(Verify *verify, KnownGap *gap) MUST_CHECK;
 
 bool verify_passed(const Verify *verify);
 uint64_t verify_count(const Verify *verify, FindingKind kind);
