@@ -108,6 +108,15 @@ static const JsonField storage_fields[] = {
 };
 static const JsonTable storage_table = JSON_TABLE(StatusStorage, storage_fields);
 
+static const JsonField second_fields[] = {
+	{"store", &json_string, JSON_AT(StatusSecond, url)},
+	{"error", &json_string, JSON_AT(StatusSecond, error)},
+	{"objects", &json_uint, JSON_AT(StatusSecond, objects)},
+	{"size", &json_uint, JSON_AT(StatusSecond, size)},
+	{"behind_since", &json_time, JSON_AT(StatusSecond, behind_since)},
+};
+static const JsonTable second_table = JSON_TABLE(StatusSecond, second_fields);
+
 static const JsonField job_fields[] = {
 	{"kind", &json_string, JSON_AT(StatusJob, kind)},
 	{"holder", &json_string, JSON_AT(StatusJob, holder)},
@@ -138,6 +147,8 @@ add_store_facts(const StatusFacts *facts, Json *into)
 	if (facts->files.count > 0)
 		json_put(json_add_object(into, "files"), &records_table, &facts->files);
 	json_put(json_add_object(into, "storage"), &storage_table, &facts->storage);
+	if (facts->second.url != NULL)
+		json_put(json_add_object(into, "second_store"), &second_table, &facts->second);
 	json_put_list(into, "jobs", &job_table, facts->jobs, facts->n_jobs);
 	json_put_list(into, "clocks", &json_strings, facts->clocks.items, facts->clocks.count);
 }

@@ -26,6 +26,7 @@ typedef enum MetricOf
 	OF_WINDOW,
 	OF_DRILL,
 	OF_VERIFY,
+	OF_SECOND,
 } MetricOf;
 
 typedef struct Metric
@@ -82,6 +83,10 @@ static const Metric metrics[] = {
 	{"walship_store_bytes", "Their bytes.", OF_STORE, METRIC_UINT, AT(storage.size)},
 	{"walship_store_growth_bytes_per_day", "What came in the last week, for each day of it.", OF_STORE,
      METRIC_INT, AT(storage.size_per_day)},
+	{"walship_second_store_bytes", "Bytes in the second store.", OF_SECOND, METRIC_UINT, AT(second.size)},
+	{"walship_second_store_behind_since_timestamp_seconds",
+     "Since when the first store has what the second one lacks; absent when it lacks nothing new.", OF_SECOND,
+     METRIC_TIME, AT(second.behind_since)},
 	{"walship_jobs", "Leases that are in force: somebody is at work.", OF_STORE, METRIC_UINT, AT(n_jobs)},
 };
 
@@ -126,6 +131,8 @@ is_known(const StatusFacts *facts, MetricOf of)
 			return facts->store_error == NULL && facts->drill.time != TIME_NONE;
 		case OF_VERIFY:
 			return facts->store_error == NULL && facts->verify.time != TIME_NONE;
+		case OF_SECOND:
+			return facts->store_error == NULL && facts->second.url != NULL && facts->second.error == NULL;
 		case OF_STORE:
 			break;
 	}

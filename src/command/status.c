@@ -37,6 +37,7 @@ static const CommandOption options[] = {
 typedef struct Look
 {
 	const Settings *settings;
+	Settings *second; /* of the second store; NULL: there is none */
 	int64_t until_ms; /* when no other attempt is made at the store */
 	bool with_server;
 	bool alone;             /* settings that cannot be used are an error of the command */
@@ -67,6 +68,7 @@ limits_of(const Settings *settings)
 		.backup_max_age_ms = settings_ms(settings, SETTING_backup_max_age),
 		.drill_max_age_ms = settings_ms(settings, SETTING_drill_max_age),
 		.verify_max_age_ms = settings_ms(settings, SETTING_verify_max_age),
+		.copy_max_age_ms = settings_ms(settings, SETTING_copy_max_age),
 		.price_per_gb = price(settings, SETTING_price_per_gb),
 		.price_per_1000_puts = price(settings, SETTING_price_per_1000_puts),
 	};
@@ -96,17 +98,23 @@ explain_emptiness(Store *store, uint64_t system)
 }
 
 static Error *
-read_store(const Look *look)
+read_stores(const Look *look)
 {
 	StatusFacts *facts = &look->cluster->facts;
 	Patience patience = {.retry_ms = settings_ms(look->settings, SETTING_store_deadline),
 	                     .retry_until_ms = look->until_ms};
 	AUTO(Store) store = NULL;
+	AUTO(Store) second = NULL;
 
 	TRY(context_open_store_within(look->settings, &patience, &store));
 	facts->store = mem_strdup(store_url(store));
 	TRY(context_system_in_store(look->settings, store, &facts->system_identifier));
-	TRY(status_read_store(facts, store, (int) settings_integer(look->settings, SETTING_jobs)));
+	if (look->second != NULL)
+	{
+		facts->second.url = mem_strdup(settings_text(look->second, SETTING_store));
+		TRY(status_take_second_error(facts, context_open_store_within(look->second, &patience, &second)));
+	}
+	TRY(status_read_store(facts, store, second, (int) settings_integer(look->settings, SETTING_jobs)));
 	return facts->storage.objects == 0 ? explain_emptiness(store, facts->system_identifier) : NULL;
 }
 
@@ -125,7 +133,7 @@ look_at_cluster(void *argument)
 	facts->cluster = mem_strdup(settings_cluster(look->settings));
 	if (look->with_server)
 		TRY(status_ask_server(facts, settings_text(look->settings, SETTING_conninfo), pgdata));
-	error = read_store(look);
+	error = read_stores(look);
 	if (look->alone && error_is(error, ERR_USAGE))
 		return error;
 	TRY(status_take_store_error(facts, error));
@@ -172,6 +180,8 @@ look_at_all(const Invocation *invocation, const StrList *names, const Look *how,
 		looks[i].cluster = &clusters->items[i];
 		error = invocation_load_cluster(invocation, names->items[i], &settings[i]);
 		looks[i].settings = settings[i];
+		if (error == NULL)
+			error = context_second_settings(settings[i], &looks[i].second);
 		if (error != NULL)
 			take_settings_error(&clusters->items[i], names->items[i], error);
 		else
@@ -179,7 +189,10 @@ look_at_all(const Invocation *invocation, const StrList *names, const Look *how,
 	}
 	error = workers_wait(workers);
 	for (size_t i = 0; i < names->count; i++)
+	{
 		settings_free(settings[i]);
+		settings_free(looks[i].second);
+	}
 	return error;
 }
 
@@ -204,6 +217,11 @@ look(const Invocation *invocation, int64_t until_ms, ClusterList *clusters)
 		return look_at_all(invocation, names, &how, clusters);
 	how.alone = true;
 	how.cluster = &clusters->items[0];
+
+	AUTO(Settings) second = NULL;
+
+	TRY(context_second_settings(settings, &second));
+	how.second = second;
 	return look_at_cluster(&how);
 }
 

@@ -142,6 +142,7 @@ status_decide(const StatusFacts *facts, const StatusLimits *limits, StatusReport
 		status_decide_dumps(&decision);
 		status_decide_files(&decision);
 		status_decide_storage(&decision);
+		status_decide_second(&decision);
 		status_decide_room(&decision);
 		status_decide_jobs(&decision);
 		status_decide_clocks(&decision);

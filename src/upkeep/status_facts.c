@@ -34,6 +34,9 @@ status_facts_release(StatusFacts *facts)
 	free(facts->store_hint);
 	free(facts->server.error);
 	free(facts->server.hint);
+	free(facts->second.url);
+	free(facts->second.error);
+	free(facts->second.hint);
 	free(facts->window.gap);
 	free(facts->backups.id);
 	free(facts->backups.unfinished);
@@ -59,6 +62,17 @@ status_take_store_error(StatusFacts *facts, Error *error)
 		return error;
 	facts->store_error = mem_strdup(error_message(error));
 	facts->store_hint = mem_strdup(error_get_hint(error));
+	error_free(error);
+	return NULL;
+}
+
+Error *
+status_take_second_error(StatusFacts *facts, Error *error)
+{
+	if (error == NULL || error_is(error, ERR_CANCELLED))
+		return error;
+	facts->second.error = mem_strdup(error_message(error));
+	facts->second.hint = mem_strdup(error_get_hint(error));
 	error_free(error);
 	return NULL;
 }
@@ -225,7 +239,7 @@ describe_storage(StatusFacts *facts, Store *store, const char *prefix)
 }
 
 Error *
-status_read_store(StatusFacts *facts, Store *store, int jobs)
+status_read_store(StatusFacts *facts, Store *store, Store *second, int jobs)
 {
 	AUTO_FREE char *prefix = layout_system_prefix(facts->system_identifier);
 	AUTO(Store) listed = NULL;
@@ -239,5 +253,6 @@ status_read_store(StatusFacts *facts, Store *store, int jobs)
 	TRY(status_describe_backups(facts, listed, catalog));
 	facts->wal.came = TIME_NONE;
 	TRY(status_describe_recoverable(facts, listed, catalog, jobs));
-	return status_read_evidence(facts, listed);
+	TRY(status_read_evidence(facts, listed));
+	return status_compare_second(facts, listed, second);
 }

@@ -33,6 +33,7 @@ void status_put_window(const StatusFacts *facts, Buf *into);
 void status_decide_store(Decision *decision);
 void status_decide_server(Decision *decision);
 void status_decide_storage(Decision *decision);
+void status_decide_second(Decision *decision);
 void status_decide_room(Decision *decision);
 void status_decide_jobs(Decision *decision);
 void status_decide_clocks(Decision *decision);

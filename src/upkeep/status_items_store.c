@@ -79,6 +79,37 @@ status_decide_storage(Decision *decision)
 }
 
 void
+status_decide_second(Decision *decision)
+{
+	const StatusFacts *facts = decision->facts;
+	const StatusSecond *second = &facts->second;
+	char age[AGE_TEXT_SIZE];
+	char size[SIZE_TEXT_SIZE];
+	StatusItem *item;
+
+	if (second->url == NULL)
+		return;
+	if (second->error != NULL)
+		item = status_add(decision, "second store", mem_strdup(second->url));
+	else if (second->behind_since == TIME_NONE)
+		item = status_add(decision, "second store",
+		                  mem_printf("%s has the newest WAL and backup; %s in %" PRIu64 " objects",
+		                             second->url, size_format(second->size, size), second->objects));
+	else
+		item = status_add(decision, "second store",
+		                  mem_printf("%s lacks what came %s; %s in %" PRIu64 " objects", second->url,
+		                             age_format(second->behind_since, facts->now, age),
+		                             size_format(second->size, size), second->objects));
+	status_threshold(item, "copy_max_age", decision->limits->copy_max_age_ms);
+	if (second->error != NULL)
+		status_judge(item, STATUS_WARN, second->hint, "%s", second->error);
+	else if (second->behind_since != TIME_NONE &&
+	         status_is_older(decision, second->behind_since, decision->limits->copy_max_age_ms))
+		status_judge(item, STATUS_FAIL, "Run: walship copy; and look why its timer did not.",
+		             "it is behind for longer than copy_max_age");
+}
+
+void
 status_decide_room(Decision *decision)
 {
 	const StatusStorage *storage = &decision->facts->storage;

@@ -16,3 +16,6 @@ Error *status_describe_backups(StatusFacts *facts, Store *store, Catalog *catalo
 
 /* Drills and verifications, dumps and files: status_evidence.c */
 Error *status_read_evidence(StatusFacts *facts, Store *store) MUST_CHECK;
+
+/* How far the second store is behind, when all else is known: status_second.c */
+Error *status_compare_second(StatusFacts *facts, Store *store, Store *second) MUST_CHECK;

@@ -233,6 +233,24 @@ def test_drills_dumps_and_files_are_read_from_the_store(story, walship, store):
     assert report["dumps"]["count"] == 1 and report["files"]["stalest"] == "files/etc/", report
 
 
+@directory_only
+def test_how_far_the_second_store_is_behind(story, walship, store, directory):
+    second = DirectoryStore(directory / "second")
+    create_store(second, directory)
+    walship.configure(second_store=second.url, copy_max_age="1s")
+    time.sleep(1.1)
+    report = status(walship, expected=8)
+    assert states(report)["second store"] == "FAIL" and report["second_store"]["objects"] == 0, report
+    assert states(status(walship, "--copy-max-age", "1d")) == UNPROVEN
+    walship.ok("copy", "--to", second.url)
+    report = status(walship)
+    assert states(report) == UNPROVEN and report["second_store"]["behind_since"] is None, report
+    second.remove(segments(second, story)[-1])
+    assert states(status(walship, expected=8))["second store"] == "FAIL"
+    with second.outage():
+        assert states(status(walship))["second store"] == "WARN"
+
+
 @pytest.mark.s3_only
 def test_a_status_is_few_requests(story, walship, proxy):
     proxy.clear()

@@ -105,6 +105,10 @@ static const StatusRow rows[] = {
 	/* the rest */
 	{"the store cannot be read", "store=down", "FAIL: FAIL store", "could not connect"},
 	{"neither store nor server", "store=down server=down", "FAIL: FAIL store, UNKNOWN server", NULL},
+	{"the second store has the newest", "second=none", "OK:", NULL},
+	{"the second store is a little behind", "second=1h", "OK:", NULL},
+	{"the second store is behind for long", "second=3d", "FAIL: FAIL second store", "walship copy"},
+	{"the second store cannot be read", "second=down", "WARN: WARN second store", "not mounted"},
 	{"the store's disk is nearly full", "free=9", "WARN: WARN room", "less than 10 %"},
 	{"the store's disk is not full", "free=10", "OK:", NULL},
 	{"a clock is wrong", "clock=1", "WARN: WARN clocks", "ahead of"},
@@ -160,6 +164,7 @@ make_well(StatusFacts *facts, StatusLimits *limits)
 	                         .backup_max_age_ms = INT64_C(8) * 86400000,
 	                         .drill_max_age_ms = INT64_C(35) * 86400000,
 	                         .verify_max_age_ms = INT64_C(35) * 86400000,
+	                         .copy_max_age_ms = INT64_C(2) * 86400000,
 	                         .price_per_gb = -1,
 	                         .price_per_1000_puts = -1};
 }
@@ -299,6 +304,12 @@ change(StatusFacts *facts, StatusLimits *limits, const char *what, const char *v
 	}
 	else if (strcmp(what, "store") == 0)
 		facts->store_error = mem_strdup("could not connect to host");
+	else if (strcmp(what, "second") == 0)
+	{
+		facts->second.url = mem_strdup("file:///second");
+		facts->second.error = strcmp(value, "down") == 0 ? mem_strdup("it is not mounted") : NULL;
+		facts->second.behind_since = strcmp(value, "down") == 0 ? TIME_NONE : ago(value);
+	}
 	else if (strcmp(what, "free") == 0)
 	{
 		facts->storage.disk_size = 1000 * MB;

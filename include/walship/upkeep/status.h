@@ -84,6 +84,18 @@ typedef struct StatusEvidence
 	char *description; /* of a drill: backup and target; NULL: none */
 } StatusEvidence;
 
+/* The store of the setting "second_store". */
+typedef struct StatusSecond
+{
+	char *url;   /* NULL: none is set */
+	char *error; /* why it could not be read; NULL: it was */
+	char *hint;
+	uint64_t objects; /* of this database system */
+	uint64_t size;
+	TimeUs
+		behind_since; /* when the first store got what this one lacks; TIME_NONE: it has the newest WAL and backup */
+} StatusSecond;
+
 /* Somebody is at work; of a lease that is in force. */
 typedef struct StatusJob
 {
@@ -120,6 +132,7 @@ typedef struct StatusFacts
 	StatusEvidence dumps;
 	StatusEvidence files;
 	StatusStorage storage;
+	StatusSecond second;
 	StatusJob *jobs;
 	size_t n_jobs;
 	size_t jobs_capacity;
@@ -129,11 +142,17 @@ typedef struct StatusFacts
 /* Asks a server; that it does not answer is a fact. */
 Error *status_ask_server(StatusFacts *facts, const char *conninfo, const char *data_directory) MUST_CHECK;
 
-/* Reads what the store holds of facts->system_identifier; so many records at a time.  "now" and "server" are set. */
-Error *status_read_store(StatusFacts *facts, Store *store, int jobs) MUST_CHECK;
+/*
+ * Reads what the store holds of facts->system_identifier; so many records at a time.  "now" and "server" are set.
+ * The second store (NULL: there is none, or facts->second.error says why it could not be opened) is compared with it.
+ */
+Error *status_read_store(StatusFacts *facts, Store *store, Store *second, int jobs) MUST_CHECK;
 
 /* That it could not be read is a fact; but for a cancellation, which is returned.  The error is given away. */
 Error *status_take_store_error(StatusFacts *facts, Error *error) MUST_CHECK;
+
+/* The same for the second one. */
+Error *status_take_second_error(StatusFacts *facts, Error *error) MUST_CHECK;
 
 void status_facts_release(StatusFacts *facts);
 #define AUTO_STATUS_FACTS __attribute__((cleanup(status_facts_release))) StatusFacts
@@ -149,6 +168,7 @@ typedef struct StatusLimits
 	int64_t backup_max_age_ms;
 	int64_t drill_max_age_ms;
 	int64_t verify_max_age_ms;
+	int64_t copy_max_age_ms;
 	bool wants_dumps; /* there is a retention for them, so there are to be some */
 	bool wants_files;
 	double price_per_gb; /* of a month; below 0: not set */
