@@ -325,6 +325,7 @@ const Command command_status = {
 	.error_status = error_status,
 	.tells = TELLS_OUTCOME,
 	.tells_more = "status",
+	.tells_apart = "all store-only",
 	.beats = true,
 	.run = run,
 };
