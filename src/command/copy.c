@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "context.h"
+#include "keys.h"
 #include "print_copy.h"
 #include "progress.h"
 #include "table.h"
@@ -12,6 +13,7 @@
 #include "walship/base/size.h"
 #include "walship/store/store.h"
 #include "walship/upkeep/copy.h"
+#include "walship/upkeep/heal.h"
 
 #define STATUS_DAMAGED 8
 
@@ -19,6 +21,9 @@ static const CommandOption options[] = {
 	{"to", OPTION_VALUE, "STORE", "copy into this store: a URL, or the name of a section [store NAME]"},
 	{"from", OPTION_VALUE, "STORE", "copy from this store into the one of the settings"},
 	{"backup", OPTION_VALUE, "ID", "only this backup, and the WAL that it needs and does not bring along"},
+	{"heal", OPTION_FLAG, NULL,
+     "with --from: bring back only what \"walship verify\" finds missing or damaged in the store of the settings"},
+	{"deep", OPTION_FLAG, NULL, "with --heal: read everything there, as \"walship verify --deep\" does"},
 	{"window", OPTION_MAYBE, "TIME",
      "only what makes every moment of the last TIME recoverable (default: the window of \"retention\")"},
 	{"dry-run", OPTION_FLAG, NULL, "only print what would be copied, with the exit code of the run"},
@@ -106,6 +111,67 @@ summarize(Invocation *invocation, const StoreCopy *copy)
 }
 
 static Error *
+heal_with_progress(const Invocation *invocation, Heal *heal)
+{
+	AUTO(Progress) progress = NULL;
+
+	TRY(progress_new(invocation_value(invocation, "progress"), "heal", &progress));
+	progress_set(progress, heal->deep ? "reading" : "listing", 0, 0);
+	heal->notices = progress_notices(progress);
+	heal->on_bytes = add_progress;
+	heal->on_bytes_context = progress;
+	return heal_run(heal);
+}
+
+static Error *
+heal_store(Invocation *invocation, Store *store, Store *other)
+{
+	const Settings *settings = invocation_settings(invocation);
+	const char *retention = settings_text(settings, SETTING_retention);
+	AUTO(AgeIdentities) identities = NULL;
+	AUTO_HEAL heal = {.store = store,
+	                  .other = other,
+	                  .zone = settings_text(settings, SETTING_timezone),
+	                  .jobs = (int) settings_integer(settings, SETTING_jobs),
+	                  .deep = invocation_flag(invocation, "deep"),
+	                  .dry_run = invocation_flag(invocation, "dry-run"),
+	                  .spool_directory = settings_text(settings, SETTING_state_dir)};
+	RetentionPolicy policy;
+
+	if (retention != NULL)
+	{
+		TRY(retention_parse(retention, &policy));
+		heal.retention = &policy;
+	}
+	TRY(keys_identities(settings, &identities));
+	heal.identities = identities;
+	TRY(context_system_in_store(settings, store, &heal.system_identifier));
+	TRY(heal_with_progress(invocation, &heal));
+	if (invocation_flag(invocation, "json"))
+		print_heal_json(&heal, stdout);
+	else
+		print_heal_text(&heal, stdout);
+	if (heal.n_failures > 0 || heal.verify.findings.count > 0)
+		invocation_set_status(invocation, STATUS_DAMAGED);
+	return NULL;
+}
+
+static Error *
+check_heal_options(const Invocation *invocation, bool to)
+{
+	bool heals = invocation_flag(invocation, "heal");
+
+	if (heals && to)
+		return error_hint(error_new(ERR_USAGE, "\"--heal\" goes with \"--from\""),
+		                  "What is healed is the store of the settings: choose it with --store.");
+	if (!heals && invocation_flag(invocation, "deep"))
+		return error_new(ERR_USAGE, "\"--deep\" goes with \"--heal\"");
+	if (heals && (invocation_flag(invocation, "window") || invocation_value(invocation, "backup") != NULL))
+		return error_new(ERR_USAGE, "\"--heal\" goes with neither \"--backup\" nor \"--window\"");
+	return NULL;
+}
+
+static Error *
 run(Invocation *invocation)
 {
 	static const char *const directions[] = {"to", "from"};
@@ -123,6 +189,7 @@ run(Invocation *invocation)
 	if (direction < 0)
 		return error_hint(error_new(ERR_USAGE, "\"copy\" needs \"--to STORE\" or \"--from STORE\""),
 		                  "The other one is the store of the settings.");
+	TRY(check_heal_options(invocation, direction == 0));
 	TRY(error_context(
 		settings_of_store(settings, invocation_value(invocation, directions[direction]), &other),
 		"option --%s", directions[direction]));
@@ -131,6 +198,8 @@ run(Invocation *invocation)
 	TRY(error_context(context_open_store(other, &theirs), "option --%s", directions[direction]));
 	if (strcmp(store_identity(ours), store_identity(theirs)) == 0)
 		return error_new(ERR_USAGE, "both are the same store, \"%s\"", store_url(ours));
+	if (invocation_flag(invocation, "heal"))
+		return heal_store(invocation, ours, theirs);
 	copy.source = direction == 0 ? ours : theirs;
 	copy.target = direction == 0 ? theirs : ours;
 	TRY(context_system_in_store(settings, copy.source, &copy.system_identifier));
@@ -160,7 +229,12 @@ const Command command_copy = {
 		"overwritten or removed. It needs no key: what passes is checked by the digests beside it. Of a store that has\n"
 		"a section [store NAME] with a \"retention\" only what that keeps is copied; without, everything. Exit 8:\n"
 		"something is damaged at the source, and was not copied; exit 3: the target has another object of that name.\n"
-		"Examples: walship copy --to offsite; walship copy --from file:///mnt/disk --dry-run",
+		"With --heal it mends the store of the settings: what a verify finds missing or damaged comes from the other\n"
+		"one, and nothing else. Exit 8 then: something is still missing or damaged.",
+	.examples = "  walship copy --to offsite\n"
+				"  walship copy --from file:///mnt/disk --dry-run\n"
+				"  walship copy --heal --from offsite\n",
+	.statuses = "0 1 2 3 4 5 7 8",
 	.options = options,
 	.n_options = lengthof(options),
 	.tells = TELLS_OUTCOME,

@@ -2,6 +2,7 @@
 #include "print_copy.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "table.h"
 #include "walship/base/mem.h"
@@ -91,6 +92,72 @@ print_copy_json(const StoreCopy *copy, bool dry_run, FILE *into)
 		json_add_string(item, "problem", problems[copy->findings[i].problem]);
 		json_add_string(item, "key", copy->findings[i].key);
 		json_add_string(item, "reason", copy->findings[i].reason);
+	}
+	print_object(root, into);
+}
+
+static bool
+is_failure(const Heal *heal, const char *key)
+{
+	for (size_t i = 0; i < heal->n_failures; i++)
+		if (strcmp(heal->failures[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+void
+print_heal_text(const Heal *heal, FILE *into)
+{
+	const FindingList *left = &heal->verify.findings;
+
+	for (size_t i = 0; i < heal->healed.count; i++)
+		print_line(into, "%s: %s", heal->dry_run ? "would be healed" : "healed", heal->healed.items[i]);
+	for (size_t i = 0; i < heal->n_failures; i++)
+		print_line(into, "NOT HEALED: %s: %s", heal->failures[i].key, heal->failures[i].reason);
+	for (size_t i = 0; i < left->count && !heal->dry_run; i++)
+		if (!is_failure(heal, left->items[i].key))
+			print_line(into, "LEFT: %s %s: %s: %s. %s", finding_kind_text(left->items[i].kind),
+			           finding_object_text(left->items[i].object), left->items[i].key, left->items[i].reason,
+			           left->items[i].remedy);
+	print_line(into, "%zu objects from %s to %s", heal->healed.count, store_url(heal->other),
+	           store_url(heal->store));
+}
+
+void
+print_heal_json(const Heal *heal, FILE *into)
+{
+	AUTO(Json) root = json_new_object();
+	AUTO_FREE char *system = mem_printf("%" PRIu64, heal->system_identifier);
+	Json *healed;
+	Json *failures;
+	Json *left;
+
+	json_add_int(root, "format", COPY_FORMAT);
+	json_add_string(root, "system", system);
+	json_add_string(root, "source", store_url(heal->other));
+	json_add_string(root, "target", store_url(heal->store));
+	json_add_bool(root, "dry_run", heal->dry_run);
+	healed = json_add_array(root, "healed");
+	for (size_t i = 0; i < heal->healed.count; i++)
+		json_add_string(healed, NULL, heal->healed.items[i]);
+	failures = json_add_array(root, "not_healed");
+	for (size_t i = 0; i < heal->n_failures; i++)
+	{
+		Json *item = json_add_object(failures, NULL);
+
+		json_add_string(item, "key", heal->failures[i].key);
+		json_add_string(item, "reason", heal->failures[i].reason);
+	}
+	left = json_add_array(root, "left");
+	for (size_t i = 0; i < heal->verify.findings.count; i++)
+	{
+		const Finding *finding = &heal->verify.findings.items[i];
+		Json *item = json_add_object(left, NULL);
+
+		json_add_string(item, "kind", finding_kind_text(finding->kind));
+		json_add_string(item, "object", finding_object_text(finding->object));
+		json_add_string(item, "key", finding->key);
+		json_add_string(item, "reason", finding->reason);
 	}
 	print_object(root, into);
 }

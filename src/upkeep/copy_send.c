@@ -130,7 +130,7 @@ send_once(const StoreCopy *copy, const CopyItem *item)
 
 	pipe_add(pipe, callback_stage_new(count_bytes, (void *) copy));
 	add_check(copy, item, pipe);
-	if (item->kind == STORE_COPY_PARTS)
+	if (item->kind == STORE_COPY_PARTS && item->mode == PUT_IF_ABSENT)
 		TRY(store_writer(copy->target, item->key, &writer));
 	else
 	{
@@ -146,7 +146,49 @@ send_once(const StoreCopy *copy, const CopyItem *item)
 
 	Slice slice = spool_slice(spool);
 
-	return store_put(copy->target, item->key, &slice, 1, PUT_IF_ABSENT);
+	return store_put(copy->target, item->key, &slice, 1, item->mode);
+}
+
+Error *
+copy_send_object(StoreCopy *copy, const CopyItem *item)
+{
+	Error *error;
+	int reads = 0;
+
+	do
+		error = send_once(copy, item);
+	while (read_again(copy->source, item->key, &error, &reads));
+	return error;
+}
+
+static Error *
+swallow(void *context, const void *data, size_t size)
+{
+	(void) context;
+	(void) data;
+	(void) size;
+	return cancel_check();
+}
+
+Error *
+copy_check_object(StoreCopy *copy, const CopyItem *item)
+{
+	Error *error;
+	int reads = 0;
+
+	if (item->foreign)
+		return error_new(ERR_CORRUPT, "object belongs elsewhere");
+	do
+	{
+		AUTO(Pipe) pipe = pipe_new();
+
+		add_check(copy, item, pipe);
+		pipe_add(pipe, callback_stage_new(swallow, NULL));
+		error = store_get(copy->source, item->key, 0, STORE_TO_END, pipe_as_sink(pipe));
+		if (error == NULL)
+			error = pipe_finish(pipe);
+	} while (read_again(copy->source, item->key, &error, &reads));
+	return error;
 }
 
 /* Somebody else was faster, or it has lain there: nothing is overwritten. */
@@ -165,15 +207,10 @@ send(CopySender *sender, const CopyItem *item)
 	StoreCopy *copy = sender->copy;
 	StoreCopyProblem problem = STORE_COPY_DAMAGED;
 	AUTO_FREE char *reason = NULL;
-	Error *error;
-	int reads = 0;
-	bool gone;
+	Error *error = copy_send_object(copy, item);
+	bool gone = error_is(error, ERR_NOT_FOUND);
 	bool failed;
 
-	do
-		error = send_once(copy, item);
-	while (read_again(copy->source, item->key, &error, &reads));
-	gone = error_is(error, ERR_NOT_FOUND);
 	if (error_is(error, ERR_CORRUPT))
 		reason = mem_strdup(error_message(error));
 	if (gone || reason != NULL)

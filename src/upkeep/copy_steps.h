@@ -24,10 +24,10 @@ typedef struct CopyItem
 	StoreCopyKind kind;
 	const char *key;
 	uint64_t size;
-	const Digest
-		*digest; /* as a record has it; outlives the sending; NULL: the object tells itself, or nobody does */
-	bool *
-		ret_failed; /* set when it could not be sent, being damaged, gone or another one there; may be NULL */
+	const Digest *digest; /* as a record has it; outlives it; NULL: the object tells itself, or nobody does */
+	PutMode mode;         /* PUT_REPLACE: in place of a damaged one, in one write */
+	bool foreign;         /* what is there is whole, and belongs elsewhere */
+	bool *ret_failed;     /* set when it could not be sent: damaged, gone, another one there; may be NULL */
 } CopyItem;
 
 void copy_sender_init(CopySender *sender, StoreCopy *copy);
@@ -35,6 +35,15 @@ void copy_sender_submit(CopySender *sender, const CopyItem *item); /* copies the
 Error *copy_sender_wait(CopySender *sender) MUST_CHECK;            /* until all have ended */
 void copy_sender_stop(CopySender *sender);                         /* until those that run have ended */
 void copy_sender_release(CopySender *sender);
+
+/*
+ * One object from the copy's source to its target.  ERR_NOT_FOUND, ERR_CORRUPT: of the
+ * source's, read three times; ERR_EXISTS: the target has one.
+ */
+Error *copy_send_object(StoreCopy *copy, const CopyItem *item) MUST_CHECK;
+
+/* Is the source's whole, as far as a sending would tell? */
+Error *copy_check_object(StoreCopy *copy, const CopyItem *item) MUST_CHECK;
 
 /* Takes the reason's ownership. */
 void copy_add_finding(StoreCopy *copy, StoreCopyProblem problem, const char *key, char *reason);

@@ -41,6 +41,10 @@ def archive_of(store):
     return {key: value for key, value in store.snapshot().items() if "/lease/" not in key and "/proof/" not in key}
 
 
+def part_of(record, part_set):
+    return backup_key(record, next(part["name"] for part in record["parts"] if part["set"] == part_set))
+
+
 def flipped(content):
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1:]
@@ -145,7 +149,7 @@ def test_damage_at_the_source_is_named_and_not_copied(story, walship, store, off
     old, new = story.backups
     segments = [key for key in store.keys(f"{story.system}/wal/") if key.endswith(".tar")]
     other = store.read(segments[3])
-    part = backup_key(old, "base-0001.tar.zst")
+    part = part_of(old, "base")
     store.write(segments[0], flipped(store.read(segments[0])))
     store.write(segments[1], store.read(segments[1])[:-1000])
     store.write(segments[2], other)
@@ -160,7 +164,7 @@ def test_damage_at_the_source_is_named_and_not_copied(story, walship, store, off
     assert f"DAMAGED at the source, not copied: {segments[0]}" in result.out
 
     # What the target has already is not looked at; what the source lacks is named.
-    store.remove(backup_key(new, "manifest.br"))
+    store.remove(backup_key(new, new["manifest"]["name"]))
     assert {item["key"] for item in copied(walship, expected=8)["findings"]} == damaged
     offsite.remove(backup_key(new, "backup.json"))
     findings = copied(walship, expected=8)["findings"]
@@ -349,3 +353,95 @@ def test_a_second_store_that_is_dead(mirrored, walship, store, offsite, recoveri
 def test_the_second_store_chosen_as_the_first_needs_no_other(mirrored, walship, store, offsite, recoveries):
     with store.outage():
         recoveries.plan("--latest", "--copy", "--store", "offsite")
+
+
+def healed(walship, *options, expected=0):
+    return json.loads(walship.fails(expected, "copy", "--heal", "--from", "offsite", "--json", *options).out)
+
+
+DAMAGES = ["missing", "flipped", "cut", "another"]
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_heal_brings_back_every_kind_of_object(branches, walship, store, offsite, recoveries):
+    """Each object in turn, with each damage: segment, history file and its digest, record, part, manifest, map."""
+    copied(walship)
+    whole = archive_of(store)
+    backup = branches.backups[0]
+    picked = {
+        "segment": [key for key in whole if "/wal/00000001/" in key and key.endswith(".tar")][2],
+        "history": next(key for key in whole if key.endswith(".history")),
+        "digest": next(key for key in whole if key.endswith(".sha256")),
+        "record": backup_key(backup, "backup.json"),
+        "part": part_of(backup, "base"),
+        "wal part": part_of(backup, "wal"),
+        "manifest": backup_key(backup, backup["manifest"]["name"]),
+        "map": backup_key(backup, backup["map"]["name"]),
+    }
+    others = {"segment": [key for key in whole if "/wal/00000001/" in key and key.endswith(".tar")][1]}
+    for damage in DAMAGES:
+        for name, key in picked.items():
+            if damage == "missing" and name in ("record", "digest"):
+                continue  # as an expire leaves it; as an older version leaves it
+            content = {"flipped": flipped, "cut": lambda was: was[:-700] if len(was) > 1000 else was[:-7],
+                       "another": lambda was: whole[others.get(name, picked["part" if name != "part" else "map"])],
+                       "missing": lambda was: None}[damage](whole[key])  # fmt: skip
+            store.write(key, content) if content is not None else store.remove(key)
+        report = healed(walship, "--deep")
+        assert report["not_healed"] == [] and report["left"] == [], damage
+        assert archive_of(store) == whole, damage
+    assert healed(walship, "--deep")["healed"] == []
+
+
+def test_heal_brings_back_nothing_that_expire_removed(mirrored, walship, store, offsite):
+    walship.configure(retention="last 1")
+    old, new = mirrored.backups
+    walship.ok("expire", "--force")
+    kept = archive_of(store)
+    assert len(kept) < len(archive_of(offsite))
+    assert healed(walship)["healed"] == [] and archive_of(store) == kept
+    needed = [key for key in kept if key.endswith(".tar")][-2]
+    store.remove(needed)
+    dry = healed(walship, "--dry-run", expected=8)
+    assert dry["healed"] == [needed] and not store.exists(needed)
+
+    # What nobody can begin from needs no WAL: that comes after.
+    store.remove(backup_key(new, new["manifest"]["name"]))
+    assert healed(walship)["healed"] == [backup_key(new, new["manifest"]["name"]), needed]
+    assert archive_of(store) == kept
+    store.write(needed, flipped(kept[needed]))
+    store.write(part_of(new, "base"), flipped(kept[part_of(new, "base")]))
+    assert healed(walship)["healed"] == []
+    assert healed(walship, "--deep")["healed"] == [part_of(new, "base"), needed]
+    assert archive_of(store) == kept
+
+
+@pytest.mark.directory_only("what is at work is no matter of the store")
+def test_heal_beside_an_expire(mirrored, walship, store, offsite):
+    walship.configure(retention="last 1")
+    old, new = mirrored.backups
+    for record in mirrored.backups:
+        store.remove(backup_key(record, record["manifest"]["name"]))
+    heal = walship.start("copy", "--heal", "--from", "offsite")
+    expires = [walship.run("expire", "--force", timeout=50).rc for _ in range(2)]
+    heal.communicate(timeout=50)
+    healed(walship)
+    walship.run("expire", "--force", timeout=50)
+    assert set(expires) <= {0, 8}
+    assert store.keys(backup_key(new, "")) == offsite.keys(backup_key(new, ""))
+    if not store.exists(backup_key(old, "backup.json")):
+        assert healed(walship)["healed"] == []
+        assert store.keys(backup_key(old, "")) in ([], [backup_key(old, old["manifest"]["name"])])
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_heal_says_what_it_cannot_bring_back(mirrored, walship, store, offsite):
+    segments = [key for key in store.keys(f"{mirrored.system}/wal/") if key.endswith(".tar")]
+    for place in (store, offsite):
+        place.write(segments[2], flipped(place.read(segments[2])))
+    store.remove(segments[3])
+    offsite.remove(segments[3])
+    result = walship.fails(8, "copy", "--heal", "--deep", "--from", "offsite")
+    assert f"NOT HEALED: {segments[2]}: store" in result.out and f"NOT HEALED: {segments[3]}: store" in result.out
+    walship.fails(2, "copy", "--heal", "--to", "offsite", says="goes with")
+    walship.fails(2, "copy", "--deep", "--from", "offsite", says="goes with")
