@@ -5,6 +5,7 @@
 
 #include "walship/base/workers.h"
 #include "walship/pipe/stages.h"
+#include "walship/store/cursor.h"
 #include "walship/upkeep/copy.h"
 
 /* Objects on their way, by as many threads as there are jobs. */
@@ -51,3 +52,46 @@ void copy_add_finding(StoreCopy *copy, StoreCopyProblem problem, const char *key
 /* Are these the same, although they were stored by two writers, as two servers compress differently? */
 Error *copy_compare(StoreCopy *copy, const char *key, uint64_t source_size, uint64_t target_size,
                     StoreCopyProblem *ret_problem, char **ret_difference) MUST_CHECK;
+
+/* Through both stores, prefix by prefix. */
+typedef struct CopyWalk
+{
+	StoreCopy *copy;
+	CopySender *sender; /* NULL: it is only looked what is missing */
+} CopyWalk;
+
+/* What is to be copied. */
+bool copy_wants_backup(const StoreCopy *copy, const char *id);
+bool copy_wants_wal(const StoreCopy *copy, const char *key);
+const BackupRecord *copy_record_of(const StoreCopy *copy,
+                                   const char *id); /* NULL: it has none that can be read */
+
+/* Over counts and findings. */
+void copy_walk_lock(const CopyWalk *walk);
+void copy_walk_unlock(const CopyWalk *walk);
+
+/* *ret_lacking: the target has none of this key.  Another one there is a finding. */
+Error *copy_walk_compare(CopyWalk *walk, const StoreEntry *entry, StoreCursor *target, bool *ret_lacking)
+	MUST_CHECK;
+
+/* The target has not this one: it is counted, or sent. */
+void copy_walk_lack(CopyWalk *walk, const CopyItem *item);
+
+/* Those under way must have come before what relies on them. */
+Error *copy_walk_wait(CopyWalk *walk) MUST_CHECK;
+
+/* Between two objects: cancelled, or has one failed? */
+Error *copy_walk_go_on(CopyWalk *walk) MUST_CHECK;
+
+Error *copy_walk_wal(CopyWalk *walk) MUST_CHECK;
+Error *copy_walk_pins(CopyWalk *walk) MUST_CHECK;
+
+/* Objects that a record in their directory holds together, and makes exist. */
+typedef enum CopySets
+{
+	COPY_BACKUPS,
+	COPY_DUMPS,
+	COPY_FILES,
+} CopySets;
+
+Error *copy_walk_sets(CopyWalk *walk, CopySets sets) MUST_CHECK;

@@ -1,4 +1,5 @@
 """A second store: what the first has and the second lacks is sent, whole and once; what is damaged is named."""
+import hashlib
 import json
 import random
 import signal
@@ -9,7 +10,7 @@ import pytest
 from walship_testing.age import Key
 from walship_testing.objects import index_of
 from walship_testing.recovery import Recoveries, backup_key, load_archive, segment_key, tell_story
-from walship_testing.store import DirectoryStore, create_store
+from walship_testing.store import DirectoryStore, create_store, sealed
 from walship_testing.walship import Walship
 
 
@@ -445,3 +446,36 @@ def test_heal_says_what_it_cannot_bring_back(mirrored, walship, store, offsite):
     assert f"NOT HEALED: {segments[2]}: store" in result.out and f"NOT HEALED: {segments[3]}: store" in result.out
     walship.fails(2, "copy", "--heal", "--to", "offsite", says="goes with")
     walship.fails(2, "copy", "--deep", "--from", "offsite", says="goes with")
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_dumps_and_trees_of_files_are_copied_by_their_records(story, walship, store, offsite):
+    """Whatever they hold: a record names its objects, and comes last."""
+
+    def write_set(prefix, record, contents, **damage):
+        named = [
+            {"name": name, "stored_size": len(content), "stored_sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in contents.items()
+        ]
+        document = {"format": 1, "globals": named[0], "deeper": [{"archive": item} for item in named[1:]]}
+        for name, content in {**contents, **damage}.items():
+            store.write(f"{story.system}/{prefix}{name}", content)
+        if record:
+            store.write(f"{story.system}/{prefix}{record}", sealed(document))
+
+    one, two, three = ("20261120T023007Z-9f3c", "20261121T023007Z-9f3c", "20261122T023007Z-9f3c")
+    write_set(f"dump/{one}/", "dump.json", {"globals": b"a" * 100, "first": b"b" * 5000})
+    write_set(f"dump/{two}/", "dump.json", {"globals": b"a" * 100, "first": b"b" * 5000}, first=b"c" * 5000)
+    write_set(f"dump/{three}/", None, {"globals": b"a" * 100, "first": b"b" * 5000})
+    write_set(f"files/web/{one}/", "files.json", {"files-0001.tar.br": b"x" * 70000, "list.br": b"y" * 10})
+    report = copied(walship, expected=8)
+    assert [(item["problem"], item["key"]) for item in report["findings"]] == [
+        ("damaged", f"{story.system}/dump/{two}/first")
+    ]
+    assert report["unfinished_backups"] == 1 and report["copied"]["records"]["objects"] == 4
+    there = offsite.keys()
+    assert there == [
+        key for key in store.keys() if three not in key and f"{two}/first" not in key and f"{two}/dump.json" not in key
+    ]
+    write_set(f"dump/{two}/", "dump.json", {"globals": b"a" * 100, "first": b"b" * 5000})
+    assert objects(copied(walship)) == 2 and offsite.exists(f"{story.system}/dump/{two}/dump.json")

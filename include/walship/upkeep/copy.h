@@ -1,8 +1,8 @@
 /*
  * The objects of one database system, from one store into another.  Objects are
  * never changed, so both are listed, and what the target lacks is sent: WAL first,
- * the oldest before the others, then pins, then backups, of each its objects and last
- * its record.  Cut short anywhere, the next run sends what is still missing; two at
+ * the oldest before the others, then pins, then backups, dumps and trees of files, of each
+ * its objects and last its record.  Cut short anywhere, the next run sends what is still missing; two at
  * the same time send the same.
  *
  * What passes is checked as far as it can be without a key: segments by their index,
@@ -28,8 +28,8 @@
 typedef enum StoreCopyKind
 {
 	STORE_COPY_WAL,     /* segments, history files and what else lies below wal/ */
-	STORE_COPY_PARTS,   /* a backup's objects but its record */
-	STORE_COPY_RECORDS, /* of backups */
+	STORE_COPY_PARTS,   /* objects of a backup, a dump, a tree of files: all but the record */
+	STORE_COPY_RECORDS, /* of these */
 	STORE_COPY_PINS,
 	N_STORE_COPY_KINDS,
 } StoreCopyKind;
