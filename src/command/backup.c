@@ -213,8 +213,8 @@ run(Invocation *invocation)
 	if (!invocation_flag(invocation, "expire"))
 		return NULL;
 	return expire_by_settings(invocation, store, record->system_identifier,
-	                          invocation_flag(invocation, "json") ? EXPIRE_SAYS_NOTHING
-	                                                              : EXPIRE_SAYS_SUMMARY);
+	                          invocation_flag(invocation, "json") ? EXPIRE_SAYS_NOTHING : EXPIRE_SAYS_SUMMARY,
+	                          NULL);
 }
 
 const Command command_backup = {

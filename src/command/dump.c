@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "context.h"
+#include "expire_settings.h"
 #include "keys.h"
 #include "progress.h"
 #include "table.h"
@@ -21,6 +22,7 @@ static const CommandOption options[] = {
 	{"exclude", OPTION_MANY, "DATABASE", "leave this database out (may be repeated)"},
 	{"note", OPTION_VALUE, "TEXT", "a note that is kept with the dump"},
 	{"lock-timeout", OPTION_VALUE, "TIME", "how long to wait for a table that is locked (default: 5min)"},
+	{"expire", OPTION_FLAG, NULL, "then remove dumps that no rule of the setting \"dump_retention\" keeps"},
 	{"no-verify-upload", OPTION_FLAG, NULL, "do not read what was stored again to compare it"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
@@ -93,7 +95,7 @@ report(const Invocation *invocation, const DumpRecord *record)
 }
 
 static Error *
-take(const Invocation *invocation, DumpOptions *dump)
+take(Invocation *invocation, DumpOptions *dump)
 {
 	AUTO(AgeRecipients) recipients = NULL;
 	AUTO(Workers) cpu = workers_new(workers_cpu_count(CPU_THREADS_MAX));
@@ -102,6 +104,8 @@ take(const Invocation *invocation, DumpOptions *dump)
 	AUTO(DumpRecord) record = NULL;
 
 	TRY(read_options(invocation, dump));
+	if (invocation_flag(invocation, "expire"))
+		TRY(expire_check_dump_settings(invocation_settings(invocation)));
 	TRY(keys_recipients(invocation_settings(invocation), &recipients));
 	TRY(progress_new(invocation_value(invocation, "progress"), "dump", &progress));
 	TRY(context_open_store(invocation_settings(invocation), &store));
@@ -117,7 +121,11 @@ take(const Invocation *invocation, DumpOptions *dump)
 	progress_clear(progress);
 	TRY(error);
 	report(invocation, record);
-	return NULL;
+	if (!invocation_flag(invocation, "expire"))
+		return NULL;
+	return expire_dumps_by_settings(
+		invocation, store, record->system_identifier,
+		invocation_flag(invocation, "json") ? EXPIRE_SAYS_NOTHING : EXPIRE_SAYS_SUMMARY, NULL);
 }
 
 static Error *
@@ -144,7 +152,7 @@ const Command command_dump = {
 		"(\"pg_bindir\"). Nothing is left in the store of a dump that fails. walship undump brings it back.",
 	.examples = "  runuser -u postgres -- walship dump\n"
 				"  walship dump shop crm --note \"before the upgrade\"\n",
-	.statuses = "0 2 3 4 5 6 7",
+	.statuses = "0 2 3 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
 	.tells = TELLS_OUTCOME,

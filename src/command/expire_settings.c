@@ -9,6 +9,7 @@
 #include "walship/base/log.h"
 #include "walship/base/retention.h"
 #include "walship/upkeep/expire.h"
+#include "walship/upkeep/expire_dumps.h"
 
 #define STATUS_REFUSED 8
 
@@ -22,6 +23,17 @@ expire_check_settings(const Settings *settings)
 	                  "retention = window 7d, daily 7, weekly 4, monthly 12");
 }
 
+Error *
+expire_check_dump_settings(const Settings *settings)
+{
+	if (settings_text(settings, SETTING_dump_retention) != NULL)
+		return NULL;
+	return error_hint(
+		error_new(ERR_USAGE, "setting \"dump_retention\" is not set, so no dump may be removed"),
+		"Write what is to be kept into the settings file, for instance: "
+		"dump_retention = last 3, daily 7, weekly 4");
+}
+
 static bool
 has_flag(const Invocation *invocation, ExpireSays says, const char *flag)
 {
@@ -29,7 +41,7 @@ has_flag(const Invocation *invocation, ExpireSays says, const char *flag)
 }
 
 static Error *
-plan_and_run(const Invocation *invocation, Expire *expire, ExpireSays says)
+plan_and_run(const Invocation *invocation, Expire *expire, ExpireSays says, Json *into)
 {
 	bool dry_run = has_flag(invocation, says, "dry-run");
 
@@ -45,14 +57,15 @@ plan_and_run(const Invocation *invocation, Expire *expire, ExpireSays says)
 	if (says == EXPIRE_SAYS_SUMMARY && expire->refused)
 		print_expire_plan(expire, stdout);
 	if (says == EXPIRE_SAYS_JSON && (error == NULL || expire->refused))
-		print_expire_json(expire, dry_run, stdout);
+		expire_put(expire, dry_run, into);
 	if (error == NULL && !dry_run && (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_SUMMARY))
 		print_expire_done(expire, stdout);
 	return error;
 }
 
 Error *
-expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says)
+expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says,
+                   Json *into)
 {
 	const Settings *settings = invocation_settings(invocation);
 	AUTO_EXPIRE expire = {.store = store,
@@ -66,9 +79,55 @@ expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identif
 	TRY(expire_check_settings(settings));
 	TRY(retention_parse(settings_text(settings, SETTING_retention), &expire.policy));
 
-	Error *error = plan_and_run(invocation, &expire, says);
+	Error *error = plan_and_run(invocation, &expire, says, into);
 
 	if (expire.refused)
 		invocation_set_status(invocation, STATUS_REFUSED);
 	return error_context(error, expire.refused ? "nothing was removed" : "could not expire");
+}
+
+static Error *
+plan_and_run_dumps(const Invocation *invocation, ExpireDumps *expire, ExpireSays says, Json *into)
+{
+	bool dry_run = has_flag(invocation, says, "dry-run");
+	const Expire *common = &expire->common;
+
+	TRY(expire_dumps_plan(expire));
+	if (says == EXPIRE_SAYS_PLAN)
+	{
+		print_expire_dumps_plan(expire, stdout);
+		TRY(print_flush());
+	}
+
+	Error *error = dry_run ? expire_dumps_refusal(expire) : expire_dumps_run(expire);
+
+	if (says == EXPIRE_SAYS_SUMMARY && common->refused)
+		print_expire_dumps_plan(expire, stdout);
+	if (says == EXPIRE_SAYS_JSON && (error == NULL || common->refused))
+		expire_dumps_put(expire, dry_run, into);
+	if (error == NULL && !dry_run && (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_SUMMARY))
+		print_expire_done(common, stdout);
+	return error;
+}
+
+Error *
+expire_dumps_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says,
+                         Json *into)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO_EXPIRE_DUMPS expire = {.common = {.store = store,
+	                                       .system_identifier = system_identifier,
+	                                       .zone = settings_text(settings, SETTING_timezone),
+	                                       .force = has_flag(invocation, says, "force"),
+	                                       .jobs = (int) settings_integer(settings, SETTING_jobs),
+	                                       .notices = log_notices()}};
+
+	TRY(expire_check_dump_settings(settings));
+	TRY(retention_parse(settings_text(settings, SETTING_dump_retention), &expire.common.policy));
+
+	Error *error = plan_and_run_dumps(invocation, &expire, says, into);
+
+	if (expire.common.refused)
+		invocation_set_status(invocation, STATUS_REFUSED);
+	return error_context(error, expire.common.refused ? "no dump was removed" : "could not expire dumps");
 }

@@ -7,8 +7,6 @@
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
 
-#define EXPIRE_FORMAT 1
-
 static const char *
 mark(bool keep)
 {
@@ -220,14 +218,12 @@ add_result(const Expire *expire, Json *root)
 }
 
 void
-print_expire_json(const Expire *expire, bool dry_run, FILE *into)
+expire_put(const Expire *expire, bool dry_run, Json *root)
 {
 	const RetainPlan *plan = expire->plan;
-	AUTO(Json) root = json_new_object();
 	AUTO_FREE char *system = mem_printf("%" PRIu64, expire->system_identifier);
 	Json *branches;
 
-	json_add_int(root, "format", EXPIRE_FORMAT);
 	json_add_string(root, "system", system);
 	json_add_string(root, "retention", expire->policy_text);
 	json_add_time(root, "now", expire->now);
@@ -248,5 +244,83 @@ print_expire_json(const Expire *expire, bool dry_run, FILE *into)
 	add_wal(expire, root);
 	if (!dry_run && !expire->refused)
 		add_result(expire, root);
-	print_object(root, into);
+}
+
+void
+print_expire_dumps_plan(const ExpireDumps *expire, FILE *into)
+{
+	const RetainRecordsPlan *plan = expire->common.records;
+	AUTO(Table) table = table_new("dump|ended|>stored||why");
+	char size[SIZE_TEXT_SIZE];
+
+	if (plan->removed == 0)
+		print_line(into, "No dump goes: %zu, retention \"%s\".", plan->n_records, expire->common.policy_text);
+	else
+		print_line(into, "%zu of %zu dumps go, %s; retention \"%s\".", plan->removed, plan->n_records,
+		           size_format(plan->freed, size), expire->common.policy_text);
+	for (size_t i = 0; i < plan->n_records; i++)
+	{
+		const RetainedRecord *item = &plan->records[i];
+
+		table_cell(table, "%s", item->record->id);
+		table_time(table, item->record->time);
+		table_cell(table, "%s", size_format(item->record->stored_size, size));
+		table_cell(table, "%s", mark(item->keep));
+		table_cell(table, "%s", item->reason);
+	}
+	for (size_t i = 0; i < expire->n_leftovers; i++)
+	{
+		const DumpLeftover *leftover = &expire->leftovers[i];
+
+		table_cell(table, "%s", leftover->id);
+		table_cell(table, "unfinished");
+		table_cell(table, "%s", size_format(leftover->stored_size, size));
+		table_cell(table, "%s", mark(leftover->keep));
+		table_cell(table, "%s", leftover->reason);
+	}
+	if (table_rows(table) > 0)
+	{
+		(void) fputs("\n", into);
+		table_print(table, "", into);
+	}
+	for (size_t i = 0; i < expire->dumps.damaged.count; i++)
+		print_line(into, "DAMAGED: %s", expire->dumps.damaged.items[i]);
+}
+
+void
+expire_dumps_put(const ExpireDumps *expire, bool dry_run, Json *root)
+{
+	const Expire *common = &expire->common;
+	const RetainRecordsPlan *plan = common->records;
+	Json *into = json_add_object(root, "dumps");
+	Json *records;
+	Json *leftovers;
+
+	json_add_string(into, "retention", common->policy_text);
+	json_add_bool(into, "dry_run", dry_run);
+	json_add_bool(into, "refused", common->refused);
+	json_add_int(into, "freed_size", (int64_t) plan->freed);
+	records = json_add_array(into, "dumps");
+	for (size_t i = 0; i < plan->n_records; i++)
+	{
+		Json *item = json_add_object(records, NULL);
+
+		json_add_string(item, "id", plan->records[i].record->id);
+		json_add_time(item, "stop_time", plan->records[i].record->time);
+		json_add_int(item, "stored_size", (int64_t) plan->records[i].record->stored_size);
+		json_add_bool(item, "keep", plan->records[i].keep);
+		json_add_string(item, "reason", plan->records[i].reason);
+	}
+	leftovers = json_add_array(into, "unfinished");
+	for (size_t i = 0; i < expire->n_leftovers; i++)
+	{
+		Json *item = json_add_object(leftovers, NULL);
+
+		json_add_string(item, "id", expire->leftovers[i].id);
+		json_add_int(item, "stored_size", (int64_t) expire->leftovers[i].stored_size);
+		json_add_bool(item, "keep", expire->leftovers[i].keep);
+		json_add_string(item, "reason", expire->leftovers[i].reason);
+	}
+	if (!dry_run && !common->refused)
+		add_result(common, into);
 }

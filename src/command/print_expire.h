@@ -3,8 +3,14 @@
 
 #include <stdio.h>
 
+#include "walship/base/json.h"
 #include "walship/upkeep/expire.h"
+#include "walship/upkeep/expire_dumps.h"
 
 void print_expire_plan(const Expire *expire, FILE *into);
 void print_expire_done(const Expire *expire, FILE *into);
-void print_expire_json(const Expire *expire, bool dry_run, FILE *into); /* docs/json.md */
+void expire_put(const Expire *expire, bool dry_run, Json *into); /* docs/json.md */
+
+/* The same of dumps; as member "dumps". */
+void print_expire_dumps_plan(const ExpireDumps *expire, FILE *into);
+void expire_dumps_put(const ExpireDumps *expire, bool dry_run, Json *into);

@@ -18,6 +18,7 @@ expire_release(Expire *expire)
 	}
 	free(expire->stuck);
 	retain_plan_free(expire->plan);
+	retain_records_plan_free(expire->records);
 	catalog_free(expire->catalog);
 	pin_list_release(&expire->pins);
 	lease_list_release(&expire->leases);
@@ -68,8 +69,8 @@ read_local_times(Expire *expire)
 	return NULL;
 }
 
-static Error *
-read_pins(Expire *expire)
+Error *
+expire_read_pins(Expire *expire)
 {
 	pin_list_release(&expire->pins);
 	free((void *) expire->request.pins);
@@ -147,7 +148,7 @@ expire_plan(Expire *expire)
 	                                  .local_times = expire->local_times,
 	                                  .unfinished = expire->unfinished,
 	                                  .n_unfinished = expire->catalog->unfinished.count};
-	TRY(read_pins(expire));
+	TRY(expire_read_pins(expire));
 	expire_list_leases(expire, NULL);
 	expire->guard = (RetainGuard){
 		.store_now = TIME_NONE, .backup_max_age_ms = expire->backup_max_age_ms, .force = expire->force};
@@ -155,9 +156,8 @@ expire_plan(Expire *expire)
 	return expire_decide(expire);
 }
 
-/* A lease that cannot be read may be of anything: nothing is removed while it may hold. */
-static Error *
-refuse_unreadable(const Expire *expire)
+Error *
+expire_refuse_unreadable(const Expire *expire)
 {
 	for (size_t i = 0; i < expire->leases.count; i++)
 	{
@@ -176,7 +176,7 @@ refuse_unreadable(const Expire *expire)
 Error *
 expire_refusal(Expire *expire)
 {
-	Error *error = refuse_unreadable(expire);
+	Error *error = expire_refuse_unreadable(expire);
 
 	if (error == NULL)
 		error = retain_refusal(expire->catalog, &expire->request, expire->plan, &expire->guard);
@@ -184,8 +184,8 @@ expire_refusal(Expire *expire)
 	return error;
 }
 
-static Error *
-remove_ended_leases(const Expire *expire)
+Error *
+expire_remove_ended_leases(const Expire *expire)
 {
 	for (size_t i = 0; i < expire->leases.count; i++)
 		if (expire->leases.items[i].until <= expire->now)
@@ -204,12 +204,12 @@ carry_out(Expire *expire)
 	/* Who wrote a lease before it read a record that was there until now, goes on reading. */
 	lease_list_release(&expire->leases);
 	TRY(lease_list_read(expire->store, expire->system_identifier, &expire->leases));
-	TRY(refuse_unreadable(expire));
+	TRY(expire_refuse_unreadable(expire));
 	expire_list_leases(expire, &stuck_backups);
 	TRY(expire_decide(expire));
 	TRY(expire_remove_parts(expire));
 	TRY(expire_remove_wal(expire));
-	TRY(remove_ended_leases(expire));
+	TRY(expire_remove_ended_leases(expire));
 	return expire_runs_end(expire);
 }
 
@@ -223,7 +223,7 @@ expire_run(Expire *expire)
 	expire->guard.store_now = lease_hold_came(hold);
 
 	/* A pin that came before the lease is seen now; one that comes later sees the lease, and waits. */
-	TRY(read_pins(expire));
+	TRY(expire_read_pins(expire));
 	TRY(expire_decide(expire));
 	TRY(expire_refusal(expire));
 	return carry_out(expire);

@@ -81,24 +81,18 @@ batch_add(Batch *batch, const char *key, uint64_t size)
 Error *
 expire_remove_records(Expire *expire, StrList *ret_stuck_backups)
 {
+	AUTO_STRLIST keys = {0};
 	AUTO_STRLIST stuck_keys = {0};
-	Batch batch = {.expire = expire, .stuck_keys = &stuck_keys};
-	Error *error = NULL;
 
-	for (size_t i = 0; i < expire->plan->n_backups && error == NULL; i++)
+	for (size_t i = 0; i < expire->plan->n_backups; i++)
 	{
-		const BackupRecord *backup = expire->plan->backups[i].backup;
-		AUTO_FREE char *key = layout_backup_record_key(expire->system_identifier, backup->id);
+		AUTO_FREE char *key =
+			layout_backup_record_key(expire->system_identifier, expire->plan->backups[i].backup->id);
 
 		if (!expire->plan->backups[i].keep)
-			batch_add(&batch, key, 0);
-		if (batch.keys.count == BATCH)
-			error = batch_remove(&batch);
+			strlist_add(&keys, key);
 	}
-	if (error == NULL)
-		error = batch_remove(&batch);
-	strlist_release(&batch.keys);
-	TRY(error);
+	TRY(expire_remove_keys(expire, &keys, &stuck_keys));
 	for (size_t i = 0; i < expire->plan->n_backups; i++)
 	{
 		const char *id = expire->plan->backups[i].backup->id;
@@ -214,30 +208,45 @@ remove_listed(Page *page, const char *prefix, const char *start_after, StoreList
 	}
 }
 
-static Error *
-remove_backup(Expire *expire, const char *id)
+Error *
+expire_remove_keys(Expire *expire, const StrList *keys, StrList *ret_stuck_keys)
 {
-	AUTO_FREE char *prefix = layout_backup_prefix(expire->system_identifier, id);
+	Batch batch = {.expire = expire, .stuck_keys = ret_stuck_keys};
+	Error *error = NULL;
+
+	for (size_t i = 0; i < keys->count && error == NULL; i++)
+	{
+		batch_add(&batch, keys->items[i], 0);
+		if (batch.keys.count == BATCH)
+			error = batch_remove(&batch);
+	}
+	if (error == NULL)
+		error = batch_remove(&batch);
+	strlist_release(&batch.keys);
+	return error;
+}
+
+Error *
+expire_remove_without_record(Expire *expire, const char *prefix, const char *record_key)
+{
 	Batch batch = {.expire = expire};
 	Page page = {.batch = &batch};
+	StoreEntry entry;
+	Error *error = store_stat(expire->store, record_key, &entry);
 
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
 	return remove_listed(&page, prefix, NULL, add_part);
 }
 
-/* The record must be gone: it may have come back, from a copy or a backup that ended after all. */
 static Error *
 remove_backup_without_record(Expire *expire, const char *id)
 {
 	AUTO_FREE char *key = layout_backup_record_key(expire->system_identifier, id);
-	StoreEntry entry;
-	Error *error = store_stat(expire->store, key, &entry);
+	AUTO_FREE char *prefix = layout_backup_prefix(expire->system_identifier, id);
 
-	if (error_is(error, ERR_NOT_FOUND))
-	{
-		error_free(error);
-		return remove_backup(expire, id);
-	}
-	return error;
+	return expire_remove_without_record(expire, prefix, key);
 }
 
 Error *

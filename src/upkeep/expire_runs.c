@@ -12,7 +12,6 @@
 #include "walship/base/mem.h"
 
 #define KIND       "expire"
-#define SUFFIX     "-" KIND ".json"
 #define LOOKED_MAX 100 /* runs under other policies, the newest ones, that are passed over */
 
 typedef struct ExpireEvidence
@@ -37,22 +36,46 @@ static const JsonField run_fields[] = {
 };
 static const JsonTable run_table = JSON_TABLE(ExpireEvidence, run_fields);
 
-static Error *
-add_key(void *keys, const StoreEntry *entry)
+typedef struct EvidenceSearch
 {
-	if (str_ends_with(entry->key, SUFFIX))
-		strlist_add(keys, entry->key);
+	char *suffix;
+	StrList *keys;
+} EvidenceSearch;
+
+static Error *
+add_key(void *context, const StoreEntry *entry)
+{
+	const EvidenceSearch *search = context;
+
+	if (str_ends_with(entry->key, search->suffix))
+		strlist_add(search->keys, entry->key);
 	return NULL;
+}
+
+/* Keys of the evidence of this kind, oldest first. */
+static Error *
+list_evidence(Store *store, uint64_t system_identifier, const char *kind, StrList *ret_keys)
+{
+	AUTO_FREE char *prefix = layout_proof_prefix(system_identifier);
+	AUTO_FREE char *suffix = mem_printf("-%s.json", kind);
+	EvidenceSearch search = {suffix, ret_keys};
+
+	return store_list(store, prefix, LIST_LEVEL, NULL, add_key, &search);
+}
+
+static const char *
+kind_of(const Expire *expire)
+{
+	return expire->kind != NULL ? expire->kind : KIND;
 }
 
 Error *
 expire_runs_read_last(Expire *expire)
 {
-	AUTO_FREE char *prefix = layout_proof_prefix(expire->system_identifier);
 	AUTO_STRLIST keys = {0};
 	size_t looked = 0;
 
-	TRY(store_list(expire->store, prefix, LIST_LEVEL, NULL, add_key, &keys));
+	TRY(list_evidence(expire->store, expire->system_identifier, kind_of(expire), &keys));
 	for (size_t i = keys.count; i-- > 0 && looked < LOOKED_MAX && !expire->guard.has_last_run; looked++)
 	{
 		ExpireEvidence run = {.time = TIME_NONE};
@@ -73,22 +96,29 @@ expire_runs_read_last(Expire *expire)
 	return NULL;
 }
 
+/* Of backups, or of what else has records. */
+static size_t
+removals(const Expire *expire)
+{
+	return expire->records != NULL ? expire->records->removed : expire->plan->removed_backups;
+}
+
 /* A key is a second: a run that began and ended in the same one has the next one's. */
 static Error *
 write_run(const Expire *expire, TimeUs time, bool finished)
 {
-	ExpireEvidence run = {.retention = expire->policy_text,
-	                      .time = expire->now,
-	                      .finished = finished,
-	                      .removed_backups = expire->plan->removed_backups,
-	                      .removed_segments = expire->plan->removed_segments,
-	                      .freed = expire->plan->freed,
-	                      .kept_backups = expire->plan->n_backups - expire->plan->removed_backups};
+	const RetainPlan *plan = expire->plan;
+	const RetainRecordsPlan *records = expire->records;
+	ExpireEvidence run = {.retention = expire->policy_text, .time = expire->now, .finished = finished};
 
+	run.removed_backups = removals(expire);
+	run.removed_segments = records != NULL ? 0 : plan->removed_segments;
+	run.freed = records != NULL ? records->freed : plan->freed;
+	run.kept_backups = (records != NULL ? records->n_records : plan->n_backups) - run.removed_backups;
 	for (int tries = 0;; tries++)
 	{
 		AUTO_FREE char *key =
-			layout_proof_key(expire->system_identifier, time + tries * INT64_C(1000000), KIND);
+			layout_proof_key(expire->system_identifier, time + tries * INT64_C(1000000), kind_of(expire));
 		Error *error = sealed_json_put(expire->store, key, &run_table, &run);
 
 		if (!error_is(error, ERR_EXISTS) || tries == LOOKED_MAX)
@@ -100,11 +130,10 @@ write_run(const Expire *expire, TimeUs time, bool finished)
 Error *
 expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *ret_policy, bool *ret_any)
 {
-	AUTO_FREE char *prefix = layout_proof_prefix(system_identifier);
 	AUTO_STRLIST keys = {0};
 
 	*ret_any = false;
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_key, &keys));
+	TRY(list_evidence(store, system_identifier, KIND, &keys));
 	for (size_t i = keys.count; i-- > 0 && keys.count - i <= LOOKED_MAX && !*ret_any;)
 	{
 		ExpireEvidence run = {.time = TIME_NONE};
@@ -125,7 +154,7 @@ expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *re
 Error *
 expire_runs_begin(Expire *expire)
 {
-	if (expire->plan->removed_backups == 0)
+	if (removals(expire) == 0)
 		return NULL;
 	return write_run(expire, expire->now, false);
 }

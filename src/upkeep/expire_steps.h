@@ -9,7 +9,22 @@
 void expire_list_leases(Expire *expire, const StrList *stuck_backups);
 Error *expire_decide(Expire *expire) MUST_CHECK;
 
+Error *expire_read_pins(Expire *expire) MUST_CHECK;
+
+/* A lease that cannot be read may be of anything: nothing is removed while it may hold. */
+Error *expire_refuse_unreadable(const Expire *expire) MUST_CHECK;
+Error *expire_remove_ended_leases(const Expire *expire) MUST_CHECK;
+
 /* expire_remove.c */
+
+/* These keys; of those that are still there the keys are added. */
+Error *expire_remove_keys(Expire *expire, const StrList *keys, StrList *ret_stuck_keys) MUST_CHECK;
+
+/*
+ * Everything below a prefix, unless the record is there: it may have come back, from a copy, or because what wrote
+ * it ended after all.
+ */
+Error *expire_remove_without_record(Expire *expire, const char *prefix, const char *record_key) MUST_CHECK;
 
 /* Records of what goes; ids of those that are still there are added. */
 Error *expire_remove_records(Expire *expire, StrList *ret_stuck_backups) MUST_CHECK;

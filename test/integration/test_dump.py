@@ -1,5 +1,6 @@
 """dump and undump: what comes back is what was there, whatever it is called; what fails leaves nothing."""
 import json
+import os
 import re
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ from walship_testing import server as pg
 from walship_testing.age import Key, have_age
 from walship_testing.logical import HOSTILE, READER, TWO_LINES, fingerprint, of_the_database, tell_logical_story
 from walship_testing.proc import run_ok, wait_until
-from walship_testing.store import DirectoryStore, create_store
+from walship_testing.store import DirectoryStore, create_store, sealed
 from walship_testing.walship import Walship
 
 
@@ -332,6 +333,46 @@ def test_a_dump_that_is_ended_is_none(world, walship, store, programs, directory
     walship.ok("dump", "empty", env=world.server.pg_environment)
     listed = json.loads(walship.ok("list", "--dumps", "--json").out)
     assert len(listed["dumps"]) == 1 and len(listed["unfinished"]) == (sent == signal.SIGKILL)
+
+
+def test_dumps_go_by_a_retention_of_their_own(world, walship, store):
+    there = world.server.pg_environment
+    walship.fails(2, "expire", says='setting "retention" is not set')
+    walship.fails(2, "dump", "empty", "--expire", env=there, says='"dump_retention" is not set')
+    assert store.keys() == []
+    walship.configure(dump_retention="last 1")
+    old, new = (json.loads(walship.ok("dump", "empty", "--json", env=there).out) for _ in range(2))
+    prefix = f"{new['system_id']}/dump/"
+    refused = walship.fails(8, "expire", "--system", new["system_id"], says="walship expire --force")
+    assert "1 of 2 dumps go" in refused.out and "no rule keeps it" in refused.out
+    assert store.keys(prefix + old["id"])
+
+    # In use: its record goes, its objects stay until the lease has ended.
+    lease = f"{new['system_id']}/lease/20990101T000000Z-abcd-1.json"
+    text = {"format": 1, "id": "20990101T000000Z-abcd", "kind": "undump", "holder": "a test", "backup": old["id"]}
+    store.write(lease, sealed({**text, "timeline": None, "start_lsn": None, "valid_seconds": 3600}))
+    kept = json.loads(walship.ok("expire", "--force", "--json", "--system", new["system_id"]).out)["dumps"]
+    assert [dump["keep"] for dump in kept["dumps"]] == [True, True] and "undump" in kept["dumps"][0]["reason"]
+    store.remove(lease)
+
+    # An object that is missing: a dump that counts for no rule.
+    archive = f"{prefix}{new['id']}/{new['databases'][0]['archive']['name']}"
+    content = store.read(archive)
+    store.remove(archive)
+    plan = json.loads(walship.ok("expire", "--force", "--dry-run", "--json", "--system", new["system_id"]).out)["dumps"]
+    assert [dump["keep"] for dump in plan["dumps"]] == [True, True] and "lacks 1 object" in plan["dumps"][1]["reason"]
+    store.write(archive, content)
+
+    left = f"{prefix}20200101T000000Z-abcd/16384.dump.zst"
+    store.write(left, b"x")
+    os.utime(store.path(left), (1577836800, 1577836800))
+    done = json.loads(walship.ok("expire", "--force", "--json", "--system", new["system_id"]).out)["dumps"]
+    assert [(dump["id"], dump["keep"]) for dump in done["dumps"]] == [(old["id"], False), (new["id"], True)]
+    assert [item["keep"] for item in done["unfinished"]] == [False]
+    assert {key.split("/")[2] for key in objects(store)} == {new["id"]}
+    assert [key for key in store.keys(f"{new['system_id']}/proof/") if key.endswith("-expire-dumps.json")]
+    said = walship.ok("dump", "empty", "--expire", env=there)
+    assert "removed: " in said.out and new["id"] not in {key.split("/")[2] for key in objects(store)}
 
 
 def test_an_object_that_changed_in_the_store_is_found_and_restores_nothing(world, walship, store):

@@ -16,6 +16,7 @@
 #include "walship/archive/pin.h"
 #include "walship/base/notice.h"
 #include "walship/plan/retain.h"
+#include "walship/plan/retain_records.h"
 
 /* Objects that the store did not remove, for one reason. */
 typedef struct ExpireStuck
@@ -37,12 +38,15 @@ typedef struct Expire
 	int jobs;
 	Notices notices;
 
+	const char *kind; /* of its evidence, in proof/; NULL: that of backups and WAL */
+
 	/* Found by expire_plan(). */
 	TimeUs now;
 	Catalog *catalog;
 	PinList pins;
 	LeaseList leases;
 	RetainPlan *plan;
+	RetainRecordsPlan *records; /* in its place, of what stands for itself: expire_dumps.h; owned */
 	RetainUnfinished *unfinished;
 	int64_t *local_times;
 	RetainGuard guard;
