@@ -2,8 +2,11 @@
 #include "walship/notify/target.h"
 
 #include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "walship/base/crc32c.h"
 #include "walship/base/crypto.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
@@ -216,9 +219,6 @@ notify_targets_release(NotifyTargets *targets)
 const char *
 notify_target_id(const NotifyTarget *target, char text[NOTIFY_TARGET_ID_SIZE])
 {
-	uint8_t digest[SHA256_SIZE];
-
-	sha256_of(target->name, strlen(target->name), digest);
-	hex_encode(digest, (NOTIFY_TARGET_ID_SIZE - 1) / 2, text);
+	(void) snprintf(text, NOTIFY_TARGET_ID_SIZE, "%08" PRIx32, crc32c(0, target->name, strlen(target->name)));
 	return text;
 }

@@ -66,7 +66,7 @@ void notify_targets_release(NotifyTargets *targets);
 
 #define AUTO_NOTIFY_TARGETS __attribute__((cleanup(notify_targets_release))) NotifyTargets
 
-/* What keeps it apart from the others in a note: 16 hexadecimal digits. */
-#define NOTIFY_TARGET_ID_SIZE 17
+/* What keeps it apart from the others in a note: 8 hexadecimal digits. */
+#define NOTIFY_TARGET_ID_SIZE 9
 
 const char *notify_target_id(const NotifyTarget *target, char text[NOTIFY_TARGET_ID_SIZE]);
