@@ -211,7 +211,6 @@ const Command command_check = {
 	.options = options,
 	.n_options = lengthof(options),
 	.tells = TELLS_OUTCOME,
-	.beats = true,
 	.tells_more = "check",
 	.tells_apart = "store-only no-wait pgdata",
 	.run = run,

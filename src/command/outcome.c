@@ -127,16 +127,14 @@ send_first(const Invocation *invocation, NotifyContext *notify, const NotifyMess
 	notify_deliver(&notify->notes, &notify->sender, &notify->targets, message, &answers, ret_left);
 	for (size_t i = 0; i < notify->targets.count; i++)
 		if (answers.errors[i] != NULL)
-			log_line(LOG_WARNING,
-			         noted ? "It is tried again in the background." : error_get_hint(answers.errors[i]),
+			log_line(LOG_WARNING, noted ? "It will be tried again." : error_get_hint(answers.errors[i]),
 			         "could not notify \"%s\": %s", notify->targets.items[i].name,
 			         error_message(answers.errors[i]));
 }
 
 /*
  * The process that goes on.  Where it would be adopted by the server it does not come
- * to be, and where one runs there is none to start: then what waits waits for that one, or
- * for the next command.
+ * to be: *ret_started is false.  Where one runs there is none to start.
  */
 static Error *
 start_notifier(const Invocation *invocation, const NotifyNotes *notes, const char *pgdata, bool *ret_started)
@@ -196,7 +194,12 @@ tell(const Invocation *invocation, const Error *error, int status)
 	}
 	if (later ? !waiting : left == 0)
 		return NULL;
-	return start_notifier(invocation, &notify.notes, pgdata, &started);
+	TRY(start_notifier(invocation, &notify.notes, pgdata, &started));
+
+	/* In a container whose PID 1 is the postmaster.  Better a push that takes two seconds, once, than no alarm. */
+	if (told && later && !started)
+		send_first(invocation, &notify, &message, true, &left);
+	return NULL;
 }
 
 /*

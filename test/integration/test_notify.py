@@ -2,12 +2,15 @@
 import email
 import json
 import os
+import subprocess
 import time
 
 import pytest
 
-from walship_testing.proc import is_running, process_state, wait_until
+from test_prefetch import adopts_orphans
+from walship_testing.proc import clean_environment, is_running, process_state, wait_until
 from walship_testing.receiver import MailServer, Receiver
+from walship_testing.recovery import take_backup
 
 pytestmark = pytest.mark.directory_only("what is told does not depend on the store")
 
@@ -195,26 +198,71 @@ def test_the_commands_own_result_is_the_same_whatever_becomes_of_the_message(tol
     assert len(notifiers(told)) == 1
 
 
-def test_a_heartbeat_is_heard_only_while_all_is_well(walship, receiver, store, server, directory):
+@pytest.fixture
+def beating(walship, receiver, store, server, directory):
+    """All is well, but that nothing was ever proven; and the heartbeat was heard."""
     address = directory / "heartbeat"
     address.write_text(f"{receiver.url}/{SECRET}\n")
     address.chmod(0o600)
     walship.configure(heartbeat_url=address)
+    take_backup(walship, server)
+    server.write_rows(10)
     server.switch_and_archive()
-    line = ("check", "--pgdata", server.pgdata, "--no-wait")
-    walship.ok(*line, env=server.pg_environment)
+    walship.ok("check", "--pgdata", server.pgdata, "--no-wait", env=server.pg_environment)
+    assert receiver.taken == [], "a backup, or a check, is not all"
+    walship.ok("status", env=server.pg_environment)
     (beat,) = receiver.taken
-    assert beat.path == f"/{SECRET}" and b"walship: check succeeded" in beat.body
-    # A part of it is not all; and what is ended, or never begins, says nothing.
-    walship.ok("check", "--store-only")
-    walship.fails(2, *line, "--jobs", "0", env=server.pg_environment)
+    assert beat.path == f"/{SECRET}" and b"walship: status succeeded" in beat.body
+    return walship
+
+
+def test_a_heartbeat_stops_as_soon_as_any_part_is_stale(beating, receiver, store, server):
+    def stops(part):
+        before = len(receiver.taken)
+        walship.fails(8, "status", env=server.pg_environment)
+        (beat,) = receiver.taken[before:]
+        assert beat.path == f"/{SECRET}/fail" and part in beat.body, beat.body
+
+    def beats():
+        walship.ok("status", env=server.pg_environment)
+        assert receiver.taken[-1].path == f"/{SECRET}"
+
+    walship = beating
+    walship.configure(backup_max_age="1s")
+    time.sleep(1)
+    stops(b"backup")
+    walship.configure(backup_max_age=None)
+    beats()
+    name = server.switch_and_archive()
+    behind = server.switch_and_archive()
+    segment, after = (next(store.directory.rglob(f"{which}.tar")) for which in (name, behind))
+    os.utime(after, (time.time() - 3600,) * 2)  # what came just now may come out of order
+    segment.rename(segment.with_suffix(".away"))
+    stops(b"gap")
+    segment.with_suffix(".away").rename(segment)
+    beats()
+    server.configure(archive_command="false")
+    server.reload()
+    server.switch_wal()
+    walship.configure(push_alarm_after="1s")
+    wait_until(lambda: walship.run("status", env=server.pg_environment).rc == 8, "archiving that fails is seen")
+    stops(b"archiving")
+    break_store(store)
+    before = len(receiver.taken)
+    walship.fails(None, "status", env=server.pg_environment)
+    assert {beat.path for beat in receiver.taken[before:]} <= {f"/{SECRET}/fail"}
+
+
+def test_a_heartbeat_is_heard_of_the_whole_alone(beating, receiver, server):
+    walship = beating
+    # A part of it is not all; and what never begins says nothing.
+    walship.ok("status", "--store-only", env=server.pg_environment)
+    walship.fails(2, "status", "--jobs", "0", env=server.pg_environment)
     assert len(receiver.taken) == 1
-    server.stop()
-    walship.fails(8, *line, env=server.pg_environment)
-    assert receiver.taken[1].path == f"/{SECRET}/fail" and b" failed: server" in receiver.taken[1].body
     # healthchecks.io's answer to what it does not know.
     receiver.answers = [(200, {}, b"OK (not found)")]
-    failed = walship.fails(8, *line, env=server.pg_environment, says='could not ping "heartbeat_url": it answered HTTP 200')
+    failed = walship.ok("status", env=server.pg_environment)
+    assert 'could not ping "heartbeat_url": it answered HTTP 200' in failed.err
     assert SECRET not in failed.err + failed.out
     assert "FAIL  heartbeat  it answered HTTP 200: OK (not found)" in walship.fails(8, "notify", "test").out
     assert receiver.taken[-1].path == f"/{SECRET}/fail"
@@ -225,7 +273,7 @@ def test_a_heartbeat_is_heard_only_while_all_is_well(walship, receiver, store, s
 def test_what_was_refused_for_now_is_sent_again_when_it_was_asked_for(told, receiver, store):
     receiver.answers = [(429, {"Retry-After": "1"}, b'{"retry_after": 3}'), (200, {}, b"ok")]
     break_store(store)
-    told.fails(4, "expire", says="tried again in the background")
+    told.fails(4, "expire", says="It will be tried again.")
     receiver.answers.insert(0, (429, {}, b'{"parameters": {"retry_after": 2}}'))
     (message,) = receiver.wait(1)
     assert message.json["event"] == "failed" and message.json["failures"] == 1
@@ -278,6 +326,33 @@ def test_a_server_whose_archiving_fails_is_heard_of_and_stops_as_fast(told, rece
     assert is_running(pid), "it goes on without the server"
     (message,) = receiver.wait(1)
     assert message.json["item"] == "push" and message.json["cluster"] == str(server.pgdata)
+
+
+def test_where_the_server_would_adopt_that_process_push_sends_it_itself(told, receiver, store, server):
+    """The death of an adopted child by a signal is a crash to the postmaster: an alarm is sent within the call."""
+    told.configure(push_alarm_after="1s", push_deadline="1s")
+    server.switch_and_archive()
+    server.stop()
+    with open(server.log, "a") as log:
+        server.process = subprocess.Popen(
+            [server.install.bindir / "postgres", "-D", server.pgdata],
+            preexec_fn=adopts_orphans,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    server.wait_ready()
+    break_store(store)
+    server.switch_wal()
+    (message,) = receiver.wait(1, timeout=40)
+    assert message.json["event"] == "failed" and message.json["item"] == "push"
+    assert notifiers(told) == []
+    mend_store(store)
+    server.wait_archived(server.switch_wal(), timeout=40)
+    assert events(receiver.wait(2)) == [("failed", "push"), ("recovered", "push")]
+    assert notifiers(told) == []
+    assert "terminat" not in server.log_text() and "crash" not in server.log_text()
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
