@@ -207,6 +207,14 @@ set_everything(Conf *conf, const RecoveryPlan *plan, const RecoveryConf *values)
 	conf_set(conf, "synchronous_standby_names", "");
 
 	/*
+	 * Promoted, a copy would go on with the subscriptions of the server that it came
+	 * from: by the same slots of the same publishers, whose changes that server then
+	 * never gets.
+	 */
+	if (plan->purpose == PURPOSE_COPY)
+		conf_set(conf, "max_logical_replication_workers", "0");
+
+	/*
 	 * A paused recovery is looked at through hot standby, and that refuses
 	 * settings lower than those which the WAL was written with (PostgreSQL:
 	 * xlogrecovery.c, RecoveryRequiresIntParameter).  Zero is a legal value of

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from walship_testing.proc import wait_until
 from walship_testing.recovery import note_moment, take_backup
 
 LEFTOVERS = {
@@ -56,6 +57,34 @@ def test_what_an_older_recovery_left_is_commented_out_and_does_not_count(server,
         assert value not in active[0] or name == "recovery_target_timeline", active
         if name != "synchronous_standby_names":
             assert any(value in line for line in lines_for(copy, name) if line.startswith("#")), name
+
+
+@pytest.mark.directory_only("what a copy does does not depend on the store")
+def test_a_promoted_copy_does_not_take_the_changes_that_its_server_subscribes_to(servers, walship, recoveries):
+    """Its subscriptions have the slots of the server that it came from: what it took, that server would never get."""
+    publisher = servers.new(name="publisher", fresh=True, wal_level="logical").start()
+    publisher.sql("CREATE TABLE news (i int PRIMARY KEY)")
+    publisher.sql("CREATE PUBLICATION p FOR TABLE news")
+    live = servers.new(name="live")
+    live.archive_with(walship)
+    live.start()
+    live.sql("CREATE TABLE news (i int PRIMARY KEY)")
+    live.sql(f"CREATE SUBSCRIPTION s CONNECTION '{publisher.conninfo}' PUBLICATION p")
+    publisher.sql("INSERT INTO news VALUES (1)")
+    wait_until(lambda: live.value("SELECT count(*) FROM news") == 1, "the first change is there")
+    take_backup(walship, live)
+    live.write_rows(10)
+    live.switch_and_archive()
+    live.stop()  # for maintenance; meanwhile somebody looks at a copy
+    copy = recoveries.live("--latest", "--copy", name="copy")
+    assert copy.value("SELECT subenabled FROM pg_subscription") is True
+    publisher.sql("INSERT INTO news VALUES (2)")
+    assert copy.value("SHOW max_logical_replication_workers") == "0"
+    assert copy.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical%'") == 0
+    assert publisher.value("SELECT count(*) FROM pg_stat_replication") == 0
+    live.start()
+    wait_until(lambda: live.value("SELECT count(*) FROM news") == 2, "the second change is there, too")
+    assert copy.value("SELECT count(*) FROM news") == 1
 
 
 def test_leftovers_of_the_older_recovery_do_not_count_for_a_live_server_either(server, walship, recoveries):

@@ -40,6 +40,7 @@ static const PrintRow print_rows[] = {
      "primary_slot_name = ''\n"
      "promote_trigger_file = ''\n"
      "synchronous_standby_names = ''\n"
+     "max_logical_replication_workers = '0'\n"
      "hot_standby = 'on'\n"
      "max_connections = '400'\n"
      "max_worker_processes = '9'\n"
@@ -70,7 +71,7 @@ static const PrintRow print_rows[] = {
       .target = {.kind = TARGET_LSN, .inclusive = false, .lsn = 0x300000028}},
      CONF,
      "recovery_target_lsn = '3/28'\nrecovery_target_inclusive = 'off'\nrecovery_target_action = 'promote'\n",
-     "archive_mode archive_command archive_library"},
+     "archive_mode archive_command archive_library max_logical_replication_workers"},
 	{"a rejoining server archives on",
      150004,
      {.timeline = 1, .purpose = PURPOSE_REJOIN, .target = {.kind = TARGET_LATEST, .inclusive = true}},
@@ -282,6 +283,7 @@ the_whole_text_of_a_copy_to_an_lsn(void **state)
 	                               "primary_slot_name = ''\n"
 	                               "promote_trigger_file = ''\n"
 	                               "synchronous_standby_names = ''\n"
+	                               "max_logical_replication_workers = '0'\n"
 	                               "hot_standby = 'on'\n"
 	                               "max_connections = '400'\n"
 	                               "max_worker_processes = '9'\n"
