@@ -1,6 +1,8 @@
 /* Finds the command, understands its line, runs it, and makes an exit status of what came of it. */
 #include "command.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,12 +258,25 @@ print_version(void)
 	return NULL;
 }
 
+/*
+ * Else the next file that is opened takes the number of a stream that is closed, and
+ * gets our messages.  Who reads or writes there gets an error, as before.
+ */
+static void
+open_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int
 command_main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 	const Command *command;
 
+	open_standard_streams();
 	mem_on_exhausted(end_out_of_memory);
 	if (name == NULL)
 	{

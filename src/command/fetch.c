@@ -72,6 +72,8 @@ run(Invocation *invocation)
 	                        .notices = log_notices()};
 
 	TRY(wal_name_parse(invocation_argument(invocation, 0), &options.name));
+	if (*dest == '\0')
+		return error_new(ERR_USAGE, "the name of the file to write is empty");
 	if (plan_end != NULL)
 		TRY(error_context(wal_name_parse(plan_end, &options.plan_end), "option \"--plan-end\""));
 	TRY(parse_tablespaces(invocation, &mappings, &options.tablespaces));

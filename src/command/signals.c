@@ -13,12 +13,17 @@
 
 static atomic_int received; /* 0: none */
 
+/* SIGHUP: the terminal has gone.  Not where somebody said that this does not matter (nohup). */
 static void
 set_of_signals(sigset_t *ret_signals)
 {
+	struct sigaction hangup;
+
 	(void) sigemptyset(ret_signals);
 	(void) sigaddset(ret_signals, SIGINT);
 	(void) sigaddset(ret_signals, SIGTERM);
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+		(void) sigaddset(ret_signals, SIGHUP);
 }
 
 static void *
@@ -31,7 +36,7 @@ wait_for_signal(void *argument)
 	if (sigwait(&signals, &number) != 0)
 		return argument;
 	atomic_store(&received, number);
-	cancel_request(number == SIGINT ? "SIGINT" : "SIGTERM");
+	cancel_request(number == SIGINT ? "SIGINT" : number == SIGHUP ? "SIGHUP" : "SIGTERM");
 
 	/* Tidying up may take some seconds.  Who presses the keys again does not want to wait for it. */
 	do
@@ -54,6 +59,9 @@ signals_init(void)
 	(void) signal(SIGTERM, SIG_DFL);
 	(void) signal(SIGALRM, SIG_DFL);
 	(void) signal(SIGPIPE, SIG_IGN);
+
+	/* A limit of the size of files is an error of the write, EFBIG, which has a name in it. */
+	(void) signal(SIGXFSZ, SIG_IGN);
 	set_of_signals(&signals);
 	(void) pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	TRY(thread_start(wait_for_signal, NULL, &thread));

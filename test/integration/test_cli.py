@@ -73,6 +73,32 @@ def test_lines_in_a_servers_log_have_time_and_process(tmp_path):
     assert re.match(stamp, run([binary(), "push", "x"], env={"JOURNAL_STREAM": journal["JOURNAL_STREAM"]}).err)
 
 
+@pytest.mark.directory_only("what is printed where does not depend on the store")
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_messages_go_into_no_file_when_a_stream_is_closed(walship, datadir, closed):
+    """The next file that is opened would get its number, and the messages: a segment, an object, a socket."""
+    name = datadir.segment(1, 5)
+    for verb, words in (("push", [f"pg_wal/{name}"]), ("fetch", [name, "pg_wal/RECOVERYXLOG"])):
+        line = [*walship.command(verb, "--log-level", "debug", *words)]
+        script = ["sh", "-c", f'exec "$@" {closed}', "sh", *line]
+        assert subprocess.run(script, cwd=datadir.path, env=clean_environment(), timeout=20).returncode == 0
+    assert datadir.fetched.read_bytes() == (datadir.wal / name).read_bytes()
+    listing = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *walship.command("list")], env=clean_environment(),
+                             stderr=subprocess.PIPE, timeout=20)
+    assert listing.returncode == 7 and b"could not write to standard output: Bad file descriptor" in listing.stderr
+
+
+@pytest.mark.directory_only("the limit is of files here")
+def test_a_limit_of_the_size_of_files_is_an_error_and_no_signal(walship, datadir):
+    name = datadir.segment(1, 5)
+    datadir.push(walship, name)
+    limited = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *walship.command("fetch", name, "pg_wal/RECOVERYXLOG")]
+    done = subprocess.run(limited, cwd=datadir.path, env=clean_environment(), capture_output=True, timeout=20)
+    assert done.returncode == 7 and b"RECOVERYXLOG" in done.stderr and b"File too large" in done.stderr, done.stderr
+    assert not datadir.fetched.exists()
+    assert "is empty" in walship.fails(2, "fetch", name, "", cwd=datadir.path).err
+
+
 def test_the_version_is_printed():
     assert run_ok([binary(), "--version"]).out.startswith("walship 0.")
 

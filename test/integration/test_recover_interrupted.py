@@ -2,10 +2,11 @@
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
-from walship_testing.proc import wait_until
+from walship_testing.proc import clean_environment, wait_until
 from walship_testing.recovery import UNFINISHED, interrupt_when, snapshot_of, take_backup
 from walship_testing.wal import MIB
 
@@ -43,13 +44,22 @@ def remove(path):
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_an_interrupted_recovery_leaves_nothing_and_the_next_one_works(slow, recoveries, walship, number):
     server = recoveries.place(name="target")
     interrupted(walship, server.pgdata, number, reset=lambda: remove(server.pgdata))
     assert not server.pgdata.exists()
     recoveries.copy("--immediate", into=server)
     assert server.checksums() == slow
+
+
+@pytest.mark.directory_only("signals do not depend on the store")
+def test_with_nohup_it_goes_on_when_the_terminal_has_gone(slow, recoveries, walship):
+    server = recoveries.place(name="target")
+    nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *walship.command("recover", "--immediate", "--pgdata", server.pgdata)]
+    process = subprocess.Popen(nohup, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert interrupt_when(process, lambda: (server.pgdata / "base").exists(), signal.SIGHUP) in (0, None)
+    assert process.returncode == 0 and (server.pgdata / "recovery.signal").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
