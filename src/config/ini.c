@@ -199,6 +199,10 @@ ini_parse(const char *path, const char *text, size_t size, Ini **ret_ini)
 
 	if (memchr(text, '\0', size) != NULL)
 		return error_new(ERR_USAGE, "file \"%s\" is not a text file", path);
+
+	/* Editors of other systems write a mark of the encoding before the first line. */
+	if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+		text += 3;
 	for (const char *next = text; next < end;)
 	{
 		const char *newline = memchr(next, '\n', (size_t) (end - next));

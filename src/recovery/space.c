@@ -1,4 +1,5 @@
 /* Does a restored backup fit on the file systems that it goes to? */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,10 @@ look_at_file_system(const char *path, dev_t *ret_device, uint64_t *ret_available
 
 	directories_list_missing(path, &missing);
 	ancestor = missing.count == 0 ? mem_strdup(path) : path_parent(missing.items[0]);
+	if (lstat(ancestor, &status) == 0 && S_ISLNK(status.st_mode) && stat(ancestor, &status) != 0 &&
+	    errno == ENOENT)
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is a symbolic link to what does not exist", ancestor),
+		                  "Make the directory that it leads to, or remove the link.");
 	if (stat(ancestor, &status) != 0 || statvfs(ancestor, &space) != 0)
 		return error_errno("could not ask for the free space of \"%s\"", ancestor);
 	*ret_device = status.st_dev;

@@ -354,6 +354,13 @@ def test_config_only_writes_the_settings_into_a_directory_restored_by_other_mean
     assert copy.checksums() == expected
 
 
+@pytest.mark.directory_only("what is refused here does not depend on the store")
+def test_a_link_to_nowhere_is_named(story, recoveries, directory):
+    (directory / "refused").symlink_to("nowhere")
+    recoveries.refused(2, "--immediate", says=['"' + str(directory / "refused") + '" is a symbolic link to what does not exist', "HINT"])
+    assert (directory / "refused").is_symlink()
+
+
 def test_config_only_looks_for_the_backups_own_wal_in_the_directory(story, walship, recoveries):
     """The server would not find it, either; and what the store has lost of a backup does not matter there."""
     copy = recoveries.recover("--from-backup-only")

@@ -47,6 +47,13 @@ lines_are_settings_sections_comments_or_errors(void **state)
 		{"\n\n  \t\n", ""},
 		{"# c\n; c\n   # c", ""},
 		{"a=b", "a=b@1 "},
+		{"\xEF\xBB\xBF"
+	     "a=b\r\nc=d\r\n",
+	     "a=b@1 c=d@2 "},
+		{"\xEF\xBB\xBF", ""},
+		{"\xEF\xBB"
+	     "a=b",
+	     "w.conf:1: malformed name of a setting"},
 		{"a=b\n", "a=b@1 "},
 		{"\r\na = b\r\n", "a=b@2 "},
 		{"  a \t=\t b c  \n", "a=b c@1 "},
