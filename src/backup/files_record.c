@@ -235,21 +235,35 @@ files_list_ids(Store *store, uint64_t system_identifier, const char *name, StrLi
 	return store_list(store, prefix, LIST_LEVEL, NULL, add_found, &found);
 }
 
+/* Ids of one second are in no order: of those the record says which came last. */
 Error *
 files_record_newest(Store *store, uint64_t system_identifier, const char *name, FilesRecord **ret_record)
 {
+	static const size_t second = sizeof("20261120T023007Z") - 1;
+	AUTO(FilesRecord) newest = NULL;
 	AUTO_STRLIST ids = {0};
 
 	*ret_record = NULL;
 	TRY(files_list_ids(store, system_identifier, name, &ids));
-	for (size_t i = ids.count; i-- > 0 && *ret_record == NULL;)
+	for (size_t i = ids.count; i-- > 0;)
 	{
-		Error *error = files_record_read(store, system_identifier, name, ids.items[i], ret_record);
+		FilesRecord *record = NULL;
 
-		if (!error_is(error, ERR_NOT_FOUND))
-			TRY(error);
-		else
-			error_free(error);
+		if (newest != NULL && strncmp(newest->id, ids.items[i], second) != 0)
+			break;
+
+		Error *error = files_record_read(store, system_identifier, name, ids.items[i], &record);
+
+		if (error != NULL && !error_is(error, ERR_NOT_FOUND))
+			return error;
+		error_free(error);
+		if (record != NULL && (newest == NULL || record->stop_time > newest->stop_time))
+		{
+			files_record_free(newest);
+			newest = MOVE(record);
+		}
+		files_record_free(record);
 	}
+	*ret_record = MOVE(newest);
 	return NULL;
 }

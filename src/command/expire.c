@@ -14,28 +14,50 @@ static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
-/* Each by its own retention; what one of them refuses does not keep the other. */
-static Error *
-expire_both(Invocation *invocation, Store *store, uint64_t system, ExpireSays says, Json *root)
+typedef struct Kind
 {
-	const Settings *settings = invocation_settings(invocation);
-	AUTO(Error) error = NULL;
+	SettingId retention;
+	Error *(*expire)(Invocation *invocation, Store *store, uint64_t system, ExpireSays says, Json *into);
+} Kind;
 
-	if (settings_text(settings, SETTING_retention) != NULL)
-		error = expire_by_settings(invocation, store, system, says, root);
-	if (error_is(error, ERR_CANCELLED) || settings_text(settings, SETTING_dump_retention) == NULL)
-		return MOVE(error);
-	if (says == EXPIRE_SAYS_PLAN && settings_text(settings, SETTING_retention) != NULL)
-		print_line(stdout, "%s", "");
+static const Kind kinds[] = {
+	{SETTING_retention, expire_by_settings},
+	{SETTING_dump_retention, expire_dumps_by_settings},
+	{SETTING_files_retention, expire_files_by_settings},
+};
 
-	Error *of_dumps = expire_dumps_by_settings(invocation, store, system, says, root);
+/* Each by its own retention; what one of them refuses does not keep the others. */
+static Error *
+expire_all(Invocation *invocation, Store *store, uint64_t system, ExpireSays says, Json *root)
+{
+	AUTO(Error) first = NULL;
+	bool began = false;
 
-	if (error == NULL)
-		return of_dumps;
-	if (of_dumps != NULL)
-		log_of_error(LOG_ERROR, of_dumps);
-	error_free(of_dumps);
-	return MOVE(error);
+	for (size_t i = 0; i < lengthof(kinds) && !error_is(first, ERR_CANCELLED); i++)
+	{
+		if (settings_text(invocation_settings(invocation), kinds[i].retention) == NULL)
+			continue;
+		if (says == EXPIRE_SAYS_PLAN && began)
+			print_line(stdout, "%s", "");
+		began = true;
+
+		AUTO(Error) error = kinds[i].expire(invocation, store, system, says, root);
+
+		if (first == NULL)
+			first = MOVE(error);
+		else if (error != NULL)
+			log_of_error(LOG_ERROR, error);
+	}
+	return MOVE(first);
+}
+
+static bool
+has_retention(const Settings *settings)
+{
+	for (size_t i = 0; i < lengthof(kinds); i++)
+		if (settings_text(settings, kinds[i].retention) != NULL)
+			return true;
+	return false;
 }
 
 static Error *
@@ -47,30 +69,30 @@ run(Invocation *invocation)
 	AUTO(Store) store = NULL;
 	uint64_t system;
 
-	if (settings_text(settings, SETTING_dump_retention) == NULL)
-		TRY(expire_check_settings(settings));
+	if (!has_retention(settings))
+		return expire_check_settings(settings);
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	json_add_int(root, "format", EXPIRE_FORMAT);
 
-	Error *error = expire_both(invocation, store, system, json ? EXPIRE_SAYS_JSON : EXPIRE_SAYS_PLAN, root);
+	Error *error = expire_all(invocation, store, system, json ? EXPIRE_SAYS_JSON : EXPIRE_SAYS_PLAN, root);
 
 	/* Of what could not even be planned there is nothing to be printed. */
-	if (json && (json_has(root, "retention") || json_has(root, "dumps")))
+	if (json && (json_has(root, "retention") || json_has(root, "dumps") || json_has(root, "files_sets")))
 		print_object(root, stdout);
 	return error;
 }
 
 const Command command_expire = {
 	.name = "expire",
-	.summary = "removes backups, WAL and dumps that the settings of retention do not keep",
+	.summary = "removes backups, WAL, dumps and files that the settings of retention do not keep",
 	.arguments = "",
 	.description =
-		"Prints for each backup and each range of WAL why it stays or goes, then removes what goes: records first,\n"
-		"then parts, then WAL. What is pinned or in use stays. Exit 8: nothing was removed, for there is no complete\n"
-		"backup, the newest is older than backup_max_age, a clock is wrong, or it is the first run under this\n"
-		"retention or would remove far more than the last one: then look, and add --force. Dumps have a retention\n"
-		"of their own, \"dump_retention\".\n"
+		"Prints for each backup, range of WAL, dump and set of files why it stays or goes, then removes what goes:\n"
+		"records first, then parts, then WAL. What is pinned or in use stays. Exit 8: nothing was removed, for there\n"
+		"is no complete backup, the newest is older than backup_max_age, a clock is wrong, or it is the first run\n"
+		"under this retention or would remove far more than the last one: then look, and add --force. Dumps and\n"
+		"files have retentions of their own, \"dump_retention\" and \"files_retention\".\n"
 		"Examples: walship expire --dry-run; walship expire --retention 'window 7d, weekly 4' --dry-run",
 	.options = options,
 	.n_options = lengthof(options),

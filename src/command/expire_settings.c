@@ -10,6 +10,7 @@
 #include "walship/base/retention.h"
 #include "walship/upkeep/expire.h"
 #include "walship/upkeep/expire_dumps.h"
+#include "walship/upkeep/expire_files.h"
 
 #define STATUS_REFUSED 8
 
@@ -76,7 +77,6 @@ expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identif
 	                      .jobs = (int) settings_integer(settings, SETTING_jobs),
 	                      .notices = log_notices()};
 
-	TRY(expire_check_settings(settings));
 	TRY(retention_parse(settings_text(settings, SETTING_retention), &expire.policy));
 
 	Error *error = plan_and_run(invocation, &expire, says, into);
@@ -130,4 +130,47 @@ expire_dumps_by_settings(Invocation *invocation, Store *store, uint64_t system_i
 	if (expire.common.refused)
 		invocation_set_status(invocation, STATUS_REFUSED);
 	return error_context(error, expire.common.refused ? "no dump was removed" : "could not expire dumps");
+}
+
+static Error *
+plan_and_run_files(const Invocation *invocation, ExpireFiles *expire, ExpireSays says, Json *into)
+{
+	bool dry_run = has_flag(invocation, says, "dry-run");
+
+	TRY(expire_files_plan(expire));
+	if (says == EXPIRE_SAYS_PLAN)
+	{
+		print_expire_files_plan(expire, stdout);
+		TRY(print_flush());
+	}
+
+	Error *error = dry_run ? expire_files_refusal(expire) : expire_files_run(expire);
+
+	if (says == EXPIRE_SAYS_SUMMARY && expire->refused)
+		print_expire_files_plan(expire, stdout);
+	if (says == EXPIRE_SAYS_JSON && (error == NULL || expire->refused))
+		expire_files_put(expire, dry_run, into);
+	if (error == NULL && !dry_run && (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_SUMMARY))
+		print_expire_files_done(expire, stdout);
+	return error;
+}
+
+Error *
+expire_files_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says,
+                         Json *into)
+{
+	const Settings *settings = invocation_settings(invocation);
+	AUTO_EXPIRE_FILES expire = {.store = store,
+	                            .system_identifier = system_identifier,
+	                            .zone = settings_text(settings, SETTING_timezone),
+	                            .force = has_flag(invocation, says, "force"),
+	                            .notices = log_notices()};
+
+	TRY(retention_parse(settings_text(settings, SETTING_files_retention), &expire.policy));
+
+	Error *error = plan_and_run_files(invocation, &expire, says, into);
+
+	if (expire.refused)
+		invocation_set_status(invocation, STATUS_REFUSED);
+	return error_context(error, expire.refused ? "no set of files was removed" : "could not expire files");
 }

@@ -24,3 +24,7 @@ Error *expire_by_settings(Invocation *invocation, Store *store, uint64_t system_
 /* The same for dumps, by the setting "dump_retention". */
 Error *expire_dumps_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier,
                                 ExpireSays says, Json *into) MUST_CHECK;
+
+/* The same for sets of files, by the setting "files_retention". */
+Error *expire_files_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier,
+                                ExpireSays says, Json *into) MUST_CHECK;

@@ -262,8 +262,13 @@ expire_remove_parts(Expire *expire)
 		if (!expire->plan->leftovers[i].keep)
 			TRY(remove_backup_without_record(expire, expire->plan->leftovers[i].unfinished->id));
 	for (size_t i = 0; i < expire->leases.count; i++)
-		if (expire->leases.items[i].until > expire->now && str_equal(expire->leases.items[i].kind, "backup"))
+	{
+		const Lease *lease = &expire->leases.items[i];
+
+		if (lease->until > expire->now &&
+		    (str_equal(lease->kind, "backup") || str_equal(lease->kind, "files")))
 			backup_runs = true;
+	}
 	return backup_runs ? NULL : store_tidy(expire->store, prefix, expire->now - RETAIN_GRACE_US);
 }
 
