@@ -102,6 +102,11 @@ print_copy(const Invocation *invocation, const Recovery *recovery, const Private
 	                                     [SERVER_OPEN] = "open",
 	                                     [SERVER_ENDED] = "shut down at its target"};
 	FILE *talk = invocation_flag(invocation, "json") ? stderr : stdout;
+
+	/* At a target that is an LSN the server stops before it notes the last commit's time: see drill.c. */
+	TimeUs planned = recovery->plan->last.time;
+	TimeUs last =
+		progress->state == SERVER_PAUSED && planned != TIME_NONE ? planned : progress->last_xact_time;
 	AUTO_FREE char *pgdata = str_shell_quote(recovery->pgdata);
 	AUTO_FREE char *sockets = str_shell_quote(server->note.sockets);
 	AUTO_BUF(flags, FLAGS_MAX);
@@ -112,8 +117,7 @@ print_copy(const Invocation *invocation, const Recovery *recovery, const Private
 	invocation_append_flags(invocation, &flags);
 	print_line(talk, "the copy is %s: it has replayed up to %s, its last transaction is of %s",
 	           states[progress->state], lsn_format(progress->replay_lsn, lsn),
-	           progress->last_xact_time == TIME_NONE ? "before the backup"
-	                                                 : time_format_postgres(progress->last_xact_time, time));
+	           last == TIME_NONE ? "before the backup" : time_format_postgres(last, time));
 	if (server->note.no_network)
 		print_line(talk, "network: none, but for its Unix socket");
 	else

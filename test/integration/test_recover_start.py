@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 
 import psycopg2
@@ -82,6 +83,8 @@ def test_a_copy_is_started_looked_at_moved_on_three_times_and_removed(story, cop
             "recover", "--forward", "--pgdata", copy.pgdata, "--target-time", story.moment(moment).time, timeout=50
         )
         assert "paused at its target" in moved.out, str(moved)
+        included = re.search(r"last included +xid \d+, ([^,]+),", moved.out).group(1)
+        assert f"its last transaction is of {included}" in moved.out, str(moved)
         assert copy.rows() == rows
     pid = copy.pid()
     copy.stop("--remove")
