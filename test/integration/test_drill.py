@@ -423,6 +423,10 @@ def test_nothing_leads_out(servers, walship, drill, directory, store):
     server.sql(f"CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port={port} dbname=x' PUBLICATION p WITH "
                "(connect = false, slot_name = 's')")
     server.sql("ALTER SUBSCRIPTION s ENABLE")
+    server.sql("CREATE EXTENSION postgres_fdw")
+    server.sql(f"CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{port}')")
+    server.sql("CREATE USER MAPPING FOR PUBLIC SERVER elsewhere")
+    server.sql("CREATE FOREIGN TABLE far (i int) SERVER elsewhere")
     server.sql(
         "CREATE FUNCTION fires() RETURNS event_trigger LANGUAGE plpgsql AS "
         f"$$BEGIN EXECUTE 'COPY (SELECT 1) TO ''{touched}-trigger'''; END$$"
@@ -433,7 +437,7 @@ def test_nothing_leads_out(servers, walship, drill, directory, store):
         for name in ("archive_command", "recovery_end_command", "archive_cleanup_command", "restore_command"):
             file.write(f"{name} = 'touch {touched}-{name}; false'\n")
         file.write(f"primary_conninfo = 'host=127.0.0.1 port={port}'\n")
-        file.write("shared_preload_libraries = 'no_such_worker'\nssl = on\nlisten_addresses = '*'\n")
+        file.write("shared_preload_libraries = 'pg_prewarm,no_such_worker'\nssl = on\nlisten_addresses = '*'\n")
     (server.pgdata / "postgresql.auto.conf").rename(directory / "auto.conf")
     (server.pgdata / "postgresql.auto.conf").write_text("")
     server.start()
@@ -441,9 +445,18 @@ def test_nothing_leads_out(servers, walship, drill, directory, store):
     archive_of(server, walship, "SELECT txid_current()")
     server.stop()
     before = set(store.keys(""))
-    for target in ((), ("--immediate",)):
+    sql = directory / "sql"
+    sql.mkdir()
+    (sql / "workers.sql").write_text("SELECT count(*) FROM pg_settings WHERE name = 'pg_prewarm.autoprewarm'")
+    (sql / "workers.expected").write_text("0\n")
+    walship.configure(drill_dir=sql)
+    for target in ((), ("--immediate", "--dump-check")):
         report = drill.passes(*target)
         assert report["checks"]["consistent"]["outcome"] == "passed"
+    (sql / "workers.expected").write_text("1\n")
+    drill.passes("--immediate", "--preload-libraries", "pg_prewarm")
+    (sql / "far.sql").write_text("SELECT count(*) FROM far")
+    drill.fails("sql", "far.sql: ", "--immediate", "--preload-libraries", "pg_prewarm", "--network-fence", "auto")
     with pytest.raises(TimeoutError):
         decoy.accept()
     decoy.close()
