@@ -75,13 +75,16 @@ show_progress(void *context, uint64_t done, uint64_t total)
 
 /* "20261120T023007Z-9f3c: 3 databases, 1.2 GiB in 34.5 s, stored 310.0 MiB" */
 static void
-report(const Invocation *invocation, const DumpRecord *record)
+report(Invocation *invocation, const DumpRecord *record)
 {
 	char size[SIZE_TEXT_SIZE];
 	char stored_size[SIZE_TEXT_SIZE];
 	char duration[SIZE_TEXT_SIZE];
 	AUTO_BUF(json, BACKUP_RECORD_MAX);
 
+	invocation_set_summary(invocation, "dump \"%s\": %zu database%s in %s", record->id, record->n_databases,
+	                       record->n_databases == 1 ? "" : "s",
+	                       duration_format(record->duration_ms, duration));
 	if (invocation_flag(invocation, "json"))
 	{
 		dump_record_print(record, &json);

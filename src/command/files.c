@@ -152,6 +152,9 @@ take(Invocation *invocation)
 	}
 	else
 		print_files_taken(record, stdout);
+	invocation_set_summary(invocation,
+	                       "files \"%s\": %" PRIu64 " changed while they were read, %" PRIu64 " are missing",
+	                       record->name, record->changed, record->missing);
 	if (record->changed + record->missing == 0)
 		return NULL;
 	if (!invocation_flag(invocation, "json"))
@@ -248,6 +251,8 @@ restore(Invocation *invocation)
 	progress_clear(progress);
 	TRY(error);
 	print_restored(&files, &restored, invocation_flag(invocation, "json"));
+	invocation_set_summary(invocation, "files \"%s\": %" PRIu64 " of %" PRIu64 " files lack something",
+	                       record->name, restored.incomplete, restored.files);
 	if (restored.incomplete > 0)
 		invocation_set_status(invocation, EXIT_CHECKS_FAILED);
 	return NULL;
@@ -299,5 +304,8 @@ const Command command_files = {
 	.statuses = "0 1 2 3 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
+	.tells = TELLS_OUTCOME,
+	.tells_more = "files --list",
+	.tells_apart = "verify",
 	.run = run,
 };

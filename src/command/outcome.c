@@ -24,16 +24,18 @@
 #define APART_MAX  16384
 
 /*
- * What was only planned has no outcome.  Nor has what somebody ended who sits there, or
- * a server that stops; a timer's job that was ended has one.  Nagios tells itself, and its
+ * What was only planned or shown has no outcome, nor what somebody does by hand who waits for it.  Nor has what was
+ * ended at a terminal, or by a server that stops; a timer's job that was ended has one.  Nagios tells itself, and its
  * exit codes are not ours.
  */
 static bool
 has_outcome(const Invocation *invocation, const Error *error)
 {
-	if (invocation_flag(invocation, "dry-run") || invocation_flag(invocation, "plan") ||
-	    invocation_flag(invocation, "nagios"))
-		return false;
+	static const char *const without[] = {"dry-run", "plan", "list", "restore", "nagios"};
+
+	for (size_t i = 0; i < lengthof(without); i++)
+		if (invocation_flag(invocation, without[i]))
+			return false;
 	if (error_is(error, ERR_CANCELLED))
 		return invocation->command->tells != TELLS_LATER && !isatty(STDERR_FILENO);
 	return true;

@@ -152,6 +152,26 @@ def test_a_failure_is_told_once_and_its_end_too(told, receiver, store):
     assert events(receiver.taken[3:]) == [("failed", "expire"), ("succeeded", "check")]
 
 
+def test_the_other_commands_are_told_as_well(told, receiver, store, directory, server):
+    there = server.pg_environment
+    broken = {
+        "backup": told.fails(None, "backup", "--conninfo", f"host={directory}"),
+        "dump": told.fails(None, "dump", "nonexistent", env=there),
+        "copy": told.fails(None, "copy", "--to", f"file://{directory}/nowhere"),
+        "files": told.fails(None, "files", "uploads", directory / "nowhere", env=there),
+        "verify": told.fails(None, "verify"),
+        "drill": told.fails(None, "drill"),
+        "status": told.fails(None, "status", "--system", "1"),
+    }
+    assert all(result.rc > 0 for result in broken.values()), broken
+    assert events(receiver.taken) == [("failed", name) for name in broken]
+    for message, result in zip(receiver.taken, broken.values()):
+        assert message.json["exit_status"] == result.rc and message.json["reason"], message.body
+    told.fails(None, "files", "--list", "uploads")
+    told.fails(None, "drill", "--plan")
+    assert len(receiver.taken) == len(broken)
+
+
 @pytest.fixture
 def stranger(s3_server):
     """TLS with a certificate of nobody."""
