@@ -157,7 +157,7 @@ run(Invocation *invocation)
 	AUTO(Workers) workers = NULL;
 	AUTO_FREE Run *runs = NULL;
 	Error *error;
-	int jobs;
+	int jobs = 0;
 
 	TRY(check_clusters(invocation_settings(invocation)));
 	TRY(check_command(invocation));
