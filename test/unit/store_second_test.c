@@ -150,7 +150,6 @@ absence_is_not_certain_while_the_second_cannot_be_asked(void **state)
 	Pair *pair = *state;
 	AUTO_BUF(text, 4096);
 	StoreEntry entry;
-	AUTO_STRLIST keys = {0};
 
 	put(pair->first, "there", "1");
 	for (int i = 0; i < 2; i++)
