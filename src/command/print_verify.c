@@ -37,10 +37,12 @@ print_verdict(const Verify *verify, FILE *into)
 	           " history files: %s.",
 	           counts->backups, counts->objects, counts->segments, counts->histories,
 	           size_format(counts->stored_size, size));
+	if (counts->dumps + counts->file_sets > 0)
+		print_line(into, "Among the objects are those of %" PRIu64 " dumps and %" PRIu64 " sets of files.",
+		           counts->dumps, counts->file_sets);
 	if (verify->deep)
-		print_line(into, "Read %" PRIu64 " objects of backups and %" PRIu64 " segments: %s.",
-		           verify->reads.objects, verify->reads.segments,
-		           size_format(verify->reads.stored_size, size));
+		print_line(into, "Read %" PRIu64 " objects and %" PRIu64 " segments: %s.", verify->reads.objects,
+		           verify->reads.segments, size_format(verify->reads.stored_size, size));
 	if (verify->choice.rotate > 0)
 		print_line(into, "That was part %d of %d; the next run reads the next one.", verify->choice.slice + 1,
 		           verify->choice.rotate);
@@ -116,7 +118,7 @@ print_windows(const Verify *verify, FILE *into)
 			table_cell(table, "%s", window->backup->id);
 		}
 	}
-	if (table_rows(table) == 0 && verify->backup != NULL)
+	if (table_rows(table) == 0 && (verify->backup != NULL || verify->counts.segments == 0))
 		return;
 	if (table_rows(table) == 0)
 	{

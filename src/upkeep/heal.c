@@ -306,6 +306,8 @@ heal_finding(Heal *heal, const Finding *finding)
 		case FINDING_OF_MAP:
 			return heal_for_backup(heal, finding);
 		case FINDING_OF_BACKUP:
+		case FINDING_OF_DUMP:
+		case FINDING_OF_FILES:
 			break;
 	}
 	return NULL;

@@ -64,8 +64,13 @@ look_at_lists(Verify *verify)
 	TRY(catalog_look_at_parts(verify->store, verify->system_identifier, verify->catalog->backups,
 	                          verify->catalog->n_backups));
 	if (verify->backup == NULL)
+	{
+		TRY(verify_named(verify));
 		TRY(verify_histories(verify));
+	}
 	verify_segment_sizes(verify);
+	if (verify->backup == NULL)
+		verify_expect_backup(verify);
 	return verify_windows(verify);
 }
 

@@ -334,25 +334,34 @@ look_at_keys(Verify *verify)
 Error *
 verify_backups(Verify *verify)
 {
-	const Catalog *catalog = verify->catalog;
-
 	TRY(look_at_damaged_records(verify));
 	TRY(look_at_objects(verify));
 	TRY(look_at_keys(verify));
-	if (catalog->n_backups == 0 && verify->backup == NULL)
-		verify_add(verify,
-		           (Finding){.kind = FINDING_MISSING,
-		                     .object = FINDING_OF_BACKUP,
-		                     .key = layout_base_prefix(verify->system_identifier),
-		                     .reason = mem_strdup("there is no backup with a record that can be read, so "
-		                                          "nothing can be recovered")});
 	return NULL;
+}
+
+/* Who keeps dumps or files alone has no use for one. */
+void
+verify_expect_backup(Verify *verify)
+{
+	const VerifyCounts *counts = &verify->counts;
+
+	if (verify->catalog->n_backups > 0 || (counts->segments == 0 && counts->dumps + counts->file_sets > 0))
+		return;
+	verify_add(
+		verify,
+		(Finding){.kind = FINDING_MISSING,
+	              .object = FINDING_OF_BACKUP,
+	              .key = layout_base_prefix(verify->system_identifier),
+	              .reason = mem_strdup(
+					  "there is no backup with a record that can be read, so nothing can be recovered")});
 }
 
 static bool
 is_of_removed(void *context, const Finding *finding)
 {
-	return finding->backup != NULL && strlist_contains(context, finding->backup);
+	return finding->backup != NULL && finding->object <= FINDING_OF_BACKUP &&
+	       strlist_contains(context, finding->backup);
 }
 
 Error *
@@ -365,8 +374,8 @@ verify_forget_removed(Verify *verify)
 	{
 		const Finding *finding = &verify->findings.items[i];
 
-		/* Of an unfinished one nothing but its leftovers is told. */
-		if (finding->backup == NULL || finding->object == FINDING_OF_BACKUP ||
+		/* Of an unfinished one nothing but its leftovers is told; dumps and files have no record here. */
+		if (finding->backup == NULL || finding->object >= FINDING_OF_BACKUP ||
 		    strlist_contains(&asked, finding->backup))
 			continue;
 

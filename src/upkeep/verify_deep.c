@@ -4,11 +4,9 @@
 #include "verify_steps.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/lease.h"
-#include "walship/archive/read_again.h"
 #include "walship/backup/restore.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
-#include "walship/pipe/stages.h"
 
 void
 deep_add(DeepVerify *deep, Finding finding)
@@ -81,69 +79,6 @@ add_fault(const BackupLook *look, FindingObject object, const char *name, const 
 	                               .reason = mem_strdup(reason)});
 }
 
-/* ---- one object by itself ---- */
-
-typedef struct ObjectJob
-{
-	BackupLook *look;
-	FindingObject object;
-	const char *name;
-	uint64_t raw_size;
-	Digest stored;
-} ObjectJob;
-
-static Error *
-count_raw(void *context, const void *data, size_t size)
-{
-	(void) data;
-	*(uint64_t *) context += size;
-	return NULL;
-}
-
-static Error *
-read_once(const ObjectJob *job, const char *key)
-{
-	const BackupLook *look = job->look;
-	const Verify *verify = look->deep->verify;
-	AUTO(Pipe) pipe = pipe_new();
-	uint64_t raw_size = 0;
-
-	pipe_add(pipe, verify_stage_new(&job->stored, job->name));
-	if (!look->locked && look->record->recipients[0] != '\0')
-		pipe_add(pipe, age_decoder_new(verify->identities, job->name));
-	if (!look->locked)
-		codec_add_decoder(pipe, look->codec, job->raw_size, job->name);
-	pipe_add(pipe, callback_stage_new(count_raw, &raw_size));
-	TRY(store_get(verify->store, key, 0, STORE_TO_END, pipe_as_sink(pipe)));
-	TRY(pipe_finish(pipe));
-	if (!look->locked && raw_size != job->raw_size)
-		return error_new(ERR_CORRUPT, "it decodes to another size than its record says");
-	deep_count_bytes(look->deep, raw_size);
-	return NULL;
-}
-
-/* What is not there is for the lists to tell. */
-static Error *
-run_object_job(void *argument)
-{
-	const ObjectJob *job = argument;
-	AUTO_FREE char *key = mem_printf("%s%s", job->look->prefix, job->name);
-	AUTO(Error) error = NULL;
-	int reads = 0;
-
-	do
-		error = read_once(job, key);
-	while (read_again(job->look->deep->verify->store, key, &error, &reads));
-	if (error_is(error, ERR_NOT_FOUND))
-		return NULL;
-	if (error != NULL && !error_is(error, ERR_CORRUPT))
-		return MOVE(error);
-	if (error != NULL)
-		add_fault(job->look, job->object, job->name, error_message(error));
-	deep_count(job->look->deep, false, job->stored.size, job->look->locked);
-	return NULL;
-}
-
 static void
 submit_object(Workers *workers, BackupLook *look, FindingObject object, const char *name, uint64_t raw_size,
               uint64_t stored_size, const uint8_t *sha256)
@@ -151,12 +86,19 @@ submit_object(Workers *workers, BackupLook *look, FindingObject object, const ch
 	if (name == NULL || !is_chosen(look, name))
 		return;
 
-	ObjectJob *job = NEW(ObjectJob);
+	AUTO_FREE char *key = mem_printf("%s%s", look->prefix, name);
+	StoredObjectLook stored = {.deep = look->deep,
+	                           .object = object,
+	                           .key = key,
+	                           .owner = look->record->id,
+	                           .codec = look->codec,
+	                           .encrypted = look->record->recipients[0] != '\0',
+	                           .locked = look->locked,
+	                           .raw_size = raw_size,
+	                           .stored.size = stored_size};
 
-	*job = (ObjectJob){
-		.look = look, .object = object, .name = name, .raw_size = raw_size, .stored.size = stored_size};
-	memcpy(job->stored.sha256, sha256, SHA256_SIZE);
-	workers_submit(workers, run_object_job, job, free);
+	memcpy(stored.stored.sha256, sha256, SHA256_SIZE);
+	deep_submit_stored(workers, &stored);
 }
 
 /* "by_itself": also parts and the manifest, which else are read together. */
@@ -328,6 +270,8 @@ verify_deep(Verify *verify)
 			error = read_backup(&deep, catalog->backups[i]);
 	if (error == NULL)
 		error = verify_deep_wal(&deep);
+	if (error == NULL && verify->backup == NULL)
+		error = verify_deep_named(&deep);
 	(void) pthread_mutex_destroy(&deep.mutex);
 	return error;
 }

@@ -29,6 +29,8 @@ static const JsonField evidence_fields[] = {
 	{"read_size", &json_uint, JSON_AT(VerifyEvidence, reads.stored_size)},
 	{"locked", &json_uint, JSON_AT(VerifyEvidence, reads.locked)},
 	{"backups", &json_uint, JSON_AT(VerifyEvidence, counts.backups)},
+	{"dumps", &json_uint, JSON_AT(VerifyEvidence, counts.dumps), .flags = JSON_OPTIONAL},
+	{"file_sets", &json_uint, JSON_AT(VerifyEvidence, counts.file_sets), .flags = JSON_OPTIONAL},
 	{"objects", &json_uint, JSON_AT(VerifyEvidence, counts.objects)},
 	{"segments", &json_uint, JSON_AT(VerifyEvidence, counts.segments)},
 	{"histories", &json_uint, JSON_AT(VerifyEvidence, counts.histories)},

@@ -19,6 +19,7 @@ static const char *const objects[N_FINDING_OBJECTS] = {
 	[FINDING_OF_SEGMENT] = "segment", [FINDING_OF_PARTIAL] = "partial", [FINDING_OF_HISTORY] = "history",
 	[FINDING_OF_RECORD] = "record",   [FINDING_OF_PART] = "part",       [FINDING_OF_MANIFEST] = "manifest",
 	[FINDING_OF_CONFIG] = "config",   [FINDING_OF_MAP] = "map",         [FINDING_OF_BACKUP] = "backup",
+	[FINDING_OF_DUMP] = "dump",       [FINDING_OF_FILES] = "files",
 };
 
 const char *
@@ -49,6 +50,11 @@ remedy_of_damage(FindingObject object)
 		case FINDING_OF_MAP:
 			return "No recovery needs it. Bring it back from a second copy of the store, or leave it to the next "
 				   "backup.";
+		case FINDING_OF_DUMP:
+			return "Bring it back from a second copy of the store, or take a new dump: walship dump.";
+		case FINDING_OF_FILES:
+			return "Bring it back from a second copy of the store, or store the files anew, for later sets build on this "
+				   "one: walship files --full.";
 		case FINDING_OF_RECORD:
 		case FINDING_OF_PART:
 		case FINDING_OF_MANIFEST:
@@ -71,9 +77,9 @@ finding_remedy(FindingKind kind, FindingObject object)
 			return object == FINDING_OF_BACKUP
 			           ? "If there was a record, bring it back from a second copy of the store. Else walship expire removes "
 			             "what is left, a day after the last object came."
-			           : "No backup needs it: it may be removed.";
+			           : "Nothing needs it: it may be removed.";
 		case FINDING_UNREADABLE_KEY:
-			return "Set identity_file to the key with that fingerprint: without it this backup is lost.";
+			return "Set identity_file to the key with that fingerprint: without it this is lost.";
 		case FINDING_UNTRUSTED:
 			return "If it is older than your encryption, set accept_plain = before LSN. If not, somebody else wrote it: "
 				   "remove it, and look who may write to the store.";
@@ -224,6 +230,8 @@ static const JsonTable window_table = JSON_TABLE(RecoveryWindow, window_fields);
 
 static const JsonField count_fields[] = {
 	{"backups", &json_uint, JSON_AT(VerifyCounts, backups)},
+	{"dumps", &json_uint, JSON_AT(VerifyCounts, dumps)},
+	{"file_sets", &json_uint, JSON_AT(VerifyCounts, file_sets)},
 	{"objects", &json_uint, JSON_AT(VerifyCounts, objects)},
 	{"segments", &json_uint, JSON_AT(VerifyCounts, segments)},
 	{"histories", &json_uint, JSON_AT(VerifyCounts, histories)},

@@ -3,6 +3,9 @@
 
 #include <pthread.h>
 
+#include "walship/base/workers.h"
+#include "walship/pipe/codec.h"
+#include "walship/pipe/stages.h"
 #include "walship/plan/retain.h"
 #include "walship/upkeep/verify.h"
 #include "walship/wal/name.h"
@@ -19,6 +22,9 @@ void verify_drop_findings(Verify *verify, bool (*drop)(void *context, const Find
 
 /* Records, and by one listing of base/ all objects of all backups. */
 Error *verify_backups(Verify *verify) MUST_CHECK;
+
+/* Is there a backup at all? */
+void verify_expect_backup(Verify *verify);
 
 /* Drops what was found of backups whose record has gone meanwhile: an expire removes records first. */
 Error *verify_forget_removed(Verify *verify) MUST_CHECK;
@@ -65,6 +71,30 @@ void deep_add(DeepVerify *deep, Finding finding);
 /* One object was read: of a backup, or a segment. */
 void deep_count(DeepVerify *deep, bool segment, uint64_t stored_size, bool locked);
 void deep_count_bytes(void *deep, uint64_t bytes); /* for on_bytes */
+
+/* verify_stored.c */
+
+/* An object that is read by itself. */
+typedef struct StoredObjectLook
+{
+	DeepVerify *deep;
+	FindingObject object;
+	char *key;
+	char *owner; /* the finding's "backup" */
+	Codec codec;
+	bool encrypted;
+	bool locked; /* only the stored bytes are hashed */
+	uint64_t raw_size;
+	Digest stored;
+} StoredObjectLook;
+
+/* As a job; of the look copies are made. */
+void deep_submit_stored(Workers *workers, const StoredObjectLook *look);
+
+/* verify_named.c: dumps and sets of files */
+
+Error *verify_named(Verify *verify) MUST_CHECK;
+Error *verify_deep_named(DeepVerify *deep) MUST_CHECK;
 
 /* verify_deep_wal.c */
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from walship_testing import server as pg
 from walship_testing.age import Key, have_age
 from walship_testing.objects import with_index
 from walship_testing.recovery import backup_key, segment_key, take_backup
@@ -14,6 +15,10 @@ pytestmark = pytest.mark.directory_only("verify reads through the same store as 
 
 DAY = 86400
 AWAY = object()
+
+
+def have_pg_dump():
+    return pg.client_bindir() is not None and (pg.client_bindir() / "pg_dump").is_file()
 
 
 def verify(walship, *options, expected=0):
@@ -111,6 +116,79 @@ def test_every_damage_is_named(story, walship, store, kind):
         os.utime(store.path(case.key), (time.time() - DAY, time.time() - DAY))
     assert verify(walship, "--deep")["passed"] is True
     assert store.keys(f"{story.system}/lease/") == []
+
+
+def assert_all_named(walship, store, key, object_name, other):
+    """By lists, and deep."""
+    whole = store.read(key)
+    is_record = key.endswith(".json")
+    by_lists = {"truncated": "truncated", "bit": None, "other": None if len(other) == len(whole) else AWAY}
+    by_lists = {how: "corrupt" for how in by_lists} if is_record else {"deleted": "missing", **by_lists}
+    for how, expected in by_lists.items():
+        if how == "deleted":
+            store.remove(key)
+        else:
+            store.write(key, {"truncated": whole[: len(whole) * 3 // 5], "bit": flip(whole), "other": other}[how])
+        (finding,) = verify(walship, "--deep", expected=8)["findings"]
+        assert (finding["object"], finding["key"]) == (object_name, key), how
+        assert finding["kind"] == (expected or "corrupt") or expected is AWAY, how
+        assert verify(walship, expected=8 if expected else 0)["found"] == (1 if expected else 0), how
+        store.write(key, whole)
+
+
+def test_sets_of_files(story, walship, store, directory):
+    tree = directory / "tree"
+    tree.mkdir()
+    (tree / "first").write_bytes(os.urandom(3000))
+    walship.configure(system=story.system)
+    first = json.loads(walship.ok("files", "up", tree, "--json").out)
+    (tree / "second").write_bytes(os.urandom(2000))
+    second = json.loads(walship.ok("files", "up", tree, "--json").out)
+    place = f"{story.system}/files/up/{{}}/".format
+    part = next(key for key in store.keys(place(first["id"])) if "files-0001" in key)
+    theirs = next(key for key in store.keys(place(second["id"])) if "files-0001" in key)
+    assert verify(walship, "--deep")["looked_at"]["file_sets"] == 2
+    for key, other in {
+        theirs: store.read(part),
+        next(key for key in store.keys(place(second["id"])) if "/list." in key): b"x" * 100,
+        f"{place(second['id'])}files.json": store.read(f"{place(first['id'])}files.json"),
+    }.items():
+        assert_all_named(walship, store, key, "files", other)
+
+    # Without its record the first set is none; what the second one needs of it is no leftover.
+    for key in store.keys(place(first["id"])):
+        if key != part:
+            store.remove(key)
+    assert verify(walship, "--deep")["looked_at"]["file_sets"] == 1
+    for key in store.keys(place(second["id"])):
+        if key.endswith("files.json"):
+            store.remove(key)
+    assert verify(walship)["passed"] is True, "within the hour"
+    for key in store.keys(f"{story.system}/files/"):
+        os.utime(store.path(key), (time.time() - DAY, time.time() - DAY))
+    assert found(verify(walship, expected=8)) == {("orphaned", "files", place(each["id"])) for each in (first, second)}
+
+
+@pytest.mark.skipif(not have_pg_dump(), reason="pg_dump is not installed")
+def test_dumps(story, walship, store, server):
+    if server.system_identifier() != story.system:
+        pytest.skip("the server has another system identifier")
+    server.write_rows(100)
+    walship.ok("dump", env=server.pg_environment)
+    walship.ok("dump", env=server.pg_environment)
+    keys = store.keys(f"{story.system}/dump/")
+    ids = sorted({key.split("/")[2] for key in keys})
+    assert len(ids) == 2 and verify(walship, "--deep")["looked_at"]["dumps"] == 2
+    archive = next(key for key in keys if ids[0] in key and ".dump" in key)
+    assert_all_named(walship, store, archive, "dump", os.urandom(500))
+    record = f"{story.system}/dump/{ids[0]}/dump.json"
+    assert_all_named(walship, store, record, "dump", store.read(record.replace(ids[0], ids[1])))
+
+    # A store of dumps alone lacks no backup.
+    store.remove_all(f"{story.system}/base/")
+    assert ("missing", "backup", f"{story.system}/base/") in found(verify(walship, expected=8))
+    store.remove_all(f"{story.system}/wal/")
+    assert verify(walship)["passed"] is True
 
 
 def test_history_files_and_their_digests(branches, walship, store):

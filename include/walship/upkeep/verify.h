@@ -51,16 +51,19 @@ typedef enum FindingObject
 	FINDING_OF_CONFIG,
 	FINDING_OF_MAP,
 	FINDING_OF_BACKUP, /* all objects of it */
+	FINDING_OF_DUMP,   /* an object of one, or all of them */
+	FINDING_OF_FILES,  /* an object of a set of files, or all of them */
 } FindingObject;
 
-#define N_FINDING_OBJECTS 9
+#define N_FINDING_OBJECTS 11
 
 typedef struct Finding
 {
 	FindingKind kind;
 	FindingObject object;
-	char *key;    /* the object's; of a gap that of its first segment; of a whole backup its prefix */
-	char *backup; /* id of the one that it belongs to, or, of a gap, that needs it; NULL: none */
+	char *key; /* the object's; of a gap that of its first segment; of a whole backup its prefix */
+	char *
+		backup; /* id of the one that it belongs to, or, of a gap, that needs it; of a dump its id, of files "<NAME>/<ID>"; NULL: none */
 	WalRange
 		wal; /* of segments and gaps: all of these; timeline alone: of a partial or history file; all 0: none */
 	char *reason;       /* a clause */
@@ -96,7 +99,7 @@ bool verify_chooses(const VerifyChoice *choice, const char *key, TimeUs modified
 /* What a deep verify read. */
 typedef struct VerifyReads
 {
-	uint64_t objects; /* of backups */
+	uint64_t objects; /* of backups, dumps and sets of files */
 	uint64_t segments;
 	uint64_t stored_size; /* bytes of all these */
 	uint64_t locked;      /* of all these, what could not be decrypted: only the stored bytes were hashed */
@@ -105,7 +108,9 @@ typedef struct VerifyReads
 typedef struct VerifyCounts
 {
 	uint64_t backups; /* with a record */
-	uint64_t objects; /* that records name */
+	uint64_t dumps;
+	uint64_t file_sets;
+	uint64_t objects; /* that all these records name */
 	uint64_t segments;
 	uint64_t histories;
 	uint64_t stored_size; /* bytes of all these */
