@@ -1,7 +1,4 @@
-/*
- * The order of a dump.  What is dumped of one database is of one snapshot, which a
- * session of our own holds; each database has a snapshot of its own.
- */
+/* The order of a dump. */
 #include "walship/backup/dump.h"
 
 #include <inttypes.h>
@@ -12,15 +9,12 @@
 #include "walship/archive/catalog.h"
 #include "walship/archive/layout.h"
 #include "walship/base/cancel.h"
-#include "walship/base/child_stream.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/mem.h"
 #include "walship/pg/programs.h"
 
-#define STALE_AFTER_US   (INT64_C(24) * 3600 * 1000000)
-#define ENTRIES_TEXT_MAX (64u * 1024 * 1024)
-#define STATISTICS_SINCE 18 /* pg_dump's major */
+#define STALE_AFTER_US (INT64_C(24) * 3600 * 1000000)
 
 static void
 dump_run_release(DumpRun *run)
@@ -112,184 +106,6 @@ dump_globals(DumpRun *run)
 		       "the globals are dumped WITHOUT THE PASSWORDS of the roles: this role may not read pg_authid");
 	return dump_program_run(run, &(DumpProgram){.argv = argv, .what = "pg_dumpall", .name = name},
 	                        &run->record->globals);
-}
-
-/*
- * pg_restore --list gets the archive as it passes: its table of contents stands at the
- * beginning, and that it can be read proves that it is one.
- */
-typedef struct ContentsReader
-{
-	ChildStream *child;
-	Buf list;
-	bool wants;
-} ContentsReader;
-
-static Error *
-feed_reader(void *context, const void *data, size_t size)
-{
-	ContentsReader *reader = context;
-
-	if (reader->wants)
-		TRY(child_stream_write(reader->child, data, size, &reader->list, &reader->wants));
-	return NULL;
-}
-
-/* A line for each entry; those that begin with ';' are remarks. */
-static uint64_t
-count_entries(const Buf *list)
-{
-	uint64_t count = 0;
-
-	for (const char *line = list->data; line != NULL && *line != '\0';)
-	{
-		const char *end = strchr(line, '\n');
-
-		count += *line != ';' && *line != '\n';
-		line = end == NULL ? NULL : end + 1;
-	}
-	return count;
-}
-
-static Error *
-end_reader(ContentsReader *reader, const DumpChoice *choice, uint64_t *ret_entries)
-{
-	AUTO_STRLIST lines = {0};
-	int status = 0;
-
-	TRY(child_stream_end(reader->child, &reader->list, &status));
-	child_stream_errors(reader->child, &lines);
-	if (status != 0)
-		return error_new(ERR_SYSTEM, "pg_restore cannot read the dump of database \"%s\": %s", choice->name,
-		                 lines.count > 0 ? lines.items[0] : "it said nothing");
-	*ret_entries = count_entries(&reader->list);
-	return NULL;
-}
-
-/* What both calls of pg_dump for one database have in common. */
-typedef struct DumpWords
-{
-	char *program;
-	char *dbname;
-	char *snapshot;
-	char *lock;
-	char *encoding;
-} DumpWords;
-
-static void
-dump_words_release(DumpWords *words)
-{
-	free(words->program);
-	free(words->dbname);
-	free(words->snapshot);
-	free(words->lock);
-	free(words->encoding);
-}
-
-static DumpWords
-make_words(const DumpRun *run, const Server *server, const char *snapshot, const DumpDatabaseFacts *facts)
-{
-	AUTO_FREE char *conninfo = server_conninfo(server, facts->name);
-
-	return (DumpWords){.program = program_in(run->programs, "pg_dump"),
-	                   .dbname = mem_printf("--dbname=%s", conninfo),
-	                   .snapshot = mem_printf("--snapshot=%s", snapshot),
-	                   .lock = mem_printf("--lock-wait-timeout=%" PRId64, run->options->lock_timeout_ms),
-	                   .encoding = mem_printf("--encoding=%s", facts->encoding)};
-}
-
-static Error *
-dump_archive(DumpRun *run, const DumpWords *words, const DumpChoice *choice, DumpDatabaseFacts *facts,
-             BackupObject *ret_object)
-{
-	const DumpOptions *options = run->options;
-	AUTO_FREE char *restore = program_in(run->programs, "pg_restore");
-	AUTO_FREE char *what = mem_printf("pg_dump of database \"%s\"", choice->name);
-	AUTO_FREE char *name =
-		layout_archive_name(choice->oid, options->compression.codec, options->recipients != NULL);
-	const char *const list[] = {restore, "--list", NULL};
-	const char *const argv[] = {words->program,
-	                            "--format=custom",
-	                            "--compress=0",
-	                            "--no-password",
-	                            words->dbname,
-	                            words->snapshot,
-	                            words->lock,
-	                            words->encoding,
-	                            run->record->dump_major >= STATISTICS_SINCE ? "--statistics" : NULL,
-	                            NULL};
-	ContentsReader reader = {.wants = true};
-
-	buf_init(&reader.list, ENTRIES_TEXT_MAX);
-	Error *error = child_stream_start(&(ChildOptions){.argv = list}, true, &reader.child);
-
-	if (error == NULL)
-		error = dump_program_run(
-			run,
-			&(DumpProgram){
-				.argv = argv, .what = what, .name = name, .watch = feed_reader, .context = &reader},
-			ret_object);
-	if (error == NULL)
-		error = end_reader(&reader, choice, &facts->entries);
-	child_stream_free(reader.child);
-	buf_release(&reader.list);
-	return error;
-}
-
-/* No text for psql can lead into such a database: pg_dump refuses to write it with --create. */
-static bool
-has_line_end(const char *name)
-{
-	return strpbrk(name, "\r\n") != NULL;
-}
-
-static Error *
-dump_schema(DumpRun *run, const DumpWords *words, const DumpChoice *choice, DumpDatabaseFacts *facts,
-            BackupObject *ret_object)
-{
-	const DumpOptions *options = run->options;
-	AUTO_FREE char *what = mem_printf("pg_dump of the schema of database \"%s\"", choice->name);
-	AUTO_FREE char *name =
-		layout_schema_name(choice->oid, options->compression.codec, options->recipients != NULL);
-	const char *const argv[] = {words->program,
-	                            "--schema-only",
-	                            "--no-password",
-	                            words->dbname,
-	                            words->snapshot,
-	                            words->lock,
-	                            words->encoding,
-	                            has_line_end(choice->name) ? NULL : "--create",
-	                            NULL};
-	AUTO(SchemaDigest) digest = schema_digest_new();
-
-	TRY(dump_program_run(
-		run,
-		&(DumpProgram){
-			.argv = argv, .what = what, .name = name, .watch = schema_digest_write, .context = digest},
-		ret_object));
-	schema_digest_final(digest, facts->schema_sha256);
-	return NULL;
-}
-
-static Error *
-dump_database(DumpRun *run, const DumpChoice *choice)
-{
-	DumpDatabase *database = &run->record->databases[run->record->n_databases++];
-	DumpDatabaseFacts *facts = &run->contents->databases[run->contents->n_databases++];
-	__attribute__((cleanup(dump_words_release))) DumpWords words = {0};
-	AUTO(Server) server = NULL;
-	AUTO_FREE char *snapshot = NULL;
-
-	TRY(error_context(dump_open_database(run, choice, &server, &snapshot, facts), "database \"%s\"",
-	                  choice->name));
-	database->oid = choice->oid;
-	if (run->options->recipients == NULL)
-		database->name = mem_strdup(choice->name);
-	words = make_words(run, server, snapshot, facts);
-	TRY(dump_schema(run, &words, choice, facts, &database->schema));
-	TRY(dump_archive(run, &words, choice, facts, &database->archive));
-	run->size_done += choice->size;
-	return NULL;
 }
 
 static Error *
@@ -386,6 +202,7 @@ dump_take(const DumpOptions *options, DumpRecord **ret_record)
 
 	AUTO_RUN run = {.options = options,
 	                .began_ms = clock_monotonic_ms(),
+	                .names_mutex = PTHREAD_MUTEX_INITIALIZER,
 	                .record = dump_record_new(),
 	                .contents = dump_contents_new()};
 	Error *error = run_dump(&run);

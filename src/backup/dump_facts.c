@@ -232,11 +232,11 @@ ask_tables(const DumpRun *run, Server *server, DumpDatabaseFacts *facts)
 	static const char sql[] =
 		"SELECT c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), greatest(c.reltuples, 0)::int8, "
 		"coalesce(pg_table_size(c.oid), 0), c.relpersistence = 'u' AND c.relkind = 'r', (SELECT inhparent FROM "
-		"pg_inherits WHERE inhrelid = c.oid AND c.relispartition) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+		"pg_inherits WHERE inhrelid = c.oid AND c.relispartition), c.relkind = 'r' FROM pg_class c JOIN pg_namespace n ON n.oid = "
 		"c.relnamespace WHERE " USERS_TABLES " ORDER BY c.oid";
 	AUTO_RESULTS results = {0};
 
-	TRY(ask(server, sql, 8, &results));
+	TRY(ask(server, sql, 9, &results));
 	facts->tables = NEW_ARRAY(DumpTableFacts, results.items[0].count + 1);
 	for (size_t row = 0; row < results.items[0].count; row++)
 	{
@@ -250,7 +250,8 @@ ask_tables(const DumpRun *run, Server *server, DumpDatabaseFacts *facts)
 		                          .rows = number(rows, row, 4),
 		                          .size = number(rows, row, 5),
 		                          .unlogged = truth(rows, row, 6),
-		                          .parent = (uint32_t) number(rows, row, 7)};
+		                          .parent = (uint32_t) number(rows, row, 7),
+		                          .has_rows = truth(rows, row, 8)};
 		if (!table->unlogged || !run->record->from_standby)
 			continue;
 		facts->unlogged_left_out++;

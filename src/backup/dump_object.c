@@ -44,13 +44,17 @@ read_back(const DumpRun *run, const char *key, const Digest *stored)
 }
 
 static Error *
-open_object(DumpRun *run, const char *name, StoredObject **ret_object)
+open_object(DumpRun *run, const char *name, bool in_job, StoredObject **ret_object)
 {
 	AUTO_FREE char *key = mem_printf("%s%s", run->prefix, name);
+	Compression compression = run->options->compression;
 
+	if (in_job)
+		compression.cpu = NULL;
+	(void) pthread_mutex_lock(&run->names_mutex);
 	strlist_add(&run->names, name);
-	return stored_object_open(run->options->store, key, &run->options->compression, run->options->recipients,
-	                          ret_object);
+	(void) pthread_mutex_unlock(&run->names_mutex);
+	return stored_object_open(run->options->store, key, &compression, run->options->recipients, ret_object);
 }
 
 static Error *
@@ -106,10 +110,12 @@ judge(const DumpRun *run, const DumpProgram *program, const StrList *lines, int 
 }
 
 static void
-show_progress(const DumpRun *run, uint64_t done)
+show_progress(DumpRun *run, uint64_t came)
 {
+	uint64_t received = atomic_fetch_add(&run->received, came) + came;
+
 	if (run->options->progress != NULL)
-		run->options->progress(run->options->context, run->size_done + done, run->size_total);
+		run->options->progress(run->options->context, run->size_done + received, run->size_total);
 }
 
 Error *
@@ -123,7 +129,7 @@ dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_obj
 	int status = 0;
 	size_t got;
 
-	TRY(open_object(run, program->name, &object));
+	TRY(open_object(run, program->name, program->in_job, &object));
 	TRY(child_stream_start(&options, false, &child));
 	do
 	{
@@ -132,7 +138,7 @@ dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_obj
 			TRY(program->watch(program->context, bytes, got));
 		if (got > 0)
 			TRY(stored_object_write(object, bytes, got));
-		show_progress(run, stored_object_raw_size(object));
+		show_progress(run, got);
 	} while (got > 0);
 	TRY(child_stream_end(child, NULL, &status));
 	child_stream_errors(child, &lines);
@@ -145,7 +151,7 @@ dump_text_write(DumpRun *run, const char *name, const Buf *text, BackupObject *r
 {
 	AUTO(StoredObject) object = NULL;
 
-	TRY(open_object(run, name, &object));
+	TRY(open_object(run, name, false, &object));
 	TRY(stored_object_write(object, text->data, text->size));
 	return finish_object(run, name, object, ret_object);
 }

@@ -1,6 +1,8 @@
-/* One dump under way: what dump.c, dump_facts.c and dump_object.c share. */
+/* One dump under way: what the files dump*.c share. */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,10 +29,12 @@ typedef struct DumpRun
 	LeaseHold *lease;
 	char *prefix;  /* of the dump's keys; NULL: there are none yet */
 	StrList names; /* of every object begun, finished or not */
+	pthread_mutex_t names_mutex;
 	bool record_tried;
 	DumpChoice *choices;
 	size_t n_choices;
-	uint64_t size_done; /* of the databases that are done */
+	atomic_uint_fast64_t received; /* bytes of the database that is being dumped */
+	uint64_t size_done;            /* of the databases that are done */
 	uint64_t size_total;
 	DumpRecord *record;
 	DumpContents *contents;
@@ -43,6 +47,8 @@ Error *dump_look_at_server(DumpRun *run) MUST_CHECK;
 Error *dump_open_database(const DumpRun *run, const DumpChoice *choice, Server **ret_server,
                           char **ret_snapshot, DumpDatabaseFacts *facts) MUST_CHECK;
 
+Error *dump_database(DumpRun *run, const DumpChoice *choice) MUST_CHECK;
+
 /* What pg_dump prints: into an object, past "watch", which may be NULL. */
 typedef struct DumpProgram
 {
@@ -51,8 +57,10 @@ typedef struct DumpProgram
 	const char *name;   /* of the object */
 	SinkCallback watch; /* sees every byte */
 	void *context;
+	bool in_job; /* of a pool: then its own thread compresses */
 } DumpProgram;
 
+/* From any thread. */
 Error *dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_object) MUST_CHECK;
 
 /* An object of these bytes. */

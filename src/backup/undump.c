@@ -8,6 +8,7 @@
 #include "undump_run.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 #include "walship/pg/programs.h"
 
 #define ALREADY_THERE    "42710:" /* SQLSTATE: duplicate_object */
@@ -76,7 +77,13 @@ prepare(UndumpRun *run)
 	run->choices = NEW_ARRAY(UndumpChoice, options->contents->n_databases + 1);
 	TRY(options->database != NULL ? choose_one(run) : choose_all(run));
 	for (size_t i = 0; i < run->n_choices; i++)
-		run->total += run->choices[i].objects->archive.raw_size;
+	{
+		const DumpDatabase *objects = run->choices[i].objects;
+
+		run->total += objects->archive.raw_size;
+		for (size_t j = 0; j < objects->n_tables && !options->schema_only; j++)
+			run->total += objects->tables[j].object.raw_size;
+	}
 	return undump_check(run);
 }
 
@@ -229,9 +236,21 @@ make_list_file(const Buf *lines, int *ret_fd)
 	return NULL;
 }
 
-/* The lines of the archive's table of contents that belong to the chosen tables. */
+/* What of an archive is restored at a time. */
+typedef struct RestorePass
+{
+	const BackupObject *object;
+	const char *sections[2]; /* NULL: all */
+	int entries;             /* descriptor of the lines that are chosen; 0: all */
+	bool head;               /* none of it has rows */
+	bool create;             /* under its own name */
+	bool clean;
+	bool data_only;
+} RestorePass;
+
+/* The lines of the archive's table of contents that belong to the chosen tables; *ret_head: none of them has rows. */
 static Error *
-select_entries(UndumpRun *run, const UndumpChoice *choice, int *ret_fd)
+select_entries(UndumpRun *run, const UndumpChoice *choice, int *ret_fd, bool *ret_head)
 {
 	AUTO_FREE char *program = program_in(run->programs, "pg_restore");
 	const char *const argv[] = {program, "--list", NULL};
@@ -246,59 +265,134 @@ select_entries(UndumpRun *run, const UndumpChoice *choice, int *ret_fd)
 		run,
 		&(UndumpProgram){.argv = argv, .object = &choice->objects->archive, .output = &list, .head = true},
 		&lines, &status));
-	run->done = 0;
+	atomic_store(&run->done, 0);
 	if (status != 0)
 		return restore_failed(run, choice, &lines, status);
 	archive_entries_select(list.data, &run->tables, run->with_schema, &selected, &count);
 	if (count == 0)
 		return error_new(ERR_CORRUPT, "the archive of database \"%s\" has no table \"%s\"",
 		                 choice->facts->name, run->options->table);
+	*ret_head = strstr(selected.data, " TABLE DATA ") == NULL;
 	return make_list_file(&selected, ret_fd);
 }
 
 static Error *
-run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
+run_pass(UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass)
 {
 	const UndumpOptions *options = run->options;
 	AUTO_FREE char *program = program_in(run->programs, "pg_restore");
-	AUTO_FREE char *conninfo = server_conninfo(run->server, by_its_name ? "postgres" : choice->target);
+	AUTO_FREE char *conninfo = server_conninfo(run->server, pass->create ? "postgres" : choice->target);
 	AUTO_FREE char *dbname = mem_printf("--dbname=%s", conninfo);
-	AUTO_FREE char *use_list = NULL;
-	AUTO_CLOSE int entries = -1;
-	const char *argv[12] = {program, "--no-password", "--exit-on-error", dbname,
-	                        by_its_name ? "--create" : "--single-transaction"};
+	AUTO_FREE char *use_list = mem_printf("--use-list=/proc/self/fd/%d", pass->entries);
+	const char *argv[16] = {program, "--no-password", "--exit-on-error", dbname,
+	                        pass->create ? "--create" : "--single-transaction"};
 	size_t n = 5;
 	AUTO_STRLIST lines = {0};
 	int status = 0;
 
+	for (size_t i = 0; i < lengthof(pass->sections) && pass->sections[i] != NULL; i++)
+		argv[n++] = pass->sections[i];
 	if (options->schema_only)
 		argv[n++] = "--schema-only";
+	if (pass->data_only)
+		argv[n++] = "--data-only";
 	if (options->no_owner)
 	{
 		argv[n++] = "--no-owner";
 		argv[n++] = "--no-privileges";
 	}
-	if (options->clean)
+	if (pass->clean)
 	{
 		argv[n++] = "--clean";
 		argv[n++] = "--if-exists";
 	}
-	if (run->tables.n_tables > 0)
-	{
-		TRY(select_entries(run, choice, &entries));
-		use_list = mem_printf("--use-list=/proc/self/fd/%d", entries);
+	if (pass->entries > 0)
 		argv[n++] = use_list;
-	}
-	TRY(undump_program_run(run,
-	                       &(UndumpProgram){.argv = argv,
-	                                        .object = &choice->objects->archive,
-	                                        .kept = entries > 0 ? entries : 0},
-	                       &lines, &status));
+	TRY(undump_program_run(
+		run,
+		&(UndumpProgram){.argv = argv, .object = pass->object, .kept = pass->entries, .head = pass->head},
+		&lines, &status));
 	if (status != 0)
 		return restore_failed(run, choice, &lines, status);
 	for (size_t i = 0; i < lines.count; i++)
 		notice(&options->notices, LOG_WARNING, NULL, "%s", lines.items[i]);
 	return NULL;
+}
+
+typedef struct RowsJob
+{
+	UndumpRun *run;
+	const UndumpChoice *choice;
+	const BackupObject *object;
+} RowsJob;
+
+/* A WorkersJob. */
+static Error *
+restore_rows(void *argument)
+{
+	const RowsJob *job = argument;
+
+	return run_pass(job->run, job->choice, &(RestorePass){.object = job->object, .data_only = true});
+}
+
+static bool
+is_chosen(const UndumpRun *run, uint32_t oid)
+{
+	for (size_t i = 0; i < run->tables.n_tables; i++)
+		if (run->tables.tables[i]->oid == oid)
+			return true;
+	return run->tables.n_tables == 0;
+}
+
+/* Rows of tables that have an object of their own, side by side. */
+static Error *
+restore_tables(UndumpRun *run, const UndumpChoice *choice)
+{
+	const DumpDatabase *objects = choice->objects;
+	AUTO_FREE RowsJob *jobs = NEW_ARRAY(RowsJob, objects->n_tables + 1);
+	AUTO(Workers) workers = workers_new(run->options->jobs);
+
+	for (size_t i = 0; i < objects->n_tables; i++)
+		if (is_chosen(run, objects->tables[i].oid))
+		{
+			jobs[i] = (RowsJob){run, choice, &objects->tables[i].object};
+			workers_submit(workers, restore_rows, &jobs[i], NULL);
+		}
+	return workers_wait(workers);
+}
+
+/* Keys, indexes and triggers only once the rows of all tables are there. */
+static Error *
+restore_in_passes(UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass)
+{
+	RestorePass before = *pass;
+	RestorePass after = {
+		.object = pass->object, .sections = {"--section=post-data"}, .entries = pass->entries, .head = true};
+
+	before.sections[0] = "--section=pre-data";
+	before.sections[1] = "--section=data";
+	TRY(run_pass(run, choice, &before));
+	TRY(restore_tables(run, choice));
+	if (pass->entries > 0 && lseek(pass->entries, 0, SEEK_SET) != 0)
+		return error_errno("could not read the list of entries again");
+	return run_pass(run, choice, &after);
+}
+
+static Error *
+run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
+{
+	RestorePass pass = {
+		.object = &choice->objects->archive, .create = by_its_name, .clean = run->options->clean};
+	AUTO_CLOSE int entries = -1;
+
+	if (run->tables.n_tables > 0)
+	{
+		TRY(select_entries(run, choice, &entries, &pass.head));
+		pass.entries = entries;
+	}
+	if (choice->objects->n_tables == 0 || run->options->schema_only)
+		return run_pass(run, choice, &pass);
+	return restore_in_passes(run, choice, &pass);
 }
 
 static Error *
@@ -313,7 +407,7 @@ restore_database(UndumpRun *run, const UndumpChoice *choice)
 	error = run_restore(run, choice, by_its_name);
 	if (error != NULL && choice->create && !by_its_name)
 		drop_database(run, choice);
-	else if (by_its_name)
+	else if (by_its_name || choice->objects->n_tables > 0)
 		error = error_hint(error,
 		                   "If database \"%s\" is there now, it is incomplete: drop it before the next try.",
 		                   choice->target);

@@ -167,6 +167,13 @@ check_database(UndumpRun *run, const UndumpChoice *choice, const StrList *there)
 	if (!choice->create && !exists)
 		return error_hint(error_new(ERR_USAGE, "there is no database \"%s\" on the server", choice->target),
 		                  "To make it, say --create.");
+	if (run->options->clean && choice->objects->n_tables > 0 && run->tables.n_tables == 0)
+		return error_hint(
+			error_new(
+				ERR_USAGE,
+				"database \"%s\" has large tables, which are restored one by one: --clean cannot be used",
+				choice->facts->name),
+			"Drop the database, and restore it with --create.");
 	if (run->tables.n_tables > 0)
 		return check_table(run, choice, exists);
 	TRY(check_roles(run, choice));

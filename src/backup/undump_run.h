@@ -1,6 +1,7 @@
 /* One restore of a dump under way: what undump.c, undump_check.c and undump_source.c share. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,9 +26,9 @@ typedef struct UndumpRun
 	char *programs; /* directory of pg_restore */
 	UndumpChoice *choices;
 	size_t n_choices;
-	TableChoice tables; /* none: everything is restored */
-	bool with_schema;   /* that of the tables is made, too */
-	uint64_t done;      /* bytes of archives */
+	TableChoice tables;        /* none: everything is restored */
+	bool with_schema;          /* that of the tables is made, too */
+	atomic_uint_fast64_t done; /* bytes of archives */
 	uint64_t total;
 } UndumpRun;
 
@@ -48,6 +49,6 @@ typedef struct UndumpProgram
 	bool head;   /* it needs no more than the object's beginning, which is read no further then */
 } UndumpProgram;
 
-/* Its words, and its status; the error is of the store, or of what it was fed with. */
+/* From any thread.  Its words, and its status; the error is of the store, or of what it was fed with. */
 Error *undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_lines, int *ret_status)
 	MUST_CHECK;

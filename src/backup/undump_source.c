@@ -147,9 +147,10 @@ feed_write(Sink *sink, const void *data, size_t size)
 	TRY(feed(self, data, passes - of_tail));
 	memcpy(self->tail + self->n_tail, (const uint8_t *) data + (passes - of_tail), size - (passes - of_tail));
 	self->n_tail += size - (passes - of_tail);
-	self->run->done += size;
+	uint64_t done = atomic_fetch_add(&self->run->done, size) + size;
+
 	if (options->progress != NULL)
-		options->progress(options->context, self->run->done, self->run->total);
+		options->progress(options->context, done, self->run->total);
 	return NULL;
 }
 

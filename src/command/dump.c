@@ -23,6 +23,8 @@ static const CommandOption options[] = {
 	{"note", OPTION_VALUE, "TEXT", "a note that is kept with the dump"},
 	{"lock-timeout", OPTION_VALUE, "TIME", "how long to wait for a table that is locked (default: 5min)"},
 	{"expire", OPTION_FLAG, NULL, "then remove dumps that no rule of the setting \"dump_retention\" keeps"},
+	{"table-size", OPTION_VALUE, "SIZE",
+     "the rows of tables from this size on are objects of their own (default: 1GB; 0: none)"},
 	{"no-verify-upload", OPTION_FLAG, NULL, "do not read what was stored again to compare it"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
@@ -39,6 +41,18 @@ read_lock_timeout(const Invocation *invocation, int64_t *ret_ms)
 		return NULL;
 	return error_hint(error_new(ERR_USAGE, "--lock-timeout \"%s\" is no time", text),
 	                  "Write a duration, for instance 30s or 10min.");
+}
+
+static Error *
+read_table_size(const Invocation *invocation, uint64_t *ret_size)
+{
+	const char *text = invocation_value(invocation, "table-size");
+
+	*ret_size = UINT64_C(1) << 30;
+	if (text == NULL || size_parse(text, ret_size))
+		return NULL;
+	return error_hint(error_new(ERR_USAGE, "--table-size \"%s\" is no size", text),
+	                  "Write a size, for instance 500MB.");
 }
 
 static Error *
@@ -60,6 +74,8 @@ read_options(const Invocation *invocation, DumpOptions *dump)
 			strlist_add(&dump->databases, invocation_argument(invocation, i));
 	for (size_t i = 0; i < invocation_count(invocation, "exclude"); i++)
 		strlist_add(&dump->exclude, invocation_nth(invocation, "exclude", i));
+	dump->jobs = (int) settings_integer(settings, SETTING_jobs);
+	TRY(read_table_size(invocation, &dump->table_size));
 	TRY(read_lock_timeout(invocation, &dump->lock_timeout_ms));
 	TRY(context_compression(settings, COMPRESS_BASE, &dump->compression));
 	if (!str_to_uint64(system, &dump->system_identifier) && settings_text(settings, SETTING_pgdata) != NULL)

@@ -124,7 +124,7 @@ write_file(const Invocation *invocation, const Reading *reading)
 	const char *path = invocation_value(invocation, "into-file");
 	const BackupObject *object = &reading->record->globals;
 	const DumpDatabaseFacts *facts;
-	const DumpDatabase *database;
+	const DumpDatabase *database = NULL;
 
 	TRY(find_database(invocation, reading, &facts));
 	if (facts != NULL)
@@ -132,6 +132,11 @@ write_file(const Invocation *invocation, const Reading *reading)
 		TRY(dump_source_database(&reading->source, facts->oid, &database));
 		object = invocation_flag(invocation, "schema-only") ? &database->schema : &database->archive;
 	}
+	if (facts != NULL && database->n_tables > 0 && !invocation_flag(invocation, "schema-only"))
+		log_line(
+			LOG_WARNING,
+			"They are objects of their own beside it: see docs/format.md. \"walship undump\" puts them together.",
+			"the archive lacks the rows of %zu large tables", database->n_tables);
 	TRY(undump_into_file(&reading->source, object, path));
 	print_line(stdout, "%s is written to %s, readable for you alone",
 	           facts == NULL                                ? "what pg_dumpall --globals-only printed"
@@ -221,6 +226,7 @@ restore(const Invocation *invocation, const Reading *reading)
 	                      .target = target,
 	                      .create = invocation_flag(invocation, "create"),
 	                      .globals = all || invocation_flag(invocation, "globals"),
+	                      .jobs = (int) settings_integer(invocation_settings(invocation), SETTING_jobs),
 	                      .schema_only = invocation_flag(invocation, "schema-only"),
 	                      .clean = invocation_flag(invocation, "clean"),
 	                      .no_owner = invocation_flag(invocation, "no-owner"),

@@ -157,6 +157,37 @@ def test_one_table_comes_back_alone(world):
     world.server.sql("DROP DATABASE beside")
 
 
+def test_large_tables_have_objects_of_their_own(world, walship, store):
+    there = world.server.pg_environment
+    record = json.loads(walship.ok("dump", HOSTILE, "--table-size", "1", "--json", env=there).out)
+    (database,) = record["databases"]
+    prefix = f"{record['system_id']}/dump/{record['id']}/"
+    tables = {table["oid"]: prefix + table["object"]["name"] for table in database["tables"]}
+    assert len(tables) == 5 and set(tables.values()) < set(objects(store))
+    walship.ok("undump", "--database", HOSTILE, "--create", "--to", "dbname=split", env=there)
+    assert fingerprint(world.server, "split") == world.truth[HOSTILE]
+    walship.fails(2, "undump", "--database", HOSTILE, "--to", "dbname=split", "--clean", "--yes", env=there, says="large tables")
+
+    other = world.target(world.server.major)
+    walship.ok("undump", "--database", HOSTILE, "--create", "--globals", env=other.pg_environment)
+    assert fingerprint(other, HOSTILE) == world.truth[HOSTILE]
+    assert of_the_database(other, HOSTILE) == of_the_database(world.server, HOSTILE)
+    other.kill()
+
+    # One table needs no other one's object.
+    (oid,) = [row[0] for row in world.server.sql("SELECT 'pairs'::regclass::oid::int8", database=HOSTILE)]
+    for table, key in tables.items():
+        if table != oid:
+            store.remove(key)
+    world.server.sql("DROP TABLE pairs CASCADE", database="split")
+    walship.ok("undump", "--database", HOSTILE, "--table", "pairs", "--to", "dbname=split", env=there)
+    for what in ('"public"."pairs"', "sequence public.pairs_id_seq", "indexes"):
+        assert fingerprint(world.server, "split")[what] == world.truth[HOSTILE][what]
+    walship.fails(6, "undump", "--database", HOSTILE, "--create", "--to", "dbname=part", env=there, says="missing")
+    assert world.server.sql("SELECT 1 FROM pg_database WHERE datname = 'part'") == []
+    world.server.sql("DROP DATABASE split")
+
+
 def test_what_is_in_a_dump_is_listed(world):
     text = world.walship.ok("list", "--dumps").out
     assert "1 dump, the newest" in text and world.dump["id"] in text and "empty" in text

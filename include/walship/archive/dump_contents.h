@@ -38,6 +38,7 @@ typedef struct DumpTableFacts
 	uint64_t rows; /* the server's estimate */
 	uint64_t size; /* bytes on its disk, without indexes */
 	bool unlogged;
+	bool has_rows;   /* that can be dumped alone; not in the object */
 	uint32_t parent; /* of a partition; 0: it is none */
 	DumpPart *parts;
 	size_t n_parts;

@@ -28,12 +28,14 @@ typedef struct DumpOptions
 	StrList exclude;
 	const char *note;        /* may be NULL */
 	int64_t lock_timeout_ms; /* for a lock on a table */
+	uint64_t table_size;     /* bytes: from this size on a table's rows are an object of their own; 0: none */
+	int jobs;                /* so many of them at a time */
 	bool read_back;          /* every object is read again from the store and compared */
 	const char *walship_version;
 
 	Notices notices;
 
-	/* In the caller's thread; bytes by the sizes of the databases, which is an estimate. */
+	/* From several threads; bytes by the sizes of the databases, which is an estimate. */
 	void (*progress)(void *context, uint64_t done, uint64_t total);
 	void *context;
 } DumpOptions;

@@ -43,16 +43,19 @@ typedef struct UndumpOptions
 	bool globals;         /* roles and tablespaces first */
 	bool schema_only;
 	bool clean;    /* what is there already is dropped first */
+	int jobs;      /* tables with objects of their own at a time */
 	bool no_owner; /* everything belongs to who restores it, and no privileges are granted */
 
 	Notices notices;
-	void (*progress)(void *context, uint64_t done, uint64_t total); /* bytes of archives; may be NULL */
+	void (*progress)(void *context, uint64_t done,
+	                 uint64_t total); /* bytes; from several threads; may be NULL */
 	void *context;
 } UndumpOptions;
 
 /*
- * A database is restored in one transaction, unless it is made under its own name: then
- * a failure leaves it behind, incomplete, and the error says so.
+ * A database is restored in one transaction, unless it is made under its own name, or has
+ * tables with objects of their own: then a failure leaves it behind, incomplete, and the
+ * error says so.
  */
 Error *undump(const UndumpOptions *options) MUST_CHECK;
 
