@@ -119,7 +119,8 @@ run_command(Invocation *invocation, int argc, char **argv)
 		help_print_command(invocation->command);
 		return print_flush();
 	}
-	TRY(load_settings(invocation));
+	if (!invocation->command->without_settings)
+		TRY(load_settings(invocation));
 	TRY(signals_init());
 	TRY(invocation->command->run(invocation));
 

@@ -77,6 +77,7 @@ typedef struct Command
 	int (*error_status)(const Invocation *invocation, const Error *error);
 
 	bool absence_is_normal; /* ERR_NOT_FOUND is an answer, not a fault: said at log level debug */
+	bool without_settings;  /* it is the same whatever they are, and right where they are wrong */
 	bool hidden;            /* not for people: only walship itself calls it */
 	Tells tells;
 	bool beats; /* exit 0 means that all is well: then, and only then, "heartbeat_url" is pinged */

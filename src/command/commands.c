@@ -26,6 +26,8 @@ const Command *const commands[] = {
 	&command_each,
 	&command_key,
 	&command_config,
+	&command_manual,
+	&command_completion,
 	&command_prefetcher,
 	&command_notifier,
 };

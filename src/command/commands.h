@@ -24,6 +24,8 @@ extern const Command command_check;
 extern const Command command_each;
 extern const Command command_key;
 extern const Command command_config;
+extern const Command command_manual;
+extern const Command command_completion;
 extern const Command command_notify;
 extern const Command command_prefetcher;
 extern const Command command_notifier;

@@ -302,6 +302,7 @@ const Command command_drill = {
 		"table, checks heap and indexes where there is the extension amcheck, and runs the SQL of \"drill_dir\". What\n"
 		"came of it, and how long it took, is evidence in the store: proof/<time>-drill.json. Exit 8: something is\n"
 		"not well. Exit 4, 5, 9: the drill could not be made. Nothing of it is left on this machine.",
+	.statuses = "0 2 3 4 5 6 7 8 9",
 	.options = options,
 	.n_options = lengthof(options),
 	.tells = TELLS_OUTCOME,

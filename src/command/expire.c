@@ -94,6 +94,7 @@ const Command command_expire = {
 		"under this retention or would remove far more than the last one: then look, and add --force. Dumps and\n"
 		"files have retentions of their own, \"dump_retention\" and \"files_retention\".\n"
 		"Examples: walship expire --dry-run; walship expire --retention 'window 7d, weekly 4' --dry-run",
+	.statuses = "0 2 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
 	.tells = TELLS_OUTCOME,

@@ -32,9 +32,8 @@ help_print_overview(void)
 	return print_buf(&settings);
 }
 
-/* The contract: docs/operations.md, "Exit codes". */
-static void
-print_statuses(const char *statuses)
+const char *
+help_status(unsigned long status)
 {
 	static const char *const meanings[] = {
 		"done",
@@ -49,15 +48,21 @@ print_statuses(const char *statuses)
 		"target not reachable, or no suitable backup",
 	};
 
+	return status < lengthof(meanings)
+	           ? meanings[status]
+	           : "in archive recovery: any failure that is not \"certainly not there\"";
+}
+
+/* The contract: docs/operations.md, "Exit codes". */
+static void
+print_statuses(const char *statuses)
+{
 	printf("\nExit codes:\n");
 	for (char *at = NULL; *statuses != '\0'; statuses = at + strspn(at, " "))
 	{
 		unsigned long status = strtoul(statuses, &at, 10);
 
-		printf("  %3lu  %s\n", status,
-		       status < lengthof(meanings)
-		           ? meanings[status]
-		           : "in archive recovery: any failure that is not \"certainly not there\"");
+		printf("  %3lu  %s\n", status, help_status(status));
 	}
 }
 

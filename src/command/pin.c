@@ -69,6 +69,7 @@ const Command command_pin = {
 		"The backup stays, and the WAL that it needs to be restored to its own end; a pin keeps no moments after it.\n"
 		"Exit 1: there is no such backup. Exit 3: it is pinned already.\n"
 		"Examples: walship pin 20261120T023007Z-9f3c --note 'before the upgrade'; walship pin ID --until '2027-01-01 00:00+00'",
+	.statuses = "0 1 2 3 4 5 6 7",
 	.options = options,
 	.n_options = lengthof(options),
 	.run = run_pin,
@@ -81,5 +82,6 @@ const Command command_unpin = {
 	.n_arguments = 1,
 	.description = "Exit 1: it is not pinned.\n"
 				   "Example: walship unpin 20261120T023007Z-9f3c",
+	.statuses = "0 1 2 4 5 6 7",
 	.run = run_unpin,
 };

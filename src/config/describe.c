@@ -205,3 +205,31 @@ settings_list_json(const Settings *settings, Json *object)
 		json_add_string(item, "source", value->source);
 	}
 }
+
+size_t
+settings_text_count(void)
+{
+	return setting_table.count;
+}
+
+SettingText
+settings_text_nth(size_t n)
+{
+	const SettingRow *row = &setting_table.rows[n];
+
+	return (SettingText){.name = row->name,
+	                     .placeholder = row->placeholder,
+	                     .help = row->help,
+	                     .doc = row->doc,
+	                     .fallback = row->fallback,
+	                     .choices = row->choices,
+	                     .secret = row->secret};
+}
+
+char *
+settings_flag_nth(size_t n)
+{
+	const SettingRow *row = &setting_table.rows[n];
+
+	return row->secret ? NULL : setting_flag_name(row->name);
+}
