@@ -31,38 +31,65 @@ static const CommandOption options[] = {
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
 
-/* Of the options: --backup, --window, or what the target's own retention keeps. */
-static Error *
-choose_what(const Invocation *invocation, const Settings *target, StoreCopy *copy)
+/* What the target's own rules keep. */
+typedef struct TargetRules
 {
-	const Settings *settings = invocation_settings(invocation);
-	const char *window = invocation_value(invocation, "window");
-	const char *retention = settings_text(
-		window == NULL && invocation_flag(invocation, "window") ? settings : target, SETTING_retention);
+	RetentionPolicy dumps;
+	RetentionPolicy files;
+} TargetRules;
 
-	copy->backup = invocation_value(invocation, "backup");
-	if (copy->backup != NULL && invocation_flag(invocation, "window"))
-		return error_new(ERR_USAGE, "options \"--backup\" and \"--window\" exclude each other");
-	if (window != NULL)
-	{
-		copy->has_policy = true;
-		if (!duration_parse(window, &copy->policy.window_ms) || copy->policy.window_ms <= 0)
-			return error_hint(error_new(ERR_USAGE, "\"%s\" is no length of a window", window),
-			                  "Write a time such as 36h or 7d.");
-		return NULL;
-	}
-	if (retention != NULL)
-	{
-		TRY(retention_parse(retention, &copy->policy));
-		copy->has_policy = true;
-	}
-	if (!invocation_flag(invocation, "window"))
-		return NULL;
+static Error *
+parse_rules(const Settings *target, SettingId id, RetentionPolicy *rules, bool *ret_set)
+{
+	const char *text = target == NULL ? NULL : settings_text(target, id);
+
+	*ret_set = text != NULL;
+	return text == NULL ? NULL : retention_parse(text, rules);
+}
+
+/* "target": NULL is a URL, which says nothing of what is to be kept there. */
+static Error *
+choose_by_target(const Settings *target, StoreCopy *copy, TargetRules *rules)
+{
+	bool set;
+
+	TRY(parse_rules(target, SETTING_retention, &copy->policy, &copy->has_policy));
+	TRY(parse_rules(target, SETTING_dump_retention, &rules->dumps, &set));
+	copy->dump_policy = set ? &rules->dumps : NULL;
+	TRY(parse_rules(target, SETTING_files_retention, &rules->files, &set));
+	copy->files_policy = set ? &rules->files : NULL;
+	return NULL;
+}
+
+/* "--window 7d", or as long as the window of the setting "retention". */
+static Error *
+choose_window(const Invocation *invocation, StoreCopy *copy)
+{
+	const char *window = invocation_value(invocation, "window");
+	bool set;
+
+	if (window == NULL)
+		TRY(parse_rules(invocation_settings(invocation), SETTING_retention, &copy->policy, &set));
+	else if (!duration_parse(window, &copy->policy.window_ms) || copy->policy.window_ms <= 0)
+		return error_hint(error_new(ERR_USAGE, "\"%s\" is no length of a window", window),
+		                  "Write a time such as 36h or 7d.");
 	if (copy->policy.window_ms == 0)
 		return error_hint(error_new(ERR_USAGE, "setting \"retention\" has no window"),
 		                  "Say how long it is: --window 7d.");
 	copy->policy = (RetentionPolicy){.window_ms = copy->policy.window_ms};
+	copy->has_policy = true;
+	copy->dump_policy = copy->files_policy = &copy->policy;
 	return NULL;
+}
+
+static Error *
+choose_what(const Invocation *invocation, const Settings *target, StoreCopy *copy, TargetRules *rules)
+{
+	copy->backup = invocation_value(invocation, "backup");
+	if (copy->backup != NULL && invocation_flag(invocation, "window"))
+		return error_new(ERR_USAGE, "options \"--backup\" and \"--window\" exclude each other");
+	return invocation_flag(invocation, "window") ? choose_window(invocation, copy)
+	                                             : choose_by_target(target, copy, rules);
 }
 
 static void
@@ -183,6 +210,8 @@ run(Invocation *invocation)
 	AUTO_STORE_COPY copy = {.zone = settings_text(settings, SETTING_timezone),
 	                        .jobs = (int) settings_integer(settings, SETTING_jobs),
 	                        .spool_directory = settings_text(settings, SETTING_state_dir)};
+	TargetRules rules;
+	const Settings *target = settings;
 	int direction;
 
 	TRY(invocation_choice(invocation, directions, lengthof(directions), &direction));
@@ -193,7 +222,9 @@ run(Invocation *invocation)
 	TRY(error_context(
 		settings_of_store(settings, invocation_value(invocation, directions[direction]), &other),
 		"option --%s", directions[direction]));
-	TRY(choose_what(invocation, direction == 0 ? other : settings, &copy));
+	if (direction == 0)
+		target = strstr(invocation_value(invocation, "to"), "://") != NULL ? NULL : other;
+	TRY(choose_what(invocation, target, &copy, &rules));
 	TRY(context_open_store(settings, &ours));
 	TRY(error_context(context_open_store(other, &theirs), "option --%s", directions[direction]));
 	if (strcmp(store_identity(ours), store_identity(theirs)) == 0)

@@ -8,6 +8,8 @@
 #include "walship/archive/lease.h"
 #include "walship/archive/wal_reader.h"
 #include "walship/base/mem.h"
+#include "walship/upkeep/expire_dumps.h"
+#include "walship/upkeep/expire_files.h"
 
 void
 store_copy_release(StoreCopy *copy)
@@ -21,6 +23,7 @@ store_copy_release(StoreCopy *copy)
 	retain_plan_free(copy->plan);
 	catalog_free(copy->catalog);
 	pin_list_release(&copy->pin_list);
+	strlist_release(&copy->unwanted);
 	free(copy->local_times);
 	free(copy->pins);
 	*copy = (StoreCopy){0};
@@ -123,6 +126,56 @@ choose_by_policy(StoreCopy *copy)
 	return plan_retain(catalog, &request, facts, &copy->plan);
 }
 
+/* What an expire with the target's rules would remove at the source is not sent: else the target's removes it each time. */
+static Error *
+choose_dumps(StoreCopy *copy)
+{
+	AUTO_EXPIRE_DUMPS expire = {.common = {.store = copy->source,
+	                                       .system_identifier = copy->system_identifier,
+	                                       .policy = *copy->dump_policy,
+	                                       .zone = copy->zone,
+	                                       .jobs = copy->jobs,
+	                                       .notices = copy->notices}};
+	const RetainRecordsPlan *plan;
+
+	TRY(expire_dumps_plan(&expire));
+	plan = expire.common.records;
+	for (size_t i = 0; i < plan->n_records; i++)
+	{
+		AUTO_FREE char *folder = mem_printf("dump/%s/", plan->records[i].record->id);
+
+		if (!plan->records[i].keep)
+			strlist_add(&copy->unwanted, folder);
+	}
+	return NULL;
+}
+
+static Error *
+choose_files(StoreCopy *copy)
+{
+	AUTO_EXPIRE_FILES expire = {.store = copy->source,
+	                            .system_identifier = copy->system_identifier,
+	                            .policy = *copy->files_policy,
+	                            .zone = copy->zone,
+	                            .notices = copy->notices};
+
+	TRY(expire_files_plan(&expire));
+	for (size_t i = 0; i < expire.n_trees; i++)
+	{
+		const ExpireTree *tree = &expire.trees[i];
+
+		for (size_t j = 0; j < tree->plan->n_records; j++)
+		{
+			const RetainedRecord *retained = &tree->plan->records[j];
+			AUTO_FREE char *folder = mem_printf("files/%s/%s/", tree->name, retained->record->id);
+
+			if (!retained->keep)
+				strlist_add(&copy->unwanted, folder);
+		}
+	}
+	return NULL;
+}
+
 /* Records that cannot be read are damage at the source: what they are of is not copied. */
 static void
 name_damaged_records(StoreCopy *copy)
@@ -174,6 +227,10 @@ store_copy_plan(StoreCopy *copy)
 		                 store_url(copy->source));
 	if (copy->backup == NULL && copy->has_policy)
 		TRY(choose_by_policy(copy));
+	if (copy->backup == NULL && copy->dump_policy != NULL)
+		TRY(choose_dumps(copy));
+	if (copy->backup == NULL && copy->files_policy != NULL)
+		TRY(choose_files(copy));
 	return walk_stores(copy, NULL);
 }
 

@@ -36,7 +36,7 @@ typedef struct Set
 {
 	CopySets kind;
 	char *prefix; /* of the keys; NULL: none is open */
-	char *id;     /* its last component */
+	char *id;     /* its last component; of a set of files "<NAME>/<ID>", as leases have it */
 	bool wanted;
 	const BackupRecord *backup; /* as the catalog has it; NULL: of another kind */
 	uint64_t record_size;       /* bytes; 0: it has not been listed */
@@ -50,8 +50,9 @@ typedef struct Set
 	Named *named; /* ascending */
 	size_t n_named;
 	size_t named_capacity;
-	bool incomplete; /* a needed one was not sent */
-	bool unneeded;   /* another one */
+	StrList elsewhere; /* keys of parts in other sets of files, on which this one builds */
+	bool incomplete;   /* a needed one was not sent */
+	bool unneeded;     /* another one */
 } Set;
 
 static void
@@ -62,6 +63,7 @@ set_release(Set *set)
 	for (size_t i = 0; i < set->n_named; i++)
 		free(set->named[i].name);
 	free(set->named);
+	strlist_release(&set->elsewhere);
 	free(set->prefix);
 	free(set->id);
 	*set = (Set){0};
@@ -107,12 +109,11 @@ set_open(CopyWalk *walk, Set *set, CopySets kind, const char *key, const char *e
 	set->kind = kind;
 	set->prefix = mem_strndup(key, (size_t) (end - key));
 
-	const char *id = end - 1;
+	const char *folder = strchr(key, '/') + 1;
+	const char *id = folder + strlen(kinds[kind].folder);
 
-	while (id > key && id[-1] != '/')
-		id--;
-	set->id = mem_strndup(id, (size_t) (end - 1 - id));
-	set->wanted = true;
+	set->id = id >= end ? mem_strdup("") : mem_strndup(id, (size_t) (end - 1 - id));
+	set->wanted = !strlist_contains(&copy->unwanted, set->prefix + (folder - key));
 	if (kind != COPY_BACKUPS)
 		return NULL;
 	set->backup = copy_record_of(copy, set->id);
@@ -130,10 +131,30 @@ compare_names(const void *left, const void *right)
 	return strcmp(((const Named *) left)->name, ((const Named *) right)->name);
 }
 
+/* Is this the last component of a set's name? */
+static bool
+is_own(const Set *set, const char *id)
+{
+	const char *slash = strrchr(set->id, '/');
+
+	return strcmp(slash == NULL ? set->id : slash + 1, id) == 0;
+}
+
+static void
+add_elsewhere(Set *set, const char *id, const char *name)
+{
+	AUTO_FREE char *own = mem_strndup(set->prefix, strlen(set->prefix) - 1);
+	AUTO_FREE char *tree = mem_strndup(own, (size_t) (strrchr(own, '/') - own));
+	AUTO_FREE char *key = mem_printf("%s/%s/%s", tree, id, name);
+
+	strlist_add(&set->elsewhere, key);
+}
+
 /*
  * Every object of it that has a name, a size and a digest, wherever it stands: so what a
  * newer version adds to records is checked, too.  A backup is restored without its own WAL,
- * from the archive, and without configuration and map.
+ * from the archive, and without configuration and map.  Parts that an earlier set of files
+ * has stored lie there.
  */
 static Error *
 collect_named(Set *set, const Json *node)
@@ -147,6 +168,11 @@ collect_named(Set *set, const Json *node)
 		Named named = {.needed = !str_equal(part_set, "wal") && !str_equal(json_name(node), "config") &&
 		                         !str_equal(json_name(node), "map")};
 
+		if (set->kind == COPY_FILES && part_set != NULL && !is_own(set, part_set))
+		{
+			add_elsewhere(set, part_set, name);
+			return NULL;
+		}
 		TRY(json_get_uint(node, "stored_size", &named.digest.size));
 		if (!hex_decode(digits, named.digest.sha256, SHA256_SIZE))
 			return error_new(ERR_CORRUPT, "\"%s\" has no digest", name);
@@ -258,6 +284,30 @@ set_add(CopyWalk *walk, Set *set, const StoreEntry *entry, StoreCursor *target)
 	return NULL;
 }
 
+/* What other sets hold of it has come before, for they are older; or it was damaged. */
+static Error *
+check_elsewhere(CopyWalk *walk, Set *set)
+{
+	AUTO_FREE char *key = record_key(set);
+
+	for (size_t i = 0; i < set->elsewhere.count && walk->sender != NULL && !set->left_out; i++)
+	{
+		StoreEntry entry;
+		Error *error = store_stat(walk->copy->target, set->elsewhere.items[i], &entry);
+
+		if (!error_is(error, ERR_NOT_FOUND))
+		{
+			TRY(error);
+			continue;
+		}
+		error_free(error);
+		set->left_out = true;
+		add_finding(walk, STORE_COPY_LACKING, key,
+		            mem_printf("it builds on \"%s\", which could not be copied", set->elsewhere.items[i]));
+	}
+	return NULL;
+}
+
 /* At its end: when all of it has come, the record, which makes it exist. */
 static Error *
 set_close(CopyWalk *walk, Set *set)
@@ -270,6 +320,8 @@ set_close(CopyWalk *walk, Set *set)
 	if (!set->record_lacks || set->left_out || set->incomplete)
 		return NULL;
 	TRY(set_know(walk, set));
+	if (!set->left_out)
+		TRY(check_elsewhere(walk, set));
 	if (set->left_out)
 		return NULL;
 	if (walk->sender == NULL && set->backup != NULL)

@@ -479,3 +479,40 @@ def test_dumps_and_trees_of_files_are_copied_by_their_records(story, walship, st
     ]
     write_set(f"dump/{two}/", "dump.json", {"globals": b"a" * 100, "first": b"b" * 5000})
     assert objects(copied(walship)) == 2 and offsite.exists(f"{story.system}/dump/{two}/dump.json")
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_sets_of_files_that_build_upon_each_other(story, walship, store, offsite):
+    """Each has a part of its own by the same name, and the record has the digests of all of them."""
+    prefix = f"{story.system}/files/web/"
+    ids = [f"2026112{number}T023007Z-9f3c" for number in range(3)]
+    contents = {name: random.Random(name).randbytes(10_000) for name in ids}
+    for count, name in enumerate(ids, 1):
+        parts = [
+            {"set": each, "name": "files-0001.tar.br", "stored_size": 10_000,
+             "stored_sha256": hashlib.sha256(contents[each]).hexdigest()}
+            for each in ids[:count]
+        ]  # fmt: skip
+        store.write(f"{prefix}{name}/files-0001.tar.br", contents[name])
+        store.write(f"{prefix}{name}/files.json", sealed({"format": 1, "parts": parts}))
+    part = f"{prefix}{ids[0]}/files-0001.tar.br"
+    records = [f"{prefix}{name}/files.json" for name in ids]
+    store.write(part, flipped(contents[ids[0]]))
+    findings = {item["key"]: item["problem"] for item in copied(walship, expected=8)["findings"]}
+    assert findings == {part: "damaged", records[1]: "lacking", records[2]: "lacking"}
+    assert not any(offsite.exists(record) for record in records)
+    store.write(part, contents[ids[0]])
+    assert copied(walship)["findings"] == [] and archive_of(offsite) == archive_of(store)
+
+
+@pytest.mark.directory_only("one store is like another")
+def test_the_rules_of_the_copy_choose_among_sets_of_files(story, walship, store, offsite, directory):
+    (directory / "tree").mkdir()
+    for number in range(3):
+        (directory / "tree" / f"file{number}").write_bytes(b"x" * 1000)
+        walship.ok("files", "web", directory / "tree", "--system", story.system, "--full")
+        time.sleep(1.1)
+    records = [key for key in store.keys(f"{story.system}/files/") if key.endswith("/files.json")]
+    name_offsite(walship, offsite, files_retention="last 1")
+    assert copied(walship)["findings"] == []
+    assert [record for record in records if offsite.exists(record)] == [max(records)] and len(records) == 3

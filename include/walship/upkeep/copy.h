@@ -63,7 +63,9 @@ typedef struct StoreCopy
 	const char *backup;     /* only this one, and the WAL that it does not bring along; NULL: all */
 	bool has_policy;        /* else everything */
 	RetentionPolicy policy; /* only what an expire under this one would keep at the source, pins among it */
-	const char *zone;       /* of its calendar; NULL: UTC */
+	const RetentionPolicy *dump_policy;  /* likewise of dumps; NULL: all of them */
+	const RetentionPolicy *files_policy; /* and of sets of files */
+	const char *zone;                    /* of its calendar; NULL: UTC */
 	int jobs;
 	const char *spool_directory;                     /* for segments of more than SPOOL_MEMORY_MAX */
 	void (*on_bytes)(void *context, uint64_t bytes); /* sent; by several threads; may be NULL */
@@ -87,6 +89,7 @@ typedef struct StoreCopy
 	/* For store_copy_run() itself; owned. */
 	Catalog *catalog;
 	RetainPlan *plan;
+	StrList unwanted; /* "dump/<ID>/", "files/<NAME>/<ID>/": what these policies do not keep */
 	int64_t *local_times;
 	RetainPin *pins;
 	PinList pin_list;
