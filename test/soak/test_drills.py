@@ -77,14 +77,19 @@ def shared_memory_of(scratch):
     return found
 
 
+def sockets_of(scratch):
+    """Where the servers there have, or are about to make, their socket."""
+    notes = scratch.glob("drill-*/*/walship_server/server.json")
+    return {json.loads(note.read_text())["sockets"] for note in notes}
+
+
 def left_on_this_machine(scratch):
-    """Processes, directories of sockets, mounts."""
+    """Processes, mounts."""
     processes = subprocess.run(["pgrep", "-f", str(scratch)], capture_output=True, text=True).stdout.split()
     with open("/proc/mounts") as file:
         mounts = [line for line in file if "walship" in line]
     return {
         "processes": processes,
-        "sockets": [name for name in os.listdir("/tmp") if name.startswith("walship-") and "soak" not in name],
         "mounts": mounts,
     }
 
@@ -100,17 +105,20 @@ def test_of_killed_drills_nothing_is_left(busy_server, walship, store, directory
     shuffled = random.Random(seed)
     killed = 0
     segments = set()
+    sockets = set()
     for number in range(KILLS):
         process = walship.start("drill")
         time.sleep(shuffled.uniform(0, duration))
         killed += process.poll() is None
         process.kill()
         segments |= shared_memory_of(scratch)
+        sockets |= sockets_of(scratch)
         process.communicate(timeout=30)
         wait_until(lambda: left_on_this_machine(scratch)["processes"] == [], "its server has ended with it")
     assert drill(walship)["passed"]
     publish_text(f"{killed} of {KILLS} drills were killed within {duration:.1f} s of their begin (seed {seed})")
     assert left_on_this_machine(scratch) == before
+    assert not [path for path in sockets if os.path.exists(path)]
     there = subprocess.run(["ipcs", "-m"], capture_output=True, text=True, check=True).stdout
     assert segments or KILLS < 30, "of so many some hit a running server"
     assert not segments & {line.split()[1] for line in there.splitlines() if line.startswith("0x")}
