@@ -302,6 +302,8 @@ print_plan_text(const PlanReport *report, FILE *into)
 	print_wal(report, into);
 	print_spaces(report, into);
 	print_tablespaces(report, into);
+	if (report->waldir != NULL)
+		line(into, "pg_wal", "in \"%s\"", report->waldir);
 	line(into, "purpose", "%s", purpose_texts[plan->purpose]);
 	if (plan->purpose != PURPOSE_STANDBY)
 		line(into, "then", "%s", plan->target.kind == TARGET_LATEST ? "promote" : actions[plan->action]);

@@ -13,6 +13,7 @@ typedef struct PlanReport
 	const char *zone;        /* in which times are shown besides UTC; NULL: the machine's own */
 	const DiskSpace *spaces; /* what is needed and free; none when no directory was given */
 	size_t n_spaces;
+	const char *waldir;                   /* where pg_wal goes; NULL: into the data directory */
 	const RestoreTablespace *tablespaces; /* where those of the plan's backup go, in its order */
 	size_t n_tablespaces;
 	const CreatedTablespace *created; /* those that the WAL makes */

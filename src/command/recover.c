@@ -28,6 +28,7 @@ print_plan(const Invocation *invocation, const Recovery *recovery)
 	                     .zone = settings_text(invocation_settings(invocation), SETTING_timezone),
 	                     .spaces = recovery->spaces,
 	                     .n_spaces = recovery->n_spaces,
+	                     .waldir = recovery->waldir,
 	                     .tablespaces = recovery->tablespaces,
 	                     .n_tablespaces = recovery->n_tablespaces,
 	                     .created = recovery->created,

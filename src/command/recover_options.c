@@ -37,6 +37,8 @@ const CommandOption recover_command_options[N_RECOVER_OPTIONS] = {
 	{"action", OPTION_VALUE, "ACTION", "at the target: pause, promote or shutdown"},
 	{"pgdata", OPTION_VALUE, "DIR", "data directory to make (default: $PGDATA)"},
 	{"tablespace-map", OPTION_MANY, "OLD=NEW", "put the tablespace of OLD into NEW; may be repeated"},
+	{"waldir", OPTION_VALUE, "DIR",
+     "put pg_wal into this directory, and a link to it into the data directory"},
 	{"move-aside", OPTION_FLAG, NULL, "rename directories that are in the way"},
 	{"yes", OPTION_FLAG, NULL, "with --move-aside: a copy may also take the place of a server that archived"},
 	{"primary-conninfo", OPTION_VALUE, "TEXT", "with --standby: how it connects to its primary"},
@@ -225,6 +227,7 @@ static Error *
 parse_place(const Invocation *invocation, Recovery *recovery)
 {
 	const char *given = invocation_value(invocation, "pgdata");
+	const char *waldir = invocation_value(invocation, "waldir");
 	const char *pgdata = given != NULL ? given : getenv("PGDATA");
 
 	recovery->config_only = invocation_flag(invocation, "config-only");
@@ -236,10 +239,17 @@ parse_place(const Invocation *invocation, Recovery *recovery)
 		return error_new(
 			ERR_USAGE,
 			"\"--config-only\" goes by the backup_label in the directory: \"--backup\" does not go with it");
-	if (recovery->config_only && (recovery->move_aside || invocation_count(invocation, "tablespace-map") > 0))
-		return error_new(ERR_USAGE,
-		                 "\"--config-only\" leaves the directories as they are: \"--move-aside\" and "
-		                 "\"--tablespace-map\" do not go with it");
+	if (recovery->config_only &&
+	    (recovery->move_aside || waldir != NULL || invocation_count(invocation, "tablespace-map") > 0))
+		return error_new(
+			ERR_USAGE,
+			"\"--config-only\" leaves the directories as they are: \"--move-aside\", \"--waldir\" and "
+			"\"--tablespace-map\" do not go with it");
+	if (waldir != NULL)
+	{
+		recovery->waldir = path_absolute(waldir);
+		option_trim_slashes(recovery->waldir);
+	}
 	if (pgdata != NULL && pgdata[0] != '\0')
 	{
 		recovery->pgdata = path_absolute(pgdata);

@@ -17,6 +17,6 @@ Error *drill_request_parse(const Invocation *invocation, RecoveryRequest *reques
 /* "--port", 0 when it was not given, and "--network-fence"; the rest of the options is not set. */
 Error *copy_options_parse(const Invocation *invocation, CopyOptions *ret_options) MUST_CHECK;
 
-#define N_RECOVER_OPTIONS 38
+#define N_RECOVER_OPTIONS 39
 
 extern const CommandOption recover_command_options[N_RECOVER_OPTIONS];

@@ -172,6 +172,7 @@ copy_stop(const char *pgdata, bool remove)
 		return NULL;
 	for (size_t i = 0; i < note.tablespaces.count; i++)
 		TRY(clear_tablespace(note.tablespaces.items[i], note.major));
+	TRY(wal_directory_clear(pgdata));
 	TRY(private_server_clear(pgdata));
 	return dir_remove_tree(pgdata, false);
 }

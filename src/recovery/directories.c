@@ -129,9 +129,8 @@ check_no_server(const Recovery *recovery)
 	return NULL;
 }
 
-/* Textually, as everything here: links are the administrator's own affair. */
-static bool
-is_below(const char *path, const char *directory)
+bool
+path_is_below(const char *path, const char *directory)
 {
 	size_t length = strlen(directory);
 
@@ -152,16 +151,16 @@ check_distinct(const Recovery *recovery)
 	for (size_t i = 0; i < directories->count; i++)
 	{
 		const char *path = directories->items[i];
+		const char *what = str_equal(path, recovery->waldir) ? "the WAL" : "a tablespace";
 
 		if (strcmp(path, recovery->pgdata) == 0)
-			return error_new(ERR_USAGE, "a tablespace cannot go into the data directory itself, \"%s\"",
-			                 path);
-		if (is_below(recovery->pgdata, path))
-			return error_new(ERR_USAGE, "a tablespace cannot go into \"%s\", which holds the data directory",
+			return error_new(ERR_USAGE, "%s cannot go into the data directory itself, \"%s\"", what, path);
+		if (path_is_below(recovery->pgdata, path))
+			return error_new(ERR_USAGE, "%s cannot go into \"%s\", which holds the data directory", what,
 			                 path);
 		for (size_t j = 0; j < directories->count; j++)
-			if (is_below(directories->items[j], path))
-				return error_new(ERR_USAGE, "a tablespace cannot go into \"%s\", which holds that of another",
+			if (path_is_below(directories->items[j], path))
+				return error_new(ERR_USAGE, "%s cannot go into \"%s\", which holds that of another", what,
 				                 path);
 	}
 	return NULL;
@@ -233,8 +232,13 @@ directories_check(const Recovery *recovery)
 	else
 		TRY(check_free_or_movable(recovery, recovery->pgdata));
 	for (size_t i = 0; i < recovery->directories.count; i++)
-		if (!strlist_contains(&leftovers, recovery->directories.items[i]))
-			TRY(check_tablespace(recovery, recovery->directories.items[i]));
+	{
+		const char *path = recovery->directories.items[i];
+
+		if (!strlist_contains(&leftovers, path))
+			TRY(str_equal(path, recovery->waldir) ? wal_directory_check(recovery)
+			                                      : check_tablespace(recovery, path));
+	}
 	return NULL;
 }
 

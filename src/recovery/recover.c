@@ -125,7 +125,7 @@ place_tablespaces(Recovery *recovery)
 	created_place(recovery);
 	for (size_t i = 0; i < recovery->n_created; i++)
 		add_directory(recovery, recovery->created[i].place);
-	return NULL;
+	return wal_directory_add(recovery);
 }
 
 /* Of a directory that was restored by other means: is the backup's own WAL there, which nothing else has? */
@@ -226,6 +226,7 @@ restore_and_configure(Recovery *recovery)
 	                          .on_bytes_context = recovery->on_bytes_context};
 
 	TRY(directories_prepare(recovery));
+	TRY(wal_directory_link(recovery));
 	TRY(restore_backup(&options));
 	TRY(link_tablespaces(recovery));
 	TRY(created_prepare_own_wal(recovery));
@@ -337,5 +338,6 @@ recovery_release(Recovery *recovery)
 	recovery_plan_free(recovery->plan);
 	tablespace_mappings_release(&recovery->mappings);
 	free(recovery->pgdata);
+	free(recovery->waldir);
 	*recovery = (Recovery){0};
 }

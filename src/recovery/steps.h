@@ -113,3 +113,16 @@ Error *settings_file_write_forward(const Recovery *recovery) MUST_CHECK;
  * archives here, and one that goes live beside it would be a second: ERR_EXISTS.
  */
 Error *other_primary_check(const Recovery *recovery) MUST_CHECK;
+
+/* wal_directory.c: recovery->waldir */
+
+/* Once the tablespaces have their places; ERR_USAGE when it lies in the data directory or is one of theirs. */
+Error *wal_directory_add(Recovery *recovery) MUST_CHECK;
+Error *wal_directory_check(const Recovery *recovery) MUST_CHECK;
+Error *wal_directory_link(const Recovery *recovery) MUST_CHECK;
+
+/* Removes what a server has left in that of its data directory, if it is a link. */
+Error *wal_directory_clear(const char *pgdata) MUST_CHECK;
+
+/* Textually: links are the administrator's own affair. */
+bool path_is_below(const char *path, const char *directory);

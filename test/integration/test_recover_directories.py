@@ -540,3 +540,37 @@ def test_settings_that_stay_in_the_restored_directory_are_not_spoken_of(story, r
     assert "WARNING: The restored" not in server.recovery.out
     (line,) = [line for line in server.recovery.out.splitlines() if line.startswith("ready: ")]
     assert f"pg_ctl -D {server.pgdata} " in line and " -c " not in line
+
+
+@pytest.mark.directory_only("the same restore")
+def test_pg_wal_goes_to_a_disk_of_its_own(story, walship, recoveries, directory):
+    place = directory / "wal"
+    live = recoveries.live("--target-name", "noon", "--rejoin", "--waldir", place)
+    assert (live.pgdata / "pg_wal").is_symlink() and (live.pgdata / "pg_wal").resolve() == place
+    assert f'pg_wal         in "{place}"' in live.recovery.out
+    assert live.value("SELECT count(*) FROM rows") == 2001
+    assert any(len(path.name) == 24 for path in place.iterdir())
+    live.stop()
+
+    target = ("--target-name", "noon", "--timeline", "1")
+    recoveries.refused(3, *target, "--waldir", place, says="is not empty")
+    recoveries.refused(3, *target, "--waldir", place, "--move-aside", says="may be another server's")
+    inside = directory / "servers" / "refused"
+    walship.fails(2, "recover", *target, "--pgdata", inside, "--waldir", inside / "wal", says="lies in the data directory")
+    walship.fails(2, "recover", *target, "--pgdata", inside, "--waldir", inside.parent, says="holds the data directory")
+
+    # Together with the data directory whose WAL it is, it may go aside.
+    recoveries.recover(*target, "--rejoin", "--waldir", place, "--move-aside", into=live)
+    assert (live.pgdata / "pg_wal").resolve() == place
+    assert len(list(directory.glob("wal.before-*"))) == 1
+
+
+@pytest.mark.directory_only("the same restore")
+def test_a_recovery_that_fails_leaves_no_wal_directory(story, walship, store, directory):
+    place = directory / "wal"
+    part = next(key for key in store.keys(f"{story.system}/base/{story.backups[1]['id']}/") if "/base-0001" in key)
+    content = bytearray(store.read(part))
+    content[len(content) // 2] ^= 0xFF
+    store.write(part, bytes(content))
+    walship.fails(6, "recover", "--latest", "--copy", "--pgdata", directory / "new", "--waldir", place)
+    assert not place.exists() and not (directory / "new").exists()

@@ -191,3 +191,12 @@ def test_a_copy_of_every_major_runs_and_goes_on(major, servers, walship, directo
     copy.walship.fails(
         9, "recover", "--forward", "--pgdata", copy.pgdata, "--target-name", "one", says="only goes forward"
     )
+
+
+def test_a_copy_with_its_wal_elsewhere_is_removed_with_it(story, copies, directory):
+    place = directory / "wal"
+    copy = copies("--target-name", "noon", "--waldir", place)
+    assert copy.rows() == 2001
+    (place / "mine").touch()
+    copy.stop("--remove")
+    assert [path.name for path in place.iterdir()] == ["mine"]

@@ -47,13 +47,14 @@ typedef struct Recovery
 	RecoveryRequest request;         /* a drop or a restored backup, once found, is put into it */
 	DropRequest drop;                /* for TARGET_BEFORE */
 	char *pgdata;                    /* absolute; NULL: there is to be a plan and no more; owned */
-	TablespaceMappings mappings;     /* of tablespaces that go elsewhere; owned */
-	bool move_aside;                 /* renames what is in the way instead of refusing it */
-	bool yes;                        /* a copy may also take the place of a server that archived */
-	bool config_only;                /* pgdata was restored by other means: only the settings are written */
-	const char *program;             /* absolute path of walship, for restore_command */
-	const char *flags;               /* by which it has these settings there: "" or " --store=... ..." */
-	const char *primary_conninfo;    /* of a standby; "" when there is none */
+	char *waldir; /* where pg_wal goes, with a link to it; NULL: into the data directory; owned */
+	TablespaceMappings mappings;  /* of tablespaces that go elsewhere; owned */
+	bool move_aside;              /* renames what is in the way instead of refusing it */
+	bool yes;                     /* a copy may also take the place of a server that archived */
+	bool config_only;             /* pgdata was restored by other means: only the settings are written */
+	const char *program;          /* absolute path of walship, for restore_command */
+	const char *flags;            /* by which it has these settings there: "" or " --store=... ..." */
+	const char *primary_conninfo; /* of a standby; "" when there is none */
 	const char *primary_slot_name;
 	bool
 		leased; /* the caller holds a lease on the backup and its WAL, as long as it needs them: none is taken here */
