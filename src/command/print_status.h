@@ -35,3 +35,6 @@ int print_status_nagios_exit(StatusState state); /* 0 to 3 */
 
 /* A file for the textfile collector of Prometheus's node_exporter. */
 void print_status_prometheus(const ClusterList *clusters, Buf *into);
+
+/* A page that stands for itself: nothing of it is loaded from elsewhere, and nothing of it is a program. */
+void print_status_html(const ClusterList *clusters, Buf *into);

@@ -11,6 +11,7 @@
 #include "walship/archive/catalog.h"
 #include "walship/base/cancel.h"
 #include "walship/base/file.h"
+#include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 
@@ -19,6 +20,7 @@
 #define NAGIOS_PATIENCE_MS   4000
 #define NAGIOS_LIMIT_MS      8500 /* NRPE and its kin wait for 10 s */
 #define METRICS_MAX          (16 * 1024 * 1024)
+#define PAGE_MAX             (256 * 1024 * 1024)
 #define SYSTEMS_MAX          4096
 
 static const CommandOption options[] = {
@@ -27,6 +29,7 @@ static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 	{"nagios", OPTION_FLAG, NULL,
      "print one line for Nagios and its kin, within 10 s, with their exit codes: 0, 1, 2, 3"},
+	{"html", OPTION_VALUE, "FILE", "write a page for a browser into this file"},
 	{"prometheus", OPTION_VALUE, "FILE",
      "write metrics for the textfile collector of node_exporter into this file"},
 };
@@ -40,6 +43,7 @@ typedef struct Look
 	Settings *second; /* of the second store; NULL: there is none */
 	int64_t until_ms; /* when no other attempt is made at the store */
 	bool with_server;
+	bool with_drills;       /* all of them, for the page */
 	bool alone;             /* settings that cannot be used are an error of the command */
 	ClusterStatus *cluster; /* to be filled */
 } Look;
@@ -115,6 +119,12 @@ read_stores(const Look *look)
 		TRY(status_take_second_error(facts, context_open_store_within(look->second, &patience, &second)));
 	}
 	TRY(status_read_store(facts, store, second, (int) settings_integer(look->settings, SETTING_jobs)));
+	if (look->with_drills)
+	{
+		Notices notices = log_notices();
+
+		TRY(status_read_drills(facts, store, (int) settings_integer(look->settings, SETTING_jobs), &notices));
+	}
 	return facts->storage.objects == 0 ? explain_emptiness(store, facts->system_identifier) : NULL;
 }
 
@@ -203,7 +213,8 @@ look(const Invocation *invocation, int64_t until_ms, ClusterList *clusters)
 	const StrList *names = settings_clusters(settings);
 	Look how = {.settings = settings,
 	            .until_ms = until_ms,
-	            .with_server = !invocation_flag(invocation, "store-only")};
+	            .with_server = !invocation_flag(invocation, "store-only"),
+	            .with_drills = invocation_value(invocation, "html") != NULL};
 
 	clusters->all = invocation_flag(invocation, "all");
 	if (clusters->all && settings_cluster(settings) != NULL)
@@ -269,20 +280,34 @@ write_metrics(const char *path, const ClusterList *clusters)
 }
 
 static Error *
+write_page(const char *path, const ClusterList *clusters)
+{
+	AUTO_BUF(text, PAGE_MAX);
+
+	print_status_html(clusters, &text);
+	if (text.overflowed)
+		return error_new(ERR_SYSTEM, "the page is longer than %zu bytes", text.cap);
+	return file_replace(path, text.data, text.size, 0644);
+}
+
+static Error *
 show(Invocation *invocation, const ClusterList *clusters)
 {
 	const char *metrics = invocation_value(invocation, "prometheus");
+	const char *page = invocation_value(invocation, "html");
 	StatusState state = print_status_state(clusters);
 	AUTO_FREE char *verdict = print_status_verdict(clusters);
 
 	invocation_set_summary(invocation, "%s", verdict);
 	if (metrics != NULL)
 		TRY(write_metrics(metrics, clusters));
+	if (page != NULL)
+		TRY(write_page(page, clusters));
 	if (invocation_flag(invocation, "json"))
 		print_status_json(clusters, stdout);
 	else if (invocation_flag(invocation, "nagios"))
 		print_status_nagios(clusters, stdout);
-	else if (metrics == NULL)
+	else if (metrics == NULL && page == NULL)
 		print_status_text(clusters, stdout);
 	if (invocation_flag(invocation, "nagios"))
 		invocation_set_status(invocation, print_status_nagios_exit(state));

@@ -114,6 +114,7 @@ status_describe_backups(StatusFacts *facts, Store *store, Catalog *catalog)
 	const BackupRecord *newest;
 
 	TRY(catalog_look_at_parts(store, facts->system_identifier, catalog->backups, catalog->n_backups));
+	status_draw_backups(&facts->picture, catalog);
 	newest = newest_whole(catalog);
 	backups->count = catalog->n_backups;
 	backups->stop_time = TIME_NONE;

@@ -52,6 +52,7 @@ status_facts_release(StatusFacts *facts)
 	}
 	free(facts->jobs);
 	strlist_release(&facts->clocks);
+	status_picture_release(&facts->picture);
 	*facts = (StatusFacts){0};
 }
 

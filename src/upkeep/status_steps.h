@@ -2,6 +2,7 @@
 #pragma once
 
 #include "walship/archive/catalog.h"
+#include "walship/plan/windows.h"
 #include "walship/upkeep/status.h"
 
 /* WAL and what can be recovered: status_wal.c */
@@ -19,3 +20,8 @@ Error *status_read_evidence(StatusFacts *facts, Store *store) MUST_CHECK;
 
 /* How far the second store is behind, when all else is known: status_second.c */
 Error *status_compare_second(StatusFacts *facts, Store *store, Store *second) MUST_CHECK;
+
+/* What a page shows: status_picture.c */
+void status_draw_backups(StatusPicture *picture, const Catalog *catalog);
+void status_draw_windows(StatusPicture *picture, const Catalog *catalog, const WindowList *windows);
+void status_picture_release(StatusPicture *picture);

@@ -125,6 +125,8 @@ status_describe_recoverable(StatusFacts *facts, Store *store, const Catalog *cat
 	Error *error = plan_windows(catalog, wal_facts, &windows);
 	size_t live = error != NULL ? 0 : plan_live_timeline(catalog, &windows);
 
+	if (error == NULL)
+		status_draw_windows(&facts->picture, catalog, &windows);
 	if (error == NULL && live < catalog->n_timelines)
 	{
 		describe_wal(&facts->wal, catalog, &catalog->timelines[live]);

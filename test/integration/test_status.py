@@ -1,4 +1,5 @@
 """walship status: what is said when all is well, and when it is not; as text, JSON, for Nagios and for Prometheus."""
+import html.parser
 import json
 import os
 import shutil
@@ -332,6 +333,49 @@ def test_promtool_has_nothing_to_say_against_the_metrics(backed_up, walship, sto
     assert len(metrics(path)) >= 30
     checked = subprocess.run([promtool, "check", "metrics"], input=path.read_bytes(), capture_output=True)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+class Balance(html.parser.HTMLParser):
+    """What is opened is closed, and there is nothing that a browser would load."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.titles = [], []
+
+    def handle_starttag(self, tag, attributes):
+        assert tag not in ("script", "img", "iframe", "object", "link", "a"), tag
+        assert not {"src", "href", "onload", "onerror"} & set(dict(attributes)), attributes
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        assert tag in ("line", "path"), tag
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if self.open and self.open[-1] == "title":
+            self.titles.append(text)
+
+
+@directory_only
+def test_the_page_shows_timelines_and_backups(branches, walship, directory):
+    path = directory / "page.html"
+    walship.ok("status", "--store-only", "--html", path)
+    page = Balance()
+    page.feed(path.read_text())
+    assert page.open == []
+    listed = json.loads(walship.ok("list", "--json").out)
+    assert [backup["id"] for backup in listed["backups"] if backup["id"] not in path.read_text()] == []
+    rows = [f"timeline {timeline['timeline']}</text>" for timeline in listed["timelines"]]
+    assert all(row in path.read_text() for row in rows)
+    assert len([text for text in page.titles if text.startswith("any moment from")]) == sum(
+        len(timeline["windows"]) for timeline in listed["timelines"]
+    )
+    time.sleep(1.1)
+    walship.fails(8, "status", "--store-only", "--html", path, "--backup-max-age", "1s", "--json")
+    assert "<h1 class=\"FAIL\">" in path.read_text()
 
 
 @pytest.fixture

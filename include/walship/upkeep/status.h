@@ -11,6 +11,7 @@
 
 #include "walship/base/clock.h"
 #include "walship/base/error.h"
+#include "walship/base/notice.h"
 #include "walship/base/strs.h"
 #include "walship/pg/server.h"
 #include "walship/store/store.h"
@@ -115,6 +116,55 @@ typedef struct StatusStorage
 	uint64_t disk_free;
 } StatusStorage;
 
+/* ---- what a page shows beside that ---- */
+
+typedef struct StatusBackup
+{
+	char *id;
+	TimeLineID timeline;
+	TimeUs stop_time;
+	int64_t duration_ms;
+	uint64_t files_size;
+	uint64_t stored_size;
+	char *note;    /* NULL: none */
+	char *missing; /* what the store does not hold of it; NULL: nothing */
+} StatusBackup;
+
+/* A window on the way to a timeline: any moment of it can be recovered. */
+typedef struct StatusSpan
+{
+	TimeLineID timeline;
+	TimeUs from;
+	TimeUs to; /* "from" where the latest commit is not known */
+} StatusSpan;
+
+typedef struct StatusTimeline
+{
+	TimeLineID timeline;
+	TimeLineID parent; /* 0: none */
+	TimeUs began;      /* its own first commit; TIME_NONE: not known */
+} StatusTimeline;
+
+typedef struct StatusDrill
+{
+	TimeUs time;
+	bool passed;
+	int64_t rto_ms;
+} StatusDrill;
+
+typedef struct StatusPicture
+{
+	StatusBackup *backups; /* oldest first */
+	size_t n_backups;
+	StatusTimeline *timelines; /* ascending */
+	size_t n_timelines;
+	StatusSpan *spans; /* by timeline, ascending; between two of a timeline there is a gap */
+	size_t n_spans;
+	size_t spans_capacity;
+	StatusDrill *drills; /* oldest first; read only when they were asked for */
+	size_t n_drills;
+} StatusPicture;
+
 typedef struct StatusFacts
 {
 	TimeUs now;
@@ -137,6 +187,7 @@ typedef struct StatusFacts
 	size_t n_jobs;
 	size_t jobs_capacity;
 	StrList clocks; /* sentences about clocks that are wrong */
+	StatusPicture picture;
 } StatusFacts;
 
 /* Asks a server; that it does not answer is a fact. */
@@ -147,6 +198,9 @@ Error *status_ask_server(StatusFacts *facts, const char *conninfo, const char *d
  * The second store (NULL: there is none, or facts->second.error says why it could not be opened) is compared with it.
  */
 Error *status_read_store(StatusFacts *facts, Store *store, Store *second, int jobs) MUST_CHECK;
+
+/* The drills of the picture, a request for each of the newest; after status_read_store(). */
+Error *status_read_drills(StatusFacts *facts, Store *store, int jobs, const Notices *notices) MUST_CHECK;
 
 /* That it could not be read is a fact; but for a cancellation, which is returned.  The error is given away. */
 Error *status_take_store_error(StatusFacts *facts, Error *error) MUST_CHECK;
