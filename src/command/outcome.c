@@ -173,7 +173,7 @@ tell(const Invocation *invocation, const Error *error, int status)
 	AUTO_NOTIFY_MESSAGE message = message_of(invocation, error, status, pgdata);
 	AUTO_NOTIFY_CONTEXT notify = {0};
 	bool told = false;
-	bool waiting = false;
+	bool due = false;
 	bool started = false;
 	size_t left = 0;
 
@@ -181,20 +181,14 @@ tell(const Invocation *invocation, const Error *error, int status)
 	if (later)
 		notify.policy.alarm_after_ms = settings_ms(invocation->settings, SETTING_push_alarm_after);
 
-	Error *unnoted = notify_decide(&notify.notes, &notify.policy, &notify.targets, &message, &told, &waiting);
+	Error *unnoted = notify_decide(&notify.notes, &notify.policy, &notify.targets, &message, &told, &due);
 
 	if (told && !later)
 		send_first(invocation, &notify, &message, unnoted == NULL, &left);
 	TRY(unnoted);
-	if (!later && left == 0)
-	{
-		AUTO_STRLIST items = {0};
 
-		/* Of earlier commands, and what could not wait for the end of one. */
-		notify_items_waiting(&notify.notes, &items);
-		left = items.count;
-	}
-	if (later ? !waiting : left == 0)
+	/* What is left; of earlier commands, too, and of push where it could not be sent. */
+	if (later ? !due : left == 0 && !notify_items_claim_due(&notify.notes, message.at))
 		return NULL;
 	TRY(start_notifier(invocation, &notify.notes, pgdata, &started));
 

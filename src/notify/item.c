@@ -19,6 +19,7 @@ static const JsonField item_fields[] = {
 	{"exit_status", &json_int, JSON_AT(NotifyItem, exit_status)},
 	{"alarmed", &json_bool, JSON_AT(NotifyItem, alarmed)},
 	{"told_at", &json_time, JSON_AT(NotifyItem, told_at), .flags = JSON_MAYBE},
+	{"tried_at", &json_time, JSON_AT(NotifyItem, tried_at), .flags = JSON_MAYBE},
 	{"waiting", &json_list, JSON_AT(NotifyItem, waiting.items), .flags = JSON_OPTIONAL, .of = &json_strings,
      .count = offsetof(NotifyItem, waiting.count)},
 	{"message", &json_struct, JSON_AT(NotifyItem, message), .with = "waiting", .of = &notify_message_table},
@@ -88,6 +89,12 @@ notify_item_is_idle(const NotifyItem *item, TimeUs now)
 {
 	return !item->failing && !item->alarmed && item->waiting.count == 0 &&
 	       has_passed(item->told_at, NOTIFY_QUIET_MS, now);
+}
+
+bool
+notify_item_is_due(const NotifyItem *item, TimeUs now)
+{
+	return item->waiting.count > 0 && has_passed(item->tried_at, NOTIFY_RETRY_MS, now);
 }
 
 /*
@@ -186,6 +193,27 @@ notify_items_waiting(const NotifyNotes *notes, StrList *ret_items)
 		if (item.waiting.count > 0)
 			strlist_add(ret_items, word);
 	}
+}
+
+bool
+notify_items_claim_due(const NotifyNotes *notes, TimeUs now)
+{
+	AUTO_STRLIST items = {0};
+	bool claimed = false;
+
+	notify_items_waiting(notes, &items);
+	for (size_t i = 0; i < items.count; i++)
+	{
+		AUTO_NOTIFY_ITEM item = NOTIFY_ITEM_NEW;
+
+		notify_item_read(notes, items.items[i], &item);
+		if (!notify_item_is_due(&item, now))
+			continue;
+		item.tried_at = now;
+		error_free(notify_item_write(notes, items.items[i], &item));
+		claimed = true;
+	}
+	return claimed;
 }
 
 Error *

@@ -34,31 +34,36 @@ set_waiting(NotifyItem *item, const NotifyTargets *targets, const NotifyMessage 
 	item->waiting = (StrList){0};
 	for (size_t i = 0; i < targets->count; i++)
 		strlist_add(&item->waiting, notify_target_id(&targets->items[i], id));
+	item->tried_at = TIME_NONE;
 	notify_message_release(&item->message);
 	item->message = message_copy(message);
 }
 
 Error *
 notify_decide(const NotifyNotes *notes, const NotifyPolicy *policy, const NotifyTargets *targets,
-              NotifyMessage *message, bool *ret_told, bool *ret_waiting)
+              NotifyMessage *message, bool *ret_told, bool *ret_due)
 {
 	AUTO_NOTIFY_ITEM noted = NOTIFY_ITEM_NEW;
 
 	notify_item_read(notes, message->key, &noted);
 
-	bool was_idle = notify_item_is_idle(&noted, message->at) && noted.told_at == TIME_NONE;
+	bool failed_before = noted.failing;
+	bool is_new = noted.told_at == TIME_NONE && notify_item_is_idle(&noted, message->at);
 
 	*ret_told = notify_item_decide(&noted, policy, message->exit_status, message->at, &message->event);
 	message->since = message->event == NOTIFY_SUCCEEDED ? TIME_NONE : noted.since;
 	message->failures = message->event == NOTIFY_SUCCEEDED ? 0 : noted.failures;
 	if (*ret_told)
 		set_waiting(&noted, targets, message);
-	*ret_waiting = noted.waiting.count > 0;
+	*ret_due = notify_item_is_due(&noted, message->at);
+	if (*ret_due)
+		noted.tried_at = message->at;
 
-	/* As mostly: it works, as it did before. */
-	if (was_idle && notify_item_is_idle(&noted, message->at))
-		return NULL;
-	return notify_item_write(notes, message->key, &noted);
+	/* As mostly, it works as it did before: then there is nothing to note, or what there is has had its time. */
+	if (*ret_told || *ret_due || message->exit_status != 0 || failed_before ||
+	    (!is_new && notify_item_is_idle(&noted, message->at)))
+		return notify_item_write(notes, message->key, &noted);
+	return NULL;
 }
 
 typedef struct Delivery

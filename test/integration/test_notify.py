@@ -172,6 +172,15 @@ def test_the_other_commands_are_told_as_well(told, receiver, store, directory, s
     assert len(receiver.taken) == len(broken)
 
 
+def test_a_job_that_is_ended_is_told_and_dies_of_the_signal(told, receiver, server):
+    job = told.start("backup", "--fast", "--max-rate", "64kB", env=server.pg_environment)
+    wait_until(lambda: server.value("SELECT count(*) > 0 FROM pg_stat_replication"), "it copies")
+    job.terminate()
+    job.communicate(timeout=20)
+    assert job.returncode == -15
+    assert events(receiver.taken) == [("failed", "backup")] and "SIGTERM" in receiver.taken[0].json["reason"]
+
+
 @pytest.fixture
 def stranger(s3_server):
     """TLS with a certificate of nobody."""

@@ -208,6 +208,42 @@ test_what_is_noted_comes_back_and_idle_items_leave_nothing(void **state)
 	assert_string_equal(item.waiting.items[0], notify_target_id(&noted->targets.items[0], id));
 }
 
+/* Of push this is every call: no more is written, and no process started, than there is to tell. */
+static void
+test_a_target_that_is_gone_for_good_is_asked_now_and_then(void **state)
+{
+	const Noted *noted = *state;
+	TimeUs now = clock_now() - HOUR;
+	NotifyMessage bad = message_at(now, 4);
+	NotifyMessage good = message_at(now + MINUTE, 0);
+	AUTO_STRLIST names = {0};
+	bool due = false;
+	struct stat before;
+	struct stat after;
+
+	assert_true(decide(noted, &bad, &due));
+	assert_true(due);
+	assert_true(decide(noted, &good, &due));
+	assert_true(due);
+	assert_ok(dir_list(noted->directory, &names));
+	assert_int_equal(names.count, 1);
+
+	AUTO_FREE char *path = path_join(noted->directory, names.items[0]);
+
+	assert_int_equal(stat(path, &before), 0);
+	good.at = now + 2 * MINUTE;
+	assert_false(decide(noted, &good, &due));
+	assert_false(due);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_false(notify_items_claim_due(&noted->notes, now + 3 * MINUTE));
+	assert_true(notify_items_claim_due(&noted->notes, now + 12 * MINUTE));
+	assert_false(notify_items_claim_due(&noted->notes, now + 13 * MINUTE));
+	good.at = now + 23 * MINUTE;
+	assert_false(decide(noted, &good, &due));
+	assert_true(due);
+}
+
 static void
 test_other_configurations_have_notes_of_their_own(void **state)
 {
@@ -318,6 +354,8 @@ main(void)
 		cmocka_unit_test(test_the_run_of_failures_is_counted),
 		cmocka_unit_test_setup_teardown(test_what_is_noted_comes_back_and_idle_items_leave_nothing,
 	                                    noted_make, noted_destroy),
+		cmocka_unit_test_setup_teardown(test_a_target_that_is_gone_for_good_is_asked_now_and_then, noted_make,
+	                                    noted_destroy),
 		cmocka_unit_test_setup_teardown(test_other_configurations_have_notes_of_their_own, noted_make,
 	                                    noted_destroy),
 		cmocka_unit_test_setup_teardown(test_a_note_that_is_damaged_is_none, noted_make, noted_destroy),

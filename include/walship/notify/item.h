@@ -23,14 +23,18 @@ typedef struct NotifyItem
 	bool alarmed;        /* the last that was told was a failure */
 	TimeUs told_at;      /* TIME_NONE: never */
 
-	/* The newest message, and the ids of the targets that do not have it. */
+	/* The newest message, the ids of the targets that do not have it, and when a process last set out to change that. */
+	TimeUs tried_at; /* TIME_NONE: none did */
 	StrList waiting;
 	NotifyMessage message; /* there when somebody waits for it */
 } NotifyItem;
 
-#define NOTIFY_ITEM_NEW                                                                             \
-	{                                                                                               \
-		.since = TIME_NONE, .told_at = TIME_NONE, .message = {.since = TIME_NONE, .at = TIME_NONE } \
+#define NOTIFY_ITEM_NEW                                                               \
+	{                                                                                 \
+		.since = TIME_NONE, .told_at = TIME_NONE, .tried_at = TIME_NONE, .message = { \
+			.since = TIME_NONE,                                                       \
+			.at = TIME_NONE                                                           \
+		}                                                                             \
 	}
 
 void notify_item_release(NotifyItem *item);
@@ -80,6 +84,14 @@ Error *notify_item_write(const NotifyNotes *notes, const char *item, const Notif
  */
 void notify_item_delivered(const NotifyNotes *notes, const char *item, TimeUs message_at,
                            const char *target_id);
+
+/* Does somebody wait, and has nobody been asked lately?  A target that is gone for good is asked no more often than that. */
+#define NOTIFY_RETRY_MS (10 * 60 * INT64_C(1000))
+
+bool notify_item_is_due(const NotifyItem *item, TimeUs now);
+
+/* Is any?  Then the caller sees to it, and it is noted that somebody has. */
+bool notify_items_claim_due(const NotifyNotes *notes, TimeUs now);
 
 /* Those for which somebody waits. */
 void notify_items_waiting(const NotifyNotes *notes, StrList *ret_items);

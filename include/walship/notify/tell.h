@@ -10,11 +10,12 @@
 /*
  * A run of message->key, by which it is noted, ended with message->exit_status at
  * message->at.  Says whether that is to be told: then "event", "since" and "failures" are
- * filled in, and the message is noted for all targets.  *ret_waiting: it is, or an
- * older one still waits.  The error is the note's: what there is to tell is told all the same.
+ * filled in, and the message is noted for all targets.  *ret_due: it is, or an older
+ * one waits of which nobody was asked lately; so the caller sees to it.  The error is
+ * the note's: what there is to tell is told all the same.
  */
 Error *notify_decide(const NotifyNotes *notes, const NotifyPolicy *policy, const NotifyTargets *targets,
-                     NotifyMessage *message, bool *ret_told, bool *ret_waiting) MUST_CHECK;
+                     NotifyMessage *message, bool *ret_told, bool *ret_due) MUST_CHECK;
 
 /* To every target that does not have it, and notes who has.  *ret_left: so many still do not. */
 void notify_deliver(const NotifyNotes *notes, const NotifySender *sender, const NotifyTargets *targets,
