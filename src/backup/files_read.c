@@ -36,10 +36,8 @@ files_read_new(WalkDirectory *directory, const char *path, const char *leaf)
 }
 
 void
-files_read_free(void *argument)
+files_read_free(FilesRead *read)
 {
-	FilesRead *read = argument;
-
 	if (read == NULL)
 		return;
 	walk_directory_release(read->directory);
@@ -305,20 +303,17 @@ read_closed_directory(FilesRead *read)
 		(void) close(fd);
 }
 
-Error *
-files_read_run(void *argument, const atomic_bool *stop)
+static void
+read_entry(FilesRead *read)
 {
-	FilesRead *read = argument;
 	bool is_directory = read->leaf[0] == '\0';
 	struct stat status;
 
-	if (atomic_load(stop))
-		return error_new(ERR_CANCELLED, "stopped");
 	if ((is_directory ? fstat(read->directory->fd, &status)
 	                  : fstatat(read->directory->fd, read->leaf, &status, AT_SYMLINK_NOFOLLOW)) != 0)
 	{
 		set_missing(read, "it could not be looked at");
-		return NULL;
+		return;
 	}
 	set_entry(read, &status);
 	if (S_ISSOCK(status.st_mode))
@@ -336,5 +331,28 @@ files_read_run(void *argument, const atomic_bool *stop)
 	}
 	else if (S_ISREG(status.st_mode))
 		read_file(read);
+}
+
+void
+files_batch_free(void *argument)
+{
+	FilesBatch *batch = argument;
+
+	for (size_t i = 0; batch != NULL && i < batch->count; i++)
+		files_read_free(batch->reads[i]);
+	free(batch);
+}
+
+Error *
+files_batch_run(void *argument, const atomic_bool *stop)
+{
+	FilesBatch *batch = argument;
+
+	for (size_t i = 0; i < batch->count; i++)
+	{
+		if (atomic_load(stop))
+			return error_new(ERR_CANCELLED, "stopped");
+		read_entry(batch->reads[i]);
+	}
 	return NULL;
 }

@@ -9,7 +9,9 @@
 #include "walship/base/ordered.h"
 #include "walship/pipe/tar.h"
 
-#define FILES_SMALL_MAX (256u * 1024) /* bytes: larger files are read by the thread that writes the parts */
+#define FILES_SMALL_MAX (128u * 1024) /* bytes: larger files are read by the thread that writes the parts */
+#define FILES_BATCH \
+	16 /* entries that one job reads: handing over each by itself costs more than reading it */
 
 typedef enum FilesOutcome
 {
@@ -44,10 +46,19 @@ typedef struct FilesRead
 } FilesRead;
 
 FilesRead *files_read_new(WalkDirectory *directory, const char *path, const char *leaf);
-void files_read_free(void *read);
+void files_read_free(FilesRead *read);
 
-/* OrderedRun: what goes wrong with the file is an outcome; an error is a cancellation. */
-Error *files_read_run(void *read, const atomic_bool *stop) MUST_CHECK;
+/* In the order of the walk. */
+typedef struct FilesBatch
+{
+	FilesRead *reads[FILES_BATCH]; /* owned; NULL: given away */
+	size_t count;
+} FilesBatch;
+
+void files_batch_free(void *batch);
+
+/* OrderedRun: what goes wrong with a file is an outcome; an error is a cancellation. */
+Error *files_batch_run(void *batch, const atomic_bool *stop) MUST_CHECK;
 
 /* After its contents were read: did it change meanwhile?  Then the entry says so. */
 void files_read_settle(FilesRead *read, int fd);

@@ -22,10 +22,8 @@
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
 
-#define SET_FILES "files"
-#define AHEAD_FOR_A_JOB \
-	8 /* entries that are read ahead for each thread; each holds FILES_SMALL_MAX at most */
-#define AHEAD_MOST       64
+#define SET_FILES        "files"
+#define BATCHES_MOST     16 /* read ahead: each holds FILES_BATCH times FILES_SMALL_MAX at most */
 #define READ_STEP        (1024u * 1024)
 #define HEADER_MAX       (2 * TAR_EXTENSION_MAX)
 #define EXTENTS_TEXT_MAX (64u * TAR_EXTENTS_MAX)
@@ -52,7 +50,8 @@ typedef struct FilesTake
 	Spool *list;
 	Workers *readers;
 	Ordered *ahead;
-	KnownFile *known; /* hashed by device and inode */
+	FilesBatch *filling; /* NULL: none */
+	KnownFile *known;    /* hashed by device and inode */
 	size_t n_known;
 	size_t known_size; /* a power of two */
 	uint64_t done;     /* bytes */
@@ -62,6 +61,7 @@ typedef struct FilesTake
 static void
 take_release(FilesTake *take)
 {
+	files_batch_free(take->filling);
 	ordered_free(take->ahead);
 	workers_free(take->readers);
 	part_writer_free(take->writer);
@@ -306,21 +306,42 @@ write_member(FilesTake *take, FilesRead *read)
 }
 
 static Error *
-take_oldest(FilesTake *take)
+write_entry(FilesTake *take, FilesRead *read)
+{
+	if (read->outcome == FILES_READ || read->outcome == FILES_UNCHANGED)
+		TRY(write_member(take, read));
+	return read->outcome == FILES_SKIPPED ? NULL : list_entry(take, read);
+}
+
+static Error *
+write_oldest(FilesTake *take)
 {
 	void *job;
 
 	TRY(ordered_take(take->ahead, &job));
 
-	FilesRead *read = job;
+	FilesBatch *batch = job;
 	Error *error = NULL;
 
-	if (read->outcome == FILES_READ || read->outcome == FILES_UNCHANGED)
-		error = write_member(take, read);
-	if (error == NULL && read->outcome != FILES_SKIPPED)
-		error = list_entry(take, read);
-	files_read_free(read);
+	for (size_t i = 0; i < batch->count && error == NULL; i++)
+	{
+		error = write_entry(take, batch->reads[i]);
+		files_read_free(batch->reads[i]);
+		batch->reads[i] = NULL;
+	}
+	files_batch_free(batch);
 	return error;
+}
+
+static Error *
+submit_batch(FilesTake *take)
+{
+	if (take->filling == NULL)
+		return NULL;
+	if (ordered_is_full(take->ahead))
+		TRY(write_oldest(take));
+	ordered_submit(take->ahead, MOVE(take->filling));
+	return NULL;
 }
 
 /* FilesWalk.entry */
@@ -328,20 +349,13 @@ static Error *
 found_entry(void *context, WalkDirectory *directory, const char *path, const char *leaf)
 {
 	FilesTake *take = context;
-
-	if (ordered_is_full(take->ahead))
-		TRY(take_oldest(take));
-
 	FilesRead *read = files_read_new(directory, path, leaf);
-	Error *error = files_before_find(&take->before, path, &read->before);
 
-	if (error != NULL)
-	{
-		files_read_free(read);
-		return error;
-	}
-	ordered_submit(take->ahead, read);
-	return NULL;
+	if (take->filling == NULL)
+		take->filling = NEW(FilesBatch);
+	take->filling->reads[take->filling->count++] = read;
+	TRY(files_before_find(&take->before, path, &read->before));
+	return take->filling->count == FILES_BATCH ? submit_batch(take) : NULL;
 }
 
 /* FilesWalk.incomplete */
@@ -357,7 +371,7 @@ found_incomplete(void *context, const char *path, const char *reason)
 static Error *
 walk_trees(FilesTake *take, const StrList *roots)
 {
-	static const OrderedOps ops = {.run = files_read_run, .free = files_read_free};
+	static const OrderedOps ops = {.run = files_batch_run, .free = files_batch_free};
 	const FilesTakeOptions *options = take->options;
 	FilesWalk walk = {.roots = roots,
 	                  .excludes = options->excludes,
@@ -365,14 +379,15 @@ walk_trees(FilesTake *take, const StrList *roots)
 	                  .entry = found_entry,
 	                  .incomplete = found_incomplete,
 	                  .context = take};
-	int depth = options->jobs * AHEAD_FOR_A_JOB;
+	int depth = 2 * options->jobs;
 
 	take->readers = workers_new(options->jobs);
-	take->ahead = ordered_new(take->readers, depth < AHEAD_MOST ? depth : AHEAD_MOST, &ops);
+	take->ahead = ordered_new(take->readers, depth < BATCHES_MOST ? depth : BATCHES_MOST, &ops);
 	take->writer = part_writer_new(&take->target, SET_FILES, &take->parts);
 	TRY(files_walk(&walk));
+	TRY(submit_batch(take));
 	while (!ordered_is_empty(take->ahead))
-		TRY(take_oldest(take));
+		TRY(write_oldest(take));
 	return part_writer_finish(take->writer);
 }
 

@@ -69,12 +69,12 @@ def make(root):
     return root
 
 
-def differences(source, restored):
+def differences(source, restored, timeout=60):
     """What rsync would have to do: nothing, when they are equal in all that it knows of."""
     done = subprocess.run(
         ["rsync", "-aHAXn", "--numeric-ids", "--delete", "--checksum", "--itemize-changes", f"{source}/", f"{restored}/"],
         capture_output=True,
-        timeout=60,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stderr
     return [line for line in done.stdout.decode(errors="backslashreplace").splitlines() if line]
