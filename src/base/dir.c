@@ -135,6 +135,54 @@ dir_remove_tree(const char *path, bool keep)
 	return NULL;
 }
 
+Error *
+dir_list_above(const char *path, StrList *ret_directories)
+{
+	AUTO_FREE char *named = path_absolute(path);
+	AUTO_FREE char *real = NULL;
+
+	while ((real = realpath(named, NULL)) == NULL)
+	{
+		char *parent = path_parent(named);
+
+		if ((errno != ENOENT && errno != ENOTDIR) || strcmp(parent, named) == 0)
+		{
+			free(parent);
+			return error_errno("could not look for directory \"%s\"", path);
+		}
+		free(named);
+		named = parent;
+	}
+	for (;;)
+	{
+		char *parent = path_parent(real);
+		bool is_root = strcmp(real, "/") == 0;
+
+		strlist_add(ret_directories, real);
+		free(real);
+		real = parent;
+		if (is_root)
+			return NULL;
+	}
+}
+
+Error *
+dir_holds(const char *directory, const char *path, bool *ret_holds)
+{
+	AUTO_STRLIST above = {0};
+	struct stat wanted;
+	struct stat found;
+
+	*ret_holds = false;
+	if (stat(directory, &wanted) != 0)
+		return NULL;
+	TRY(dir_list_above(path, &above));
+	for (size_t i = 0; i < above.count && !*ret_holds; i++)
+		*ret_holds = stat(above.items[i], &found) == 0 && found.st_dev == wanted.st_dev &&
+		             found.st_ino == wanted.st_ino;
+	return NULL;
+}
+
 char *
 path_join(const char *directory, const char *name)
 {

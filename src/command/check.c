@@ -167,7 +167,7 @@ run(Invocation *invocation)
 		system = server.identity.system_identifier;
 	check_state_directory(settings, &report);
 	check_notify(settings, &report);
-	check_store(settings, system, &report);
+	check_store(settings, directory, system, &report);
 	check_second_store(settings, &report);
 	if (!invocation_flag(invocation, "no-wait"))
 		check_segment(settings, &server, &report);

@@ -10,6 +10,7 @@
 #include "walship/archive/catalog.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
+#include "walship/base/dir.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
 #include "walship/pipe/stages.h"
@@ -221,8 +222,27 @@ check_second_store(const Settings *settings, CheckReport *report)
 		                 NULL);
 }
 
+/* Of a store in a directory. */
+static void
+check_place(const Store *store, const char *data_directory, CheckReport *report)
+{
+	const char *directory = store_directory_path(store);
+	AUTO(Error) error = NULL;
+	bool within = false;
+
+	if (directory != NULL && data_directory != NULL)
+		error = dir_holds(data_directory, directory, &within);
+	if (within)
+		check_report_add(
+			report, "store's place", CHECK_FAIL,
+			mem_printf("%s lies in the data directory: what loses the server loses the archive, and each "
+		               "backup holds all that came before",
+		               store_url(store)),
+			mem_strdup("Move it elsewhere, best to another machine, and set \"store\" to that."));
+}
+
 void
-check_store(const Settings *settings, uint64_t system, CheckReport *report)
+check_store(const Settings *settings, const char *data_directory, uint64_t system, CheckReport *report)
 {
 	AUTO(Store) store = NULL;
 	AUTO_FREE char *url = NULL;
@@ -243,6 +263,7 @@ check_store(const Settings *settings, uint64_t system, CheckReport *report)
 	check_report_error(report, "store", error, url);
 	if (!works)
 		return;
+	check_place(store, data_directory, report);
 	check_owner(store, report);
 	check_stored_wal(settings, system, store, report);
 }

@@ -8,9 +8,9 @@
 
 /*
  * Is it written to, read, listed, and nothing overwritten?  Then what is stored of this
- * database system; 0: the only one in the store.
+ * database system; 0: the only one in the store.  "data_directory" may be NULL.
  */
-void check_store(const Settings *settings, uint64_t system, CheckReport *report);
+void check_store(const Settings *settings, const char *data_directory, uint64_t system, CheckReport *report);
 
 /* Can it be read, where one is set? */
 void check_second_store(const Settings *settings, CheckReport *report);

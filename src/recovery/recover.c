@@ -191,6 +191,7 @@ recovery_check(const Recovery *recovery)
 	TRY(other_primary_check(recovery));
 	if (recovery->config_only)
 		return access_check(recovery);
+	TRY(others_check(recovery));
 	TRY(space_check(recovery));
 	TRY(directories_check(recovery));
 	return access_check(recovery);

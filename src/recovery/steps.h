@@ -68,6 +68,11 @@ void directories_unlock(Recovery *recovery);
 /* Those of the path's directories that are not there, parents first. */
 void directories_list_missing(const char *path, StrList *missing);
 
+/* others.c */
+
+/* ERR_USAGE where a directory lies in the store, holds it, or lies in another data directory. */
+Error *others_check(const Recovery *recovery) MUST_CHECK;
+
 /* access.c */
 
 /* ERR_DENIED where a directory cannot be made or written, ERR_SYSTEM where one cannot be moved aside. */

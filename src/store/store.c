@@ -6,6 +6,7 @@
 
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
+#include "walship/base/strs.h"
 
 bool
 store_key_part_is_valid(const char *part, size_t length)
@@ -182,6 +183,14 @@ const char *
 store_url(const Store *store)
 {
 	return store->url;
+}
+
+const char *
+store_directory_path(const Store *store)
+{
+	static const char scheme[] = "file://";
+
+	return str_starts_with(store->url, scheme) ? store->url + strlen(scheme) : NULL;
 }
 
 const char *

@@ -53,6 +53,15 @@ def test_the_text_says_the_same_with_the_verdict_first(walship, server):
 
 
 @pytest.mark.smoke
+@pytest.mark.directory_only("it is about a store in a directory")
+def test_a_store_in_the_data_directory_fails(walship, server):
+    """It would be lost with the server, and in every backup."""
+    walship.configure(store=f"file://{server.pgdata}/archive")
+    line = ("check", "--create", "--store-only", "--pgdata", server.pgdata, "--json")
+    place = findings(walship.fails(8, *line))["store's place"]
+    assert not place["ok"] and "lies in the data directory" in place["detail"] and "set \"store\"" in place["hint"]
+
+
 def test_a_store_without_its_marker_fails_with_the_remedy(unmade):
     result = unmade.fails(8, "check", "--store-only")
     assert "FAIL  store" in result.out and "--create" in result.out

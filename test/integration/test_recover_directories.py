@@ -354,6 +354,44 @@ def test_config_only_writes_the_settings_into_a_directory_restored_by_other_mean
     assert copy.checksums() == expected
 
 
+@pytest.mark.directory_only("it is about a store in a directory")
+def test_the_store_is_no_place_for_a_recovery_and_does_not_go_aside_with_one(story, walship, store, directory):
+    before = snapshot_of(store.directory)
+    link = directory / "link"
+    link.symlink_to(store.directory)
+    for pgdata, says in (
+        (store.directory / "copy", "lies in the store"),
+        (link / "copy", "lies in the store"),
+        (store.directory, "lies in the store"),
+        (store.directory.parent, "holds the store"),
+    ):
+        for options in (["--plan"], ["--move-aside", "--yes"]):
+            walship.fails(2, "recover", "--immediate", "--pgdata", pgdata, *options, says=says)
+    assert snapshot_of(store.directory) == before
+
+
+@pytest.mark.directory_only("what is refused here does not depend on the store")
+def test_another_servers_directory_is_no_place_for_a_recovery(servers, walship, directory):
+    """It would be in that server's next backup, and where it removes what it does not know, gone."""
+    live = servers.new(name="live")
+    live.archive_with(walship)
+    live.start()
+    place = directory / "spaced"
+    place.mkdir(mode=0o700)
+    live.sql(f"CREATE TABLESPACE spaced LOCATION '{place}'")
+    take_backup(walship, live)
+    recover = ["recover", "--immediate", "--pgdata"]
+    elsewhere = ["--tablespace-map", f"{place}={directory / 'new'}"]
+    says = f'lies in the data directory "{live.pgdata}"'
+    walship.fails(2, *recover, live.pgdata / "pg_wal/copy", *elsewhere, says=says)
+    inside = ["--tablespace-map", f"{place}={live.pgdata / 'new'}"]
+    walship.fails(2, *recover, directory / "copy", *inside, says=says)
+    assert not (live.pgdata / "pg_wal/copy").exists() and not (directory / "copy").exists()
+
+    # In its own one a tablespace may lie, though it is not wise.
+    walship.ok(*recover, directory / "copy", "--tablespace-map", f"{place}={directory / 'copy/new'}", "--plan")
+
+
 @pytest.mark.directory_only("what is refused here does not depend on the store")
 def test_a_link_to_nowhere_is_named(story, recoveries, directory):
     (directory / "refused").symlink_to("nowhere")

@@ -372,6 +372,42 @@ relative_paths_begin_at_the_working_directory(void **state)
 
 #define FILE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void
+a_directory_holds_what_lies_in_it_by_whatever_name(void **state)
+{
+	char *scratch = scratch_make();
+	AUTO_FREE char *inner = path_join(scratch, "a/b");
+	AUTO_FREE char *outer = path_join(scratch, "a");
+	AUTO_FREE char *beside = path_join(scratch, "ab");
+	AUTO_FREE char *link = path_join(scratch, "link");
+	AUTO_FREE char *by_link = path_join(link, "not/there/yet");
+	AUTO_FREE char *nowhere = path_join(scratch, "nowhere");
+	const struct
+	{
+		const char *directory;
+		const char *path;
+		bool holds;
+	} cases[] = {
+		{outer, inner, true},    {outer, outer, true},    {inner, outer, false},    {outer, beside, false},
+		{outer, by_link, true},  {inner, by_link, true},  {link, inner, true},      {"/", inner, true},
+		{nowhere, inner, false}, {inner, nowhere, false}, {scratch, nowhere, true},
+	};
+
+	(void) state;
+	assert_ok(dir_make(inner, 0700));
+	assert_ok(dir_make(beside, 0700));
+	assert_int_equal(symlink(inner, link), 0);
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		bool holds;
+
+		assert_ok(dir_holds(cases[i].directory, cases[i].path, &holds));
+		if (holds != cases[i].holds)
+			fail_msg("%s, %s", cases[i].directory, cases[i].path);
+	}
+	scratch_remove(scratch);
+}
+
 int
 main(void)
 {
@@ -392,6 +428,7 @@ main(void)
 		FILE_TEST(a_tree_without_end_is_refused),
 		cmocka_unit_test(paths_are_taken_apart_and_joined),
 		cmocka_unit_test(relative_paths_begin_at_the_working_directory),
+		cmocka_unit_test(a_directory_holds_what_lies_in_it_by_whatever_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

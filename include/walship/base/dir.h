@@ -23,6 +23,15 @@ Error *dir_list_ending(const char *path, const char *suffix, StrList *ret_names)
  */
 Error *dir_remove_tree(const char *path, bool keep) MUST_CHECK;
 
+/*
+ * The directories in which "path" lies, nearest first, by their true names (no link), up to "/"; beginning with itself if it is
+ * one.  What does not exist of it is left out.
+ */
+Error *dir_list_above(const char *path, StrList *ret_directories) MUST_CHECK;
+
+/* Is that one of them?  A directory that is not there holds nothing. */
+Error *dir_holds(const char *directory, const char *path, bool *ret_holds) MUST_CHECK;
+
 char *path_join(const char *directory, const char *name); /* in "" it is the name alone; the caller frees */
 char *path_parent(const char *path);     /* textual: "a/b" → "a", "a" → "."; the caller frees */
 const char *path_leaf(const char *path); /* what follows the last '/' */

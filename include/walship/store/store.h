@@ -163,6 +163,9 @@ bool store_has_copies(const Store *store); /* may that ever be true? */
 
 const char *store_url(const Store *store);
 
+/* That of a store in a directory, as it was named; NULL: it lies elsewhere. */
+const char *store_directory_path(const Store *store);
+
 /* One line that names the very place: what has this identity, now or later, holds the same objects. */
 const char *store_identity(const Store *store);
 
