@@ -73,6 +73,8 @@ limits_of(const Settings *settings)
 		.drill_max_age_ms = settings_ms(settings, SETTING_drill_max_age),
 		.verify_max_age_ms = settings_ms(settings, SETTING_verify_max_age),
 		.copy_max_age_ms = settings_ms(settings, SETTING_copy_max_age),
+		.wants_dumps = settings_text(settings, SETTING_dump_retention) != NULL,
+		.wants_files = settings_text(settings, SETTING_files_retention) != NULL,
 		.price_per_gb = price(settings, SETTING_price_per_gb),
 		.price_per_1000_puts = price(settings, SETTING_price_per_1000_puts),
 	};

@@ -228,9 +228,12 @@ def test_drills_dumps_and_files_are_read_from_the_store(story, walship, store):
     assert states(status(walship, "--drill-max-age", "3000d", "--rto-target", "1min", expected=8))["drill"] == "FAIL"
     store.write(f"{story.system}/proof/20260102T000000Z-drill.json", b"{}")
     assert "cannot be read" in item(status(walship), "drill")["reason"]
+    wanted = ("--dump-retention", "last 3", "--files-retention", "last 3")
+    found = states(status(walship, *wanted, expected=8))
+    assert found["dumps"] == found["files"] == "FAIL"
     store.write(f"{story.system}/dump/20260102T000000Z-0001/dump.json", b"{}")
     store.write(f"{story.system}/files/etc/20260102T000000Z-0001/files.json", b"{}")
-    report = status(walship)
+    report = status(walship, *wanted)
     assert report["dumps"]["count"] == 1 and report["files"]["stalest"] == "files/etc/", report
 
 
