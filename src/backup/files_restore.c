@@ -16,6 +16,7 @@
 
 #include "files_before.h"
 #include "files_place.h"
+#include "files_wanted.h"
 #include "walship/archive/layout.h"
 #include "walship/base/cancel.h"
 #include "walship/base/file.h"
@@ -26,32 +27,14 @@
 #define LEFT_OUT_TOLD   20
 #define WRITE_BACK_STEP (8u * 1024 * 1024)
 
-/* An entry that is to be restored. */
-typedef struct Wanted
-{
-	char *path;        /* in the set */
-	char *as;          /* where it goes, when that is another path; else NULL */
-	char *target;      /* of a hard link, whose bytes lie under another path */
-	FilesFacts *facts; /* of a directory: for the end */
-	uint64_t size;
-	uint32_t part; /* its number in the record */
-	TarType type;
-	bool linked; /* a link's own member is not needed: it is made from the file */
-	atomic_bool seen;
-} Wanted;
-
 typedef struct FilesRestore
 {
 	const FilesRestoreOptions *options;
 	const FilesRecord *record;
 	Codec codec;
 	FilesPlace place;
-	char *prefix;   /* of the name's keys */
-	Wanted *wanted; /* in the order of the list */
-	size_t n_wanted;
-	size_t capacity;
-	size_t **of_part; /* numbers of wanted ones, ascending, for each part */
-	size_t *n_of_part;
+	char *prefix; /* of the name's keys */
+	FilesWanted wanted;
 	Workers *workers;
 	atomic_uint_fast64_t left_out;
 } FilesRestore;
@@ -76,30 +59,13 @@ typedef struct PartRestore
 static void
 restore_release(FilesRestore *restore)
 {
-	for (size_t i = 0; i < restore->n_wanted; i++)
-	{
-		free(restore->wanted[i].path);
-		free(restore->wanted[i].as);
-		free(restore->wanted[i].target);
-		files_facts_free(restore->wanted[i].facts);
-	}
-	free(restore->wanted);
-	for (size_t i = 0; restore->of_part != NULL && i < restore->record->n_parts; i++)
-		free(restore->of_part[i]);
-	free(restore->of_part);
-	free(restore->n_of_part);
+	files_wanted_release(&restore->wanted);
 	free(restore->prefix);
 	if (restore->place.fd >= 0)
 		(void) close(restore->place.fd);
 }
 
 #define AUTO_RESTORE __attribute__((cleanup(restore_release))) FilesRestore
-
-static const char *
-destination(const Wanted *wanted)
-{
-	return wanted->as != NULL ? wanted->as : wanted->path;
-}
 
 static void
 tell_left_out(FilesRestore *restore, const char *path, const char *what)
@@ -110,258 +76,6 @@ tell_left_out(FilesRestore *restore, const char *path, const char *what)
 		notice(&restore->options->notices, LOG_WARNING, NULL, "\"%s\": %s", path, what);
 	else if (number == LEFT_OUT_TOLD)
 		notice(&restore->options->notices, LOG_WARNING, NULL, "there is more of the kind");
-}
-
-/* Is it one of the paths, or below one?  "only" has no '/' at its begin and end. */
-static bool
-is_asked_for(const StrList *only, const char *path, size_t *ret_which)
-{
-	for (size_t i = 0; i < only->count; i++)
-	{
-		size_t length = strlen(only->items[i]);
-
-		if (length == 0 ||
-		    (strncmp(path, only->items[i], length) == 0 && (path[length] == '/' || path[length] == '\0')))
-		{
-			*ret_which = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static Error *
-number_of_part(const FilesRecord *record, const char *part, uint32_t *number)
-{
-	for (size_t tried = 0; tried < record->n_parts; tried++)
-	{
-		/* Neighbours mostly lie in the same part. */
-		size_t i = (*number + tried) % record->n_parts;
-		size_t length = strlen(record->parts[i].set);
-
-		if (strncmp(part, record->parts[i].set, length) == 0 && part[length] == '/' &&
-		    strcmp(part + length + 1, record->parts[i].name) == 0)
-		{
-			*number = (uint32_t) i;
-			return NULL;
-		}
-	}
-	return error_new(ERR_CORRUPT, "part \"%s\" of its list is not in its record", part);
-}
-
-static Error *
-want(FilesRestore *restore, FilesEntry *entry, uint32_t *part)
-{
-	TRY(number_of_part(restore->record, entry->part, part));
-	GROW(restore->wanted, restore->n_wanted, restore->capacity);
-
-	Wanted *wanted = &restore->wanted[restore->n_wanted++];
-
-	*wanted = (Wanted){.path = MOVE(entry->path),
-	                   .target = entry->type == TAR_LINK ? MOVE(entry->target) : NULL,
-	                   .size = entry->size,
-	                   .part = *part,
-	                   .type = entry->type};
-	atomic_init(&wanted->seen, false);
-	return NULL;
-}
-
-typedef Error *(*EntryCallback)(FilesRestore *restore, FilesEntry *entry, void *context);
-
-static Error *
-each_entry(FilesRestore *restore, const Slice *list, EntryCallback callback, void *context)
-{
-	AUTO_FREE char *what = mem_printf("list of set \"%s\"", restore->record->id);
-	FilesListReader reader;
-	Error *error = files_list_open(&reader, list, what, restore->record->name, restore->record->id);
-
-	for (bool ended = false; error == NULL && !ended;)
-	{
-		AUTO_FILES_ENTRY entry = {0};
-
-		error = files_list_next(&reader, &entry);
-		ended = error == NULL && entry.path == NULL;
-		if (error == NULL && !ended)
-			error = callback(restore, &entry, context);
-	}
-	files_list_close(&reader);
-	return error;
-}
-
-typedef struct Selection
-{
-	const StrList *only;
-	bool *found; /* for each of "only" */
-	uint32_t part;
-} Selection;
-
-/* EntryCallback */
-static Error *
-select_entry(FilesRestore *restore, FilesEntry *entry, void *context)
-{
-	Selection *selection = context;
-	size_t which = 0;
-
-	if (selection->only->count > 0 && !is_asked_for(selection->only, entry->path, &which))
-		return NULL;
-	if (selection->only->count > 0)
-		selection->found[which] = true;
-	return entry->part == NULL ? NULL : want(restore, entry, &selection->part);
-}
-
-static int
-compare_wanted(const void *a, const void *b)
-{
-	return files_path_compare(((const Wanted *) a)->path, ((const Wanted *) b)->path);
-}
-
-static Wanted *
-find_wanted(FilesRestore *restore, const char *path)
-{
-	Wanted key = {.path = (char *) path};
-
-	return restore->n_wanted == 0
-	           ? NULL
-	           : bsearch(&key, restore->wanted, restore->n_wanted, sizeof(key), compare_wanted);
-}
-
-/* A hard link that was asked for, to a file that was not. */
-typedef struct LooseLink
-{
-	size_t number;      /* of the wanted one */
-	const char *target; /* its own */
-} LooseLink;
-
-typedef struct LooseLinks
-{
-	LooseLink *items; /* in the order of the walk, by their targets */
-	size_t count;
-	size_t next;
-	uint32_t part;
-} LooseLinks;
-
-static int
-compare_loose(const void *a, const void *b)
-{
-	const LooseLink *left = a;
-	const LooseLink *right = b;
-	int order = files_path_compare(left->target, right->target);
-
-	return order != 0 ? order : left->number < right->number ? -1 : 1;
-}
-
-/* EntryCallback: the first of a file's links becomes the file, the others links to that. */
-static Error *
-select_target(FilesRestore *restore, FilesEntry *entry, void *context)
-{
-	LooseLinks *links = context;
-	char *first = NULL;
-
-	while (links->next < links->count &&
-	       files_path_compare(links->items[links->next].target, entry->path) < 0)
-		links->next++;
-	for (; links->next < links->count && strcmp(links->items[links->next].target, entry->path) == 0;
-	     links->next++)
-	{
-		Wanted *link = &restore->wanted[links->items[links->next].number];
-
-		if (entry->part == NULL || entry->type != TAR_FILE)
-			return error_new(ERR_CORRUPT, "the file that \"%s\" is a hard link to is not in the set",
-			                 link->path);
-		if (first == NULL)
-		{
-			TRY(number_of_part(restore->record, entry->part, &links->part));
-			first = link->path;
-			link->as = first;
-			link->path = mem_strdup(entry->path);
-			link->type = TAR_FILE;
-			link->part = links->part;
-			link->size = entry->size;
-		}
-		else
-		{
-			free(link->target);
-			link->target = mem_strdup(first);
-		}
-	}
-	return NULL;
-}
-
-/* What was a link goes by the file's path then, so the order is made anew. */
-static Error *
-find_targets(FilesRestore *restore, const Slice *list)
-{
-	LooseLinks links = {.items = NEW_ARRAY(LooseLink, restore->n_wanted + 1)};
-	Error *error = NULL;
-
-	for (size_t i = 0; i < restore->n_wanted; i++)
-		if (restore->wanted[i].type == TAR_LINK && find_wanted(restore, restore->wanted[i].target) == NULL)
-			links.items[links.count++] = (LooseLink){i, restore->wanted[i].target};
-	if (links.count > 0)
-	{
-		qsort(links.items, links.count, sizeof(*links.items), compare_loose);
-		error = each_entry(restore, list, select_target, &links);
-		qsort(restore->wanted, restore->n_wanted, sizeof(*restore->wanted), compare_wanted);
-	}
-	free(links.items);
-	return error;
-}
-
-/* Numbers of the wanted, part by part.  Hard links are not read: the list says what they are. */
-static void
-sort_by_part(FilesRestore *restore)
-{
-	size_t n_parts = restore->record->n_parts;
-
-	restore->of_part = NEW_ARRAY(size_t *, n_parts + 1);
-	restore->n_of_part = NEW_ARRAY(size_t, n_parts + 1);
-	for (size_t i = 0; i < restore->n_wanted; i++)
-		if (restore->wanted[i].type != TAR_LINK)
-			restore->n_of_part[restore->wanted[i].part]++;
-	for (size_t i = 0; i < n_parts; i++)
-	{
-		restore->of_part[i] = NEW_ARRAY(size_t, restore->n_of_part[i] + 1);
-		restore->n_of_part[i] = 0;
-	}
-	for (size_t i = 0; i < restore->n_wanted; i++)
-	{
-		const Wanted *wanted = &restore->wanted[i];
-
-		if (wanted->type != TAR_LINK)
-			restore->of_part[wanted->part][restore->n_of_part[wanted->part]++] = i;
-	}
-}
-
-static Error *
-choose(FilesRestore *restore, const Slice *list)
-{
-	const FilesRestoreOptions *options = restore->options;
-	AUTO_STRLIST only = {0};
-	AUTO_FREE bool *found = NEW_ARRAY(bool, options->only->count + 1);
-	Selection selection = {.only = &only, .found = found};
-
-	for (size_t i = 0; i < options->only->count; i++)
-	{
-		const char *path = options->only->items[i] + strspn(options->only->items[i], "/");
-		size_t length = strlen(path);
-
-		while (length > 0 && path[length - 1] == '/')
-			length--;
-
-		AUTO_FREE char *trimmed = mem_strndup(path, length);
-
-		strlist_add(&only, trimmed);
-	}
-	TRY(each_entry(restore, list, select_entry, &selection));
-	for (size_t i = 0; i < only.count; i++)
-		if (!found[i])
-			return error_hint(error_new(ERR_NOT_FOUND, "path \"%s\" is not in set \"%s\" of files \"%s\"",
-			                            options->only->items[i], restore->record->id, restore->record->name),
-			                  "\"walship files --list %s %s\" shows what is.", restore->record->name,
-			                  restore->record->id);
-	TRY(find_targets(restore, list));
-	sort_by_part(restore);
-	return NULL;
 }
 
 static Error *
@@ -378,7 +92,8 @@ write_at(void *context, uint64_t offset, const void *data, size_t size)
 		ssize_t written = pwrite(part->fd, bytes + done, size - done, (off_t) (offset + done));
 
 		if (written < 0 && errno != EINTR)
-			return error_errno("could not write file \"%s/%s\"", options->into, destination(part->current));
+			return error_errno("could not write file \"%s/%s\"", options->into,
+			                   files_wanted_destination(part->current));
 		done += written > 0 ? (size_t) written : 0;
 	}
 	part->written += size;
@@ -396,7 +111,7 @@ make_node(PartRestore *part, const TarEntry *entry)
 {
 	static const mode_t types[] = {
 		[TAR_FIFO] = S_IFIFO, [TAR_CHARACTER_DEVICE] = S_IFCHR, [TAR_BLOCK_DEVICE] = S_IFBLK};
-	const char *path = destination(part->current);
+	const char *path = files_wanted_destination(part->current);
 	dev_t device = entry->type == TAR_FIFO ? 0 : makedev(entry->device_major, entry->device_minor);
 
 	if (mknodat(part->parent.fd, part->leaf, types[entry->type] | 0600, device) == 0)
@@ -413,7 +128,7 @@ make_node(PartRestore *part, const TarEntry *entry)
 static Error *
 could_not_create(const PartRestore *part)
 {
-	const char *path = destination(part->current);
+	const char *path = files_wanted_destination(part->current);
 
 	if (errno == EEXIST)
 		return error_new(ERR_CORRUPT, "path \"%s\" is there twice", path);
@@ -423,7 +138,7 @@ could_not_create(const PartRestore *part)
 static Error *
 create(PartRestore *part, const TarEntry *entry)
 {
-	const char *path = destination(part->current);
+	const char *path = files_wanted_destination(part->current);
 
 	TRY(files_parent_find(&part->restore->place, &part->parent, path, &part->leaf));
 	switch (entry->type)
@@ -455,19 +170,19 @@ part_begin(void *context, const TarEntry *entry)
 {
 	PartRestore *part = context;
 	FilesRestore *restore = part->restore;
-	const size_t *numbers = restore->of_part[part->part];
-	size_t count = restore->n_of_part[part->part];
+	const size_t *numbers = restore->wanted.of_part[part->part];
+	size_t count = restore->wanted.n_of_part[part->part];
 	int order = -1;
 
 	part->current = NULL;
 	part->sparse = false;
 	while (part->next < count &&
-	       (order = files_path_compare(restore->wanted[numbers[part->next]].path, entry->name)) < 0)
+	       (order = files_path_compare(restore->wanted.items[numbers[part->next]].path, entry->name)) < 0)
 		part->next++;
 	if (part->next == count || order != 0)
 		return NULL;
 
-	Wanted *wanted = &restore->wanted[numbers[part->next++]];
+	Wanted *wanted = &restore->wanted.items[numbers[part->next++]];
 	uint64_t size = entry->type != TAR_FILE ? 0 : entry->sparse ? entry->sparse_size : entry->size;
 
 	if (wanted->type != entry->type || wanted->size != size)
@@ -521,13 +236,14 @@ part_end(void *context)
 	if (part->fd < 0)
 		return NULL;
 
-	Error *error = files_facts_apply(part->facts, part->fd, destination(part->current), &left_out);
+	Error *error =
+		files_facts_apply(part->facts, part->fd, files_wanted_destination(part->current), &left_out);
 
 	if (left_out != NULL)
-		tell_left_out(part->restore, destination(part->current), left_out);
+		tell_left_out(part->restore, files_wanted_destination(part->current), left_out);
 	free(left_out);
 	TRY(error);
-	return file_close(&part->fd, destination(part->current));
+	return file_close(&part->fd, files_wanted_destination(part->current));
 }
 
 /* Stops a part that is under way when another one has failed. */
@@ -602,7 +318,7 @@ restore_parts(FilesRestore *restore, uint64_t *ret_parts)
 	restore->workers = workers_new(restore->options->jobs);
 	for (size_t i = 0; i < restore->record->n_parts; i++)
 	{
-		if (restore->n_of_part[i] == 0)
+		if (restore->wanted.n_of_part[i] == 0)
 			continue;
 
 		PartRestore *part = NEW(PartRestore);
@@ -617,10 +333,10 @@ restore_parts(FilesRestore *restore, uint64_t *ret_parts)
 	workers_free(restore->workers);
 	TRY(error);
 	TRY(cancel_check());
-	for (size_t i = 0; i < restore->n_wanted; i++)
-		if (restore->wanted[i].type != TAR_LINK && !atomic_load(&restore->wanted[i].seen))
+	for (size_t i = 0; i < restore->wanted.count; i++)
+		if (restore->wanted.items[i].type != TAR_LINK && !atomic_load(&restore->wanted.items[i].seen))
 			return error_new(ERR_CORRUPT, "\"%s\" is not in the part that the list of set \"%s\" names",
-			                 restore->wanted[i].path, restore->record->id);
+			                 restore->wanted.items[i].path, restore->record->id);
 	return NULL;
 }
 
@@ -631,9 +347,9 @@ make_links(FilesRestore *restore)
 	FilesParent to = {.fd = -1};
 	Error *error = NULL;
 
-	for (size_t i = 0; i < restore->n_wanted && error == NULL; i++)
+	for (size_t i = 0; i < restore->wanted.count && error == NULL; i++)
 	{
-		const Wanted *wanted = &restore->wanted[i];
+		const Wanted *wanted = &restore->wanted.items[i];
 		const char *from_leaf;
 		const char *to_leaf;
 
@@ -660,9 +376,9 @@ settle_directories(FilesRestore *restore)
 	FilesParent parent = {.fd = -1};
 	Error *error = NULL;
 
-	for (size_t i = restore->n_wanted; i-- > 0 && error == NULL;)
+	for (size_t i = restore->wanted.count; i-- > 0 && error == NULL;)
 	{
-		const Wanted *wanted = &restore->wanted[i];
+		const Wanted *wanted = &restore->wanted.items[i];
 		AUTO_FREE char *left_out = NULL;
 		AUTO_CLOSE int fd = -1;
 		const char *leaf;
@@ -685,12 +401,12 @@ settle_directories(FilesRestore *restore)
 static void
 sum_up(const FilesRestore *restore, FilesRestored *restored)
 {
-	restored->entries = restore->n_wanted;
-	for (size_t i = 0; i < restore->n_wanted; i++)
-		if (restore->wanted[i].type == TAR_FILE)
+	restored->entries = restore->wanted.count;
+	for (size_t i = 0; i < restore->wanted.count; i++)
+		if (restore->wanted.items[i].type == TAR_FILE)
 		{
 			restored->files++;
-			restored->size += restore->wanted[i].size;
+			restored->size += restore->wanted.items[i].size;
 		}
 }
 
@@ -705,7 +421,7 @@ run_restore(FilesRestore *restore, FilesRestored *restored)
 
 	Slice slice = spool_slice(list);
 
-	TRY(choose(restore, &slice));
+	TRY(files_wanted_choose(&restore->wanted, restore->record, &slice, restore->options->only));
 	sum_up(restore, restored);
 	if (options->on_total != NULL)
 		options->on_total(options->context, restored->size);
