@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "copy_steps.h"
+#include "heal_steps.h"
 #include "walship/archive/history_file.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/lease.h"
@@ -30,9 +30,8 @@ heal_release(Heal *heal)
 	*heal = (Heal){0};
 }
 
-/* Takes the reason's ownership. */
-static void
-add_failure(Heal *heal, const char *key, char *reason)
+void
+heal_add_failure(Heal *heal, const char *key, char *reason)
 {
 	for (size_t i = 0; i < heal->n_failures; i++)
 		if (strcmp(heal->failures[i].key, key) == 0)
@@ -57,13 +56,8 @@ transfer_of(const Heal *heal, Store *from, Store *to)
 	                   .notices = heal->notices};
 }
 
-/*
- * One object.  "replace": it is there, and damaged, of which the reading just before
- * is to tell, too: what was a fault of the network, or has been mended meanwhile, stays
- * as it is.
- */
-static Error *
-bring_object(Heal *heal, CopyItem *item, bool replace)
+Error *
+heal_bring(Heal *heal, CopyItem *item, bool replace)
 {
 	StoreCopy transfer = transfer_of(heal, heal->other, heal->store);
 	StoreCopy look = transfer_of(heal, heal->store, NULL);
@@ -98,9 +92,9 @@ bring_object(Heal *heal, CopyItem *item, bool replace)
 	}
 	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
 	{
-		add_failure(heal, item->key,
-		            mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
-		                       error_message(error)));
+		heal_add_failure(heal, item->key,
+		                 mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
+		                            error_message(error)));
 		error_free(error);
 		return NULL;
 	}
@@ -118,14 +112,14 @@ heal_segments(Heal *heal, const Finding *finding)
 	bool replace = finding->kind != FINDING_GAP && finding->kind != FINDING_MISSING;
 
 	if (finding->object == FINDING_OF_PARTIAL)
-		return bring_object(heal, &(CopyItem){.kind = STORE_COPY_WAL, .key = finding->key}, replace);
+		return heal_bring(heal, &(CopyItem){.kind = STORE_COPY_WAL, .key = finding->key}, replace);
 	for (XLogSegNo segno = finding->wal.first; segno <= finding->wal.last; segno++)
 	{
 		WalName name = wal_name_of_segment(finding->wal.timeline, segno, segment_size);
 		AUTO_FREE char *key = layout_wal_key(heal->system_identifier, &name, NULL);
 
 		TRY(cancel_check());
-		TRY(bring_object(heal, &(CopyItem){.kind = STORE_COPY_WAL, .key = key}, replace));
+		TRY(heal_bring(heal, &(CopyItem){.kind = STORE_COPY_WAL, .key = key}, replace));
 	}
 	return NULL;
 }
@@ -183,9 +177,9 @@ heal_history(Heal *heal, const Finding *finding)
 		error = read_text(heal->other, digest_key, &digest);
 	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
 	{
-		add_failure(heal, finding->key,
-		            mem_printf("store \"%s\" has none to be believed: %s", store_url(heal->other),
-		                       error_message(error)));
+		heal_add_failure(heal, finding->key,
+		                 mem_printf("store \"%s\" has none to be believed: %s", store_url(heal->other),
+		                            error_message(error)));
 		error_free(error);
 		return NULL;
 	}
@@ -204,9 +198,9 @@ heal_record(Heal *heal, const Finding *finding)
 
 	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
 	{
-		add_failure(heal, finding->key,
-		            mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
-		                       error_message(error)));
+		heal_add_failure(heal, finding->key,
+		                 mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
+		                            error_message(error)));
 		error_free(error);
 		return NULL;
 	}
@@ -216,7 +210,7 @@ heal_record(Heal *heal, const Finding *finding)
 	CopyItem item = {
 		.kind = STORE_COPY_RECORDS, .key = finding->key, .foreign = finding->kind == FINDING_FOREIGN};
 
-	return bring_object(heal, &item, true);
+	return heal_bring(heal, &item, true);
 }
 
 /* As this store's own record has it, and not the other one's. */
@@ -256,8 +250,8 @@ heal_object_of(Heal *heal, const Finding *finding, const BackupRecord *record)
 
 	if (!find_digest(record, strrchr(finding->key, '/') + 1, &digest))
 		return NULL;
-	return bring_object(heal, &(CopyItem){.kind = STORE_COPY_PARTS, .key = finding->key, .digest = &digest},
-	                    finding->kind != FINDING_MISSING);
+	return heal_bring(heal, &(CopyItem){.kind = STORE_COPY_PARTS, .key = finding->key, .digest = &digest},
+	                  finding->kind != FINDING_MISSING);
 }
 
 /*
@@ -305,12 +299,19 @@ heal_finding(Heal *heal, const Finding *finding)
 		case FINDING_OF_CONFIG:
 		case FINDING_OF_MAP:
 			return heal_for_backup(heal, finding);
-		case FINDING_OF_BACKUP:
 		case FINDING_OF_DUMP:
 		case FINDING_OF_FILES:
+			return heal_named(heal, finding);
+		case FINDING_OF_BACKUP:
 			break;
 	}
 	return NULL;
+}
+
+static bool
+is_record(const Finding *finding)
+{
+	return finding->object == FINDING_OF_RECORD || heal_is_named_record(finding);
 }
 
 /* What comes from the other store is checked on its way, and needs not be read once more. */
@@ -348,7 +349,7 @@ heal_run(Heal *heal)
 		{
 			TRY(cancel_check());
 			TRY(heal_finding(heal, &heal->verify.findings.items[i]));
-			deep = deep || (heal->deep && heal->verify.findings.items[i].object == FINDING_OF_RECORD);
+			deep = deep || (heal->deep && is_record(&heal->verify.findings.items[i]));
 		}
 	} while (heal->healed.count > healed && !heal->dry_run && ++round < ROUNDS_MOST);
 	return NULL;

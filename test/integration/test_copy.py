@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from walship_testing import server as pg
+from walship_testing import trees
 from walship_testing.age import Key
 from walship_testing.objects import index_of
 from walship_testing.recovery import Recoveries, backup_key, load_archive, segment_key, tell_story
@@ -392,6 +394,60 @@ def test_heal_brings_back_every_kind_of_object(branches, walship, store, offsite
         assert report["not_healed"] == [] and report["left"] == [], damage
         assert archive_of(store) == whole, damage
     assert healed(walship, "--deep")["healed"] == []
+
+
+@pytest.mark.directory_only("one store is like another")
+@pytest.mark.skipif(not (pg.client_bindir() and (pg.client_bindir() / "pg_dump").is_file()), reason="no pg_dump")
+def test_heal_mends_dumps_and_sets_of_files(walship, store, offsite, server, directory):
+    """Each kind of object with each damage; a part, too, that an earlier set has stored, whose own record has expired."""
+    tree = directory / "tree"
+    tree.mkdir()
+    walship.configure(system=server.system_identifier())
+    (tree / "first").write_bytes(random.Random(1).randbytes(5000))
+    server.write_rows(100)
+    for _ in range(2):
+        walship.ok("dump", env=server.pg_environment)
+    trees.settle()
+    sets = [json.loads(walship.ok("files", "up", tree, "--json").out)["id"]]
+    (tree / "second").write_bytes(random.Random(2).randbytes(5000))
+    sets.append(json.loads(walship.ok("files", "up", tree, "--json").out)["id"])
+    files = f"{server.system_identifier()}/files/up/{{}}/".format
+    part, theirs = [next(key for key in store.keys(files(each)) if "files-0001" in key) for each in sets]
+    copied(walship)
+    for key in store.keys(files(sets[0])):
+        if key != part:
+            store.remove(key)
+            offsite.remove(key)
+    whole = archive_of(store)
+    assert archive_of(offsite) == whole
+    assert sets[0] in store.read(f"{files(sets[1])}files.json").decode(), "it builds on the first"
+    dumps = [key for key in whole if "/dump/" in key]
+    record, other_record = [key for key in dumps if key.endswith("/dump.json")]
+    picked = {
+        **{key: other_record for key in dumps if key.startswith(record.removesuffix("dump.json"))},
+        part: theirs,
+        theirs: part,
+        next(key for key in store.keys(files(sets[1])) if "/list." in key): record,
+        f"{files(sets[1])}files.json": record,
+    }
+    for damage in DAMAGES:
+        for key, other in picked.items():
+            if damage == "missing" and key.endswith(".json"):
+                continue  # as an expire leaves it
+            content = {"flipped": flipped, "cut": lambda was: was[:-7], "another": lambda was: whole[other],
+                       "missing": lambda was: None}[damage](whole[key])  # fmt: skip
+            store.write(key, content) if content is not None else store.remove(key)
+        report = healed(walship, "--deep")
+        assert report["not_healed"] == [] and report["left"] == [], damage
+        assert archive_of(store) == whole, damage
+
+    # Neither what nobody has, nor what an expire has removed.
+    for place in (store, offsite):
+        place.write(record, flipped(whole[record]))
+    store.remove(f"{files(sets[1])}files.json")
+    report = healed(walship, expected=8)
+    assert [item["key"] for item in report["not_healed"]] == [record] and report["healed"] == []
+    assert not store.exists(f"{files(sets[1])}files.json")
 
 
 def test_heal_brings_back_nothing_that_expire_removed(mirrored, walship, store, offsite):
