@@ -34,6 +34,9 @@ finding_object_text(FindingObject object)
 	return objects[object];
 }
 
+/* Where there is a second copy of the store, that mends it: what else can be done is said behind that. */
+#define HEAL "walship copy --heal --from STORE brings it back from a second copy of the store. "
+
 static const char *
 remedy_of_damage(FindingObject object)
 {
@@ -41,27 +44,27 @@ remedy_of_damage(FindingObject object)
 	{
 		case FINDING_OF_SEGMENT:
 		case FINDING_OF_PARTIAL:
-			return "Bring it back from a second copy of the store. If a server still has the segment in its pg_wal, "
-				   "remove the object and push that file again. Else take a new backup: no recovery passes it.";
+			return HEAL
+				"If a server still has the segment in its pg_wal, remove the object and push that file "
+				"again. Else take a new backup: no recovery passes it.";
 		case FINDING_OF_HISTORY:
-			return "If a server has the file in its pg_wal, remove what is in the store and push that file again: "
-				   "without it no recovery finds the way to this timeline.";
+			return HEAL
+				"If a server has the file in its pg_wal, remove what is in the store and push that file "
+				"again: without it no recovery finds the way to this timeline.";
 		case FINDING_OF_CONFIG:
 		case FINDING_OF_MAP:
-			return "No recovery needs it. Bring it back from a second copy of the store, or leave it to the next "
-				   "backup.";
+			return HEAL "No recovery needs it: else leave it to the next backup.";
 		case FINDING_OF_DUMP:
-			return "Bring it back from a second copy of the store, or take a new dump: walship dump.";
+			return HEAL "Else take a new dump: walship dump.";
 		case FINDING_OF_FILES:
-			return "Bring it back from a second copy of the store, or store the files anew, for later sets build on this "
-				   "one: walship files --full.";
+			return HEAL "Else store the files anew, for later sets build on this one: walship files --full.";
 		case FINDING_OF_RECORD:
 		case FINDING_OF_PART:
 		case FINDING_OF_MANIFEST:
 		case FINDING_OF_BACKUP:
 			break;
 	}
-	return "Bring it back from a second copy of the store, or take a new backup: walship backup.";
+	return HEAL "Else take a new backup: walship backup.";
 }
 
 const char *
@@ -75,8 +78,8 @@ finding_remedy(FindingKind kind, FindingObject object)
 			break;
 		case FINDING_ORPHANED:
 			return object == FINDING_OF_BACKUP
-			           ? "If there was a record, bring it back from a second copy of the store. Else walship expire removes "
-			             "what is left, a day after the last object came."
+			           ? "If there was a record, walship copy --from STORE brings it back from a second copy of the "
+			             "store. Else walship expire removes what is left, a day after the last object came."
 			           : "Nothing needs it: it may be removed.";
 		case FINDING_UNREADABLE_KEY:
 			return "Set identity_file to the key with that fingerprint: without it this is lost.";
@@ -84,8 +87,9 @@ finding_remedy(FindingKind kind, FindingObject object)
 			return "If it is older than your encryption, set accept_plain = before LSN. If not, somebody else wrote it: "
 				   "remove it, and look who may write to the store.";
 		case FINDING_GAP:
-			return "Whoever still has these segments, in pg_wal or in a second copy of the store, may push them: walship "
-				   "push. Else take a new backup, for no recovery passes the gap, and then --acknowledge it.";
+			return "walship copy --heal --from STORE brings these segments back from a second copy of the store. "
+				   "Whoever still has them in pg_wal may push them: walship push. Else take a new backup, for no "
+				   "recovery passes the gap, and then --acknowledge it.";
 		case FINDING_TRUNCATED:
 		case FINDING_CORRUPT:
 		case FINDING_FOREIGN:
