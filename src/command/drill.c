@@ -48,6 +48,7 @@ static const CommandOption options[] = {
 	{"preload-libraries", OPTION_VALUE, "LIST", "what the server may load at its start (default: nothing)"},
 	{"keep", OPTION_FLAG, NULL, "leave the server running, and say how to end it"},
 	{"plan", OPTION_FLAG, NULL, "print what would be recovered and fetched, and touch nothing"},
+	{WITHOUT_SECOND_STORE, OPTION_FLAG, NULL, WITHOUT_SECOND_STORE_HELP},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
@@ -213,6 +214,8 @@ run(Invocation *invocation)
 	AUTO_DRILL_COUNTS counted = {0};
 	DrillCounts *counts = count == NULL ? NULL : &counted;
 	bool plan_only = invocation_flag(invocation, "plan");
+	bool evidence_only =
+		invocation_flag(invocation, "record-counts") || invocation_flag(invocation, "history");
 	AUTO(AgeIdentities) identities = NULL;
 	AUTO(Store) store = NULL;
 	AUTO(Catalog) catalog = NULL;
@@ -232,11 +235,10 @@ run(Invocation *invocation)
 	TRY(drill_request_parse(invocation, &recovery.request));
 	if (count != NULL)
 		TRY(table_names_parse(count, &counted.names));
-	if (!plan_only && !invocation_flag(invocation, "record-counts") &&
-	    !invocation_flag(invocation, "history"))
+	if (!plan_only && !evidence_only)
 		TRY(recovery_check_user("drill"));
 	TRY(keys_identities(settings, &identities));
-	TRY(context_open_store(settings, &store));
+	TRY(evidence_only ? context_open_store(settings, &store) : context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	if (invocation_flag(invocation, "history"))
 		return print_history(invocation, store, system);

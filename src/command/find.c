@@ -21,6 +21,7 @@ static const CommandOption options[] = {
 	{"until", OPTION_VALUE, "TIME", "not after this time"},
 	{"timeline", OPTION_VALUE, "N",
      "only on the way to this timeline, or to latest (default: all timelines)"},
+	{WITHOUT_SECOND_STORE, OPTION_FLAG, NULL, WITHOUT_SECOND_STORE_HELP},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
@@ -54,7 +55,7 @@ search(const Settings *settings, SearchRequest *request, Catalog **ret_catalog, 
 	uint64_t system;
 
 	TRY(keys_identities(settings, &identities));
-	TRY(context_open_store(settings, &store));
+	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	int jobs = (int) settings_integer(settings, SETTING_jobs);
 

@@ -20,6 +20,7 @@ static const CommandOption options[] = {
 	{"dumps", OPTION_FLAG, NULL, "show the dumps instead"},
 	{"verbose", OPTION_FLAG, NULL, "show all backups, not only the ten newest"},
 	{"files", OPTION_FLAG, NULL, "show trees of files instead, as walship files --list"},
+	{WITHOUT_SECOND_STORE, OPTION_FLAG, NULL, WITHOUT_SECOND_STORE_HELP},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
@@ -97,7 +98,7 @@ read_listing(const Settings *settings, Listing *listing)
 	uint64_t system;
 
 	read_keys(settings, listing);
-	TRY(context_open_store(settings, &store));
+	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 
 	int jobs = (int) settings_integer(settings, SETTING_jobs);

@@ -337,6 +337,37 @@ def test_a_recovery_from_two_halves(mirrored, walship, store, offsite, recoverie
 
 
 @pytest.mark.directory_only("one store is like another")
+def test_list_find_and_drill_look_into_both(mirrored, walship, store, offsite):
+    """As a recovery does: each of the two has an older backup and some WAL that the other lacks or has damaged."""
+
+    def seen(*options):
+        listed = json.loads(walship.ok("list", "--json", *options).out)
+        found = json.loads(walship.ok("find", "--commits", "--json", *options).out)["found"]
+        commits = [(item["time"], item["lsn"]) for item in found]
+        return [item["id"] for item in listed["backups"]], listed["timelines"][0]["windows"], commits
+
+    def drilled(*options):
+        return json.loads(walship.ok("drill", "--plan", "--immediate", "--backup", "oldest", "--json", *options).out)
+
+    old, new = mirrored.backups
+    whole, plan = seen(), drilled()
+    assert whole == seen("--without-second-store") and plan["backup"]["id"] == old["id"]
+    segments = [key for key in store.keys(f"{mirrored.system}/wal/") if key.endswith(".tar")]
+    store.remove(backup_key(old, "backup.json"))
+    store.write(segments[1], flipped(store.read(segments[1])))
+    store.remove(segments[2])
+    offsite.remove(backup_key(new, "backup.json"))
+    offsite.remove(segments[3])
+    assert seen() == whole and drilled() == plan
+    assert json.loads(walship.ok("list", "--json", "--without-second-store").out)["backups"][0]["id"] == new["id"]
+    with offsite.outage():
+        for command in (["list"], ["find"], ["drill", "--plan"]):
+            walship.fails(4, *command, says="--without-second-store")
+        walship.ok("list", "--without-second-store")
+        walship.ok("drill", "--history")
+
+
+@pytest.mark.directory_only("one store is like another")
 def test_a_second_store_that_is_dead(mirrored, walship, store, offsite, recoveries, datadir):
     assert "OK    second store" in walship.run("check", "--store-only", "--pgdata", datadir.path).out
     latest = ["--target-time", mirrored.moment("mistake").time, "--copy", "--action", "promote"]
