@@ -121,6 +121,26 @@ print_expire_plan(const Expire *expire, FILE *into)
 		"knows of it.");
 }
 
+static void
+print_stuck(const ExpireStuck *stuck, FILE *into)
+{
+	char first[TIME_TEXT_SIZE];
+	char last[TIME_TEXT_SIZE];
+	AUTO_FREE char *locked = mem_strdup("");
+
+	if (stuck->locked_until != TIME_NONE)
+	{
+		free(locked);
+		locked = stuck->locked_longest == stuck->locked_until
+		             ? mem_printf("; locked until %s", time_format_utc(stuck->locked_until, first))
+		             : mem_printf("; locked until %s, the last one until %s",
+		                          time_format_utc(stuck->locked_until, first),
+		                          time_format_utc(stuck->locked_longest, last));
+	}
+	print_line(into, "not removed: %" PRIu64 " objects, such as %s: %s%s", stuck->objects, stuck->example,
+	           stuck->reason, locked);
+}
+
 void
 print_expire_done(const Expire *expire, FILE *into)
 {
@@ -128,9 +148,11 @@ print_expire_done(const Expire *expire, FILE *into)
 
 	print_line(into, "removed: %" PRIu64 " objects, %s", expire->removed_objects,
 	           size_format(expire->removed_bytes, size));
+	for (size_t i = 0; i < expire->removed_uploads.count; i++)
+		print_line(into, "removed: what was uploaded of %s, which never ended",
+		           expire->removed_uploads.items[i]);
 	for (size_t i = 0; i < expire->n_stuck; i++)
-		print_line(into, "not removed: %" PRIu64 " objects, such as %s: %s", expire->stuck[i].objects,
-		           expire->stuck[i].example, expire->stuck[i].reason);
+		print_stuck(&expire->stuck[i], into);
 }
 
 static void
@@ -207,6 +229,8 @@ add_result(const Expire *expire, Json *root)
 
 	json_add_int(removed, "objects", (int64_t) expire->removed_objects);
 	json_add_int(removed, "stored_size", (int64_t) expire->removed_bytes);
+	json_put_list(root, "removed_uploads", &json_strings, expire->removed_uploads.items,
+	              expire->removed_uploads.count);
 	for (size_t i = 0; i < expire->n_stuck; i++)
 	{
 		Json *item = json_add_object(stuck, NULL);
@@ -214,6 +238,8 @@ add_result(const Expire *expire, Json *root)
 		json_add_int(item, "objects", (int64_t) expire->stuck[i].objects);
 		json_add_string(item, "example", expire->stuck[i].example);
 		json_add_string(item, "reason", expire->stuck[i].reason);
+		json_add_time(item, "locked_until", expire->stuck[i].locked_until);
+		json_add_time(item, "locked_longest", expire->stuck[i].locked_longest);
 	}
 }
 

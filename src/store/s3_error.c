@@ -18,6 +18,8 @@
 #define HINT_CLOCK                                                                                                  \
 	"Set this machine's clock: S3 takes no request that is more than 15 minutes off. If it is right, look whether " \
 	"\"s3_endpoint\" is the address of your store."
+#define HINT_LOCKED \
+	"A rule of the bucket keeps objects for so long: keep them at least as long by \"retention\"."
 #define HINT_TOKEN "Get new temporary credentials."
 
 static const S3ErrorRule by_code[] = {
@@ -68,6 +70,9 @@ static const S3ErrorRule by_code[] = {
 	{"AllAccessDisabled", 0, S3_DENIED, HINT_POLICY},
 	{"AccountProblem", 0, S3_DENIED, "Ask the provider: the account is suspended or not paid for."},
 	{"QuotaExceeded", 0, S3_DENIED, "The account's or the bucket's quota is used up."},
+	{"ObjectLockedByBucketPolicy", 0, S3_DENIED, HINT_LOCKED}, /* R2 */
+	{"ObjectUnderRetention", 0, S3_DENIED, HINT_LOCKED},       /* IBM */
+	{"FileImmutable", 0, S3_DENIED, HINT_LOCKED},              /* Alibaba */
 	{"InvalidObjectState", 0, S3_DENIED,
      "The object lies in an archive class; restore it there first, or use a class that can be read."},
 

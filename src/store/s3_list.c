@@ -332,7 +332,8 @@ abort_upload(S3Store *store, const ListItem *upload)
  * very key, else those that began before.
  */
 static Error *
-abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs before)
+abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs before, StoreTidied callback,
+              void *context)
 {
 	AUTO_FREE char *whole = mem_printf("%s%s", store->address.prefix, prefix);
 	AUTO_PAGE page = {.root = "ListMultipartUploadsResult", .items = "Upload"};
@@ -356,8 +357,11 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 			                 ? strcmp(upload->key, whole) == 0 && !str_equal(upload->upload_id, keep_id)
 			                 : upload->modified != TIME_NONE && upload->modified < before;
 
-			if (stale && upload->upload_id != NULL && str_starts_with(upload->key, store->address.prefix))
-				TRY(abort_upload(store, upload));
+			if (!stale || upload->upload_id == NULL || !str_starts_with(upload->key, store->address.prefix))
+				continue;
+			TRY(abort_upload(store, upload));
+			if (callback != NULL)
+				callback(context, upload->key + strlen(store->address.prefix), upload->modified);
 		}
 		if (!page.truncated)
 			return NULL;
@@ -369,13 +373,13 @@ abort_uploads(S3Store *store, const char *prefix, const char *keep_id, TimeUs be
 }
 
 Error *
-s3_tidy(Store *base, const char *prefix, TimeUs before)
+s3_tidy(Store *base, const char *prefix, TimeUs before, StoreTidied callback, void *context)
 {
-	return abort_uploads((S3Store *) base, prefix, NULL, before);
+	return abort_uploads((S3Store *) base, prefix, NULL, before, callback, context);
 }
 
 Error *
 s3_abort_other_uploads(S3Store *store, const char *key, const char *keep_id)
 {
-	return abort_uploads(store, key, keep_id, TIME_NONE);
+	return abort_uploads(store, key, keep_id, TIME_NONE, NULL, NULL);
 }

@@ -139,7 +139,8 @@ Error *s3_stat(Store *base, const char *key, StoreEntry *ret_entry) MUST_CHECK;
 /* s3_list.c */
 Error *s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_after,
                StoreListCallback callback, void *context) MUST_CHECK;
-Error *s3_tidy(Store *base, const char *prefix, TimeUs before) MUST_CHECK;
+Error *s3_tidy(Store *base, const char *prefix, TimeUs before, StoreTidied callback, void *context)
+	MUST_CHECK;
 
 /* Unfinished uploads of this key, which nobody else uses, but for one. */
 Error *s3_abort_other_uploads(S3Store *store, const char *key, const char *keep_id) MUST_CHECK;

@@ -229,9 +229,9 @@ probe(Store *base, Buf *report)
 }
 
 static Error *
-tidy(Store *base, const char *prefix, TimeUs before)
+tidy(Store *base, const char *prefix, TimeUs before, StoreTidied callback, void *context)
 {
-	return store_tidy(((SecondStore *) base)->first, prefix, before);
+	return store_tidy_and_tell(((SecondStore *) base)->first, prefix, before, callback, context);
 }
 
 static void

@@ -149,11 +149,17 @@ store_probe(Store *store, Buf *report)
 }
 
 Error *
-store_tidy(Store *store, const char *prefix, TimeUs before)
+store_tidy_and_tell(Store *store, const char *prefix, TimeUs before, StoreTidied callback, void *context)
 {
 	if (!key_is_valid(prefix, true))
 		return error_new(ERR_USAGE, "\"%s\" is not the beginning of a valid object name", prefix);
-	return store->ops->tidy == NULL ? NULL : store->ops->tidy(store, prefix, before);
+	return store->ops->tidy == NULL ? NULL : store->ops->tidy(store, prefix, before, callback, context);
+}
+
+Error *
+store_tidy(Store *store, const char *prefix, TimeUs before)
+{
+	return store_tidy_and_tell(store, prefix, before, NULL, NULL);
 }
 
 Error *

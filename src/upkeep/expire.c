@@ -17,6 +17,7 @@ expire_release(Expire *expire)
 		free(expire->stuck[i].example);
 	}
 	free(expire->stuck);
+	strlist_release(&expire->removed_uploads);
 	retain_plan_free(expire->plan);
 	retain_records_plan_free(expire->records);
 	catalog_free(expire->catalog);

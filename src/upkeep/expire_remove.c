@@ -20,36 +20,15 @@ typedef struct Batch
 	uint64_t stuck;
 } Batch;
 
-/* Of thousands of locked objects the reasons differ only by their keys, if at all. */
-static char *
-reason_without_key(const Error *error, const char *key)
-{
-	char *reason = mem_strdup(error_message(error));
-	char *at = strstr(reason, key);
-
-	if (at != NULL)
-		memmove(at, at + strlen(key), strlen(at + strlen(key)) + 1);
-	return reason;
-}
-
 static void
 note_stuck(void *context, const char *key, const Error *error)
 {
 	Batch *batch = context;
-	Expire *expire = batch->expire;
-	AUTO_FREE char *reason = reason_without_key(error, key);
 
 	batch->stuck++;
 	if (batch->stuck_keys != NULL)
 		strlist_add(batch->stuck_keys, key);
-	for (size_t i = 0; i < expire->n_stuck; i++)
-		if (strcmp(expire->stuck[i].reason, reason) == 0)
-		{
-			expire->stuck[i].objects++;
-			return;
-		}
-	GROW(expire->stuck, expire->n_stuck, expire->stuck_capacity);
-	expire->stuck[expire->n_stuck++] = (ExpireStuck){mem_strdup(reason), mem_strdup(key), 1};
+	expire_add_stuck(batch->expire, key, error);
 }
 
 static Error *
@@ -249,6 +228,15 @@ remove_backup_without_record(Expire *expire, const char *id)
 	return expire_remove_without_record(expire, prefix, key);
 }
 
+static void
+note_upload(void *context, const char *key, TimeUs began)
+{
+	Expire *expire = context;
+
+	(void) began;
+	strlist_add(&expire->removed_uploads, key);
+}
+
 Error *
 expire_remove_parts(Expire *expire)
 {
@@ -269,7 +257,9 @@ expire_remove_parts(Expire *expire)
 		    (str_equal(lease->kind, "backup") || str_equal(lease->kind, "files")))
 			backup_runs = true;
 	}
-	return backup_runs ? NULL : store_tidy(expire->store, prefix, expire->now - RETAIN_GRACE_US);
+	return backup_runs ? NULL
+	                   : store_tidy_and_tell(expire->store, prefix, expire->now - RETAIN_GRACE_US,
+	                                         note_upload, expire);
 }
 
 /* From the first that goes to the last: nothing behind the cut is listed. */

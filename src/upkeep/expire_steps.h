@@ -15,6 +15,10 @@ Error *expire_read_pins(Expire *expire) MUST_CHECK;
 Error *expire_refuse_unreadable(const Expire *expire) MUST_CHECK;
 Error *expire_remove_ended_leases(const Expire *expire) MUST_CHECK;
 
+/* expire_stuck.c: the store did not remove this object, and why */
+
+void expire_add_stuck(Expire *expire, const char *key, const Error *error);
+
 /* expire_remove.c */
 
 /* These keys; of those that are still there the keys are added. */

@@ -2,11 +2,13 @@
 import json
 import os
 import random
+import re
 import signal
 import time
 
 import pytest
 
+from walship_testing import faultproxy as fault
 from walship_testing.proc import wait_until
 from walship_testing.recovery import backup_key, take_backup
 from walship_testing.wal import MIB
@@ -64,6 +66,24 @@ def test_the_first_run_asks_for_force_and_later_ones_do_not(story, walship, stor
 
     again = plan_of(walship)
     assert again["removed"] == {"objects": 0, "stored_size": 0} and again["freed_size"] == 0
+
+
+@pytest.mark.s3_only
+def test_uploads_that_never_ended_are_removed_and_named(story, walship, store, proxy):
+    """They are there from the day before by the server's clock, as far as walship sees it."""
+    key = f"{story.system}/base/20200101T000000Z-abcd/base-0001.tar.br"
+    made = {name: store.client.create_multipart_upload(**store.of(name))["UploadId"] for name in (key, "other/x")}
+    walship.configure(retention="last 1")
+    expected = plan_of(walship, "--force")
+    assert expected["removed_uploads"] == [] and len(store.uploads()) == len(made)
+    day_before = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 2 * 86400)).encode()
+    proxy.add(
+        fault.change_body(lambda body: re.sub(rb"<Initiated>\d{4}-\d\d-\d\d", b"<Initiated>" + day_before, body)),
+        method="GET", target=r"[?&]uploads", times=None,
+    )  # fmt: skip
+    result = walship.ok("expire")
+    assert f"removed: what was uploaded of {key}, which never ended" in result.out
+    assert [name for name in store.uploads() if name.endswith(key)] == [] and len(store.uploads()) == 1
 
 
 def test_a_moment_outside_is_refused_with_where_the_window_starts(story, walship, recoveries):

@@ -41,6 +41,8 @@ typedef struct MemoryStore
 	void (*before_remove)(struct MemoryStore *store, const char *key);
 	size_t cut_after;   /* so many objects are removed; then it cannot be reached; 0: always */
 	const char *locked; /* keys that contain this are not removed */
+	const char *answer; /* why: a format for the key and a day of May 2027; NULL: the usual */
+	int answers;
 } MemoryStore;
 
 static size_t
@@ -200,6 +202,39 @@ memory_remove(Store *store, const char *key)
 	return NULL;
 }
 
+/* "KEY", "DAY" and "REQUEST" stand for what differs from one object to the next. */
+static char *
+answer_of(MemoryStore *memory, const char *key)
+{
+	AUTO_BUF(text, 10000);
+	int number = ++memory->answers;
+
+	for (const char *at = memory->answer; *at != '\0';)
+		if (str_starts_with(at, "KEY") || str_starts_with(at, "DAY"))
+		{
+			buf_printf(&text, at[0] == 'K' ? "%s" : "%.0s%02d", key, number);
+			at += 3;
+		}
+		else if (str_starts_with(at, "REQUEST"))
+		{
+			buf_printf(&text, "tx%d", number * 7919);
+			at += strlen("REQUEST");
+		}
+		else
+			buf_putc(&text, *at++);
+	return mem_strdup(text.data);
+}
+
+static Error *
+memory_tidy(Store *store, const char *prefix, TimeUs before, StoreTidied callback, void *context)
+{
+	AUTO_FREE char *key = mem_printf("%sbase/x/base-0001.tar.br", prefix);
+
+	(void) store;
+	callback(context, key, before - 1);
+	return NULL;
+}
+
 static Error *
 memory_remove_many(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
                    void *context)
@@ -212,7 +247,14 @@ memory_remove_many(Store *store, const char *const *keys, size_t count, StoreNot
 	{
 		AUTO(Error) locked = error_new(ERR_DENIED, "could not remove \"%s\": locked until 2027", keys[i]);
 
-		if (memory->locked != NULL && strstr(keys[i], memory->locked) != NULL)
+		if (memory->locked != NULL && strstr(keys[i], memory->locked) != NULL && memory->answer != NULL)
+		{
+			AUTO_FREE char *text = answer_of(memory, keys[i]);
+			AUTO(Error) as_a_store_says = error_new(ERR_DENIED, "%s", text);
+
+			callback(context, keys[i], as_a_store_says);
+		}
+		else if (memory->locked != NULL && strstr(keys[i], memory->locked) != NULL)
 			callback(context, keys[i], locked);
 		else
 			TRY(memory_remove(store, keys[i]));
@@ -243,6 +285,7 @@ memory_new(void)
 	                             .list = memory_list,
 	                             .remove = memory_remove,
 	                             .remove_many = memory_remove_many,
+	                             .tidy = memory_tidy,
 	                             .free = memory_free};
 	MemoryStore *memory = NEW(MemoryStore);
 
@@ -439,6 +482,77 @@ test_what_is_locked_is_counted_and_keeps_its_parts(void **state)
 	assert_non_null(strstr(expire.stuck[0].reason, "locked until 2027"));
 }
 
+typedef struct LockCase
+{
+	const char *answer;
+	const char *reason;
+	const char *first; /* NULL: the answer does not tell */
+	const char *last;
+} LockCase;
+
+/* Of three objects. */
+static const LockCase lock_cases[] = {
+	{"Object 'b/KEY' is subject to bucket's retention policy and cannot be deleted, overwritten or archived until "
+     "2027-05-DAYT23:15:42.507463461-08:00 (AccessDenied, HTTP 403)",
+     "Object 'b/' is subject to bucket's retention policy and cannot be deleted, overwritten or archived "
+     "(AccessDenied, HTTP 403)",
+     "2027-05-02T07:15:42.507463Z", "2027-05-04T07:15:42.507463Z"},
+	{"could not remove \"KEY\": KEY is held until 2027-05-01T00:00:00Z.", "could not remove \"\":  is held.",
+     "2027-05-01T00:00:00Z", "2027-05-01T00:00:00Z"},
+	{"could not remove \"KEY\": Access Denied (AccessDenied, HTTP 403, request id REQUEST, host id REQUEST)",
+     "could not remove \"\": Access Denied (AccessDenied, HTTP 403)", NULL, NULL},
+	{"wait until the store is mended, until 9999, until ",
+     "wait until the store is mended, until 9999, until ", NULL, NULL},
+};
+
+static void
+test_until_when_it_is_locked(void **state)
+{
+	(void) state;
+	for (size_t i = 0; i < lengthof(lock_cases); i++)
+	{
+		const LockCase *row = &lock_cases[i];
+		AUTO(Store) store = &memory_new()->store;
+		MemoryStore *memory = (MemoryStore *) store;
+		AUTO_FREE char *old = add_backup(memory, 72, 3);
+		AUTO_FREE char *older = add_backup(memory, 96, 2);
+		AUTO_FREE char *oldest = add_backup(memory, 120, 1);
+		AUTO_FREE char *new = add_backup(memory, 24, 9);
+		AUTO_EXPIRE expire = expire_of(memory, "last 1");
+		char text[TIME_TEXT_SIZE];
+
+		memory->locked = "backup.json";
+		memory->answer = row->answer;
+		assert_ok(expire_plan(&expire));
+		assert_ok(expire_run(&expire));
+		assert_int_equal(expire.n_stuck, 1);
+		assert_int_equal(expire.stuck[0].objects, 3);
+		assert_string_equal(expire.stuck[0].reason, row->reason);
+		assert_int_equal(expire.stuck[0].locked_until == TIME_NONE, row->first == NULL);
+		assert_int_equal(expire.stuck[0].locked_longest == TIME_NONE, row->last == NULL);
+		if (row->first == NULL)
+			continue;
+		assert_string_equal(time_format_utc(expire.stuck[0].locked_until, text), row->first);
+		assert_string_equal(time_format_utc(expire.stuck[0].locked_longest, text), row->last);
+	}
+}
+
+static void
+test_uploads_that_never_ended_are_named(void **state)
+{
+	AUTO(Store) store = &memory_new()->store;
+	MemoryStore *memory = (MemoryStore *) store;
+	AUTO_FREE char *old = add_backup(memory, 72, 3);
+	AUTO_FREE char *new = add_backup(memory, 24, 9);
+	AUTO_EXPIRE expire = expire_of(memory, "last 1");
+
+	(void) state;
+	assert_ok(expire_plan(&expire));
+	assert_ok(expire_run(&expire));
+	assert_int_equal(expire.removed_uploads.count, 1);
+	assert_non_null(strstr(expire.removed_uploads.items[0], "/base/x/base-0001.tar.br"));
+}
+
 static void
 test_two_at_the_same_time(void **state)
 {
@@ -514,6 +628,8 @@ main(void)
 		cmocka_unit_test(test_a_reader_that_came_just_before_goes_on_reading),
 		cmocka_unit_test(test_cut_short_anywhere_the_next_run_goes_on),
 		cmocka_unit_test(test_what_is_locked_is_counted_and_keeps_its_parts),
+		cmocka_unit_test(test_until_when_it_is_locked),
+		cmocka_unit_test(test_uploads_that_never_ended_are_named),
 		cmocka_unit_test(test_two_at_the_same_time),
 		cmocka_unit_test(test_a_clock_that_is_wrong),
 		cmocka_unit_test(test_a_large_archive_takes_little),

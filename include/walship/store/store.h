@@ -60,6 +60,9 @@ typedef enum ListDepth
 /* Of an object that is not known to be removed, and why.  The error stays the store's. */
 typedef void (*StoreNotRemoved)(void *context, const char *key, const Error *error);
 
+/* Of what was removed that a writer left behind: the object that it was to be, and when it began.  May be NULL. */
+typedef void (*StoreTidied)(void *context, const char *key, TimeUs began);
+
 /*
  * For implementations.  Keys and prefixes arrive checked; store_free() frees url
  * and identity.  The last four may be NULL: a store that leaves nothing behind, that
@@ -76,7 +79,7 @@ typedef struct StoreOps
 	Error *(*writer)(Store *store, const char *key, Sink **ret_sink);
 	void (*free)(Store *store);
 	Error *(*probe)(Store *store, Buf *report);
-	Error *(*tidy)(Store *store, const char *prefix, TimeUs before);
+	Error *(*tidy)(Store *store, const char *prefix, TimeUs before, StoreTidied callback, void *context);
 	Error *(*remove_many)(Store *store, const char *const *keys, size_t count, StoreNotRemoved callback,
 	                      void *context);
 	void (*expect_put)(Store *store, const char *key);
@@ -146,6 +149,10 @@ Error *store_probe(Store *store, Buf *report) MUST_CHECK;
  * and neither finished nor were freed: it costs money and shows in no listing.
  */
 Error *store_tidy(Store *store, const char *prefix, TimeUs before) MUST_CHECK;
+
+/* Likewise; the callback is told of each. */
+Error *store_tidy_and_tell(Store *store, const char *prefix, TimeUs before, StoreTidied callback,
+                           void *context) MUST_CHECK;
 
 /*
  * For what is read because the store said that it is there (ERR_EXISTS): that it is

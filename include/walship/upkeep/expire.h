@@ -24,6 +24,8 @@ typedef struct ExpireStuck
 	char *reason;  /* the store's: "Object is WORM protected" */
 	char *example; /* a key */
 	uint64_t objects;
+	TimeUs locked_until;   /* the first of them, as the store says; TIME_NONE: it does not say */
+	TimeUs locked_longest; /* the last one */
 } ExpireStuck;
 
 typedef struct Expire
@@ -56,6 +58,7 @@ typedef struct Expire
 	bool refused; /* its error says why the plan was not carried out */
 	uint64_t removed_objects;
 	uint64_t removed_bytes;
+	StrList removed_uploads; /* keys of uploads that were begun a day before and more, and never ended */
 	ExpireStuck *stuck;
 	size_t n_stuck;
 	size_t stuck_capacity;
