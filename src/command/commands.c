@@ -20,6 +20,7 @@ const Command *const commands[] = {
 	&command_unpin,
 	&command_drill,
 	&command_status,
+	&command_runbook,
 	&command_files,
 	&command_check,
 	&command_notify,

@@ -19,6 +19,7 @@ extern const Command command_pin;
 extern const Command command_unpin;
 extern const Command command_drill;
 extern const Command command_status;
+extern const Command command_runbook;
 extern const Command command_files;
 extern const Command command_check;
 extern const Command command_each;

@@ -469,15 +469,31 @@ append_flag(Buf *into, const char *name, const char *text)
 	buf_printf(into, " --%s=%s", flag, quoted);
 }
 
+static bool
+is_left_out(const SettingId *left_out, size_t n_left_out, size_t id)
+{
+	for (size_t i = 0; i < n_left_out; i++)
+		if (left_out[i] == (SettingId) id)
+			return true;
+	return false;
+}
+
 void
 settings_append_flags(const Settings *settings, Buf *into)
+{
+	settings_append_flags_without(settings, NULL, 0, into);
+}
+
+void
+settings_append_flags_without(const Settings *settings, const SettingId *left_out, size_t n_left_out,
+                              Buf *into)
 {
 	/* Also the default file: the other process may have another WALSHIP_CONFIG. */
 	if (settings->config_path != NULL)
 		append_flag(into, "config", settings->config_path);
 	if (settings->cluster != NULL)
 		append_flag(into, "cluster", settings->cluster);
-	if (settings->store_is_flag)
+	if (settings->store_is_flag && !is_left_out(left_out, n_left_out, SETTING_store))
 		append_flag(into, "store", settings->store_name);
 	for (size_t i = 0; i < settings->table.count; i++)
 	{
@@ -486,7 +502,7 @@ settings_append_flags(const Settings *settings, Buf *into)
 
 		/* What is no path where the file of a secret may stand, as a URL, may be the secret itself. */
 		if (value->origin >= SETTING_FROM_ENVIRONMENT && !row->secret &&
-		    !(row->names_secret && value->text[0] != '/'))
+		    !is_left_out(left_out, n_left_out, i) && !(row->names_secret && value->text[0] != '/'))
 			append_flag(into, row->name, value->text);
 	}
 }

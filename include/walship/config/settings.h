@@ -85,3 +85,7 @@ const char *settings_other_clusters(const Settings *settings);
  * Appends " --name=value ..." with every value quoted for the shell.
  */
 void settings_append_flags(const Settings *settings, Buf *into);
+
+/* The same, but for so many settings that are left out: a command may have an option of such a name. */
+void settings_append_flags_without(const Settings *settings, const SettingId *left_out, size_t n_left_out,
+                                   Buf *into);
