@@ -1,4 +1,5 @@
-"""What lies in contrib/ is right: units that systemd takes, and lines of commands that there are."""
+"""What lies in contrib/ is right: units that systemd takes, lines of commands that there are, alerts that come."""
+import json
 import re
 import shlex
 import shutil
@@ -56,7 +57,7 @@ def test_a_service_can_do_little_but_its_job(units, job):
 
 
 def test_there_is_something_to_look_at():
-    assert len(JOBS) == 5 and len(cron_commands()) == len(JOBS)
+    assert len(JOBS) == 7 and len(cron_commands()) == len(JOBS)
 
 
 @pytest.mark.parametrize("job", JOBS)
@@ -78,3 +79,71 @@ def test_a_timer_is_spread_and_says_when_it_failed(job):
     timer = (CONTRIB / f"systemd/{job}@.timer").read_text()
     assert "RandomizedDelaySec=" in timer and "FixedRandomDelay=yes" in timer and "Persistent=" in timer
     assert "OnFailure=walship-failed@%n.service" in (CONTRIB / f"systemd/{job}@.service").read_text()
+
+
+# Monitoring
+
+ROOT = CONTRIB.parent
+METRICS = set(re.findall(r'"(walship_\w+)"', (ROOT / "src/command/print_status_prometheus.c").read_text()))
+ITEMS = {name for path in ROOT.glob("src/upkeep/status_items*.c")
+         for name in re.findall(r'status_add\(\s*decision,\s*"([^"]+)"', path.read_text())} | {"dumps", "files"}  # fmt: skip
+
+
+def metrics_in(text):
+    return set(re.findall(r"\b(walship_\w+)", text))
+
+
+def dashboard():
+    return json.loads((CONTRIB / "grafana/walship.json").read_text())
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_are_written():
+    assert len(METRICS) > 25 and len(ITEMS) > 15
+    expressions = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    assert metrics_in(" ".join(expressions)) <= METRICS
+    rules = (CONTRIB / "prometheus/walship.rules.yml").read_text()
+    asked = " ".join(re.findall(r"expr: (.*)", rules))
+    assert metrics_in(asked) and metrics_in(asked) <= METRICS
+    assert set(re.findall(r'item="([^"]+)"', asked)) <= ITEMS
+
+
+def test_every_item_and_every_alert_is_in_the_tests_of_the_rules():
+    tests = (CONTRIB / "prometheus/walship.test.yml").read_text()
+    assert set(re.findall(r'item="([^"]+)"', tests)) == ITEMS
+    alerts = re.findall(r"alert: (\w+)", (CONTRIB / "prometheus/walship.rules.yml").read_text())
+    raised = re.findall(r"alertname: (\w+)\n        exp_alerts:\n", tests)
+    assert alerts and set(raised) == set(alerts)
+
+
+def test_each_failure_raises_its_alert():
+    promtool = shutil.which("promtool")
+    if not promtool:
+        pytest.skip("NO promtool (package prometheus), so the alert rules are NOT TESTED")
+    rules = CONTRIB / "prometheus"
+    run_ok([promtool, "check", "rules", rules / "walship.rules.yml"])
+    run_ok([promtool, "test", "rules", rules / "walship.test.yml"], cwd=rules)
+
+
+def test_the_dashboard_is_one_that_can_be_imported():
+    board = dashboard()
+    assert board["schemaVersion"] >= 36 and board["title"] == board["uid"] == "walship"
+    panels = board["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    names = {variable["name"] for variable in board["templating"]["list"]}
+    assert set(re.findall(r"\$\{?(\w+)", json.dumps(board))) <= names
+    taken = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert place["x"] + place["w"] <= 24 and not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_nagios_calls_what_there_is():
+    text = (CONTRIB / "nagios/walship.cfg").read_text()
+    known = set(re.findall(r"--[a-z][a-z-]*", run_ok([binary(), "status", "--help"]).out)) | {"--config", "--cluster"}
+    lines = re.findall(r"/usr/local/bin/walship status (.*)", text)
+    assert len(lines) >= 4 and all("--nagios" in line for line in lines)
+    assert set(re.findall(r"--[a-z][a-z-]*", text)) <= known
+    assert re.findall(r"define (\w+) {", text) == ["command"] * 3 + ["service"] and text.count("{") == text.count("}")
+    assert re.search(r"check_command +(\S+)", text)[1] in re.findall(r"command_name +(\S+)", text)
