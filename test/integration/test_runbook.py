@@ -7,6 +7,7 @@ import pytest
 from walship_testing import server as pg
 from walship_testing.proc import clean_environment, run_ok
 from walship_testing.recovery import take_backup
+from walship_testing.store import DirectoryStore, create_store
 
 pytestmark = pytest.mark.directory_only("the page's commands are walship's own, and those are tested on both")
 
@@ -89,3 +90,23 @@ def test_without_server_and_store_it_says_what_it_could_not_know(walship, store,
     assert page.startswith("<!DOCTYPE html>") and "<b>Not known:</b> the store: " in page
     walship.configure(store=None)
     walship.fails(2, "runbook", says='setting "store" is not set')
+
+
+def test_every_recovery_on_the_page_can_be_planned(story, walship, directory):
+    offsite = DirectoryStore(directory / "offsite")
+    create_store(offsite, directory / "for-offsite")
+    walship.sections = f"[store offsite]\nstore = file://{offsite.directory}\n"
+    walship.configure(second_store="offsite", pgdata=directory / "lost/pgdata", rto_target="1h")
+    walship.ok("copy", "--to", "offsite", "--system", story.system)
+    page = Page(walship.ok("runbook", "--store-only", "--system", story.system).out, {})
+    assert "1 h 0 min (RTO)" in page.text and "there is no drill to be read" in page.text
+    text = walship.ok("find", "--system", story.system).out
+    xid = re.search(r"--before-drop xid:(\d+)", text)[1]
+    lines = [line for chapter in re.findall(r"^## (.*)$", page.text, re.MULTILINE) for line in page.commands(chapter)]
+    recoveries = [line for line in lines if " recover " in line and "--stop" not in line and "--forward" not in line]
+    for line in {line.replace(" --plan", "") + " --plan" for line in recoveries}:
+        line = line.replace("DATE TIME+ZONE", story.moment("evening").time)
+        assert page.do(line, XID=xid).startswith(("Brings back", "Makes a standby")), line
+    assert len(recoveries) >= 9 and sum("--store=offsite" in line for line in recoveries) == 1
+    for line in {line for line in lines if re.search(r"walship (list|find)\b", line)}:
+        page.do(line.replace("DATE TIME+ZONE", story.moment("before").time))
