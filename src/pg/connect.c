@@ -359,8 +359,9 @@ Error *
 server_connect_at(const ServerAddress *address, Server **ret_server)
 {
 	AUTO_FREE char *port = mem_printf("%d", address->port);
-	const char *const keywords[] = {"host",
-	                                "hostaddr",
+	/* An empty value among these counts as none, so that PGHOSTADDR would; in a connection string it stays. */
+	const char *const keywords[] = {"dbname",
+	                                "host",
 	                                "port",
 	                                "user",
 	                                "dbname",
@@ -371,8 +372,8 @@ server_connect_at(const ServerAddress *address, Server **ret_server)
 	                                "application_name",
 	                                "target_session_attrs",
 	                                NULL};
-	const char *const values[] = {address->directory,
-	                              "",
+	const char *const values[] = {"hostaddr=''",
+	                              address->directory,
 	                              port,
 	                              address->user,
 	                              address->database,
@@ -388,7 +389,7 @@ server_connect_at(const ServerAddress *address, Server **ret_server)
 
 	TRY(pq_library_load());
 	server = NEW(Server);
-	server->conn = PQconnectStartParams(keywords, values, 0);
+	server->conn = PQconnectStartParams(keywords, values, 1);
 	if (server->conn == NULL)
 		return error_new(ERR_SYSTEM, "out of memory in libpq");
 	if (PQstatus(server->conn) == CONNECTION_BAD)
