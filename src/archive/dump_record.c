@@ -337,3 +337,15 @@ dump_list_release(DumpList *dumps)
 	strlist_release(&dumps->damaged);
 	*dumps = (DumpList){0};
 }
+
+Error *
+dump_newest_id(Store *store, uint64_t system_identifier, int threads, char **ret_id)
+{
+	AUTO_DUMPS dumps = {0};
+
+	TRY(dump_list_read(store, system_identifier, threads, &dumps));
+	if (dumps.count == 0)
+		return error_new(ERR_NOT_FOUND, "there is no dump in store \"%s\"", store_url(store));
+	*ret_id = mem_strdup(dumps.items[dumps.count - 1]->id);
+	return NULL;
+}

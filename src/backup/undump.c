@@ -75,7 +75,8 @@ prepare(UndumpRun *run)
 	TRY(server_connect_somewhere(options->conninfo, &run->server));
 	TRY(programs_find_client(options->programs, "pg_restore", record->dump_major, &run->programs, &major));
 	run->choices = NEW_ARRAY(UndumpChoice, options->contents->n_databases + 1);
-	TRY(options->database != NULL ? choose_one(run) : choose_all(run));
+	if (!options->globals_only)
+		TRY(options->database != NULL ? choose_one(run) : choose_all(run));
 	for (size_t i = 0; i < run->n_choices; i++)
 	{
 		const DumpDatabase *objects = run->choices[i].objects;
@@ -85,6 +86,13 @@ prepare(UndumpRun *run)
 			run->total += objects->tables[j].object.raw_size;
 	}
 	return undump_check(run);
+}
+
+/* What a program's failure, or the server's refusal, is that may come right later, or elsewhere. */
+static ErrorKind
+kind_of_failure(const UndumpRun *run, ErrorKind kind)
+{
+	return run->options->new_server ? ERR_CORRUPT : kind;
 }
 
 /* Beside an error that says "already there" psql also says where in the server's source it came from. */
@@ -118,8 +126,8 @@ restore_globals(UndumpRun *run)
 		if (is_worth_telling(lines.items[i]))
 			notice(&options->notices, LOG_WARNING, NULL, "psql, restoring the globals: %s", lines.items[i]);
 	if (status != 0)
-		return error_new(ERR_TRANSIENT, "psql could not restore the globals: it ended with status %d",
-		                 status);
+		return error_new(kind_of_failure(run, ERR_TRANSIENT),
+		                 "psql could not restore the globals: it ended with status %d", status);
 	return NULL;
 }
 
@@ -182,8 +190,16 @@ create_database(const UndumpRun *run, const UndumpChoice *choice)
 		buf_printf(&sql, " LOCALE_PROVIDER %s", icu ? "icu" : "builtin");
 	if (server_major(run->server) >= 15 && facts->locale != NULL)
 		add_locale(&sql, icu ? "ICU_LOCALE" : "BUILTIN_LOCALE", facts->locale);
-	TRY(error_context(server_run(run->server, sql.data, -1, &done), "could not create database \"%s\"",
-	                  choice->target));
+	Error *error = server_run(run->server, sql.data, -1, &done);
+
+	if (error != NULL && run->options->new_server && !error_is(error, ERR_CANCELLED))
+	{
+		Error *refused = error_new(ERR_CORRUPT, "%s", error_message(error));
+
+		error_free(error);
+		error = refused;
+	}
+	TRY(error_context(error, "could not create database \"%s\"", choice->target));
 	notice(&run->options->notices, LOG_INFO, NULL,
 	       "database \"%s\" has the data of \"%s\", but not its own privileges, comment and settings (ALTER "
 	       "DATABASE); schema-%" PRIu32 ".sql of the dump has them",
@@ -211,15 +227,19 @@ restore_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *
 	size_t reason = 0;
 
 	if (lines->count == 0)
-		return error_new(ERR_SYSTEM, "pg_restore of database \"%s\" ended with status %d, and said nothing",
+		return error_new(kind_of_failure(run, ERR_SYSTEM),
+		                 "pg_restore of database \"%s\" ended with status %d, and said nothing",
 		                 choice->facts->name, status);
 	while (reason + 1 < lines->count && strstr(lines->items[reason], "error: ") == NULL)
 		reason++;
 	for (size_t i = 0; i < lines->count; i++)
 		if (i != reason)
 			notice(&run->options->notices, LOG_WARNING, NULL, "%s", lines->items[i]);
-	return error_new(strstr(lines->items[reason], "permission denied") != NULL ? ERR_DENIED : ERR_TRANSIENT,
-	                 "pg_restore of database \"%s\" failed: %s", choice->facts->name, lines->items[reason]);
+
+	ErrorKind kind = strstr(lines->items[reason], "permission denied") != NULL ? ERR_DENIED : ERR_TRANSIENT;
+
+	return error_new(kind_of_failure(run, kind), "pg_restore of database \"%s\" failed: %s",
+	                 choice->facts->name, lines->items[reason]);
 }
 
 /* pg_restore reads it by its descriptor: no name, no file. */

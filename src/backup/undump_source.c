@@ -64,24 +64,31 @@ read_object(const DumpSource *source, const BackupObject *object, Sink *last)
 }
 
 Error *
-dump_source_contents(const DumpSource *source, DumpContents **ret_contents)
+dump_source_text(const DumpSource *source, const BackupObject *object, Buf *ret_text)
 {
-	const BackupObject *object = &source->record->contents;
 	AUTO_FREE char *prefix = layout_dump_prefix(source->record->system_identifier, source->record->id);
 	AUTO_FREE char *key = mem_printf("%s%s", prefix, object->name);
-	AUTO_BUF(text, DUMP_CONTENTS_MAX);
 	Error *error;
 	int reads = 0;
 
-	if (object->raw_size > DUMP_CONTENTS_MAX)
-		return error_new(ERR_CORRUPT, "contents of dump \"%s\" cannot have %" PRIu64 " bytes",
+	if (object->raw_size > ret_text->cap)
+		return error_new(ERR_CORRUPT, "\"%s\" of dump \"%s\" cannot have %" PRIu64 " bytes", object->name,
 		                 source->record->id, object->raw_size);
 	do
 	{
-		buf_clear(&text);
-		error = read_object(source, object, buf_sink_new(&text));
+		buf_clear(ret_text);
+		error = read_object(source, object, buf_sink_new(ret_text));
 	} while (read_again(source->store, key, &error, &reads));
-	TRY(error);
+	return error;
+}
+
+Error *
+dump_source_contents(const DumpSource *source, DumpContents **ret_contents)
+{
+	const BackupObject *object = &source->record->contents;
+	AUTO_BUF(text, DUMP_CONTENTS_MAX);
+
+	TRY(dump_source_text(source, object, &text));
 	return dump_contents_parse(text.data, text.size, object->name, ret_contents);
 }
 
@@ -171,7 +178,10 @@ undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_li
 	FeedSink *sink;
 	Error *error;
 
-	TRY(child_stream_start(&(ChildOptions){.argv = program->argv, .kept = program->kept}, true, &child));
+	TRY(child_stream_start(&(ChildOptions){.argv = program->argv,
+	                                       .environment = run->options->environment,
+	                                       .kept = program->kept},
+	                       true, &child));
 	sink = NEW(FeedSink);
 	*sink = (FeedSink){.sink.ops = &feed_ops,
 	                   .run = run,

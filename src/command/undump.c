@@ -58,18 +58,6 @@ reading_release(Reading *reading)
 
 #define AUTO_READING __attribute__((cleanup(reading_release))) Reading
 
-static Error *
-newest_id(Store *store, uint64_t system, int jobs, char **ret_id)
-{
-	AUTO_DUMPS dumps = {0};
-
-	TRY(dump_list_read(store, system, jobs, &dumps));
-	if (dumps.count == 0)
-		return error_new(ERR_NOT_FOUND, "there is no dump in store \"%s\"", store_url(store));
-	*ret_id = mem_strdup(dumps.items[dumps.count - 1]->id);
-	return NULL;
-}
-
 /* What is removed while it is read cannot be restored: an expire keeps what a lease names. */
 static Error *
 open_dump(const Invocation *invocation, Reading *reading)
@@ -83,7 +71,7 @@ open_dump(const Invocation *invocation, Reading *reading)
 	TRY(context_open_store(settings, &reading->store));
 	TRY(context_system_in_store(settings, reading->store, &system));
 	if (id == NULL)
-		TRY(newest_id(reading->store, system, (int) settings_integer(settings, SETTING_jobs), &id));
+		TRY(dump_newest_id(reading->store, system, (int) settings_integer(settings, SETTING_jobs), &id));
 	reading->lease =
 		lease_hold(reading->store, system, &(LeaseOn){.kind = "undump", .backup = id}, &reading->notices);
 	TRY(error_context(dump_record_read(reading->store, system, id, &reading->record), "dump \"%s\"", id));

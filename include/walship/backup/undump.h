@@ -10,6 +10,7 @@
 #include "walship/age/age.h"
 #include "walship/archive/dump_contents.h"
 #include "walship/archive/dump_record.h"
+#include "walship/base/buf.h"
 #include "walship/base/error.h"
 #include "walship/base/notice.h"
 #include "walship/store/store.h"
@@ -26,6 +27,9 @@ typedef struct DumpSource
 Error *dump_source_check(const DumpSource *source) MUST_CHECK;
 Error *dump_source_contents(const DumpSource *source, DumpContents **ret_contents) MUST_CHECK;
 
+/* A small object in plain; ERR_CORRUPT when it has more bytes than the buffer's cap. */
+Error *dump_source_text(const DumpSource *source, const BackupObject *object, Buf *ret_text) MUST_CHECK;
+
 /* The record's objects of this database; ERR_CORRUPT when it has none. */
 Error *dump_source_database(const DumpSource *source, uint32_t oid, const DumpDatabase **ret_database)
 	MUST_CHECK;
@@ -41,10 +45,14 @@ typedef struct UndumpOptions
 	const char *target;   /* the database's name on the server; NULL: the same */
 	bool create;          /* the database is made */
 	bool globals;         /* roles and tablespaces first */
+	bool globals_only;    /* and no database */
 	bool schema_only;
 	bool clean;    /* what is there already is dropped first */
 	int jobs;      /* tables with objects of their own at a time */
 	bool no_owner; /* everything belongs to who restores it, and no privileges are granted */
+
+	bool new_server; /* made for this restore: what it refuses tells of the dump, and is ERR_CORRUPT */
+	const char *const *environment; /* of psql and pg_restore; NULL: this process's */
 
 	Notices notices;
 	void (*progress)(void *context, uint64_t done,
