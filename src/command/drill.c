@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "context.h"
+#include "drill_dump.h"
 #include "keys.h"
 #include "print_drill.h"
 #include "print_plan.h"
@@ -41,6 +42,9 @@ static const CommandOption options[] = {
 	{"record-counts", OPTION_FLAG, NULL,
      "count them on the live server, for such a drill, and do nothing else"},
 	{"dump-check", OPTION_FLAG, NULL, "also dump every database with pg_dumpall, to nowhere"},
+	{"dump", OPTION_MAYBE, "ID",
+     "restore a dump (default: the newest) instead of a backup: into a new server, with all checks that it allows"},
+	{"schema-only", OPTION_FLAG, NULL, "with --dump: without its rows"},
 	{"history", OPTION_MAYBE, "TIME",
      "print what the drills in the store came to, or all of one (20261129T094208Z), and do nothing else"},
 	{"network-fence", OPTION_VALUE, "WHEN",
@@ -113,11 +117,14 @@ summarize(Invocation *invocation, const DrillReport *report)
 {
 	const char *finding = "";
 
+	AUTO_FREE char *what = report->dump != NULL
+	                           ? mem_printf("dump \"%s\", restored", report->dump)
+	                           : mem_printf("backup \"%s\", recovered to %s", report->backup, report->target);
+
 	for (int level = N_DRILL_LEVELS - 1; level >= 0; level--)
 		if (report->checks[level].findings.count > 0)
 			finding = report->checks[level].findings.items[0];
-	invocation_set_summary(invocation, "backup \"%s\", recovered to %s in %" PRId64 " s, %s%s%s",
-	                       report->backup, report->target, report->total_ms / 1000,
+	invocation_set_summary(invocation, "%s in %" PRId64 " s, %s%s%s", what, report->total_ms / 1000,
 	                       report->passed ? "passed" : "did not pass", finding[0] == '\0' ? "" : ": ",
 	                       finding);
 }
@@ -129,8 +136,8 @@ add_progress(void *progress, uint64_t bytes)
 }
 
 /* What is kept must not be cleared by the next drill. */
-static Error *
-end_scratch(const Invocation *invocation, const char *directory, PrivateServer *server, bool keep)
+Error *
+drill_end_scratch(const Invocation *invocation, const char *directory, const PrivateServer *server, bool keep)
 {
 	AUTO_FREE char *kept = path_join(directory, DRILL_KEPT);
 	AUTO_FREE char *pgdata = server->pgdata == NULL ? NULL : str_shell_quote(server->pgdata);
@@ -146,17 +153,14 @@ end_scratch(const Invocation *invocation, const char *directory, PrivateServer *
 	return NULL;
 }
 
-static Error *
-drill(const Invocation *invocation, Recovery *recovery, const char *directory, DrillCounts *counts,
-      DrillReport *report)
+Error *
+drill_options_read(const Invocation *invocation, const char *directory, DrillOptions *ret_options)
 {
 	const Settings *settings = invocation_settings(invocation);
-	AUTO(Progress) progress = NULL;
-	AUTO_PRIVATE_SERVER server = {0};
-	DrillOptions drill_options = {
+
+	*ret_options = (DrillOptions){
 		.directory = directory,
 		.sql_directory = settings_text(settings, SETTING_drill_dir),
-		.counts = counts,
 		.walship_version = WALSHIP_VERSION,
 		.rto_target_ms =
 			settings_is_set(settings, SETTING_rto_target) ? settings_ms(settings, SETTING_rto_target) : 0,
@@ -165,9 +169,22 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 		.dump = invocation_flag(invocation, "dump-check"),
 		.keep = invocation_flag(invocation, "keep")};
 
-	TRY(copy_options_parse(invocation, &drill_options.copy));
-	drill_options.copy.programs = settings_text(settings, SETTING_pg_bindir);
-	drill_options.copy.kept = drill_options.keep;
+	TRY(copy_options_parse(invocation, &ret_options->copy));
+	ret_options->copy.programs = settings_text(settings, SETTING_pg_bindir);
+	ret_options->copy.kept = ret_options->keep;
+	return NULL;
+}
+
+static Error *
+drill(const Invocation *invocation, Recovery *recovery, const char *directory, DrillCounts *counts,
+      DrillReport *report)
+{
+	AUTO(Progress) progress = NULL;
+	AUTO_PRIVATE_SERVER server = {0};
+	DrillOptions drill_options;
+
+	TRY(drill_options_read(invocation, directory, &drill_options));
+	drill_options.counts = counts;
 	TRY(progress_new(invocation_value(invocation, "progress"), "drill", &progress));
 	progress_set(progress, "recovering", 0, recovery->plan->backup->files_size);
 	recovery->on_bytes = add_progress;
@@ -180,8 +197,8 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 	if (error != NULL)
 		error_free(private_server_stop(&server));
 
-	Error *ended =
-		end_scratch(invocation, directory, &server, drill_options.keep && error == NULL && server.pid > 0);
+	Error *ended = drill_end_scratch(invocation, directory, &server,
+	                                 drill_options.keep && error == NULL && server.pid > 0);
 
 	if (error == NULL)
 		return ended;
@@ -204,6 +221,22 @@ choose_target(const Invocation *invocation, Recovery *recovery, DrillCounts *cou
 	if (random)
 		return drill_choose_target(recovery, seed);
 	return counts != NULL && !given ? drill_counts_as_target(recovery, counts) : NULL;
+}
+
+Error *
+drill_conclude(Invocation *invocation, Store *store, DrillReport *report)
+{
+	/* What was found is shown also where it cannot be kept. */
+	Error *unstored = drill_report_store(report, store);
+
+	if (invocation_flag(invocation, "json"))
+		print_drill_json(report, stdout);
+	else
+		print_drill_text(report, stdout);
+	summarize(invocation, report);
+	if (!report->passed)
+		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
+	return unstored;
 }
 
 static Error *
@@ -230,6 +263,10 @@ run(Invocation *invocation)
 	uint64_t system;
 	uint64_t seed;
 
+	if (invocation_flag(invocation, "dump"))
+		return drill_of_dump(invocation);
+	if (invocation_flag(invocation, "schema-only"))
+		return error_new(ERR_USAGE, "\"--schema-only\" goes with \"--dump\"");
 	TRY(read_seed(invocation, &seed));
 	report.seed = report.random ? seed : 0;
 	TRY(drill_request_parse(invocation, &recovery.request));
@@ -280,18 +317,7 @@ run(Invocation *invocation)
 		return NULL;
 	}
 	TRY(drill(invocation, &recovery, directory, counts, &report));
-
-	/* What was found is shown also where it cannot be kept. */
-	Error *unstored = drill_report_store(&report, store);
-
-	if (invocation_flag(invocation, "json"))
-		print_drill_json(&report, stdout);
-	else
-		print_drill_text(&report, stdout);
-	summarize(invocation, &report);
-	if (!report.passed)
-		invocation_set_status(invocation, STATUS_CHECKS_FAILED);
-	return unstored;
+	return drill_conclude(invocation, store, &report);
 }
 
 const Command command_drill = {
@@ -302,7 +328,8 @@ const Command command_drill = {
 		"Restores a backup into a directory of its own, replays its WAL to the target with a server that has no\n"
 		"network, archives nothing and runs nothing of the backup's settings, enters every database, reads every\n"
 		"table, checks heap and indexes where there is the extension amcheck, and runs the SQL of \"drill_dir\". What\n"
-		"came of it, and how long it took, is evidence in the store: proof/<time>-drill.json. Exit 8: something is\n"
+		"came of it, and how long it took, is evidence in the store: proof/<time>-drill.json. With --dump a dump is\n"
+		"restored instead, into a new server: proof/<time>-drill-dump.json. Exit 8: something is\n"
 		"not well. Exit 4, 5, 9: the drill could not be made. Nothing of it is left on this machine.",
 	.statuses = "0 2 3 4 5 6 7 8 9",
 	.options = options,

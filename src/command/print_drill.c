@@ -50,6 +50,14 @@ print_times(const DrillReport *report, FILE *into)
 	char replayed[SIZE_TEXT_SIZE];
 	char checked[SIZE_TEXT_SIZE];
 
+	if (report->dump != NULL)
+	{
+		print_line(into, "time: %s (%s fetched and restored in %s, checked in %s)",
+		           duration_format(report->total_ms, text), size_format(report->fetched_size, size),
+		           duration_format(report->restore_ms, restored),
+		           duration_format(report->checks_ms, checked));
+		return;
+	}
 	print_line(into, "recovery time: %s (%s fetched and restored in %s, replayed in %s, checked in %s)",
 	           duration_format(report->total_ms, text), size_format(report->fetched_size, size),
 	           duration_format(report->restore_ms, restored), duration_format(report->replay_ms, replayed),
@@ -65,9 +73,13 @@ print_drill_text(const DrillReport *report, FILE *into)
 	char time[TIME_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
 
-	print_line(into, "%s: backup %s, recovered to %s, in %" PRId64 ".%01d s",
-	           report->passed ? "PASSED" : "FAILED", report->backup, report->target, report->total_ms / 1000,
-	           (int) (report->total_ms % 1000 / 100));
+	AUTO_FREE char *what =
+		report->dump != NULL
+			? mem_printf("dump %s, restored%s", report->dump, report->schema_only ? " without its rows" : "")
+			: mem_printf("backup %s, recovered to %s", report->backup, report->target);
+
+	print_line(into, "%s: %s, in %" PRId64 ".%01d s", report->passed ? "PASSED" : "FAILED", what,
+	           report->total_ms / 1000, (int) (report->total_ms % 1000 / 100));
 	print_checks(report, into);
 	print_times(report, into);
 	print_line(into, "database system %" PRIu64 ", PostgreSQL %d, timeline %u; begun %s by walship %s",
@@ -148,7 +160,10 @@ print_drill_history_text(const DrillHistory *history, FILE *into)
 
 		table_cell(table, "%s", time_format_compact(report->time, time));
 		table_cell(table, "%s", report->passed ? "passed" : "FAILED");
-		table_cell(table, "%s", report->backup);
+		table_cell(table, "%s%s", report->dump != NULL ? "dump " : "",
+		           report->dump != NULL     ? report->dump
+		           : report->backup != NULL ? report->backup
+		                                    : "?");
 		table_cell(table, "%s", report->target);
 		table_cell(table, "%s", duration_format(report->total_ms, text));
 		table_cell(table, "%s", report->rpo_ms == 0 ? "-" : duration_format((int64_t) report->rpo_ms, text));

@@ -9,8 +9,8 @@
 #include "walship/base/mem.h"
 
 /* Nothing found: it passed, unless there was nothing to look at but notes. */
-static bool
-close_level(DrillReport *report, DrillLevel level, int64_t begin_ms)
+bool
+drill_close_level(DrillReport *report, DrillLevel level, int64_t begin_ms)
 {
 	DrillCheck *check = &report->checks[level];
 
@@ -25,12 +25,18 @@ close_level(DrillReport *report, DrillLevel level, int64_t begin_ms)
 static Error *
 restore(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
 {
+	const BackupRecord *backup = recovery->plan->backup;
 	AUTO(LeaseHold) lease = NULL;
 	Error *error = copy_prepare(recovery, &options->copy, server);
 
 	recovery->leased = true;
 	if (error == NULL)
-		error = drill_lease_take(recovery, options->directory, &lease);
+		error = drill_lease_take(options->directory, recovery->store, backup->system_identifier,
+		                         (LeaseOn){.kind = "drill",
+		                                   .backup = backup->id,
+		                                   .timeline = recovery->plan->timeline,
+		                                   .start_lsn = backup->start_lsn},
+		                         &recovery->notices, &lease);
 	if (error == NULL)
 		error = recovery_run(recovery);
 	if (error == NULL)
@@ -101,14 +107,14 @@ replay(const RecoveryPlan *plan, PrivateServer *server, DrillReport *report, boo
 	report->no_network = server->note.no_network;
 	report->fence_reason = server->fence_reason == NULL ? NULL : mem_strdup(server->fence_reason);
 	TRY(drill_take_error(report, DRILL_CONSISTENT, error));
-	(void) close_level(report, DRILL_CONSISTENT, begin);
+	(void) drill_close_level(report, DRILL_CONSISTENT, begin);
 	if (!*ret_runs)
 		return NULL;
 	report->checks[DRILL_CONSISTENT].duration_ms = progress.consistent_ms;
 	report->replay_ms = progress.reached_ms;
 	report->replay_lsn = progress.replay_lsn;
 	TRY(check_target(plan, server, report));
-	(void) close_level(report, DRILL_TARGET, begin);
+	(void) drill_close_level(report, DRILL_TARGET, begin);
 	return NULL;
 }
 
@@ -119,14 +125,14 @@ check_contents(const DrillOptions *options, PrivateServer *server, DrillReport *
 
 	TRY(drill_check_configuration(server, report));
 	TRY(drill_check_databases(server, options->counts, report));
-	(void) close_level(report, DRILL_CONFIGURED, begin);
-	(void) close_level(report, DRILL_DATABASES, begin);
-	(void) close_level(report, DRILL_TABLES, begin);
-	(void) close_level(report, DRILL_COUNTS, begin);
-	(void) close_level(report, DRILL_STRUCTURE, begin);
+	(void) drill_close_level(report, DRILL_CONFIGURED, begin);
+	(void) drill_close_level(report, DRILL_DATABASES, begin);
+	(void) drill_close_level(report, DRILL_TABLES, begin);
+	(void) drill_close_level(report, DRILL_COUNTS, begin);
+	(void) drill_close_level(report, DRILL_STRUCTURE, begin);
 	begin = clock_monotonic_ms();
 	TRY(drill_check_sql(server, options->sql_directory, report));
-	(void) close_level(report, DRILL_SQL, begin);
+	(void) drill_close_level(report, DRILL_SQL, begin);
 	return NULL;
 }
 
@@ -144,7 +150,7 @@ check_time(const DrillOptions *options, int64_t begin, DrillReport *report)
 		drill_finding(report, DRILL_IN_TIME,
 		              "the recovery took %" PRId64 " ms, and rto_target is %" PRId64 " ms", report->total_ms,
 		              options->rto_target_ms);
-	(void) close_level(report, DRILL_IN_TIME, begin);
+	(void) drill_close_level(report, DRILL_IN_TIME, begin);
 }
 
 /* Only a drill to the end says how far the store is behind; how long the server has been idle it does not know. */
@@ -169,7 +175,7 @@ check_age(const RecoveryPlan *plan, const DrillOptions *options, DrillReport *re
 		              "the last commit in the store is %" PRIu64 " ms old, and rpo_target is %" PRId64
 		              " ms; only if the server wrote nothing since would nothing be lost",
 		              report->rpo_ms, options->rpo_target_ms);
-	(void) close_level(report, DRILL_RECENT, clock_monotonic_ms());
+	(void) drill_close_level(report, DRILL_RECENT, clock_monotonic_ms());
 }
 
 /* What nobody who needs the database back would wait for.  "server" has ended, unless it is kept. */
@@ -182,7 +188,7 @@ check_afterwards(const DrillOptions *options, PrivateServer *server, DrillReport
 		TRY(drill_check_dump(server, report));
 	else
 		drill_note(report, DRILL_DUMP, "\"--dump-check\" was not given");
-	(void) close_level(report, DRILL_DUMP, begin);
+	(void) drill_close_level(report, DRILL_DUMP, begin);
 	begin = clock_monotonic_ms();
 	if (options->keep)
 		drill_note(report, DRILL_PAGES, "the server is kept, and pg_checksums needs one that has ended");
@@ -191,7 +197,7 @@ check_afterwards(const DrillOptions *options, PrivateServer *server, DrillReport
 		TRY(private_server_stop(server));
 		TRY(drill_check_pages(server, report));
 	}
-	(void) close_level(report, DRILL_PAGES, begin);
+	(void) drill_close_level(report, DRILL_PAGES, begin);
 	return NULL;
 }
 
@@ -224,7 +230,7 @@ drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server
 	describe(recovery, options, report);
 	TRY(restore(recovery, options, server, report));
 	report->restore_ms = clock_monotonic_ms() - begin;
-	if (close_level(report, DRILL_RESTORED, begin))
+	if (drill_close_level(report, DRILL_RESTORED, begin))
 		TRY(replay(recovery->plan, server, report, &runs));
 	if (runs)
 	{

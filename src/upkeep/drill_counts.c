@@ -1,10 +1,14 @@
 /* Which counts of rows a drill is compared with, and what came of it. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "drill_steps.h"
 #include "walship/base/mem.h"
 #include "walship/upkeep/row_counting.h"
 #include "walship/wal/name.h"
+
+#define NOTES_MAX      20
+#define ESTIMATE_SLACK 100 /* rows */
 
 void
 drill_counts_release(DrillCounts *counts)
@@ -123,6 +127,46 @@ compare_rows(const DrillCounts *counts, const CountedTable *table, uint64_t expe
 		           rows > expected ? rows - expected : expected - rows);
 }
 
+/* Of the database's own tables; restored in that order, or nearly, they are found where the last one was. */
+static const DumpTableFacts *
+find_estimate(const DumpDatabaseFacts *facts, const CountedTable *table, size_t *near)
+{
+	if (facts == NULL || str_starts_with(table->schema, "pg_"))
+		return NULL;
+	for (size_t i = 0; i < facts->n_tables; i++)
+	{
+		size_t at = (*near + i) % facts->n_tables;
+
+		if (strcmp(facts->tables[at].name, table->name) == 0 &&
+		    strcmp(facts->tables[at].schema, table->schema) == 0)
+		{
+			*near = at + 1;
+			return &facts->tables[at];
+		}
+	}
+	return NULL;
+}
+
+/* The server's statistics are old, or there are none (0): only what is far from them is worth a word. */
+static void
+compare_estimate(DrillCounts *counts, const CountedTable *table, DrillReport *report)
+{
+	const DumpTableFacts *facts =
+		find_estimate(dump_contents_database(counts->estimates, table->database), table, &counts->near);
+	uint64_t rows = table->rows;
+	uint64_t expected = facts == NULL || counts->no_rows ? 0 : facts->rows;
+
+	if (expected == 0)
+		return;
+	report->checks[DRILL_COUNTS].checked++;
+	if ((rows > expected ? rows - expected : expected - rows) > expected / 10 + ESTIMATE_SLACK &&
+	    report->checks[DRILL_COUNTS].notes.count < NOTES_MAX)
+		drill_note(report, DRILL_COUNTS,
+		           "database \"%s\", table %s.%s: %" PRIu64
+		           " rows, and the server's estimate had been %" PRIu64,
+		           table->database, table->schema, table->name, rows, expected);
+}
+
 void
 drill_compare_count(DrillCounts *counts, const CountedTable *table, DrillReport *report)
 {
@@ -130,6 +174,11 @@ drill_compare_count(DrillCounts *counts, const CountedTable *table, DrillReport 
 
 	if (counts == NULL)
 		return;
+	if (counts->estimates != NULL)
+	{
+		compare_estimate(counts, table, report);
+		return;
+	}
 	for (size_t i = 0; i < counts->counts.count; i++)
 	{
 		const RowCount *counted = &counts->counts.items[i];
@@ -149,6 +198,15 @@ drill_compare_count(DrillCounts *counts, const CountedTable *table, DrillReport 
 void
 drill_close_counts(DrillCounts *counts, DrillReport *report)
 {
+	if (counts != NULL && counts->estimates != NULL)
+	{
+		drill_note(report, DRILL_COUNTS, "%s",
+		           counts->no_rows
+		               ? "only the schema was restored: there are no rows to be compared"
+		               : "a dump knows no numbers of rows but the server's estimates: differences are "
+		                 "no findings");
+		return;
+	}
 	if (counts == NULL)
 	{
 		drill_note(report, DRILL_COUNTS, "\"--count\" was not given: numbers of rows are not compared");

@@ -8,7 +8,8 @@
 #include "walship/base/workers.h"
 #include "walship/pipe/stages.h"
 
-#define SUFFIX       "-drill.json"
+#define SUFFIX       "-" DRILL_OF_BACKUP ".json"
+#define DUMP_SUFFIX  "-" DRILL_OF_DUMP ".json"
 #define COMPARED_MAX 10
 
 typedef struct ReadJob
@@ -31,7 +32,7 @@ drill_history_release(DrillHistory *history)
 static Error *
 add_key(void *keys, const StoreEntry *entry)
 {
-	if (str_ends_with(entry->key, SUFFIX))
+	if (str_ends_with(entry->key, SUFFIX) || str_ends_with(entry->key, DUMP_SUFFIX))
 		strlist_add(keys, entry->key);
 	return NULL;
 }
@@ -111,11 +112,13 @@ drill_history_read(Store *store, uint64_t system_identifier, const char *time, i
 	if (key == NULL)
 		return read_reports(store, &keys, jobs, notices, ret_history);
 
-	ReadJob job = {store, key, notices, NEW(DrillReport)};
+	AUTO_FREE char *dump_key = mem_printf("%s%s" DUMP_SUFFIX, prefix, time);
+	bool of_dump = !strlist_contains(&keys, key) && strlist_contains(&keys, dump_key);
+	ReadJob job = {store, of_dump ? dump_key : key, notices, NEW(DrillReport)};
 
 	ret_history->reports = job.report;
 	ret_history->count = 1;
-	if (!strlist_contains(&keys, key))
+	if (!strlist_contains(&keys, job.key))
 		return error_hint(
 			error_new(ERR_NOT_FOUND, "store \"%s\" has no drill \"%s\"", store_url(store), time),
 			"\"walship drill --history\" shows them.");
@@ -131,6 +134,12 @@ compare_times(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static bool
+is_of_dump(const DrillReport *report)
+{
+	return report->dump != NULL;
+}
+
 DrillTrend
 drill_trend(const DrillReport *reports, size_t count)
 {
@@ -139,7 +148,7 @@ drill_trend(const DrillReport *reports, size_t count)
 
 	for (size_t i = count; i-- > 0 && trend.compared < COMPARED_MAX;)
 	{
-		if (!reports[i].passed)
+		if (!reports[i].passed || (trend.last != NULL && is_of_dump(&reports[i]) != is_of_dump(trend.last)))
 			continue;
 		if (trend.last == NULL)
 			trend.last = &reports[i];

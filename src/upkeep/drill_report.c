@@ -87,7 +87,9 @@ static const JsonField report_fields[] = {
 	{"time", &json_time, JSON_AT(DrillReport, time)},
 	{"system_id", &json_decimal, JSON_AT(DrillReport, system_identifier)},
 	{"walship", &json_string, JSON_AT(DrillReport, walship_version)},
-	{"backup", &json_string, JSON_AT(DrillReport, backup)},
+	{"backup", &json_string, JSON_AT(DrillReport, backup), .flags = JSON_MAYBE},
+	{"dump", &json_string, JSON_AT(DrillReport, dump), .flags = JSON_OPTIONAL},
+	{"schema_only", &json_bool, JSON_AT(DrillReport, schema_only), .flags = JSON_OPTIONAL},
 	{"server_version", &json_natural, JSON_AT(DrillReport, server_version)},
 	{"timeline", &json_uint, JSON_AT(DrillReport, timeline)},
 	{"target", &json_string, JSON_AT(DrillReport, target)},
@@ -145,7 +147,8 @@ drill_report_take(const Json *json, DrillReport *report)
 static Error *
 store_once(const DrillReport *report, Store *store)
 {
-	AUTO_FREE char *key = layout_proof_key(report->system_identifier, report->time, "drill");
+	AUTO_FREE char *key = layout_proof_key(report->system_identifier, report->time,
+	                                       report->dump != NULL ? DRILL_OF_DUMP : DRILL_OF_BACKUP);
 	AUTO(Json) json = json_new_object();
 	AUTO_BUF(text, DRILL_REPORT_MAX);
 
@@ -176,6 +179,7 @@ drill_report_release(DrillReport *report)
 {
 	free(report->walship_version);
 	free(report->backup);
+	free(report->dump);
 	free(report->target);
 	free(report->last_transaction);
 	free(report->fence_reason);

@@ -31,20 +31,15 @@ try_lock(const char *directory, int *ret_lock)
 }
 
 Error *
-drill_lease_take(const Recovery *recovery, const char *directory, LeaseHold **ret_lease)
+drill_lease_take(const char *directory, Store *store, uint64_t system_identifier, LeaseOn on,
+                 const Notices *notices, LeaseHold **ret_lease)
 {
-	const BackupRecord *backup = recovery->plan->backup;
 	AUTO_FREE char *note = path_join(directory, LEASE_NOTE);
 	AUTO_FREE char *id = lease_new_id();
 
 	TRY(file_replace(note, id, strlen(id), 0600));
-	*ret_lease = lease_hold(recovery->store, backup->system_identifier,
-	                        &(LeaseOn){.id = id,
-	                                   .kind = "drill",
-	                                   .backup = backup->id,
-	                                   .timeline = recovery->plan->timeline,
-	                                   .start_lsn = backup->start_lsn},
-	                        &recovery->notices);
+	on.id = id;
+	*ret_lease = lease_hold(store, system_identifier, &on, notices);
 	return NULL;
 }
 

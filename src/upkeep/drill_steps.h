@@ -1,10 +1,13 @@
 /* The checks of a drill; drill.c has their order, drill_report.c what they found. */
 #pragma once
 
-#include "walship/archive/lease.h"
 #include "walship/upkeep/drill.h"
 
 #define DRILL_REPORT_MAX (4 * 1024 * 1024) /* bytes */
+
+/* Kinds of evidence.  A drill of a dump says nothing about backups, so whoever looks for those must not meet it. */
+#define DRILL_OF_BACKUP "drill"
+#define DRILL_OF_DUMP   "drill-dump"
 
 /* As drill_report_put() made it, or that of an older version; release it also after an error. */
 Error *drill_report_take(const Json *json, DrillReport *report) MUST_CHECK;
@@ -16,8 +19,8 @@ void drill_note(DrillReport *report, DrillLevel level, const char *format, ...) 
 /* An error as a finding, NULL then; what is no word about the backup, but kept the drill from being made, is returned. */
 Error *drill_take_error(DrillReport *report, DrillLevel level, Error *error) MUST_CHECK;
 
-/* A lease on what the recovery reads, whose id is noted in the drill's directory before: drill_scratch_make() ends that of one that was killed. */
-Error *drill_lease_take(const Recovery *recovery, const char *directory, LeaseHold **ret_lease) MUST_CHECK;
+/* Its time and outcome, once everything it has found is there; false: it failed. */
+bool drill_close_level(DrillReport *report, DrillLevel level, int64_t begin_ms);
 
 /* Of the restored directory, by the server that runs there: DRILL_CONFIGURED. */
 Error *drill_check_configuration(PrivateServer *server, DrillReport *report) MUST_CHECK;

@@ -74,9 +74,9 @@ status_read_drills(StatusFacts *facts, Store *store, int jobs, const Notices *no
 
 	TRY(drill_history_read(store, facts->system_identifier, NULL, jobs, notices, &history));
 	picture->drills = NEW_ARRAY(StatusDrill, history.count);
-	picture->n_drills = history.count;
 	for (size_t i = 0; i < history.count; i++)
-		picture->drills[i] =
-			(StatusDrill){history.reports[i].time, history.reports[i].passed, history.reports[i].total_ms};
+		if (history.reports[i].dump == NULL)
+			picture->drills[picture->n_drills++] = (StatusDrill){
+				history.reports[i].time, history.reports[i].passed, history.reports[i].total_ms};
 	return NULL;
 }

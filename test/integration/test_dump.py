@@ -1,4 +1,5 @@
 """dump and undump: what comes back is what was there, whatever it is called; what fails leaves nothing."""
+import hashlib
 import json
 import os
 import re
@@ -492,3 +493,131 @@ def test_every_member_of_a_record_is_in_the_documents(world):
     said = re.findall(r"`([a-z0-9_]+)`", (documents / "format.md").read_text().split("\n## Dumps\n")[1])
     assert plain | hidden <= set(said)
     assert plain <= set(re.findall(r"`([a-z0-9_]+)`", (documents / "security.md").read_text()))
+
+
+class Drill:
+    """drill --dump, below a directory in which nothing may be left."""
+
+    def __init__(self, walship, directory):
+        self.walship = walship
+        self.scratch = directory / "drills"
+        self.bindir = pg.find_install(pg.default_major()).bindir
+
+    def options(self, *options):
+        return ("drill", "--dump", *options, "--json", "--drill-scratch", str(self.scratch), "--pg-bindir", str(self.bindir))
+
+    def run(self, expected, *options, env=None):
+        result = self.walship.fails(expected, *self.options(*options), env=env, timeout=50)
+        assert list(self.scratch.glob("drill-*")) == [], "nothing is left of a drill"
+        return json.loads(result.out)
+
+    def fails(self, check, text, *options):
+        report = self.run(8, *options)
+        assert report["passed"] is False
+        failed = {name: made["findings"] for name, made in report["checks"].items() if made["outcome"] == "failed"}
+        assert list(failed) == [check], failed
+        assert any(text in finding for finding in failed[check]), failed
+
+
+def lack(store, database, **needs):
+    """Of the only dump in the store: the database would need these."""
+    (key,) = [key for key in objects(store) if key.endswith("/dump.json")]
+    record = json.loads(store.read(key))
+    place = key.replace("dump.json", record["contents"]["name"])
+    contents = json.loads(store.read(place))
+    (facts,) = [facts for facts in contents["databases"] if facts["name"] == database]
+    facts.update(needs)
+    text = json.dumps(contents).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    record["contents"].update(raw_size=len(text), stored_size=len(text), stored_sha256=digest)
+    if "raw_sha256" in record["contents"]:
+        record["contents"]["raw_sha256"] = digest
+    store.write(place, text)
+    store.write(key, sealed(record))
+
+
+def outcomes(report, outcome):
+    return [name for name, check in report["checks"].items() if check["outcome"] == outcome]
+
+
+@pytest.mark.smoke
+def test_a_drill_of_a_dump_restores_all_of_it_and_leaves_its_evidence(world, directory):
+    drill = Drill(world.walship, directory)
+    sql = directory / "sql"
+    sql.mkdir()
+    (sql / "pairs.sql").write_text(f"-- database: {HOSTILE}\nSELECT count(*) = 100 FROM pairs;\n")
+    report = drill.run(0, world.dump["id"], "--drill-dir", str(sql))
+    assert (report["dump"], report["backup"], report["passed"]) == (world.dump["id"], None, True)
+    assert outcomes(report, "skipped") == ["target", "counts", "structure", "in time", "recent", "dump", "pages"]
+    assert outcomes(report, "not made") == outcomes(report, "failed") == []
+    assert report["checks"]["restored"]["checked"] == report["checks"]["databases"]["checked"] + 1 == 6
+    proofs = [key for key in world.store.keys(f"{report['system_id']}/proof/") if "-drill" in key]
+    assert [key.endswith("-drill-dump.json") for key in proofs] == [True], "no status takes it for a drill of a backup"
+    assert json.loads(world.store.read(proofs[0])) == report
+    assert world.store.keys(f"{report['system_id']}/lease/") == []
+    (drilled,) = json.loads(world.walship.ok("drill", "--history", "--json").out)["drills"]
+    assert drilled == report
+    assert f"dump {world.dump['id']}" in world.walship.ok("drill", "--history").out
+    when = proofs[0].split("/")[-1].split("-")[0]
+    assert f"PASSED: dump {world.dump['id']}, restored" in world.walship.ok("drill", "--history", when).out
+    (sql / "pairs.sql").write_text(f"-- database: {HOSTILE}\nSELECT count(*) = 99 FROM pairs;\n")
+    drill.fails("sql", "pairs.sql: statement 1 did not return true but false", world.dump["id"], "--drill-dir", str(sql))
+    without_rows = drill.run(0, world.dump["id"], "--schema-only")
+    assert without_rows["schema_only"] is True and "sql" in outcomes(without_rows, "skipped")
+
+
+def test_a_dump_that_cannot_be_restored_does_not_pass_its_drill(world, walship, store, directory, programs):
+    drill = Drill(walship, directory)
+    walship.configure(compression="none")
+    walship.ok("dump", "empty", HOSTILE, env=world.server.pg_environment)
+    archives = [key for key in objects(store) if key.endswith(".dump")]
+    (key,) = [key for key in archives if b"Zanzibar" in store.read(key)]
+    content = store.read(key)
+    lack(store, "empty", extensions=[{"name": "no_such", "version": "1"}], roles=["nobody there"])
+    report = drill.run(8)
+    assert outcomes(report, "failed") == ["configured"] and outcomes(report, "not made") != []
+    assert [finding.split(" needs ")[1] for finding in report["checks"]["configured"]["findings"]] == [
+        'extension "no_such", which is not installed here', 'role "nobody there", which the dump\'s globals do not have'
+    ]
+    lack(store, "empty", extensions=[], roles=[])
+    drill.bindir = programs("pg_restore", 'case "$*" in *create*) echo "pg_restore: error: it broke" >&2; exit 1;; esac\nexec REAL "$@"\n')
+    drill.fails("restored", "failed: pg_restore: error: it broke")
+    drill.bindir = pg.find_install(pg.default_major()).bindir
+    store.write(key, content[:-5000] + content[-5000:].replace(b"Zanzibar", b"zanzibar", 1))
+    drill.fails("restored", "checksum")
+    store.remove(key)
+    drill.fails("restored", "missing")
+    walship.fails(9, *drill.options("20200101T000000Z-abcd"), says="20200101T000000Z-abcd")
+    walship.fails(2, *drill.options("--latest"), says="exclude each other")
+    assert list(drill.scratch.glob("drill-*")) == []
+
+
+def test_tablespaces_of_a_dump_stay_where_they_are_and_its_superuser_has_his_name(servers, walship, store, directory):
+    server = servers.new()
+    server.start()
+    (directory / "fast").mkdir()
+    server.sql("CREATE ROLE \"The Boss\" SUPERUSER CREATEROLE CREATEDB LOGIN REPLICATION BYPASSRLS")
+    server.sql(f"CREATE TABLESPACE \"fast 1\" LOCATION '{directory / 'fast'}'")
+    server.sql("CREATE TABLE quick TABLESPACE \"fast 1\" AS SELECT 1 AS one")
+    server.sql("CREATE ROLE member; CREATE ROLE clan; GRANT clan TO member")
+    server.sql("CREATE TABLE grown AS SELECT generate_series(1, 1000) AS n")
+    server.sql("ANALYZE grown, quick")
+    server.sql("INSERT INTO grown SELECT generate_series(1, 500)")
+    walship.ok("dump", env=server.pg_environment)
+    server.kill()
+    before = sorted(str(path) for path in (directory / "fast").rglob("*"))
+    drill = Drill(walship, directory)
+    report = drill.run(0, env={"PGHOSTADDR": "127.0.0.1", "PGOPTIONS": "-c search_path=nowhere", "PGUSER": "nobody"})
+    assert report["passed"] is True and report["checks"]["restored"]["notes"] == []
+    assert report["checks"]["counts"]["checked"] == 2
+    (grown, estimates) = report["checks"]["counts"]["notes"]
+    assert "table public.grown: 1500 rows, and the server's estimate had been 1000" in grown and "estimates" in estimates
+    assert sorted(str(path) for path in (directory / "fast").rglob("*")) == before
+    process = walship.start(*drill.options())
+    running = lambda: [note for note in drill.scratch.glob("drill-*/pgdata/postmaster.pid")]  # noqa: E731
+    wait_until(lambda: running() or process.poll() is not None, "its server runs")
+    process.kill()
+    process.communicate(timeout=20)
+    assert list(drill.scratch.glob("drill-*")) != []
+    assert drill.run(0)["passed"] is True
+    assert store.keys(f"{report['system_id']}/lease/") == []

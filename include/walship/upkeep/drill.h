@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "walship/archive/lease.h"
 #include "walship/archive/row_counts.h"
+#include "walship/backup/undump.h"
 #include "walship/base/json.h"
 #include "walship/base/strs.h"
 #include "walship/recovery/copy.h"
@@ -57,7 +59,9 @@ typedef struct DrillReport
 	TimeUs time; /* of its begin */
 	uint64_t system_identifier;
 	char *walship_version;
-	char *backup;
+	char *backup;       /* NULL: it was a dump */
+	char *dump;         /* id of the dump that was restored; NULL: it was a backup */
+	bool schema_only;   /* of the dump: without its rows */
 	int server_version; /* of the backup: 150020 */
 	TimeLineID timeline;
 	char *target; /* "the time 2026-11-20 02:30:07+00" */
@@ -89,9 +93,12 @@ typedef struct DrillCounts
 {
 	StrList names; /* of tables; empty: all; set by the caller, owned */
 	RowCounts counts;
-	bool exact;  /* they were taken at the target */
-	bool *seen;  /* of the counts: the table was here */
-	bool *named; /* of the names: a table was here that was counted */
+	const DumpContents *estimates; /* of a dump, instead of counts: differences are notes; not owned */
+	bool no_rows;                  /* of that dump only the schema was restored */
+	bool exact;                    /* they were taken at the target */
+	size_t near;                   /* of a database's estimates, where the last table was */
+	bool *seen;                    /* of the counts: the table was here */
+	bool *named;                   /* of the names: a table was here that was counted */
 } DrillCounts;
 
 void drill_counts_release(DrillCounts *counts);
@@ -153,6 +160,34 @@ Error *drill_plan(Recovery *recovery, const char *directory) MUST_CHECK;
 Error *drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
 	MUST_CHECK;
 
+/* A dump that is restored instead of a backup; nothing is owned. */
+typedef struct DrillDump
+{
+	DumpSource source;
+	const DumpContents *contents;
+	bool schema_only;
+	TimeUs now;
+	int jobs; /* see UndumpOptions, as what follows */
+
+	Notices notices;
+	void (*progress)(void *context, uint64_t done, uint64_t total);
+	void *context;
+} DrillDump;
+
+/*
+ * Likewise of a dump: into a new server of its major, made in the directory "pgdata" of
+ * "server", which is the caller's.  Of the options "counts" and the targets do not count.
+ */
+Error *drill_dump_run(const DrillDump *dump, const DrillOptions *options, PrivateServer *server,
+                      DrillReport *report) MUST_CHECK;
+
+/*
+ * A lease on what is read, whose id is noted in the drill's directory before:
+ * drill_scratch_make() ends that of one that was killed.  Of "on" all but the id counts.
+ */
+Error *drill_lease_take(const char *directory, Store *store, uint64_t system_identifier, LeaseOn on,
+                        const Notices *notices, LeaseHold **ret_lease) MUST_CHECK;
+
 const char *drill_level_text(DrillLevel level);
 
 void drill_report_put(const DrillReport *report, Json *into);
@@ -178,7 +213,7 @@ void drill_history_release(DrillHistory *history);
 Error *drill_history_read(Store *store, uint64_t system_identifier, const char *time, int jobs,
                           const Notices *notices, DrillHistory *ret_history) MUST_CHECK;
 
-/* How long recoveries take, now and before; of drills that passed.  Pure. */
+/* How long recoveries take, now and before; of drills that passed, and of dumps or backups as the last one is.  Pure. */
 typedef struct DrillTrend
 {
 	const DrillReport *last; /* NULL: none passed */
