@@ -225,9 +225,12 @@ write_cluster(RunbookWriter *writer)
 	const RunbookFacts *facts = writer->facts;
 	char rpo[SIZE_TEXT_SIZE];
 	char rto[SIZE_TEXT_SIZE];
-	AUTO_FREE char *title = mem_printf("Runbook: %s", or_blank(facts->cluster, "CLUSTER"));
 	AUTO_FREE char *system = facts->system_identifier == 0 ? mem_strdup("SYSTEM")
 	                                                       : mem_printf("%" PRIu64, facts->system_identifier);
+	AUTO_FREE char *title = facts->cluster != NULL ? mem_printf("Runbook: %s", facts->cluster)
+	                        : writer->blank
+	                            ? mem_strdup("Runbook: CLUSTER")
+	                            : mem_printf("Runbook: PostgreSQL %s, system %s", writer->major, system);
 
 	add_block(writer, RUNBOOK_TITLE, title, NULL, NULL);
 	if (!writer->blank)
