@@ -514,10 +514,10 @@ test_until_when_it_is_locked(void **state)
 		const LockCase *row = &lock_cases[i];
 		AUTO(Store) store = &memory_new()->store;
 		MemoryStore *memory = (MemoryStore *) store;
-		AUTO_FREE char *old = add_backup(memory, 72, 3);
-		AUTO_FREE char *older = add_backup(memory, 96, 2);
-		AUTO_FREE char *oldest = add_backup(memory, 120, 1);
-		AUTO_FREE char *new = add_backup(memory, 24, 9);
+		free(add_backup(memory, 72, 3));
+		free(add_backup(memory, 96, 2));
+		free(add_backup(memory, 120, 1));
+		free(add_backup(memory, 24, 9));
 		AUTO_EXPIRE expire = expire_of(memory, "last 1");
 		char text[TIME_TEXT_SIZE];
 
@@ -542,8 +542,8 @@ test_uploads_that_never_ended_are_named(void **state)
 {
 	AUTO(Store) store = &memory_new()->store;
 	MemoryStore *memory = (MemoryStore *) store;
-	AUTO_FREE char *old = add_backup(memory, 72, 3);
-	AUTO_FREE char *new = add_backup(memory, 24, 9);
+	free(add_backup(memory, 72, 3));
+	free(add_backup(memory, 24, 9));
 	AUTO_EXPIRE expire = expire_of(memory, "last 1");
 
 	(void) state;
