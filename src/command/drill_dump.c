@@ -16,7 +16,7 @@ typedef struct Dump
 {
 	Store *store;
 	AgeIdentities *identities;
-	LeaseHold *lease;
+	LeaseHold *lease; /* as long as drill_in() runs */
 	DumpRecord *record;
 	DumpContents *contents;
 } Dump;
@@ -26,7 +26,6 @@ dump_release(Dump *dump)
 {
 	dump_contents_free(dump->contents);
 	dump_record_free(dump->record);
-	lease_hold_free(dump->lease);
 	age_identities_free(dump->identities);
 	store_free(dump->store);
 }
@@ -94,6 +93,10 @@ drill_in(const Invocation *invocation, const char *directory, uint64_t system, c
 		error = drill_dump_run(&of, &drill_options, &server, report);
 	if (progress != NULL)
 		progress_clear(progress);
+
+	/* Before its note is removed with the directory: a lease without one nobody would end. */
+	lease_hold_free(dump->lease);
+	dump->lease = NULL;
 	if (error != NULL)
 		error_free(private_server_stop(&server));
 

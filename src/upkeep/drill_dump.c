@@ -1,8 +1,10 @@
 /* A drill of a dump: restored into a new server; see walship/upkeep/drill.h. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 
 #include "drill_steps.h"
@@ -70,13 +72,19 @@ check_space(const DrillDump *dump, const char *directory)
 	                  "Make room, or set \"drill_scratch\" to another place.");
 }
 
-/* What it will run with, before anything is made. */
+/*
+ * What it will run with, before anything is made: a server of the dumped major, and pg_restore of
+ * the dump's or a newer one, which need not lie in the same directory.
+ */
 static Error *
-find_programs(const DrillDump *dump, const DrillOptions *options, PrivateServer *server)
+find_programs(const DrillDump *dump, const DrillOptions *options, PrivateServer *server, char **ret_clients)
 {
 	const DumpRecord *record = dump->source.record;
+	const char *const places[] = {options->copy.programs, NULL}; /* what was given, then the usual ones */
+	size_t first = options->copy.programs == NULL ? 1 : 0;
 	ServerNote *note = &server->note;
-	AUTO_FREE char *clients = NULL;
+	Error *server_error = NULL;
+	Error *client_error = NULL;
 	int major;
 
 	server->kept = options->keep;
@@ -86,8 +94,20 @@ find_programs(const DrillDump *dump, const DrillOptions *options, PrivateServer 
 	note->libraries = mem_strdup(options->copy.libraries);
 	note->backup = mem_strdup(record->id);
 	note->timeline = record->timeline;
-	TRY(programs_find(options->copy.programs, note->major, &note->programs));
-	return programs_find_client(options->copy.programs, "pg_restore", record->dump_major, &clients, &major);
+	for (size_t i = first; i < lengthof(places) && note->programs == NULL; i++)
+	{
+		error_free(server_error);
+		server_error = programs_find(places[i], note->major, &note->programs);
+	}
+	for (size_t i = first; i < lengthof(places) && *ret_clients == NULL; i++)
+	{
+		error_free(client_error);
+		client_error = programs_find_client(places[i], "pg_restore", record->dump_major, ret_clients, &major);
+	}
+	if (server_error == NULL)
+		return client_error;
+	error_free(client_error);
+	return server_error;
 }
 
 /* Databases that are on every new server have initdb's encoding: what is restored into them must fit into it. */
@@ -116,13 +136,24 @@ run_initdb(const DrillDump *dump, const PrivateServer *server)
 	                            NULL};
 	AUTO_STRLIST environment = {0};
 	AUTO_BUF(output, OUTPUT_MAX);
+	AUTO_CLOSE int lock = -1;
 	int status = 0;
 
 	if (path == NULL)
 		return error_new(ERR_SYSTEM, "there is no program \"initdb\" in \"%s\"", server->note.programs);
 	private_server_environment("", &environment);
+
+	/*
+	 * The lock of a server, which initdb's own children have, too: killed with this process, it
+	 * leaves one that goes on for a moment, and whoever clears up waits for that.
+	 */
+	TRY(dir_make(server->pgdata, 0700));
+	lock = open(server->pgdata, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0)
+		return error_errno("could not lock directory \"%s\"", server->pgdata);
 	TRY(child_run(&(ChildOptions){.argv = argv,
 	                              .environment = (const char *const *) environment.items,
+	                              .kept = lock,
 	                              .death_signal = SIGKILL},
 	              INITDB_MS, &output, &status));
 	if (status == 0)
@@ -148,13 +179,13 @@ make_server(const DrillDump *dump, PrivateServer *server)
 
 static Error *
 start(const DrillDump *dump, const DrillOptions *options, const DumpGlobals *globals, PrivateServer *server,
-      DrillReport *report, bool *ret_runs)
+      DrillReport *report, char **ret_clients, bool *ret_runs)
 {
 	ServerProgress progress = {.consistent_ms = -1, .last_xact_time = TIME_NONE};
 	int64_t begin = clock_monotonic_ms();
 	Error *error;
 
-	error = find_programs(dump, options, server);
+	error = find_programs(dump, options, server, ret_clients);
 	if (error == NULL)
 		error = check_space(dump, options->directory);
 	TRY(drill_take_error(report, DRILL_RESTORED, error));
@@ -322,8 +353,8 @@ conninfo_of(const PrivateServer *server)
 }
 
 static Error *
-restore(const DrillDump *dump, const DrillOptions *options, const DumpGlobals *globals, PrivateServer *server,
-        DrillReport *report)
+restore(const DrillDump *dump, const DrillOptions *options, const DumpGlobals *globals, const char *clients,
+        PrivateServer *server, DrillReport *report)
 {
 	int64_t begin = clock_monotonic_ms();
 	AUTO_FREE bool *lacks = NEW_ARRAY(bool, dump->contents->n_databases + 1);
@@ -332,7 +363,7 @@ restore(const DrillDump *dump, const DrillOptions *options, const DumpGlobals *g
 	UndumpOptions work = {.source = dump->source,
 	                      .contents = dump->contents,
 	                      .conninfo = conninfo,
-	                      .programs = options->copy.programs,
+	                      .programs = clients,
 	                      .schema_only = dump->schema_only,
 	                      .jobs = dump->jobs,
 	                      .new_server = true,
@@ -341,6 +372,10 @@ restore(const DrillDump *dump, const DrillOptions *options, const DumpGlobals *g
 	                      .context = dump->context};
 	Error *error;
 
+	if (dump->source.record->dump_major > server->note.major)
+		drill_note(report, DRILL_RESTORED,
+		           "pg_dump of a newer major, %d, made it: servers of %d may not know what it wrote",
+		           dump->source.record->dump_major, server->note.major);
 	private_server_environment("", &environment);
 	work.environment = (const char *const *) environment.items;
 	error = make_tablespaces(globals, options->directory, server);
@@ -423,14 +458,15 @@ drill_dump_run(const DrillDump *dump, const DrillOptions *options, PrivateServer
 {
 	AUTO_DUMP_GLOBALS globals = {0};
 	int64_t begin = clock_monotonic_ms();
+	AUTO_FREE char *clients = NULL;
 	bool runs = false;
 
 	describe(dump, options, report);
 	TRY(read_globals(&dump->source, report, &globals));
 	if (!has_failed(report))
-		TRY(start(dump, options, &globals, server, report, &runs));
+		TRY(start(dump, options, &globals, server, report, &clients, &runs));
 	if (runs)
-		TRY(restore(dump, options, &globals, server, report));
+		TRY(restore(dump, options, &globals, clients, server, report));
 	else if (report->checks[DRILL_RESTORED].findings.count > 0)
 		(void) drill_close_level(report, DRILL_RESTORED, begin);
 	report->restore_ms = clock_monotonic_ms() - begin;

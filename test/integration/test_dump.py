@@ -498,10 +498,10 @@ def test_every_member_of_a_record_is_in_the_documents(world):
 class Drill:
     """drill --dump, below a directory in which nothing may be left."""
 
-    def __init__(self, walship, directory):
+    def __init__(self, walship, directory, major=None):
         self.walship = walship
         self.scratch = directory / "drills"
-        self.bindir = pg.find_install(pg.default_major()).bindir
+        self.bindir = pg.find_install(major or pg.default_major()).bindir
 
     def options(self, *options):
         return ("drill", "--dump", *options, "--json", "--drill-scratch", str(self.scratch), "--pg-bindir", str(self.bindir))
@@ -585,8 +585,6 @@ def test_a_dump_that_cannot_be_restored_does_not_pass_its_drill(world, walship, 
     drill.bindir = pg.find_install(pg.default_major()).bindir
     store.write(key, content[:-5000] + content[-5000:].replace(b"Zanzibar", b"zanzibar", 1))
     drill.fails("restored", "checksum")
-    store.remove(key)
-    drill.fails("restored", "missing")
     walship.fails(9, *drill.options("20200101T000000Z-abcd"), says="20200101T000000Z-abcd")
     walship.fails(2, *drill.options("--latest"), says="exclude each other")
     assert list(drill.scratch.glob("drill-*")) == []
@@ -621,3 +619,28 @@ def test_tablespaces_of_a_dump_stay_where_they_are_and_its_superuser_has_his_nam
     assert list(drill.scratch.glob("drill-*")) != []
     assert drill.run(0)["passed"] is True
     assert store.keys(f"{report['system_id']}/lease/") == []
+
+
+@pytest.mark.parametrize("major", [13, 18])
+def test_a_drill_of_a_dump_of_every_major_passes(major, servers, walship, directory):
+    install = pg.find_install(major)
+    if not install or (major > pg.default_major() and not (install.bindir / "pg_dump").is_file()):
+        pytest.skip(f"PostgreSQL {major} is not on this machine, or no pg_dump that can work for it")
+    server = servers.new(major=major)
+    server.start()
+    server.sql("CREATE ROLE member LOGIN; CREATE ROLE clan; GRANT clan TO member; GRANT pg_monitor TO clan")
+    server.sql("CREATE DATABASE shop OWNER member")
+    database = "shop" if major >= pg.default_major() else "postgres"
+    server.sql("CREATE TABLE big AS SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i", database=database)
+    server.sql("CREATE UNIQUE INDEX ON big (i)", database=database)
+    if major > pg.default_major():
+        walship.configure(pg_bindir=install.bindir)
+    walship.ok("dump", database, "--table-size", "1MB", env=server.pg_environment)
+    drill = Drill(walship, directory, major)
+    report = drill.run(0)
+    assert report["passed"] is True and report["server_version"] // 10000 == major
+    newer = [note for note in report["checks"]["restored"]["notes"] if "of a newer major" in note]
+    assert len(report["checks"]["restored"]["notes"]) == len(newer) == (major < pg.default_major())
+    if newer:
+        walship.ok("dump", "shop", env=server.pg_environment)
+        drill.fails("restored", "locale_provider")  # pg_dump's CREATE DATABASE, which 13 does not know
