@@ -147,3 +147,19 @@ def test_nagios_calls_what_there_is():
     assert set(re.findall(r"--[a-z][a-z-]*", text)) <= known
     assert re.findall(r"define (\w+) {", text) == ["command"] * 3 + ["service"] and text.count("{") == text.count("}")
     assert re.search(r"check_command +(\S+)", text)[1] in re.findall(r"command_name +(\S+)", text)
+
+
+# Packages
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="cmake is not on this machine")
+def test_what_is_installed_names_the_program_where_it_is_installed(directory):
+    variables = {"source": CONTRIB.parent, "build": directory / "build", "docdir": "share/doc/walship", "CMAKE_INSTALL_PREFIX": "/usr"}
+    defines = [f"-D{name}={value}" for name, value in variables.items()]
+    run_ok(["cmake", *defines, "-P", CONTRIB / "install.cmake"], env={"DESTDIR": str(directory / "root")})
+    installed = directory / "root/usr"
+    assert {path.name for path in installed.glob("lib/systemd/system/*")} == {path.name for path in UNITS}
+    sample = installed / "share/doc/walship/postgresql.conf.sample"
+    assert "archive_command = '/usr/bin/walship push %p'" in sample.read_text()
+    assert (installed / "share/doc/walship/docs/operations.md").exists()
+    for path in filter(Path.is_file, installed.rglob("*")):
+        assert "/usr/local/bin/walship" not in path.read_text(), path

@@ -1,0 +1,20 @@
+# What "cmake --install" puts beside program, manual pages and completions: units, documents, samples.
+# They name the program where it is installed.
+function(install_text destination)
+    foreach(path IN LISTS ARGN)
+        file(READ ${source}/${path} text)
+        string(REPLACE /usr/local/bin/walship ${CMAKE_INSTALL_PREFIX}/bin/walship text "${text}")
+        file(WRITE ${build}/installed/${path} "${text}")
+        file(INSTALL ${build}/installed/${path} DESTINATION ${CMAKE_INSTALL_PREFIX}/${destination})
+    endforeach()
+endfunction()
+
+file(GLOB units RELATIVE ${source} ${source}/contrib/systemd/*@.*)
+file(GLOB documents RELATIVE ${source} ${source}/docs/*.md)
+install_text(lib/systemd/system ${units})
+install_text(${docdir} README.md CHANGELOG.md LICENSE postgresql.conf.sample)
+install_text(${docdir}/docs ${documents})
+foreach(folder cron grafana nagios prometheus)
+    file(GLOB samples RELATIVE ${source} ${source}/contrib/${folder}/*)
+    install_text(${docdir}/contrib/${folder} ${samples})
+endforeach()
