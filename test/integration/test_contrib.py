@@ -151,6 +151,22 @@ def test_nagios_calls_what_there_is():
 
 # Packages
 
+def test_settings_that_are_installed_set_nothing_and_name_only_what_there_is(directory):
+    text = (CONTRIB / "walship.conf").read_text()
+    assert all(line.startswith("#") or not line for line in text.splitlines())
+    known = {row["name"] for row in json.loads(run_ok([binary(), "config", "--json"]).out)["settings"]}
+    named = re.findall(r"^#([a-z][a-z0-9_]*) = (.+)$", text, re.MULTILINE)
+    assert "store" in dict(named)
+    assert {name for name, _ in named} <= known | {"s3_secret_access_key_file"}, "a secret may stand in a file of its own"
+    for name, value in named:
+        if "..." not in value and not name.endswith("_file"):
+            run_ok([binary(), "config", f"--{name.replace('_', '-')}", value])
+    given = directory / "walship.conf"
+    given.write_text(text)
+    given.chmod(0o640)
+    run_ok([binary(), "config", "--config", given])
+
+
 @pytest.mark.skipif(not shutil.which("cmake"), reason="cmake is not on this machine")
 def test_what_is_installed_names_the_program_where_it_is_installed(directory):
     variables = {"source": CONTRIB.parent, "build": directory / "build", "docdir": "share/doc/walship", "CMAKE_INSTALL_PREFIX": "/usr"}
@@ -163,3 +179,8 @@ def test_what_is_installed_names_the_program_where_it_is_installed(directory):
     assert (installed / "share/doc/walship/docs/operations.md").exists()
     for path in filter(Path.is_file, installed.rglob("*")):
         assert "/usr/local/bin/walship" not in path.read_text(), path
+
+
+def test_packages_have_the_programs_version():
+    version = run_ok([binary(), "--version"]).out.split()[-1]
+    assert (CONTRIB / "debian/changelog").read_text().startswith(f"walship ({version}-")
