@@ -184,3 +184,4 @@ def test_what_is_installed_names_the_program_where_it_is_installed(directory):
 def test_packages_have_the_programs_version():
     version = run_ok([binary(), "--version"]).out.split()[-1]
     assert (CONTRIB / "debian/changelog").read_text().startswith(f"walship ({version}-")
+    assert re.search(r"^Version: +(.*)$", (CONTRIB / "rpm/walship.spec").read_text(), re.MULTILINE)[1] == version
