@@ -89,12 +89,47 @@ test_drills_of_one_second_do_not_meet(void **state)
 	}
 }
 
+static void
+test_a_drill_of_a_dump_is_told_from_one_of_a_backup(void **state)
+{
+	Place *place = *state;
+	Notices nobody = {0};
+	DrillReport report = some_report(1000);
+	AUTO_DRILL_HISTORY history = {0};
+	DrillTrend trend;
+
+	assert_ok(drill_report_store(&report, place->store));
+	free(report.backup);
+	report.backup = NULL;
+	report.dump = mem_strdup("20261129T000000Z-cdef");
+	report.schema_only = true;
+
+	/* Of the same second, under a name of its own. */
+	assert_ok(drill_report_store(&report, place->store));
+	assert_int_equal(report.time, INT64_C(1764410528000000));
+	report.time += 1000000;
+	assert_ok(drill_report_store(&report, place->store));
+	drill_report_release(&report);
+	assert_ok(drill_history_read(place->store, BUILDER_SYSTEM, NULL, 2, &nobody, &history));
+	assert_int_equal(history.count, 3);
+	assert_string_equal(history.reports[0].dump, "20261129T000000Z-cdef");
+	assert_null(history.reports[0].backup);
+	assert_true(history.reports[0].schema_only);
+	assert_null(history.reports[1].dump);
+	assert_string_equal(history.reports[1].backup, "20261129T000000Z-abcd");
+	trend = drill_trend(history.reports, history.count);
+	assert_ptr_equal(trend.last, &history.reports[2]);
+	assert_int_equal(trend.compared, 1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trend),
 		cmocka_unit_test_setup_teardown(test_drills_of_one_second_do_not_meet, place_make, place_destroy),
+		cmocka_unit_test_setup_teardown(test_a_drill_of_a_dump_is_told_from_one_of_a_backup, place_make,
+	                                    place_destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
