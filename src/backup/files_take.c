@@ -29,6 +29,10 @@
 #define EXTENTS_TEXT_MAX (64u * TAR_EXTENTS_MAX)
 #define PROBLEMS_TOLD    50 /* the list has all of them */
 
+/* Until the next second has begun. */
+#define SAME_SECOND_MS    100
+#define SAME_SECOND_TRIES 12
+
 /* A file with several names, by the first of them. */
 typedef struct KnownFile
 {
@@ -457,15 +461,53 @@ list_parts(FilesTake *take)
 }
 
 static void
-name_set(FilesTake *take, const StrList *roots)
+choose_id(FilesTake *take)
 {
-	const FilesTakeOptions *options = take->options;
 	FilesRecord *record = take->record;
 	uint16_t random;
 
 	random_bytes(&random, sizeof(random));
+	free(record->id);
 	record->start_time = clock_now();
 	record->id = layout_backup_id(record->start_time, random);
+}
+
+/*
+ * Ids are in the order of time, and so is everything that goes through a listing: a set
+ * never builds on one whose id comes later.  In the same second there is the next one to
+ * wait for.  Where the clock went back, times do not tell what has changed either.
+ */
+static Error *
+come_after(FilesTake *take)
+{
+	const FilesTakeOptions *options = take->options;
+	FilesRecord *record = take->record;
+
+	if (take->before.record == NULL)
+		return NULL;
+	for (int tries = 0; strcmp(record->id, take->before.record->id) <= 0 && tries < SAME_SECOND_TRIES;
+	     tries++)
+	{
+		TRY(cancel_sleep_ms(SAME_SECOND_MS));
+		choose_id(take);
+	}
+	if (strcmp(record->id, take->before.record->id) > 0)
+		return NULL;
+	notice(&options->notices, LOG_WARNING,
+	       "It stands for itself; the next one builds on it when the clock is right.",
+	       "set \"%s\" of files \"%s\" is in the future by this machine's clock, so everything is stored",
+	       take->before.record->id, record->name);
+	files_before_close(&take->before);
+	return NULL;
+}
+
+static void
+name_set(FilesTake *take, const StrList *roots)
+{
+	const FilesTakeOptions *options = take->options;
+	FilesRecord *record = take->record;
+
+	choose_id(take);
 	record->name = mem_strdup(options->name);
 	record->system_identifier = options->system_identifier;
 	record->codec = mem_strdup(codec_name(options->compression.codec));
@@ -480,12 +522,10 @@ name_set(FilesTake *take, const StrList *roots)
 		for (size_t i = 0; i < roots->count; i++)
 			record->directories[record->n_directories++] = mem_strdup(roots->items[i]);
 	}
-	take->target = (BackupTarget){
-		.store = options->store,
-		.prefix = layout_files_set_prefix(options->system_identifier, options->name, record->id),
-		.compression = options->compression,
-		.recipients = options->recipients,
-		.part_size = options->part_size};
+	take->target = (BackupTarget){.store = options->store,
+	                              .compression = options->compression,
+	                              .recipients = options->recipients,
+	                              .part_size = options->part_size};
 }
 
 static Error *
@@ -504,6 +544,8 @@ run_take(FilesTake *take)
 	take->lease = lease_hold(options->store, options->system_identifier,
 	                         &(LeaseOn){.kind = "files", .backup = leased}, &options->notices);
 	TRY(files_before_open(options, &take->before));
+	TRY(come_after(take));
+	take->target.prefix = layout_files_set_prefix(options->system_identifier, options->name, record->id);
 	if (take->before.record != NULL)
 	{
 		record->since = mem_strdup(take->before.record->id);

@@ -91,6 +91,14 @@ def test_a_tree_comes_back_equal_and_then_only_what_changed_is_stored(walship, s
 
 
 @directory_only
+def test_a_set_comes_after_the_one_that_it_builds_on_also_within_a_second(walship, store, tree):
+    """Ids have the time in seconds, and whoever goes through a listing takes them for the order of time."""
+    sets = [take(walship, tree) for _ in range(4)]
+    assert [item["id"] for item in sets] == sorted(item["id"] for item in sets)
+    assert [item["since"] for item in sets] == [None] + [item["id"] for item in sets[:3]]
+
+
+@directory_only
 def test_what_is_asked_for_comes_out_of_the_parts_that_hold_it_and_no_other(walship, store, tree, directory):
     walship.configure(part_size="16MB", compression="none")
     for number in range(4):
