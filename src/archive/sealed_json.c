@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "walship/archive/read_again.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/pipe/stages.h"
 
@@ -32,7 +33,6 @@ parse(const Buf *text, const JsonTable *table, void *object)
 	AUTO(Json) root = NULL;
 	int64_t format;
 
-	TRY(self_sha256_check(text->data == NULL ? "" : text->data, text->size, "object"));
 	TRY(json_parse(text->data, text->size, "object", &root));
 	TRY(json_get_int(root, "format", &format));
 	if (format != SEALED_JSON_FORMAT)
@@ -42,12 +42,31 @@ parse(const Buf *text, const JsonTable *table, void *object)
 }
 
 Error *
+sealed_text_get(Store *store, const char *key, Buf *text)
+{
+	Error *error;
+	int reads = 0;
+
+	do
+	{
+		AUTO(Sink) sink = buf_sink_new(text);
+
+		buf_clear(text);
+		error = store_get(store, key, 0, STORE_TO_END, sink);
+		if (error == NULL)
+			error =
+				error_context(self_sha256_check(text->data == NULL ? "" : text->data, text->size, "object"),
+			                  "could not read \"%s\" in store \"%s\"", key, store_url(store));
+	} while (read_again(store, key, &error, &reads));
+	return error;
+}
+
+Error *
 sealed_json_get(Store *store, const char *key, const JsonTable *table, void *object)
 {
 	AUTO_BUF(text, SEALED_JSON_MAX);
-	AUTO(Sink) sink = buf_sink_new(&text);
 
-	TRY(store_get(store, key, 0, STORE_TO_END, sink));
+	TRY(sealed_text_get(store, key, &text));
 	return error_context(parse(&text, table, object), "could not read \"%s\" in store \"%s\"", key,
 	                     store_url(store));
 }

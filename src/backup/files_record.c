@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
+#include "walship/archive/sealed_json.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/base/json_fields.h"
 #include "walship/base/mem.h"
@@ -161,7 +162,6 @@ parse(const Buf *text, FilesRecord *record)
 	int64_t format;
 	Codec codec;
 
-	TRY(self_sha256_check(text->data == NULL ? "" : text->data, text->size, "record"));
 	TRY(json_parse(text->data, text->size, "record", &root));
 	TRY(json_get_int(root, "format", &format));
 	if (format != FILES_RECORD_FORMAT)
@@ -180,9 +180,8 @@ files_record_read(Store *store, uint64_t system_identifier, const char *name, co
 	AUTO_FREE char *key = layout_files_record_key(system_identifier, name, id);
 	AUTO(FilesRecord) record = files_record_new();
 	AUTO_BUF(text, FILES_RECORD_MAX);
-	AUTO(Sink) sink = buf_sink_new(&text);
 
-	TRY(store_get(store, key, 0, STORE_TO_END, sink));
+	TRY(sealed_text_get(store, key, &text));
 
 	Error *error = parse(&text, record);
 

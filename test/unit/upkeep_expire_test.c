@@ -7,6 +7,7 @@
 
 #include "scratch.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/sealed_json.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/base/strs.h"
 #include "walship/upkeep/expire.h"
@@ -43,6 +44,7 @@ typedef struct MemoryStore
 	const char *locked; /* keys that contain this are not removed */
 	const char *answer; /* why: a format for the key and a day of May 2027; NULL: the usual */
 	int answers;
+	int damaged_reads; /* so many reads of evidence (proof/) have a wrong byte on their way */
 } MemoryStore;
 
 static size_t
@@ -107,8 +109,15 @@ memory_get(Store *store, const char *key, uint64_t offset, uint64_t size, Sink *
 	(void) offset;
 	(void) size;
 	__atomic_add_fetch(&memory->requests, 1, __ATOMIC_RELAXED);
-	return object == NULL ? error_new(ERR_NOT_FOUND, "\"%s\" is not there", key)
-	                      : sink_write(into, object->data, object->size);
+	if (object == NULL)
+		return error_new(ERR_NOT_FOUND, "\"%s\" is not there", key);
+	if (strstr(key, "/proof/") != NULL && memory->damaged_reads > 0)
+	{
+		memory->damaged_reads--;
+		TRY(sink_write(into, "?", 1));
+		return sink_write(into, (const char *) object->data + 1, object->size - 1);
+	}
+	return sink_write(into, object->data, object->size);
 }
 
 static Error *
@@ -553,6 +562,35 @@ test_uploads_that_never_ended_are_named(void **state)
 	assert_non_null(strstr(expire.removed_uploads.items[0], "/base/x/base-0001.tar.br"));
 }
 
+/* What came damaged is read again: three times wrong is what lies there. */
+static void
+test_one_damaged_read_of_a_small_object_is_not_believed(void **state)
+{
+	(void) state;
+	for (int damaged = 0; damaged <= 3; damaged++)
+	{
+		AUTO(Store) store = &memory_new()->store;
+		MemoryStore *memory = (MemoryStore *) store;
+		AUTO_BUF(text, SEALED_JSON_MAX);
+
+		free(add_backup(memory, 72, 3));
+		free(add_backup(memory, 24, 9));
+		assert_ok(expire_once(memory, "last 1"));
+		memory->damaged_reads = damaged;
+		for (size_t i = 0; i < memory->count; i++)
+			if (strstr(memory->objects[i].key, "/proof/") != NULL)
+			{
+				Error *error = sealed_text_get(store, memory->objects[i].key, &text);
+
+				assert_true(damaged < 3 ? error == NULL : error_is(error, ERR_CORRUPT));
+				assert_true(error == NULL || strstr(error_message(error), memory->objects[i].key) != NULL);
+				error_free(error);
+				break;
+			}
+		assert_int_equal(memory->damaged_reads, 0);
+	}
+}
+
 static void
 test_two_at_the_same_time(void **state)
 {
@@ -630,6 +668,7 @@ main(void)
 		cmocka_unit_test(test_what_is_locked_is_counted_and_keeps_its_parts),
 		cmocka_unit_test(test_until_when_it_is_locked),
 		cmocka_unit_test(test_uploads_that_never_ended_are_named),
+		cmocka_unit_test(test_one_damaged_read_of_a_small_object_is_not_believed),
 		cmocka_unit_test(test_two_at_the_same_time),
 		cmocka_unit_test(test_a_clock_that_is_wrong),
 		cmocka_unit_test(test_a_large_archive_takes_little),

@@ -15,3 +15,9 @@ Error *sealed_json_put(Store *store, const char *key, const JsonTable *table, co
 
 /* As json_take(); also ERR_NOT_FOUND.  "object" holds what optional members are when they are missing. */
 Error *sealed_json_get(Store *store, const char *key, const JsonTable *table, void *object) MUST_CHECK;
+
+/*
+ * The text of an object with a seal, read up to three times until that is right: the
+ * network may have done it.  With its cap; ERR_CORRUPT names the object.
+ */
+Error *sealed_text_get(Store *store, const char *key, Buf *text) MUST_CHECK;
