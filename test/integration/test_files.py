@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import random
 import signal
 import tarfile
 import threading
@@ -17,6 +16,7 @@ from walship_testing import trees
 from walship_testing.age import Key, have_age
 from walship_testing.proc import run_ok
 from walship_testing.recipe import DOCUMENT, scripts_of_document
+from walship_testing.recovery import interrupt_when
 
 SYSTEM = "7000000000000000001"
 needs_tools = pytest.mark.skipif(not trees.have_tools(), reason="rsync, acl or attr is missing; run test/install test")
@@ -225,16 +225,15 @@ def test_a_directory_that_changes_all_the_time_is_stored_as_far_as_it_holds_stil
 def test_a_killed_run_leaves_nothing_that_counts_and_the_next_one_succeeds(walship, store, tree, directory):
     for number in range(1000):
         (tree / "sub/deep" / f"small-{number}").write_bytes(b"x" * number)
-    (tree / "large").write_bytes(os.urandom(30 << 20))
-    walship.configure(part_size="16MB")
-    chance = random.Random(21)
-    killed = 0
-    for turn in range(4):
+    (tree / "large").write_bytes(os.urandom(80 << 20))
+    # Brotli 9 needs seconds for what is left when the second part has come.
+    walship.configure(part_size="16MB", compression="brotli", compression_level=9)
+    for n_parts in range(3):
+        before = len(store.keys())
         process = walship.start("files", "up", tree, "--full")
-        time.sleep(chance.uniform(0.02, 0.6))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    assert killed > 0
+        status = interrupt_when(process, lambda: len(store.keys()) >= before + n_parts, signal.SIGKILL)
+        assert status == -signal.SIGKILL, f"the run was quicker than {n_parts} parts"
+    walship.configure(compression="zstd", compression_level=None)
     complete = json.loads(walship.ok("files", "--list", "--json").out)["sets"]
     for record in complete:
         walship.ok("files", "--verify", "up", record["id"])
