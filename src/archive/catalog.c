@@ -6,8 +6,8 @@
 
 #include "catalog_wal.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/record_list.h"
 #include "walship/base/mem.h"
-#include "walship/base/workers.h"
 
 static Error *
 add_system(void *context, const StoreEntry *entry)
@@ -44,60 +44,31 @@ catalog_check_known_system(Store *store, uint64_t system_identifier)
 		"to let a second cluster share the store, say --new-system.");
 }
 
-/* One backup's record, and what came of reading it. */
-typedef struct RecordJob
-{
-	Store *store;
-	uint64_t system_identifier;
-	const char *id;
-	BackupRecord *record; /* NULL: there is none, or it cannot be read */
-	char *damage;         /* why it cannot; NULL: it can, or there is none */
-} RecordJob;
-
+/* A RecordRead. */
 static Error *
-read_record(void *argument)
+read_record(const RecordPlace *place, const char *id, void **ret_record)
 {
-	RecordJob *job = argument;
-	AUTO(Error) error = catalog_read_record(job->store, job->system_identifier, job->id, &job->record);
+	BackupRecord *record = NULL;
 
-	if (error_is(error, ERR_NOT_FOUND))
-		return NULL;
-	if (!error_is(error, ERR_CORRUPT))
-		return MOVE(error);
-	job->damage = mem_printf("%s: %s", job->id, error_message(error));
+	TRY(catalog_read_record(place->store, place->system_identifier, id, &record));
+	*ret_record = record;
 	return NULL;
 }
 
-/* All of them at the same time, as far as "threads" go: a year of backups must not be 365 round trips. */
 static Error *
 read_backups(Store *store, int threads, Catalog *catalog)
 {
-	AUTO_STRLIST ids = {0};
-	AUTO_FREE RecordJob *jobs = NULL;
-	AUTO(Workers) workers = workers_new(threads);
-	Error *error;
+	RecordPlace place = {.store = store, .system_identifier = catalog->system_identifier};
+	AUTO_FREE char *prefix = layout_base_prefix(catalog->system_identifier);
+	AUTO_RECORD_LIST list = {0};
+	Error *error = record_list_read(&place, prefix, threads, read_record, &list);
 
-	TRY(catalog_backup_ids(store, catalog->system_identifier, &ids));
-	catalog->backups = NEW_ARRAY(BackupRecord *, ids.count);
-	jobs = NEW_ARRAY(RecordJob, ids.count);
-	for (size_t i = 0; i < ids.count; i++)
-	{
-		jobs[i] =
-			(RecordJob){.store = store, .system_identifier = catalog->system_identifier, .id = ids.items[i]};
-		workers_submit(workers, read_record, &jobs[i], NULL);
-	}
-	error = workers_wait(workers);
-	for (size_t i = 0; i < ids.count; i++)
-	{
-		if (jobs[i].record != NULL)
-			catalog->backups[catalog->n_backups++] = jobs[i].record;
-		else
-			strlist_add(jobs[i].damage != NULL ? &catalog->damaged : &catalog->unfinished,
-			            jobs[i].damage != NULL ? jobs[i].damage : jobs[i].id);
-		free(jobs[i].damage);
-	}
+	catalog->backups = NEW_ARRAY(BackupRecord *, list.count);
+	for (size_t i = 0; i < list.count; i++)
+		catalog->backups[catalog->n_backups++] = list.records[i];
 	if (catalog->n_backups > 0)
 		catalog->segment_size = catalog->backups[0]->segment_size;
+	record_list_tell(&list, &catalog->unfinished, &catalog->damaged);
 	return error;
 }
 

@@ -1,38 +1,18 @@
 /* Which backups there are, and their records: for the catalog, and for whoever looks at one of them. */
-#include <string.h>
-
 #include "walship/archive/catalog.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/read_again.h"
+#include "walship/archive/record_list.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
-
-static Error *
-add_backup_id(void *context, const StoreEntry *entry)
-{
-	StrList *ids = context;
-
-	if (!entry->is_prefix)
-		return NULL;
-
-	AUTO_FREE char *path = mem_strndup(entry->key, strlen(entry->key) - 1);
-	const char *slash = strrchr(path, '/');
-	const char *id = slash == NULL ? path : slash + 1;
-
-	if (layout_is_backup_id(id))
-		strlist_add(ids, id);
-	return NULL;
-}
 
 Error *
 catalog_backup_ids(Store *store, uint64_t system_identifier, StrList *ret_ids)
 {
 	AUTO_FREE char *prefix = layout_base_prefix(system_identifier);
 
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_backup_id, ret_ids));
-	strlist_sort(ret_ids);
-	return NULL;
+	return record_list_ids(store, prefix, ret_ids);
 }
 
 static Error *

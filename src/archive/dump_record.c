@@ -6,9 +6,9 @@
 
 #include "walship/archive/layout.h"
 #include "walship/archive/read_again.h"
+#include "walship/archive/record_list.h"
 #include "walship/archive/self_sha256.h"
 #include "walship/base/mem.h"
-#include "walship/base/workers.h"
 #include "walship/pipe/codec.h"
 #include "walship/pipe/stages.h"
 #include "walship/wal/json.h"
@@ -256,74 +256,29 @@ dump_record_read(Store *store, uint64_t system_identifier, const char *id, DumpR
 	return error;
 }
 
+/* A RecordRead. */
 static Error *
-add_id(void *ids, const StoreEntry *entry)
+read_of_list(const RecordPlace *place, const char *id, void **ret_record)
 {
-	if (!entry->is_prefix)
-		return NULL;
+	DumpRecord *record = NULL;
 
-	AUTO_FREE char *path = mem_strndup(entry->key, strlen(entry->key) - 1);
-	const char *slash = strrchr(path, '/');
-
-	if (slash != NULL && layout_is_backup_id(slash + 1))
-		strlist_add(ids, slash + 1);
-	return NULL;
-}
-
-/* One dump's record, and what came of reading it. */
-typedef struct RecordJob
-{
-	Store *store;
-	uint64_t system_identifier;
-	const char *id;
-	DumpRecord *record; /* NULL: there is none, or it cannot be read */
-	char *damage;       /* why it cannot; NULL: it can, or there is none */
-} RecordJob;
-
-/* A WorkersJob. */
-static Error *
-read_one(void *argument)
-{
-	RecordJob *job = argument;
-	AUTO(Error) error = dump_record_read(job->store, job->system_identifier, job->id, &job->record);
-
-	if (error_is(error, ERR_NOT_FOUND))
-		return NULL;
-	if (!error_is(error, ERR_CORRUPT))
-		return MOVE(error);
-	job->damage = mem_printf("%s: %s", job->id, error_message(error));
+	TRY(dump_record_read(place->store, place->system_identifier, id, &record));
+	*ret_record = record;
 	return NULL;
 }
 
 Error *
 dump_list_read(Store *store, uint64_t system_identifier, int threads, DumpList *ret_dumps)
 {
+	RecordPlace place = {.store = store, .system_identifier = system_identifier};
 	AUTO_FREE char *root = layout_dump_root(system_identifier);
-	AUTO(Workers) workers = NULL;
-	AUTO_STRLIST ids = {0};
-	AUTO_FREE RecordJob *jobs = NULL;
+	AUTO_RECORD_LIST list = {0};
+	Error *error = record_list_read(&place, root, threads, read_of_list, &list);
 
-	TRY(store_list(store, root, LIST_LEVEL, NULL, add_id, &ids));
-	jobs = NEW_ARRAY(RecordJob, ids.count + 1);
-	workers = workers_new(threads);
-	for (size_t i = 0; i < ids.count; i++)
-	{
-		jobs[i] = (RecordJob){.store = store, .system_identifier = system_identifier, .id = ids.items[i]};
-		workers_submit(workers, read_one, &jobs[i], NULL);
-	}
-
-	Error *error = workers_wait(workers);
-
-	ret_dumps->items = NEW_ARRAY(DumpRecord *, ids.count + 1);
-	for (size_t i = 0; i < ids.count; i++)
-	{
-		if (jobs[i].record != NULL)
-			ret_dumps->items[ret_dumps->count++] = jobs[i].record;
-		else
-			strlist_add(jobs[i].damage != NULL ? &ret_dumps->damaged : &ret_dumps->unfinished,
-			            jobs[i].damage != NULL ? jobs[i].damage : ids.items[i]);
-		free(jobs[i].damage);
-	}
+	ret_dumps->items = NEW_ARRAY(DumpRecord *, list.count);
+	for (size_t i = 0; i < list.count; i++)
+		ret_dumps->items[ret_dumps->count++] = list.records[i];
+	record_list_tell(&list, &ret_dumps->unfinished, &ret_dumps->damaged);
 	return error;
 }
 

@@ -193,26 +193,25 @@ files_record_read(Store *store, uint64_t system_identifier, const char *name, co
 	return NULL;
 }
 
-typedef struct Found
+typedef struct NameList
 {
-	StrList *parts;
+	StrList *names;
 	size_t prefix_length;
-	bool (*is_valid)(const char *part);
-} Found;
+} NameList;
 
 static Error *
-add_found(void *context, const StoreEntry *entry)
+add_name(void *context, const StoreEntry *entry)
 {
-	Found *found = context;
+	NameList *list = context;
 
 	if (!entry->is_prefix)
 		return NULL;
 
-	AUTO_FREE char *part =
-		mem_strndup(entry->key + found->prefix_length, strlen(entry->key) - found->prefix_length - 1);
+	AUTO_FREE char *name =
+		mem_strndup(entry->key + list->prefix_length, strlen(entry->key) - list->prefix_length - 1);
 
-	if (found->is_valid(part))
-		strlist_add(found->parts, part);
+	if (files_name_is_valid(name))
+		strlist_add(list->names, name);
 	return NULL;
 }
 
@@ -220,18 +219,37 @@ Error *
 files_list_names(Store *store, uint64_t system_identifier, StrList *ret_names)
 {
 	AUTO_FREE char *prefix = layout_files_prefix(system_identifier);
-	Found found = {ret_names, strlen(prefix), files_name_is_valid};
+	NameList list = {ret_names, strlen(prefix)};
 
-	return store_list(store, prefix, LIST_LEVEL, NULL, add_found, &found);
+	return store_list(store, prefix, LIST_LEVEL, NULL, add_name, &list);
 }
 
 Error *
 files_list_ids(Store *store, uint64_t system_identifier, const char *name, StrList *ret_ids)
 {
 	AUTO_FREE char *prefix = layout_files_name_prefix(system_identifier, name);
-	Found found = {ret_ids, strlen(prefix), layout_is_backup_id};
 
-	return store_list(store, prefix, LIST_LEVEL, NULL, add_found, &found);
+	return record_list_ids(store, prefix, ret_ids);
+}
+
+/* A RecordRead. */
+static Error *
+read_of_list(const RecordPlace *place, const char *id, void **ret_record)
+{
+	FilesRecord *record = NULL;
+
+	TRY(files_record_read(place->store, place->system_identifier, place->name, id, &record));
+	*ret_record = record;
+	return NULL;
+}
+
+Error *
+files_sets_read(Store *store, uint64_t system_identifier, const char *name, int threads, RecordList *ret_sets)
+{
+	RecordPlace place = {store, system_identifier, name};
+	AUTO_FREE char *prefix = layout_files_name_prefix(system_identifier, name);
+
+	return record_list_read(&place, prefix, threads, read_of_list, ret_sets);
 }
 
 /* Ids of one second are in no order: of those the record says which came last. */

@@ -268,6 +268,7 @@ list(const Invocation *invocation)
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	return print_files_sets(store, system, invocation_argument(invocation, 0),
+	                        (int) settings_integer(settings, SETTING_jobs),
 	                        invocation_flag(invocation, "json"), stdout);
 }
 

@@ -125,7 +125,8 @@ list_files(const Invocation *invocation)
 
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
-	return print_files_sets(store, system, NULL, invocation_flag(invocation, "json"), stdout);
+	return print_files_sets(store, system, NULL, (int) settings_integer(settings, SETTING_jobs),
+	                        invocation_flag(invocation, "json"), stdout);
 }
 
 static Error *

@@ -27,34 +27,33 @@ set_list_release(SetList *sets)
 }
 
 static Error *
-read_set(Store *store, uint64_t system_identifier, const char *name, const char *id, SetList *sets)
+read_sets_of(Store *store, uint64_t system_identifier, const char *name, int threads, SetList *sets)
 {
-	AUTO(FilesRecord) record = NULL;
-	AUTO(Error) error = files_record_read(store, system_identifier, name, id, &record);
-	AUTO_FREE char *text = mem_printf("%s %s%s%s", name, id, error == NULL ? "" : ": ",
-	                                  error == NULL ? "" : error_message(error));
+	AUTO_RECORD_LIST list = {0};
+	Error *error = files_sets_read(store, system_identifier, name, threads, &list);
 
-	if (error_is(error, ERR_NOT_FOUND))
+	for (size_t i = 0; i < list.count; i++)
 	{
-		AUTO_FREE char *set = mem_printf("%s %s", name, id);
-
-		strlist_add(&sets->unfinished, set);
-		return NULL;
+		GROW(sets->records, sets->count, sets->capacity);
+		sets->records[sets->count++] = list.records[i];
 	}
-	if (error_is(error, ERR_CORRUPT))
+	for (size_t i = 0; i < list.unfinished.count; i++)
 	{
+		AUTO_FREE char *text = mem_printf("%s %s", name, list.unfinished.items[i]);
+
+		strlist_add(&sets->unfinished, text);
+	}
+	for (size_t i = 0; i < list.damaged.count; i++)
+	{
+		AUTO_FREE char *text = mem_printf("%s %s: %s", name, list.damaged.items[i], list.reasons.items[i]);
+
 		strlist_add(&sets->damaged, text);
-		return NULL;
 	}
-	if (error != NULL)
-		return MOVE(error);
-	GROW(sets->records, sets->count, sets->capacity);
-	sets->records[sets->count++] = MOVE(record);
-	return NULL;
+	return error;
 }
 
 static Error *
-read_sets(Store *store, uint64_t system_identifier, const char *name, SetList *sets)
+read_sets(Store *store, uint64_t system_identifier, const char *name, int threads, SetList *sets)
 {
 	AUTO_STRLIST names = {0};
 
@@ -63,13 +62,7 @@ read_sets(Store *store, uint64_t system_identifier, const char *name, SetList *s
 	else
 		TRY(files_list_names(store, system_identifier, &names));
 	for (size_t i = 0; i < names.count; i++)
-	{
-		AUTO_STRLIST ids = {0};
-
-		TRY(files_list_ids(store, system_identifier, names.items[i], &ids));
-		for (size_t j = 0; j < ids.count; j++)
-			TRY(read_set(store, system_identifier, names.items[i], ids.items[j], sets));
-	}
+		TRY(read_sets_of(store, system_identifier, names.items[i], threads, sets));
 	if (name == NULL || sets->count + sets->damaged.count + sets->unfinished.count > 0)
 		return NULL;
 	return error_hint(error_new(ERR_NOT_FOUND, "there is no set of files \"%s\"", name),
@@ -154,10 +147,11 @@ print_json(const SetList *sets, FILE *into)
 }
 
 Error *
-print_files_sets(Store *store, uint64_t system_identifier, const char *name, bool json, FILE *into)
+print_files_sets(Store *store, uint64_t system_identifier, const char *name, int threads, bool json,
+                 FILE *into)
 {
 	SetList sets = {0};
-	Error *error = read_sets(store, system_identifier, name, &sets);
+	Error *error = read_sets(store, system_identifier, name, threads, &sets);
 
 	if (error == NULL && json)
 		print_json(&sets, into);

@@ -7,8 +7,8 @@
 #include "walship/backup/files.h"
 
 /* Of all names, or of one: ERR_NOT_FOUND when it has none. */
-Error *print_files_sets(Store *store, uint64_t system_identifier, const char *name, bool json, FILE *into)
-	MUST_CHECK;
+Error *print_files_sets(Store *store, uint64_t system_identifier, const char *name, int threads, bool json,
+                        FILE *into) MUST_CHECK;
 
 /* Its record, then its entries; as JSON a line for each. */
 Error *print_files_entries(const FilesRestoreOptions *options, bool json, FILE *into) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "walship/age/age.h"
+#include "walship/archive/record_list.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/error.h"
@@ -87,6 +88,10 @@ Error *files_record_read(Store *store, uint64_t system_identifier, const char *n
 Error *files_list_names(Store *store, uint64_t system_identifier, StrList *ret_names) MUST_CHECK;
 Error *files_list_ids(Store *store, uint64_t system_identifier, const char *name, StrList *ret_ids)
 	MUST_CHECK;
+
+/* All sets of a name, as many at the same time as there are threads; the records are FilesRecords, and the caller's. */
+Error *files_sets_read(Store *store, uint64_t system_identifier, const char *name, int threads,
+                       RecordList *ret_sets) MUST_CHECK;
 
 /* The newest one that has a record; NULL: there is none. */
 Error *files_record_newest(Store *store, uint64_t system_identifier, const char *name,
