@@ -18,6 +18,7 @@
 #define SUFFIX          ".json"
 #define UNREADABLE_US   (INT64_C(86400) * 1000000)
 #define NUMBER_MAX      1000000
+#define VALID_MOST_S    (INT64_C(86400) * 3660) /* whoever can write to the store may have written any number */
 #define RENEWALS_WITHIN 3
 
 static const JsonField lease_fields[] = {
@@ -40,6 +41,8 @@ struct LeaseHold
 	bool written;
 	TimeUs came;
 	bool linger;
+	LeaseHold *
+		second; /* in the store's second one, where an expire has a retention of its own; NULL: it has none */
 
 	pthread_t thread;
 	bool has_thread;
@@ -141,7 +144,7 @@ read_lease(Store *store, uint64_t system_identifier, Lease *lease)
 	TRY(error);
 	lease_release(lease);
 	*lease = read;
-	lease->until = lease->came + lease->valid_s * 1000000;
+	lease->until = lease->came + (lease->valid_s < VALID_MOST_S ? lease->valid_s : VALID_MOST_S) * 1000000;
 	return NULL;
 }
 
@@ -157,8 +160,8 @@ lease_list_read(Store *store, uint64_t system_identifier, LeaseList *ret_leases)
 }
 
 /* The last one last: as long as it is there, the lease holds. */
-Error *
-lease_remove(Store *store, uint64_t system_identifier, const Lease *lease)
+static Error *
+remove_here(Store *store, uint64_t system_identifier, const Lease *lease)
 {
 	for (int number = 1; number <= lease->number; number++)
 	{
@@ -167,6 +170,16 @@ lease_remove(Store *store, uint64_t system_identifier, const Lease *lease)
 		TRY(store_remove(store, key));
 	}
 	return NULL;
+}
+
+Error *
+lease_remove(Store *store, uint64_t system_identifier, const Lease *lease)
+{
+	Store *second;
+
+	TRY(remove_here(store, system_identifier, lease));
+	TRY(store_second(store, &second));
+	return second == NULL ? NULL : remove_here(second, system_identifier, lease);
 }
 
 static Error *
@@ -241,6 +254,18 @@ lease_new_id(void)
 	return layout_backup_id(clock_now(), random);
 }
 
+static void
+warn_of_none(const Notices *notices, Error *error)
+{
+	if (error != NULL)
+		notice(
+			notices, LOG_WARNING,
+			"An expire that runs at the same time may remove what is being used. Let the credentials write "
+			"below <system>/lease/, or let no expire run meanwhile.",
+			"could not write a lease: %s", error_message(error));
+	error_free(error);
+}
+
 LeaseHold *
 lease_hold(Store *store, uint64_t system_identifier, const LeaseOn *on, const Notices *notices)
 {
@@ -261,14 +286,16 @@ lease_hold(Store *store, uint64_t system_identifier, const LeaseOn *on, const No
 	         pthread_cond_init(&hold->wake, &attributes) == 0);
 	(void) pthread_condattr_destroy(&attributes);
 
-	AUTO(Error) error = begin(hold);
+	warn_of_none(notices, begin(hold));
 
-	if (error != NULL)
-		notice(
-			notices, LOG_WARNING,
-			"An expire that runs at the same time may remove what is being used. Let the credentials write "
-			"below <system>/lease/, or let no expire run meanwhile.",
-			"could not write a lease: %s", error_message(error));
+	/* What is missing or damaged in the first is read from there. */
+	LeaseOn same = *on;
+	Store *second;
+
+	same.id = hold->lease.id;
+	warn_of_none(notices, store_second(store, &second));
+	if (second != NULL)
+		hold->second = lease_hold(second, system_identifier, &same, notices);
 	return hold;
 }
 
@@ -301,6 +328,8 @@ void
 lease_hold_linger(LeaseHold *hold, int64_t valid_s)
 {
 	stop_renewing(hold);
+	if (hold->second != NULL)
+		lease_hold_linger(hold->second, valid_s);
 	if (!hold->written)
 		return;
 	hold->linger = true;
@@ -317,10 +346,11 @@ lease_hold_free(LeaseHold *hold)
 	if (hold == NULL)
 		return;
 	stop_renewing(hold);
+	lease_hold_free(hold->second);
 	if (hold->written && !hold->linger)
 	{
 		/* Credentials may not be allowed to remove: then it ends by itself. */
-		AUTO(Error) error = lease_remove(hold->store, hold->system_identifier, &hold->lease);
+		AUTO(Error) error = remove_here(hold->store, hold->system_identifier, &hold->lease);
 
 		if (error != NULL)
 			notice(hold->notices, LOG_DEBUG, NULL, "the lease ends by itself: %s", error_message(error));

@@ -25,8 +25,9 @@ typedef struct SecondStore
 } SecondStore;
 
 static Error *
-open_second(SecondStore *self, Store **ret_second)
+open_second(Store *base, Store **ret_second)
 {
+	SecondStore *self = (SecondStore *) base;
 	Error *error = NULL;
 
 	(void) pthread_mutex_lock(&self->mutex);
@@ -114,7 +115,7 @@ get_from_second(SecondStore *self, const char *key, uint64_t offset, uint64_t si
 {
 	Store *second;
 
-	TRY(open_second(self, &second));
+	TRY(open_second(&self->store, &second));
 	return store_get(second, key, offset, size, into);
 }
 
@@ -141,7 +142,7 @@ stat_in_second(SecondStore *self, const char *key, StoreEntry *ret_entry)
 {
 	Store *second;
 
-	TRY(open_second(self, &second));
+	TRY(open_second(&self->store, &second));
 	return store_stat(second, key, ret_entry);
 }
 
@@ -193,7 +194,7 @@ list(Store *base, const char *prefix, ListDepth depth, const char *start_after, 
 	AUTO(StoreCursor) second = NULL;
 	Store *opened;
 
-	TRY(unknown_in_second(self, open_second(self, &opened)));
+	TRY(unknown_in_second(self, open_second(&self->store, &opened)));
 	second = store_cursor_new(opened, prefix, depth, start_after);
 	return merge(first, second, callback, context);
 }
@@ -270,7 +271,8 @@ second_store_new(Store *first, const char *url, const SecondStoreOpener *opener,
 	                             .tidy = tidy,
 	                             .remove_many = remove_many,
 	                             .expect_put = expect_put,
-	                             .distrust = distrust};
+	                             .distrust = distrust,
+	                             .second = open_second};
 	SecondStore *self = NEW(SecondStore);
 
 	self->store.ops = &ops;

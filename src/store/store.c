@@ -185,6 +185,13 @@ store_has_copies(const Store *store)
 	return store->ops->distrust != NULL;
 }
 
+Error *
+store_second(Store *store, Store **ret_second)
+{
+	*ret_second = NULL;
+	return store->ops->second == NULL ? NULL : store->ops->second(store, ret_second);
+}
+
 const char *
 store_url(const Store *store)
 {

@@ -368,6 +368,36 @@ def test_list_find_and_drill_look_into_both(mirrored, walship, store, offsite):
 
 
 @pytest.mark.directory_only("one store is like another")
+def test_an_expire_of_the_second_store_leaves_what_is_read_there(mirrored, walship, store, offsite, recoveries):
+    """A recovery and a drill have their leases in both stores, for each has its own retention."""
+    name_offsite(walship, offsite, retention="last 1")
+    walship.configure(second_store="offsite")
+    old, new = mirrored.backups
+    key = part_of(old, "base")
+    store.remove(key)
+    live = recoveries.recover("--target-time", mirrored.moment("morning").time, "--copy", "--action", "promote")
+    assert store.keys(f"{mirrored.system}/lease/") == offsite.keys(f"{mirrored.system}/lease/") != []
+    plan = json.loads(walship.ok("expire", "--json", "--force", "--store", "offsite").out)
+    assert [item["keep"] for item in plan["backups"]] == [True, True]
+    assert "in use by recover (host " in plan["backups"][0]["reason"]
+    assert offsite.exists(key)
+    live.start()
+    live.wait_promoted()
+    assert live.checksums() == mirrored.moment("morning").tables
+
+
+@pytest.mark.directory_only("the directory's permissions are what is changed")
+def test_a_second_store_that_can_only_be_read_is_warned_of(mirrored, walship, store, offsite, recoveries):
+    system = offsite.path(str(mirrored.system))
+    system.chmod(0o555)
+    try:
+        result = recoveries.recover("--latest", "--copy").recovery
+    finally:
+        system.chmod(0o755)
+    assert result.err.count("could not write a lease") == 1 and str(offsite.path("")).rstrip("/") in result.err
+
+
+@pytest.mark.directory_only("one store is like another")
 def test_a_second_store_that_is_dead(mirrored, walship, store, offsite, recoveries, datadir):
     assert "OK    second store" in walship.run("check", "--store-only", "--pgdata", datadir.path).out
     latest = ["--target-time", mirrored.moment("mistake").time, "--copy", "--action", "promote"]

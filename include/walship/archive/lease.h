@@ -51,7 +51,7 @@ void lease_list_release(LeaseList *leases);
 /* All of them, also those that have ended. */
 Error *lease_list_read(Store *store, uint64_t system_identifier, LeaseList *ret_leases) MUST_CHECK;
 
-/* Removes all objects of a lease. */
+/* Removes all objects of a lease, and where the store has a second one there, too. */
 Error *lease_remove(Store *store, uint64_t system_identifier, const Lease *lease) MUST_CHECK;
 
 /* What a lease is on; nothing of it is owned. */
@@ -70,6 +70,9 @@ char *lease_new_id(void); /* the caller frees */
 typedef struct LeaseHold LeaseHold;
 
 /*
+ * Where the store has a second one behind it, from which is read what the first lacks, there
+ * is another one of the same id there: an expire of the second store asks there.
+ *
  * One that cannot be written is no error, for credentials may be allowed to read only: it
  * is warned of.
  */

@@ -65,7 +65,7 @@ typedef void (*StoreTidied)(void *context, const char *key, TimeUs began);
 
 /*
  * For implementations.  Keys and prefixes arrive checked; store_free() frees url
- * and identity.  The last four may be NULL: a store that leaves nothing behind, that
+ * and identity.  The last five may be NULL: a store that leaves nothing behind, that
  * has no request for many objects, that has no use for a hint, that has one copy of all.
  */
 typedef struct StoreOps
@@ -84,6 +84,7 @@ typedef struct StoreOps
 	                      void *context);
 	void (*expect_put)(Store *store, const char *key);
 	bool (*distrust)(Store *store, const char *key);
+	Error *(*second)(Store *store, Store **ret_second);
 } StoreOps;
 
 struct Store
@@ -167,6 +168,9 @@ Error *store_said_there(Error *error, const char *key) MUST_CHECK;
  */
 bool store_distrust(Store *store, const char *key);
 bool store_has_copies(const Store *store); /* may that ever be true? */
+
+/* Where the other copies lie, which stays this store's; NULL: there are none.  Another process may remove there, too. */
+Error *store_second(Store *store, Store **ret_second) MUST_CHECK;
 
 const char *store_url(const Store *store);
 
