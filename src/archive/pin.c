@@ -21,14 +21,19 @@ static const JsonField pin_fields[] = {
 };
 static const JsonTable pin_table = JSON_TABLE(Pin, pin_fields);
 
+static void
+pin_release(Pin *pin)
+{
+	free(pin->backup);
+	free(pin->note);
+	*pin = (Pin){0};
+}
+
 void
 pin_list_release(PinList *pins)
 {
 	for (size_t i = 0; i < pins->count; i++)
-	{
-		free(pins->items[i].backup);
-		free(pins->items[i].note);
-	}
+		pin_release(&pins->items[i]);
 	free(pins->items);
 	*pins = (PinList){0};
 }
@@ -126,6 +131,7 @@ pin_list_read(Store *store, uint64_t system_identifier, PinList *ret_pins)
 	for (size_t i = 0; i < keys.count; i++)
 	{
 		const char *name = keys.items[i] + strlen(prefix);
+		AUTO_FREE char *id = mem_strndup(name, strlen(name) - strlen(SUFFIX));
 		Pin pin = {.until = TIME_NONE};
 		Error *error = sealed_json_get(store, keys.items[i], &pin_table, &pin);
 
@@ -135,12 +141,15 @@ pin_list_read(Store *store, uint64_t system_identifier, PinList *ret_pins)
 			error_free(error);
 			continue;
 		}
+		if (error == NULL && strcmp(pin.backup, id) != 0)
+			error = error_new(ERR_CORRUPT, "it is the pin of backup \"%s\"", pin.backup);
+
+		/* What cannot be read pins what its name says, without an end. */
 		if (error_is(error, ERR_CORRUPT))
 		{
-			free(pin.backup);
-			free(pin.note);
-			pin = (Pin){mem_strndup(name, strlen(name) - strlen(SUFFIX)), TIME_NONE,
-			            mem_printf("the pin cannot be read: %s", error_message(error))};
+			pin_release(&pin);
+			pin = (Pin){MOVE(id), TIME_NONE, mem_printf("the pin cannot be read: %s", error_message(error)),
+			            .damaged = true};
 			error_free(error);
 			error = NULL;
 		}

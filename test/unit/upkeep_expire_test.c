@@ -432,6 +432,38 @@ test_a_reader_that_came_just_before_goes_on_reading(void **state)
 	assert_false(has_part(memory, old));
 }
 
+/* Its name says whose it is: what cannot be read removes nothing. */
+static void
+test_a_pin_that_is_damaged_or_another_ones_keeps_what_its_name_says(void **state)
+{
+	static const char *const contents[] = {"{}", "", "another"};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(contents); i++)
+	{
+		AUTO(Store) store = &memory_new()->store;
+		MemoryStore *memory = (MemoryStore *) store;
+		AUTO_FREE char *pinned = add_backup(memory, 72, 3);
+		AUTO_FREE char *old = add_backup(memory, 48, 5);
+		AUTO_FREE char *new = add_backup(memory, 24, 9);
+		AUTO_FREE char *key = layout_pin_key(SYSTEM_ID, pinned);
+		AUTO_BUF(text, 4096);
+
+		buf_puts(&text, contents[i]);
+		if (strcmp(contents[i], "another") == 0)
+		{
+			buf_clear(&text);
+			buf_printf(&text, "{\"format\":1,\"backup\":\"%s\",\"until\":null,\"note\":null}", new);
+			self_sha256_append(&text);
+		}
+		set_object(memory, key, text.data == NULL ? "" : text.data, text.size, memory->now);
+		assert_ok(expire_once(memory, "last 1"));
+		assert_true(has_record(memory, pinned) && has_part(memory, pinned));
+		assert_false(has_record(memory, old));
+		assert_true(has_record(memory, new));
+	}
+}
+
 static void
 test_cut_short_anywhere_the_next_run_goes_on(void **state)
 {
@@ -664,6 +696,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_reader_that_came_just_before_goes_on_reading),
+		cmocka_unit_test(test_a_pin_that_is_damaged_or_another_ones_keeps_what_its_name_says),
 		cmocka_unit_test(test_cut_short_anywhere_the_next_run_goes_on),
 		cmocka_unit_test(test_what_is_locked_is_counted_and_keeps_its_parts),
 		cmocka_unit_test(test_until_when_it_is_locked),

@@ -1,6 +1,7 @@
 /* pin/<ID>.json: this backup stays, whatever the retention says (docs/format.md). */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "walship/base/clock.h"
@@ -14,6 +15,7 @@ typedef struct Pin
 	char *backup;
 	TimeUs until; /* TIME_NONE: for ever */
 	char *note;   /* NULL: none */
+	bool damaged; /* of one that was read: it cannot be, or it is another one's; the note says why */
 } Pin;
 
 typedef struct PinList
