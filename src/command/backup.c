@@ -196,7 +196,7 @@ run(Invocation *invocation)
 	if (invocation_flag(invocation, "expire"))
 		TRY(expire_check_settings(invocation_settings(invocation)));
 	TRY(keys_recipients(invocation_settings(invocation), &recipients));
-	TRY(progress_new(invocation_value(invocation, "progress"), "backup", &progress));
+	TRY(progress_new(invocation, "backup", &progress));
 	TRY(context_open_store(invocation_settings(invocation), &store));
 	backup.store = store;
 	backup.recipients = recipients;
@@ -206,7 +206,7 @@ run(Invocation *invocation)
 
 	Error *error = backup_take(&backup, &record);
 
-	progress_clear(progress);
+	progress_end(progress);
 	TRY(error);
 	report(invocation, record);
 	TRY(count_rows(invocation, store, &names, record));

@@ -104,7 +104,7 @@ copy_with_progress(const Invocation *invocation, StoreCopy *copy)
 	AUTO(Progress) progress = NULL;
 	uint64_t total = 0;
 
-	TRY(progress_new(invocation_value(invocation, "progress"), "copy", &progress));
+	TRY(progress_new(invocation, "copy", &progress));
 	progress_set(progress, "comparing", 0, 0);
 	copy->notices = progress_notices(progress);
 	TRY(store_copy_plan(copy));
@@ -142,7 +142,7 @@ heal_with_progress(const Invocation *invocation, Heal *heal)
 {
 	AUTO(Progress) progress = NULL;
 
-	TRY(progress_new(invocation_value(invocation, "progress"), "heal", &progress));
+	TRY(progress_new(invocation, "heal", &progress));
 	progress_set(progress, heal->deep ? "reading" : "listing", 0, 0);
 	heal->notices = progress_notices(progress);
 	heal->on_bytes = add_progress;

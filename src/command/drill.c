@@ -135,6 +135,12 @@ add_progress(void *progress, uint64_t bytes)
 	progress_add(progress, bytes);
 }
 
+static void
+begin_phase(void *progress, const char *phase)
+{
+	progress_set(progress, phase, 0, 0);
+}
+
 /* What is kept must not be cleared by the next drill. */
 Error *
 drill_end_scratch(const Invocation *invocation, const char *directory, const PrivateServer *server, bool keep)
@@ -185,15 +191,17 @@ drill(const Invocation *invocation, Recovery *recovery, const char *directory, D
 
 	TRY(drill_options_read(invocation, directory, &drill_options));
 	drill_options.counts = counts;
-	TRY(progress_new(invocation_value(invocation, "progress"), "drill", &progress));
+	TRY(progress_new(invocation, "drill", &progress));
 	progress_set(progress, "recovering", 0, recovery->plan->backup->files_size);
+	drill_options.on_phase = begin_phase;
+	drill_options.on_phase_context = progress;
 	recovery->on_bytes = add_progress;
 	recovery->on_bytes_context = progress;
 	recovery->notices = progress_notices(progress);
 
 	Error *error = drill_run(recovery, &drill_options, &server, report);
 
-	progress_clear(progress);
+	progress_end(progress);
 	if (error != NULL)
 		error_free(private_server_stop(&server));
 

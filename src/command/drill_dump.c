@@ -81,7 +81,7 @@ drill_in(const Invocation *invocation, const char *directory, uint64_t system, c
 	Error *error = drill_options_read(invocation, directory, &drill_options);
 
 	if (error == NULL)
-		error = progress_new(invocation_value(invocation, "progress"), "drill", &progress);
+		error = progress_new(invocation, "drill", &progress);
 	if (error == NULL)
 	{
 		of.notices = progress_notices(progress);
@@ -92,7 +92,7 @@ drill_in(const Invocation *invocation, const char *directory, uint64_t system, c
 	if (error == NULL)
 		error = drill_dump_run(&of, &drill_options, &server, report);
 	if (progress != NULL)
-		progress_clear(progress);
+		progress_end(progress);
 
 	/* Before its note is removed with the directory: a lease without one nobody would end. */
 	lease_hold_free(dump->lease);

@@ -126,7 +126,7 @@ take(Invocation *invocation, DumpOptions *dump)
 	if (invocation_flag(invocation, "expire"))
 		TRY(expire_check_dump_settings(invocation_settings(invocation)));
 	TRY(keys_recipients(invocation_settings(invocation), &recipients));
-	TRY(progress_new(invocation_value(invocation, "progress"), "dump", &progress));
+	TRY(progress_new(invocation, "dump", &progress));
 	TRY(context_open_store(invocation_settings(invocation), &store));
 	dump->store = store;
 	dump->recipients = recipients;
@@ -137,7 +137,7 @@ take(Invocation *invocation, DumpOptions *dump)
 
 	Error *error = dump_take(dump, &record);
 
-	progress_clear(progress);
+	progress_end(progress);
 	TRY(error);
 	report(invocation, record);
 	if (!invocation_flag(invocation, "expire"))

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "context.h"
 #include "expire_settings.h"
+#include "progress.h"
 #include "table.h"
 #include "walship/base/log.h"
 
@@ -12,6 +13,7 @@ static const CommandOption options[] = {
      "only print what would be kept and removed, with the exit code of the run"},
 	{"force", OPTION_FLAG, NULL, "also the first time, and when much more goes than the last time"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
+	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
 
 typedef struct Kind

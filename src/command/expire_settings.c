@@ -5,6 +5,7 @@
 
 #include "context.h"
 #include "print_expire.h"
+#include "progress.h"
 #include "table.h"
 #include "walship/base/log.h"
 #include "walship/base/retention.h"
@@ -41,10 +42,37 @@ has_flag(const Invocation *invocation, ExpireSays says, const char *flag)
 	return (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_JSON) && invocation_flag(invocation, flag);
 }
 
+static void
+add_progress(void *progress, uint64_t removed)
+{
+	progress_add(progress, removed);
+}
+
+/* A plan alone removes nothing, and is soon made. */
+static Error *
+begin_progress(const Invocation *invocation, bool dry_run, Progress **ret_progress)
+{
+	*ret_progress = NULL;
+	if (dry_run)
+		return NULL;
+	TRY(progress_new(invocation, "expire", ret_progress));
+	progress_counts_objects(*ret_progress);
+	progress_set(*ret_progress, "removing", 0, 0);
+	return NULL;
+}
+
+static void
+end_progress(Progress *progress)
+{
+	if (progress != NULL)
+		progress_end(progress);
+}
+
 static Error *
 plan_and_run(const Invocation *invocation, Expire *expire, ExpireSays says, Json *into)
 {
 	bool dry_run = has_flag(invocation, says, "dry-run");
+	AUTO(Progress) progress = NULL;
 
 	TRY(expire_plan(expire));
 	if (says == EXPIRE_SAYS_PLAN)
@@ -53,7 +81,13 @@ plan_and_run(const Invocation *invocation, Expire *expire, ExpireSays says, Json
 		TRY(print_flush());
 	}
 
+	TRY(begin_progress(invocation, dry_run, &progress));
+	expire->on_objects = add_progress;
+	expire->on_objects_context = progress;
+
 	Error *error = dry_run ? expire_refusal(expire) : expire_run(expire);
+
+	end_progress(progress);
 
 	if (says == EXPIRE_SAYS_SUMMARY && expire->refused)
 		print_expire_plan(expire, stdout);
@@ -90,7 +124,8 @@ static Error *
 plan_and_run_dumps(const Invocation *invocation, ExpireDumps *expire, ExpireSays says, Json *into)
 {
 	bool dry_run = has_flag(invocation, says, "dry-run");
-	const Expire *common = &expire->common;
+	Expire *common = &expire->common;
+	AUTO(Progress) progress = NULL;
 
 	TRY(expire_dumps_plan(expire));
 	if (says == EXPIRE_SAYS_PLAN)
@@ -99,7 +134,13 @@ plan_and_run_dumps(const Invocation *invocation, ExpireDumps *expire, ExpireSays
 		TRY(print_flush());
 	}
 
+	TRY(begin_progress(invocation, dry_run, &progress));
+	common->on_objects = add_progress;
+	common->on_objects_context = progress;
+
 	Error *error = dry_run ? expire_dumps_refusal(expire) : expire_dumps_run(expire);
+
+	end_progress(progress);
 
 	if (says == EXPIRE_SAYS_SUMMARY && common->refused)
 		print_expire_dumps_plan(expire, stdout);
@@ -136,6 +177,7 @@ static Error *
 plan_and_run_files(const Invocation *invocation, ExpireFiles *expire, ExpireSays says, Json *into)
 {
 	bool dry_run = has_flag(invocation, says, "dry-run");
+	AUTO(Progress) progress = NULL;
 
 	TRY(expire_files_plan(expire));
 	if (says == EXPIRE_SAYS_PLAN)
@@ -144,7 +186,13 @@ plan_and_run_files(const Invocation *invocation, ExpireFiles *expire, ExpireSays
 		TRY(print_flush());
 	}
 
+	TRY(begin_progress(invocation, dry_run, &progress));
+	expire->on_objects = add_progress;
+	expire->on_objects_context = progress;
+
 	Error *error = dry_run ? expire_files_refusal(expire) : expire_files_run(expire);
+
+	end_progress(progress);
 
 	if (says == EXPIRE_SAYS_SUMMARY && expire->refused)
 		print_expire_files_plan(expire, stdout);

@@ -129,7 +129,7 @@ take(Invocation *invocation)
 	TRY(context_compression(settings, COMPRESS_BASE, &files.compression));
 	TRY(keys_recipients(settings, &recipients));
 	TRY(keys_identities(settings, &identities));
-	TRY(progress_new(invocation_value(invocation, "progress"), "files", &progress));
+	TRY(progress_new(invocation, "files", &progress));
 	TRY(context_open_store(settings, &store));
 	TRY(context_system_in_store(settings, store, &files.system_identifier));
 	files.compression.cpu = cpu;
@@ -141,7 +141,7 @@ take(Invocation *invocation)
 
 	Error *error = files_take(&files, &record);
 
-	progress_clear(progress);
+	progress_end(progress);
 	TRY(error);
 	if (invocation_flag(invocation, "json"))
 	{
@@ -221,7 +221,7 @@ restore(Invocation *invocation)
 
 	read_many(invocation, "only", &only);
 	TRY(keys_identities(settings, &identities));
-	TRY(progress_new(invocation_value(invocation, "progress"), "files", &progress));
+	TRY(progress_new(invocation, "files", &progress));
 
 	Notices notices = progress_notices(progress);
 
@@ -248,7 +248,7 @@ restore(Invocation *invocation)
 
 	Error *error = files_restore(&files, &restored);
 
-	progress_clear(progress);
+	progress_end(progress);
 	TRY(error);
 	print_restored(&files, &restored, invocation_flag(invocation, "json"));
 	invocation_set_summary(invocation, "files \"%s\": %" PRIu64 " of %" PRIu64 " files lack something",

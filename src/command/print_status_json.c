@@ -118,12 +118,42 @@ static const JsonField second_fields[] = {
 static const JsonTable second_table = JSON_TABLE(StatusSecond, second_fields);
 
 static const JsonField job_fields[] = {
-	{"kind", &json_string, JSON_AT(StatusJob, kind)},
-	{"holder", &json_string, JSON_AT(StatusJob, holder)},
-	{"seen", &json_time, JSON_AT(StatusJob, since)},
-	{"until", &json_time, JSON_AT(StatusJob, until)},
+	{"kind", &json_string, JSON_AT(StatusJob, kind)}, {"holder", &json_string, JSON_AT(StatusJob, holder)},
+	{"seen", &json_time, JSON_AT(StatusJob, since)},  {"until", &json_time, JSON_AT(StatusJob, until)},
+	{"began", &json_time, JSON_AT(StatusJob, began)},
 };
 static const JsonTable job_table = JSON_TABLE(StatusJob, job_fields);
+
+static const char *const units[] = {[PROGRESS_BYTES] = "bytes", [PROGRESS_OBJECTS] = "objects"};
+
+static const JsonField progress_fields[] = {
+	{"phase", &json_string, JSON_AT(JobProgress, phase)},
+	{"unit", &json_enum, JSON_AT(JobProgress, unit), .names = units, .n_names = lengthof(units)},
+	{"done", &json_uint, JSON_AT(JobProgress, done)},
+	{"total", &json_uint, JSON_AT(JobProgress, total)},
+	{"elapsed_ms", &json_natural, JSON_AT(JobProgress, elapsed_ms)},
+};
+static const JsonTable progress_table = JSON_TABLE(JobProgress, progress_fields);
+
+static void
+add_jobs(const StatusFacts *facts, Json *into)
+{
+	Json *array = json_add_array(into, "jobs");
+
+	for (size_t i = 0; i < facts->n_jobs; i++)
+	{
+		Json *job = json_add_object(array, NULL);
+		const JobProgress *progress = &facts->jobs[i].progress;
+
+		json_put(job, &job_table, &facts->jobs[i]);
+		if (progress->operation == NULL)
+			continue;
+		job = json_add_object(job, "progress");
+		json_put(job, &progress_table, progress);
+		json_add_int(job, "per_second", job_progress_rate(progress));
+		json_add_int(job, "left_ms", job_progress_left_ms(progress));
+	}
+}
 
 static void
 add_store_facts(const StatusFacts *facts, Json *into)
@@ -149,7 +179,6 @@ add_store_facts(const StatusFacts *facts, Json *into)
 	json_put(json_add_object(into, "storage"), &storage_table, &facts->storage);
 	if (facts->second.url != NULL)
 		json_put(json_add_object(into, "second_store"), &second_table, &facts->second);
-	json_put_list(into, "jobs", &job_table, facts->jobs, facts->n_jobs);
 	json_put_list(into, "clocks", &json_strings, facts->clocks.items, facts->clocks.count);
 }
 
@@ -176,6 +205,7 @@ add_cluster(const ClusterStatus *cluster, Json *into)
 		if (facts->server.waiting_known)
 			json_put(server, &waiting_table, &facts->server);
 	}
+	add_jobs(facts, into);
 	if (facts->store_error == NULL)
 		add_store_facts(facts, into);
 }

@@ -87,7 +87,8 @@ static const Metric metrics[] = {
 	{"walship_second_store_behind_since_timestamp_seconds",
      "Since when the first store has what the second one lacks; absent when it lacks nothing new.", OF_SECOND,
      METRIC_TIME, AT(second.behind_since)},
-	{"walship_jobs", "Leases that are in force: somebody is at work.", OF_STORE, METRIC_UINT, AT(n_jobs)},
+	{"walship_jobs", "Jobs at work: on this machine, and on others by their leases.", OF_STORE, METRIC_UINT,
+     AT(n_jobs)},
 };
 
 /* A quote in a label: cluster names have none, so nothing needs to be escaped. */

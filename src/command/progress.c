@@ -1,20 +1,22 @@
-/* Progress on stderr. */
+/* Progress on stderr, and in a file for other processes. */
 #include "progress.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include "context.h"
 #include "walship/base/clock.h"
 #include "walship/base/json.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
-#include "walship/base/size.h"
+#include "walship/upkeep/running.h"
 
 #define QUIET_MS       2000 /* what is done sooner needs no progress */
 #define LIVE_PERIOD_MS 200
 #define LOG_PERIOD_MS  10000
 #define JSON_PERIOD_MS 1000
+#define FILE_PERIOD_MS 1000
 #define LINE_MAX_SIZE  160
 
 typedef enum ProgressMode
@@ -29,14 +31,20 @@ struct Progress
 {
 	ProgressMode mode;
 	const char *operation;
+	ProgressUnit unit;
 	int64_t began_ms;
-	_Atomic(int64_t) next_ms; /* not before then is anything shown */
 
 	pthread_mutex_t mutex; /* over what follows */
+	int64_t next_ms;       /* not before then is anything shown */
 	const char *phase;
+	int64_t phase_ms; /* when it began */
 	uint64_t done;
 	uint64_t total;
 	bool line_shown;
+
+	_Atomic(int64_t) next_file_ms; /* likewise written */
+	pthread_mutex_t file_mutex;    /* over "file": a disk that is slow must hold up one thread alone */
+	RunningFile *file;             /* NULL: at its end */
 };
 
 static Error *
@@ -54,69 +62,74 @@ parse_mode(const char *text, ProgressMode *ret_mode)
 	return NULL;
 }
 
-Error *
-progress_new(const char *mode, const char *operation, Progress **ret_progress)
+static RunningFile *
+file_for(const Settings *settings)
 {
-	ProgressMode parsed = PROGRESS_NONE;
+	AUTO_FREE char *store = context_store_identity(settings);
 
-	TRY(parse_mode(mode, &parsed));
+	return running_file_new(settings_text(settings, SETTING_state_dir), settings_cluster(settings), store);
+}
+
+Error *
+progress_new(const Invocation *invocation, const char *operation, Progress **ret_progress)
+{
+	ProgressMode mode = PROGRESS_NONE;
+
+	TRY(parse_mode(invocation_value(invocation, "progress"), &mode));
 
 	Progress *progress = NEW(Progress);
 
-	progress->mode = parsed;
+	progress->mode = mode;
 	progress->operation = operation;
 	progress->began_ms = clock_monotonic_ms();
 	progress->phase = "";
-	atomic_init(&progress->next_ms, progress->began_ms + (parsed == PROGRESS_LIVE  ? QUIET_MS
-	                                                      : parsed == PROGRESS_LOG ? LOG_PERIOD_MS
-	                                                                               : 0));
+	progress->phase_ms = progress->began_ms;
+	progress->next_ms = progress->began_ms + (mode == PROGRESS_LIVE  ? QUIET_MS
+	                                          : mode == PROGRESS_LOG ? LOG_PERIOD_MS
+	                                                                 : 0);
 	(void) pthread_mutex_init(&progress->mutex, NULL);
+	(void) pthread_mutex_init(&progress->file_mutex, NULL);
+	progress->file = file_for(invocation_settings(invocation));
 	*ret_progress = progress;
 	return NULL;
 }
 
-/* "copying: 1.2 GiB of 3.4 GiB (35 %), 120.0 MiB/s, 12.3 s so far, about 22.8 s left" */
-static void
-format_text(const Progress *progress, int64_t elapsed_ms, Buf *text)
+void
+progress_counts_objects(Progress *progress)
 {
-	char size[SIZE_TEXT_SIZE];
+	progress->unit = PROGRESS_OBJECTS;
+}
 
-	/* The total is an estimate: more than all of it would look silly. */
-	bool of_total = progress->done > 0 && progress->done < progress->total;
-
-	buf_printf(text, "%s", progress->phase);
-	if (progress->done > 0)
-		buf_printf(text, ": %s", size_format(progress->done, size));
-	if (of_total)
-		buf_printf(text, " of %s (%u %%)", size_format(progress->total, size),
-		           (unsigned) (progress->done * 100 / progress->total));
-	if (progress->done > 0 && elapsed_ms >= 1000)
-		buf_printf(text, ", %s/s", size_format(progress->done * 1000 / (uint64_t) elapsed_ms, size));
-	buf_printf(text, ", %s so far", duration_format(elapsed_ms, size));
-	if (of_total && elapsed_ms >= 1000)
-		buf_printf(
-			text, ", about %s left",
-			duration_format((int64_t) ((double) elapsed_ms * (double) (progress->total - progress->done) /
-		                               (double) progress->done),
-		                    size));
+/* With the mutex held.  The texts stay constants. */
+static JobProgress
+snapshot(const Progress *progress, int64_t now)
+{
+	return (JobProgress){.operation = (char *) progress->operation,
+	                     .phase = (char *) progress->phase,
+	                     .unit = progress->unit,
+	                     .done = progress->done,
+	                     .total = progress->total,
+	                     .elapsed_ms = now - progress->began_ms,
+	                     .phase_ms = now - progress->phase_ms};
 }
 
 static void
-format_json(const Progress *progress, int64_t elapsed_ms, Buf *text)
+format_json(const JobProgress *job, Buf *text)
 {
 	AUTO(Json) root = json_new_object();
+	bool objects = job->unit == PROGRESS_OBJECTS;
 
-	json_add_string(root, "operation", progress->operation);
-	json_add_string(root, "phase", progress->phase);
-	json_add_int(root, "bytes_done", (int64_t) progress->done);
-	json_add_int(root, "bytes_total", (int64_t) progress->total);
-	json_add_int(root, "elapsed_ms", elapsed_ms);
+	json_add_string(root, "operation", job->operation);
+	json_add_string(root, "phase", job->phase);
+	json_add_int(root, objects ? "objects_done" : "bytes_done", (int64_t) job->done);
+	json_add_int(root, objects ? "objects_total" : "bytes_total", (int64_t) job->total);
+	json_add_int(root, "elapsed_ms", job->elapsed_ms);
 	json_print(root, true, text);
 }
 
 /* With the mutex held. */
 static void
-show(Progress *progress, int64_t now)
+show(Progress *progress, const JobProgress *job, int64_t now)
 {
 	static const int64_t periods_ms[] = {
 		[PROGRESS_LIVE] = LIVE_PERIOD_MS,
@@ -124,24 +137,25 @@ show(Progress *progress, int64_t now)
 		[PROGRESS_JSON] = JSON_PERIOD_MS,
 		[PROGRESS_NONE] = JSON_PERIOD_MS,
 	};
-	int64_t elapsed_ms = now - progress->began_ms;
 	AUTO_BUF(text, 4096);
 
-	atomic_store(&progress->next_ms, now + periods_ms[progress->mode]);
+	if (progress->mode == PROGRESS_NONE || now < progress->next_ms)
+		return;
+	progress->next_ms = now + periods_ms[progress->mode];
 	switch (progress->mode)
 	{
 		case PROGRESS_LIVE:
-			format_text(progress, elapsed_ms, &text);
+			job_progress_text(job, &text);
 			(void) fprintf(stderr, "\r%.*s\033[K", LINE_MAX_SIZE, text.data);
 			(void) fflush(stderr);
 			progress->line_shown = true;
 			break;
 		case PROGRESS_LOG:
-			format_text(progress, elapsed_ms, &text);
+			job_progress_text(job, &text);
 			log_info("%s", text.data);
 			break;
 		case PROGRESS_JSON:
-			format_json(progress, elapsed_ms, &text);
+			format_json(job, &text);
 			(void) fputs(text.data, stderr);
 			(void) fflush(stderr);
 			break;
@@ -150,40 +164,56 @@ show(Progress *progress, int64_t now)
 	}
 }
 
-static bool
-is_due(Progress *progress, int64_t now)
+/* One thread writes, and no other waits for it. */
+static void
+write_file(Progress *progress, const JobProgress *job, int64_t now)
 {
-	return progress->mode != PROGRESS_NONE && now >= atomic_load(&progress->next_ms);
+	if (now < atomic_load(&progress->next_file_ms) || pthread_mutex_trylock(&progress->file_mutex) != 0)
+		return;
+	atomic_store(&progress->next_file_ms, now + FILE_PERIOD_MS);
+	if (progress->file != NULL)
+		running_file_write(progress->file, job);
+	(void) pthread_mutex_unlock(&progress->file_mutex);
 }
 
 void
 progress_set(Progress *progress, const char *phase, uint64_t done, uint64_t total)
 {
 	int64_t now = clock_monotonic_ms();
+	JobProgress job;
+	bool is_new;
 
 	(void) pthread_mutex_lock(&progress->mutex);
+	is_new = strcmp(progress->phase, phase) != 0;
+	if (is_new)
+		progress->phase_ms = now;
 	progress->phase = phase;
 	progress->done = done;
 	progress->total = total;
-	if (is_due(progress, now))
-		show(progress, now);
+	job = snapshot(progress, now);
+	show(progress, &job, now);
 	(void) pthread_mutex_unlock(&progress->mutex);
+	if (is_new)
+		atomic_store(&progress->next_file_ms, 0);
+	write_file(progress, &job, now);
 }
 
 void
 progress_add(Progress *progress, uint64_t done)
 {
 	int64_t now = clock_monotonic_ms();
+	JobProgress job;
 
 	(void) pthread_mutex_lock(&progress->mutex);
 	progress->done += done;
-	if (is_due(progress, now))
-		show(progress, now);
+	job = snapshot(progress, now);
+	show(progress, &job, now);
 	(void) pthread_mutex_unlock(&progress->mutex);
+	write_file(progress, &job, now);
 }
 
-void
-progress_clear(Progress *progress)
+static void
+clear_line(Progress *progress)
 {
 	(void) pthread_mutex_lock(&progress->mutex);
 	if (progress->line_shown)
@@ -195,10 +225,20 @@ progress_clear(Progress *progress)
 	(void) pthread_mutex_unlock(&progress->mutex);
 }
 
+void
+progress_end(Progress *progress)
+{
+	clear_line(progress);
+	(void) pthread_mutex_lock(&progress->file_mutex);
+	running_file_free(progress->file);
+	progress->file = NULL;
+	(void) pthread_mutex_unlock(&progress->file_mutex);
+}
+
 static void
 tell(void *progress, LogLevel level, const char *message, const char *hint)
 {
-	progress_clear(progress);
+	clear_line(progress);
 	log_line(level, hint, "%s", message);
 }
 
@@ -213,7 +253,8 @@ progress_free(Progress *progress)
 {
 	if (progress == NULL)
 		return;
-	progress_clear(progress);
+	progress_end(progress);
 	(void) pthread_mutex_destroy(&progress->mutex);
+	(void) pthread_mutex_destroy(&progress->file_mutex);
 	free(progress);
 }

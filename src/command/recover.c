@@ -152,7 +152,7 @@ run_with_progress(const Invocation *invocation, Recovery *recovery, PrivateServe
 	bool forward = invocation_flag(invocation, "forward");
 	AUTO(Progress) progress = NULL;
 
-	TRY(progress_new(invocation_value(invocation, "progress"), "recover", &progress));
+	TRY(progress_new(invocation, "recover", &progress));
 	if (!recovery->config_only)
 		progress_set(progress, "restoring", 0, recovery->plan->backup->files_size);
 	recovery->on_bytes = add_progress;

@@ -107,11 +107,13 @@ static Error *
 read_stores(const Look *look)
 {
 	StatusFacts *facts = &look->cluster->facts;
+	AUTO_FREE char *identity = context_store_identity(look->settings);
 	Patience patience = {.retry_ms = settings_ms(look->settings, SETTING_store_deadline),
 	                     .retry_until_ms = look->until_ms};
 	AUTO(Store) store = NULL;
 	AUTO(Store) second = NULL;
 
+	status_read_running(facts, settings_text(look->settings, SETTING_state_dir), identity);
 	TRY(context_open_store_within(look->settings, &patience, &store));
 	facts->store = mem_strdup(store_url(store));
 	TRY(context_system_in_store(look->settings, store, &facts->system_identifier));

@@ -203,7 +203,7 @@ restore(const Invocation *invocation, const Reading *reading)
 	TRY(read_target(invocation, &conninfo, &target));
 	if (all && target != NULL)
 		return error_new(ERR_USAGE, "--all restores each database under its own name: --to names one");
-	TRY(progress_new(invocation_value(invocation, "progress"), "undump", &progress));
+	TRY(progress_new(invocation, "undump", &progress));
 
 	UndumpOptions work = {.source = reading->source,
 	                      .contents = reading->contents,
@@ -223,7 +223,7 @@ restore(const Invocation *invocation, const Reading *reading)
 	                      .context = progress};
 	Error *error = undump(&work);
 
-	progress_clear(progress);
+	progress_end(progress);
 	TRY(error);
 	if (all)
 		print_line(stdout, "restored all %zu databases of dump %s", reading->contents->n_databases,

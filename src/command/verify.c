@@ -116,7 +116,7 @@ verify_by_options(const Invocation *invocation, Verify *verify)
 {
 	AUTO(Progress) progress = NULL;
 
-	TRY(progress_new(invocation_value(invocation, "progress"), "verify", &progress));
+	TRY(progress_new(invocation, "verify", &progress));
 	progress_set(progress, verify->deep ? "reading" : "listing", 0, 0);
 	verify->on_bytes = add_progress;
 	verify->on_bytes_context = progress;
@@ -124,7 +124,7 @@ verify_by_options(const Invocation *invocation, Verify *verify)
 
 	Error *error = verify_run(verify);
 
-	progress_clear(progress);
+	progress_end(progress);
 	verify->notices = log_notices();
 	return error_context(error, "could not verify");
 }

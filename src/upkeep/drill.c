@@ -221,6 +221,13 @@ describe(const Recovery *recovery, const DrillOptions *options, DrillReport *rep
 	report->fetched_size = plan->stored_backup_size + plan->stored_wal_size;
 }
 
+static void
+begin_phase(const DrillOptions *options, const char *phase)
+{
+	if (options->on_phase != NULL)
+		options->on_phase(options->on_phase_context, phase);
+}
+
 Error *
 drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
 {
@@ -230,12 +237,14 @@ drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server
 	describe(recovery, options, report);
 	TRY(restore(recovery, options, server, report));
 	report->restore_ms = clock_monotonic_ms() - begin;
+	begin_phase(options, "replaying");
 	if (drill_close_level(report, DRILL_RESTORED, begin))
 		TRY(replay(recovery->plan, server, report, &runs));
 	if (runs)
 	{
 		int64_t checks = clock_monotonic_ms();
 
+		begin_phase(options, "checking");
 		TRY(check_contents(options, server, report));
 		report->checks_ms = clock_monotonic_ms() - checks;
 		check_time(options, begin, report);

@@ -410,6 +410,8 @@ remove_keys(ExpireFiles *expire, StrList *keys)
 	TRY(cancel_check());
 	TRY(store_remove_many(expire->store, (const char *const *) keys->items, keys->count, note_stuck, expire));
 	expire->removed_objects += keys->count - (expire->stuck_objects - stuck);
+	if (expire->on_objects != NULL)
+		expire->on_objects(expire->on_objects_context, keys->count);
 	strlist_release(keys);
 	return NULL;
 }

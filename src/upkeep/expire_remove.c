@@ -43,6 +43,8 @@ batch_remove(Batch *batch)
 	TRY(store_remove_many(expire->store, (const char *const *) batch->keys.items, batch->keys.count,
 	                      note_stuck, batch));
 	expire->removed_objects += batch->keys.count - batch->stuck;
+	if (expire->on_objects != NULL)
+		expire->on_objects(expire->on_objects_context, batch->keys.count);
 	if (batch->stuck == 0)
 		expire->removed_bytes += batch->bytes;
 	strlist_release(&batch->keys);

@@ -144,8 +144,8 @@ status_decide(const StatusFacts *facts, const StatusLimits *limits, StatusReport
 		status_decide_storage(&decision);
 		status_decide_second(&decision);
 		status_decide_room(&decision);
-		status_decide_jobs(&decision);
 		status_decide_clocks(&decision);
 	}
+	status_decide_jobs(&decision);
 	decide_verdict(&decision);
 }

@@ -49,6 +49,8 @@ status_facts_release(StatusFacts *facts)
 	{
 		free(facts->jobs[i].kind);
 		free(facts->jobs[i].holder);
+		free(facts->jobs[i].progress.operation);
+		free(facts->jobs[i].progress.phase);
 	}
 	free(facts->jobs);
 	strlist_release(&facts->clocks);
@@ -139,6 +141,55 @@ check_server_is_ours(StatusFacts *facts)
 	server->hint = mem_strdup("Set conninfo, or PGHOST and PGPORT; or use --store-only.");
 }
 
+static StatusJob *
+add_job(StatusFacts *facts)
+{
+	GROW(facts->jobs, facts->n_jobs, facts->jobs_capacity);
+	facts->jobs[facts->n_jobs] = (StatusJob){.since = TIME_NONE, .until = TIME_NONE, .began = TIME_NONE};
+	return &facts->jobs[facts->n_jobs++];
+}
+
+/* Where one of the two has no cluster it may be the same: settings can be written in many ways. */
+static bool
+is_ours(const StatusFacts *facts, const char *store, const RunningJob *running)
+{
+	return str_equal(running->store, store) && (running->cluster == NULL || facts->cluster == NULL ||
+	                                            str_equal(running->cluster, facts->cluster));
+}
+
+void
+status_read_running(StatusFacts *facts, const char *state_dir, const char *store)
+{
+	AUTO_RUNNING_JOBS running = {0};
+
+	running_jobs_read(state_dir, facts->now, &running);
+	for (size_t i = 0; i < running.count; i++)
+	{
+		RunningJob *job = &running.items[i];
+
+		if (!is_ours(facts, store, job))
+			continue;
+		*add_job(facts) =
+			(StatusJob){.kind = mem_strdup(job->progress.operation),
+		                .holder = mem_printf("host %s, process %" PRId64, job->host, job->process),
+		                .since = job->updated,
+		                .until = TIME_NONE,
+		                .began = job->began,
+		                .progress = job->progress};
+		job->progress = (JobProgress){0}; /* its texts are given away */
+	}
+}
+
+/* A drill recovers, and a copy has a lease in two stores: one process is one job. */
+static StatusJob *
+job_of_holder(StatusFacts *facts, const char *holder)
+{
+	for (size_t i = 0; i < facts->n_jobs; i++)
+		if (strcmp(facts->jobs[i].holder, holder) == 0 && facts->jobs[i].progress.operation != NULL)
+			return &facts->jobs[i];
+	return NULL;
+}
+
 static Error *
 list_jobs(StatusFacts *facts, Store *store)
 {
@@ -151,12 +202,17 @@ list_jobs(StatusFacts *facts, Store *store)
 
 		if (lease->until <= facts->now)
 			continue;
-		GROW(facts->jobs, facts->n_jobs, facts->jobs_capacity);
-		facts->jobs[facts->n_jobs++] =
-			(StatusJob){.kind = mem_strdup(lease->readable ? lease->kind : "unknown"),
-		                .holder = mem_strdup(lease->readable ? lease->holder : lease->id),
-		                .since = lease->came,
-		                .until = lease->until};
+
+		StatusJob *job = lease->readable ? job_of_holder(facts, lease->holder) : NULL;
+
+		if (job == NULL)
+		{
+			job = add_job(facts);
+			job->kind = mem_strdup(lease->readable ? lease->kind : "unknown");
+			job->holder = mem_strdup(lease->readable ? lease->holder : lease->id);
+			job->since = lease->came;
+		}
+		job->until = lease->until > job->until ? lease->until : job->until;
 	}
 	return NULL;
 }

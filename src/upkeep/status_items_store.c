@@ -138,8 +138,15 @@ status_decide_jobs(Decision *decision)
 	char age[AGE_TEXT_SIZE];
 
 	for (size_t i = 0; i < facts->n_jobs; i++)
-		buf_printf(&text, "%s%s on %s, seen %s", i > 0 ? "; " : "", facts->jobs[i].kind,
-		           facts->jobs[i].holder, age_format(facts->jobs[i].since, facts->now, age));
+	{
+		const StatusJob *job = &facts->jobs[i];
+
+		buf_printf(&text, "%s%s on %s, ", i > 0 ? "; " : "", job->kind, job->holder);
+		if (job->progress.operation != NULL)
+			job_progress_text(&job->progress, &text);
+		else
+			buf_printf(&text, "seen %s", age_format(job->since, facts->now, age));
+	}
 	if (facts->n_jobs > 0)
 		(void) status_add(decision, "jobs",
 		                  text.overflowed ? mem_printf("%zu at work", facts->n_jobs) : buf_steal(&text));

@@ -116,6 +116,29 @@ def test_what_is_archived_elsewhere_and_another_server_are_told(backed_up, serve
     assert states(report)["server"] == "UNKNOWN" and str(other.system_identifier()) in item(report, "server")["reason"]
 
 
+@directory_only
+def test_how_far_a_job_is_another_process_reads(backed_up, walship):
+    job = walship.start("backup", "--fast", "--max-rate", "2MB", "--progress", "none", env=backed_up.pg_environment)
+    try:
+        (shown,) = wait_until(lambda: [entry for entry in status(walship)["jobs"] if "progress" in entry
+                                       and entry["progress"]["done"] > 0], "it copies")  # fmt: skip
+        assert (shown["kind"], shown["progress"]["phase"], shown["progress"]["unit"]) == ("backup", "copying", "bytes")
+        assert 0 < shown["progress"]["done"] < shown["progress"]["total"] and shown["until"] > shown["began"], shown
+        assert shown["holder"].endswith(f"process {job.pid}")
+        text = walship.ok("status", env=backed_up.pg_environment).out
+        assert f"process {job.pid}, copying: " in text and " so far" in text
+        # Of another store, or another cluster of this one, it says nothing.
+        walship.configure(store=f"file://{walship.state_dir}")
+        assert status(walship, expected=8, server=backed_up)["jobs"] == []
+    finally:
+        job.kill()
+        job.communicate(timeout=20)
+    left = list(walship.state_dir.glob("running-*"))
+    assert len(left) == 1, "it was killed"
+    status(walship, expected=8, server=backed_up)
+    assert list(walship.state_dir.glob("running-*")) == []
+
+
 # Stores
 
 

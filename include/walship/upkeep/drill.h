@@ -115,6 +115,8 @@ typedef struct DrillOptions
 	bool dump; /* everything, by pg_dumpall, to nowhere */
 	bool keep; /* leave the server running, in the directory "pgdata" of the recovery */
 	CopyOptions copy;
+	void (*on_phase)(void *context, const char *phase); /* a constant, "replaying"; NULL: nobody asks */
+	void *on_phase_context;
 } DrillOptions;
 
 #define DRILL_PGDATA "pgdata" /* in a drill's directory: where it restores; */

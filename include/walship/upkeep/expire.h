@@ -39,6 +39,8 @@ typedef struct Expire
 	bool force;
 	int jobs;
 	Notices notices;
+	void (*on_objects)(void *context, uint64_t removed); /* NULL: nobody asks */
+	void *on_objects_context;
 
 	const char *kind; /* of its evidence, in proof/; NULL: that of backups and WAL */
 

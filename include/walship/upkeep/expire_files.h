@@ -48,6 +48,8 @@ typedef struct ExpireFiles
 	const char *zone; /* of the calendar; NULL: UTC */
 	bool force;
 	Notices notices;
+	void (*on_objects)(void *context, uint64_t removed); /* NULL: nobody asks */
+	void *on_objects_context;
 
 	/* Found by expire_files_plan(). */
 	TimeUs now;

@@ -15,6 +15,7 @@
 #include "walship/base/strs.h"
 #include "walship/pg/server.h"
 #include "walship/store/store.h"
+#include "walship/upkeep/running.h"
 #include "walship/wal/lsn.h"
 #include "walship/wal/name.h"
 
@@ -97,13 +98,15 @@ typedef struct StatusSecond
 		behind_since; /* when the first store got what this one lacks; TIME_NONE: it has the newest WAL and backup */
 } StatusSecond;
 
-/* Somebody is at work; of a lease that is in force. */
+/* Somebody is at work: by a lease that is in force, by what runs on this machine, or both. */
 typedef struct StatusJob
 {
 	char *kind;
-	char *holder;
-	TimeUs since; /* its last renewal */
-	TimeUs until;
+	char *holder;         /* "host db2, process 4711" */
+	TimeUs since;         /* it was seen: the last renewal of its lease, or what it wrote here last */
+	TimeUs until;         /* the lease is in force; TIME_NONE: it has none */
+	TimeUs began;         /* TIME_NONE: not known */
+	JobProgress progress; /* "operation" is NULL: not known, on another machine */
 } StatusJob;
 
 typedef struct StatusStorage
@@ -192,6 +195,12 @@ typedef struct StatusFacts
 
 /* Asks a server; that it does not answer is a fact. */
 Error *status_ask_server(StatusFacts *facts, const char *conninfo, const char *data_directory) MUST_CHECK;
+
+/*
+ * What runs on this machine, by notes in state_dir: of this store (its identity, as running_file_new() got it; NULL:
+ * none), and of no other cluster than facts->cluster.  "now" is set; before the store is read.
+ */
+void status_read_running(StatusFacts *facts, const char *state_dir, const char *store);
 
 /*
  * Reads what the store holds of facts->system_identifier; so many records at a time.  "now" and "server" are set.
