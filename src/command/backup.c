@@ -26,18 +26,25 @@
 #define CPU_THREADS_MAX    16 /* one connection cannot feed more, and each costs memory */
 
 static const CommandOption options[] = {
-	{"fast", OPTION_FLAG, NULL, "ask the server for an immediate checkpoint instead of a spread one"},
-	{"max-rate", OPTION_VALUE, "RATE", "bytes per second that the server may send, 32kB to 1GB"},
 	{"note", OPTION_VALUE, "TEXT", "a note that is kept with the backup"},
 	{"label", OPTION_VALUE, "TEXT",
      "the server's label of the backup (default: walship and the backup's id)"},
+	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
+	{"fast", OPTION_FLAG, NULL, "ask the server for an immediate checkpoint instead of a spread one"},
+	{"max-rate", OPTION_VALUE, "RATE", "bytes per second that the server may send, 32kB to 1GB"},
+	{"require-wal", OPTION_FLAG, NULL, "exit 8 when the backup could not bring its own WAL along"},
 	{"count", OPTION_VALUE, "TABLES",
      "then count the rows of all tables, or of these (TABLE,SCHEMA.TABLE,...), for \"walship drill --count\""},
 	{"expire", OPTION_FLAG, NULL, "then remove what no rule of the setting \"retention\" keeps"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
-	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
-	{"require-wal", OPTION_FLAG, NULL, "exit 8 when the backup could not bring its own WAL along"},
 	{"json", OPTION_FLAG, NULL, "print the backup's record instead of one line"},
+};
+
+static const OptionHeading headings[] = {
+	{"note", "What"},
+	{"fast", "How"},
+	{"count", "Afterwards"},
+	{"progress", "What is shown"},
 };
 
 static Error *
@@ -231,6 +238,8 @@ const Command command_backup = {
 	.statuses = "0 2 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.tells = TELLS_OUTCOME,
 	.tells_more = "check",
 	.run = run,

@@ -21,14 +21,20 @@ static const CommandOption options[] = {
 	{"to", OPTION_VALUE, "STORE", "copy into this store: a URL, or the name of a section [store NAME]"},
 	{"from", OPTION_VALUE, "STORE", "copy from this store into the one of the settings"},
 	{"backup", OPTION_VALUE, "ID", "only this backup, and the WAL that it needs and does not bring along"},
+	{"window", OPTION_MAYBE, "TIME",
+     "only what makes every moment of the last TIME recoverable (default: the window of \"retention\")"},
 	{"heal", OPTION_FLAG, NULL,
      "with --from: bring back only what \"walship verify\" finds missing or damaged in the store of the settings"},
 	{"deep", OPTION_FLAG, NULL, "with --heal: read everything there, as \"walship verify --deep\" does"},
-	{"window", OPTION_MAYBE, "TIME",
-     "only what makes every moment of the last TIME recoverable (default: the window of \"retention\")"},
 	{"dry-run", OPTION_FLAG, NULL, "only print what would be copied, with the exit code of the run"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+};
+
+static const OptionHeading headings[] = {
+	{"to", "To where, or from where"},
+	{"backup", "What"},
+	{"dry-run", "What is shown"},
 };
 
 /* What the target's own rules keep. */
@@ -268,6 +274,8 @@ const Command command_copy = {
 	.statuses = "0 1 2 3 4 5 7 8",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.tells = TELLS_OUTCOME,
 	.tells_more = "check",
 	.tells_apart = "to from backup window",

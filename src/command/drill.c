@@ -31,30 +31,39 @@ static const CommandOption options[] = {
 	{"target-name", OPTION_VALUE, "NAME", "recover up to this restore point"},
 	{"immediate", OPTION_FLAG, NULL, "recover up to the end of the backup"},
 	{"latest", OPTION_FLAG, NULL, "recover to the end of the WAL in the store, also with --count"},
-	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
 	{"random", OPTION_MAYBE, "SEED", "recover to a random place that can be recovered; the seed is recorded"},
+	{"exclusive", OPTION_FLAG, NULL, "stop just before the target instead of just after it"},
 	{"timeline", OPTION_VALUE, "N", "along this timeline"},
 	{"backup", OPTION_VALUE, "ID",
      "from this backup, or oldest, newest or random (default: the newest that ended before the target)"},
+	{"dump", OPTION_MAYBE, "ID",
+     "restore a dump (default: the newest) instead of a backup: into a new server, with all checks that it allows"},
+	{"schema-only", OPTION_FLAG, NULL, "with --dump: without its rows"},
+	{WITHOUT_SECOND_STORE, OPTION_FLAG, NULL, WITHOUT_SECOND_STORE_HELP},
 	{"count", OPTION_VALUE, "TABLES",
      "compare all tables, or these (TABLE,SCHEMA.TABLE,...), with what was counted on the live server; without a "
      "target that is the moment of the newest counts, and they must be met exactly"},
 	{"record-counts", OPTION_FLAG, NULL,
      "count them on the live server, for such a drill, and do nothing else"},
 	{"dump-check", OPTION_FLAG, NULL, "also dump every database with pg_dumpall, to nowhere"},
-	{"dump", OPTION_MAYBE, "ID",
-     "restore a dump (default: the newest) instead of a backup: into a new server, with all checks that it allows"},
-	{"schema-only", OPTION_FLAG, NULL, "with --dump: without its rows"},
-	{"history", OPTION_MAYBE, "TIME",
-     "print what the drills in the store came to, or all of one (20261129T094208Z), and do nothing else"},
 	{"network-fence", OPTION_VALUE, "WHEN",
      "no network for the server: auto (where the kernel allows it; default), require or off"},
 	{"preload-libraries", OPTION_VALUE, "LIST", "what the server may load at its start (default: nothing)"},
 	{"keep", OPTION_FLAG, NULL, "leave the server running, and say how to end it"},
 	{"plan", OPTION_FLAG, NULL, "print what would be recovered and fetched, and touch nothing"},
-	{WITHOUT_SECOND_STORE, OPTION_FLAG, NULL, WITHOUT_SECOND_STORE_HELP},
+	{"history", OPTION_MAYBE, "TIME",
+     "print what the drills in the store came to, or all of one (20261129T094208Z), and do nothing else"},
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+};
+
+static const OptionHeading headings[] = {
+	{"target-time", "Up to what, one of"},
+	{"exclusive", "How exactly"},
+	{"timeline", "From what"},
+	{"count", "What is checked besides"},
+	{"network-fence", "The server of the drill"},
+	{"plan", "What is shown"},
 };
 
 /* The seed of --random: as given, or any. */
@@ -337,11 +346,16 @@ const Command command_drill = {
 		"network, archives nothing and runs nothing of the backup's settings, enters every database, reads every\n"
 		"table, checks heap and indexes where there is the extension amcheck, and runs the SQL of \"drill_dir\". What\n"
 		"came of it, and how long it took, is evidence in the store: proof/<time>-drill.json. With --dump a dump is\n"
-		"restored instead, into a new server: proof/<time>-drill-dump.json. Exit 8: something is\n"
-		"not well. Exit 4, 5, 9: the drill could not be made. Nothing of it is left on this machine.",
+		"restored instead, into a new server: proof/<time>-drill-dump.json. Exit 8: something is not well.\n"
+		"Exit 4, 5, 9: the drill could not be made. Nothing of it is left on this machine.",
+	.examples = "  walship drill --random\n"
+				"  walship drill --count all --target-time \"2026-11-20 14:00+01\"\n"
+				"  walship drill --dump\n",
 	.statuses = "0 2 3 4 5 6 7 8 9",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.tells = TELLS_OUTCOME,
 	.tells_more = "drill --plan",
 	.run = run,

@@ -21,14 +21,21 @@
 static const CommandOption options[] = {
 	{"exclude", OPTION_MANY, "DATABASE", "leave this database out (may be repeated)"},
 	{"note", OPTION_VALUE, "TEXT", "a note that is kept with the dump"},
-	{"lock-timeout", OPTION_VALUE, "TIME", "how long to wait for a table that is locked (default: 5min)"},
-	{"expire", OPTION_FLAG, NULL, "then remove dumps that no rule of the setting \"dump_retention\" keeps"},
+	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
 	{"table-size", OPTION_VALUE, "SIZE",
      "the rows of tables from this size on are objects of their own (default: 1GB; 0: none)"},
+	{"lock-timeout", OPTION_VALUE, "TIME", "how long to wait for a table that is locked (default: 5min)"},
 	{"no-verify-upload", OPTION_FLAG, NULL, "do not read what was stored again to compare it"},
+	{"expire", OPTION_FLAG, NULL, "then remove dumps that no rule of the setting \"dump_retention\" keeps"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
-	{"new-system", OPTION_FLAG, NULL, "the store may hold other database systems, and not this one"},
 	{"json", OPTION_FLAG, NULL, "print the dump's record instead of one line"},
+};
+
+static const OptionHeading headings[] = {
+	{"exclude", "What"},
+	{"table-size", "How"},
+	{"expire", "Afterwards"},
+	{"progress", "What is shown"},
 };
 
 static Error *
@@ -174,6 +181,8 @@ const Command command_dump = {
 	.statuses = "0 2 3 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.tells = TELLS_OUTCOME,
 	.tells_more = "list --dumps",
 	.run = run,

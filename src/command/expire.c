@@ -94,8 +94,9 @@ const Command command_expire = {
 		"records first, then parts, then WAL. What is pinned or in use stays. Exit 8: nothing was removed, for there\n"
 		"is no complete backup, the newest is older than backup_max_age, a clock is wrong, or it is the first run\n"
 		"under this retention or would remove far more than the last one: then look, and add --force. Dumps and\n"
-		"files have retentions of their own, \"dump_retention\" and \"files_retention\".\n"
-		"Examples: walship expire --dry-run; walship expire --retention 'window 7d, weekly 4' --dry-run",
+		"files have retentions of their own, \"dump_retention\" and \"files_retention\".",
+	.examples = "  walship expire --dry-run\n"
+				"  walship expire --retention 'window 7d, weekly 4' --dry-run\n",
 	.statuses = "0 2 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),

@@ -32,6 +32,13 @@ static const CommandOption options[] = {
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
 
+static const OptionHeading headings[] = {
+	{"exclude", "To store"},
+	{"restore", "To bring back"},
+	{"list", "To look"},
+	{"json", "What is shown"},
+};
+
 typedef enum FilesMode
 {
 	MODE_TAKE = -1,
@@ -305,6 +312,8 @@ const Command command_files = {
 	.statuses = "0 1 2 3 4 5 6 7 8",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.tells = TELLS_OUTCOME,
 	.tells_more = "files --list",
 	.tells_apart = "verify",

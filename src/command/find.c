@@ -25,6 +25,13 @@ static const CommandOption options[] = {
 	{"json", OPTION_FLAG, NULL, "print one JSON object"},
 };
 
+static const OptionHeading headings[] = {
+	{"drops", "What"},
+	{"since", "Which of them"},
+	{WITHOUT_SECOND_STORE, "From where"},
+	{"json", "What is shown"},
+};
+
 static const char *const searches[] = {
 	[SEARCH_DROPS] = "drops",
 	[SEARCH_REWRITES] = "rewrites",
@@ -111,5 +118,7 @@ const Command command_find = {
 	.statuses = "0 1 2 4 5 6 7",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.run = run,
 };

@@ -10,6 +10,8 @@
 #include "walship/base/mem.h"
 
 #define HELP_TEXT_MAX (256 * 1024)
+#define HELP_COLUMN   29  /* where what an option does begins */
+#define HELP_WIDTH    110 /* a terminal that two windows share */
 
 Error *
 help_print_overview(void)
@@ -66,6 +68,30 @@ print_statuses(const char *statuses)
 	}
 }
 
+/* From HELP_COLUMN on; a word that does not fit begins a line there. */
+static void
+print_wrapped(const char *text)
+{
+	size_t column = HELP_COLUMN;
+
+	for (const char *word = text; *word != '\0';)
+	{
+		size_t length = strcspn(word, " ");
+		bool first = word == text;
+
+		if (!first && column + 1 + length > HELP_WIDTH)
+		{
+			printf("\n%*s", HELP_COLUMN, "");
+			column = HELP_COLUMN;
+			first = true;
+		}
+		printf("%s%.*s", first ? "" : " ", (int) length, word);
+		column += length + !first;
+		word += length + strspn(word + length, " ");
+	}
+	printf("\n");
+}
+
 void
 help_print_command(const Command *command)
 {
@@ -88,7 +114,8 @@ help_print_command(const Command *command)
 
 		if (heading < command->n_headings && strcmp(command->headings[heading].option, option->name) == 0)
 			printf("\n%s:\n", command->headings[heading++].text);
-		printf("  %-26s %s\n", left, option->help);
+		printf("  %-*s ", HELP_COLUMN - 3, left);
+		print_wrapped(option->help);
 	}
 	if (command->examples != NULL)
 		printf("\nExamples:\n%s", command->examples);

@@ -67,8 +67,9 @@ const Command command_pin = {
 	.n_arguments = 1,
 	.description =
 		"The backup stays, and the WAL that it needs to be restored to its own end; a pin keeps no moments after it.\n"
-		"Exit 1: there is no such backup. Exit 3: it is pinned already.\n"
-		"Examples: walship pin 20261120T023007Z-9f3c --note 'before the upgrade'; walship pin ID --until '2027-01-01 00:00+00'",
+		"Exit 1: there is no such backup. Exit 3: it is pinned already.",
+	.examples = "  walship pin 20261120T023007Z-9f3c --note 'before the upgrade'\n"
+				"  walship pin 20261120T023007Z-9f3c --until '2027-01-01 00:00+00'\n",
 	.statuses = "0 1 2 3 4 5 6 7",
 	.options = options,
 	.n_options = lengthof(options),
@@ -80,8 +81,9 @@ const Command command_unpin = {
 	.summary = "lets the retention decide about a backup again",
 	.arguments = "ID",
 	.n_arguments = 1,
-	.description = "Exit 1: it is not pinned.\n"
-				   "Example: walship unpin 20261120T023007Z-9f3c",
+	.description = "What only the pin kept goes with the next \"walship expire\". Exit 1: it is not pinned.",
+	.examples = "  walship unpin 20261120T023007Z-9f3c\n"
+				"  walship unpin 20261120T023007Z-9f3c --cluster billing\n",
 	.statuses = "0 1 2 4 5 6 7",
 	.run = run_unpin,
 };

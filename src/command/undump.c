@@ -18,20 +18,26 @@ static const CommandOption options[] = {
 	{"database", OPTION_VALUE, "NAME", "this database of the dump"},
 	{"table", OPTION_VALUE, "TABLE", "only this table of it, as NAME or SCHEMA.NAME, with its partitions"},
 	{"all", OPTION_FLAG, NULL, "roles, tablespaces and every database; what is missing is made"},
-	{"to", OPTION_VALUE, "CONNINFO",
-     "into this server and database (default: \"conninfo\", the database of the same name)"},
-	{"create", OPTION_FLAG, NULL, "make the database, which must not be there"},
 	{"globals", OPTION_FLAG, NULL,
      "roles and tablespaces first; of roles that are there, too, passwords are set"},
 	{"schema-only", OPTION_FLAG, NULL, "no rows"},
+	{"to", OPTION_VALUE, "CONNINFO",
+     "into this server and database (default: \"conninfo\", the database of the same name)"},
+	{"create", OPTION_FLAG, NULL, "make the database, which must not be there"},
 	{"no-owner", OPTION_FLAG, NULL, "everything belongs to the role that restores, without privileges"},
 	{"clean", OPTION_FLAG, NULL, "drop what is there already; needs --yes"},
 	{"yes", OPTION_FLAG, NULL, "yes, drop it"},
-	{"list", OPTION_FLAG, NULL, "show what is in the dump; with --database, its tables"},
 	{"into-file", OPTION_VALUE, "FILE",
      "write the database's archive for pg_restore there (with --schema-only: its schema, as text)"},
+	{"list", OPTION_FLAG, NULL, "show what is in the dump; with --database, its tables"},
 	{"json", OPTION_FLAG, NULL, "with --list: print one JSON object"},
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
+};
+
+static const OptionHeading headings[] = {
+	{"database", "What"},
+	{"to", "To where"},
+	{"list", "What is shown"},
 };
 
 /* What was read of the store; the lease comes before the record. */
@@ -269,5 +275,7 @@ const Command command_undump = {
 	.statuses = "0 1 2 3 4 5 6 7",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.run = run,
 };

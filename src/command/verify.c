@@ -35,6 +35,12 @@ static const CommandOption options[] = {
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
 
+static const OptionHeading headings[] = {
+	{"deep", "What is read"},
+	{"acknowledge", "A gap that is lost for good"},
+	{"json", "What is shown"},
+};
+
 static Error *
 read_sample(const char *text, uint32_t *ret_ppm)
 {
@@ -202,6 +208,8 @@ const Command command_verify = {
 	.statuses = "0 2 4 5 7 8 9",
 	.options = options,
 	.n_options = lengthof(options),
+	.headings = headings,
+	.n_headings = lengthof(headings),
 	.tells = TELLS_OUTCOME,
 	.tells_more = "verify",
 	.tells_apart = "deep sample newer backup",

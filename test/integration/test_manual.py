@@ -1,12 +1,19 @@
 """Manual pages and completions, which the program makes of its own tables: read by groff and by the shells."""
 
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from walship_testing.proc import run_ok
 from walship_testing.walship import binary
+
+
+ROOT = Path(__file__).parents[2]
+OPTIONS_UNGROUPED = 8  # more than these nobody reads as one list
+HELP_WIDTH = 125
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +36,55 @@ def test_every_command_has_a_page_and_groff_has_no_objection(share):
         made = subprocess.run(["groff", "-man", "-Tutf8", "-P-cbou", "-ww", str(page)], capture_output=True, text=True, check=True, timeout=20)
         assert made.stderr == ""
         assert page.name in ("walship.1", "walship.conf.5") or "EXIT STATUS" in made.stdout, page.name
+
+
+def test_the_page_of_the_format_is_its_document(tmp_path):
+    """Made of docs/format.md when walship is built."""
+    document = (ROOT / "docs/format.md").read_text()
+    page = tmp_path / "walship-format.7"
+    made = run_ok(["awk", "-v", "name=walship-format", "-v", "section=7", "-v", "version=1", "-f", ROOT / "contrib/manual-page.awk",
+                   ROOT / "docs/format.md"])  # fmt: skip
+    page.write_text(made.out)
+    read = subprocess.run(["groff", "-man", "-Tutf8", "-P-cbou", "-ww", "-rLL=200n", str(page)], capture_output=True, text=True, check=True, timeout=20)
+    assert read.stderr == ""
+    flat = re.sub(r"\s+", " ", read.stdout.replace("\u2010\n", ""))
+    for heading in re.findall(r"^##+ (.*)$", document, re.MULTILINE):
+        assert heading in flat
+    for member in re.findall(r"^\| `([a-z_]+)` \|", document, re.MULTILINE):
+        assert member in flat, member
+    for line in re.findall(r"^```sh\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)[0].splitlines():
+        assert line.strip().replace("'", "\u2019") in read.stdout.replace("'", "\u2019"), "a script can be taken from the page"
+
+
+def sections_of(text):
+    """What --help has below each heading."""
+    return dict(re.findall(r"^([A-Z][^\n]*):\n((?:^ .*\n)+)", text, re.MULTILINE))
+
+
+def faults_of_help(command):
+    text = run_ok([binary(), command, "--help"]).out
+    sections = sections_of(text)
+    options = re.findall(r"^  (--[a-z0-9-]+)", text, re.MULTILINE)
+    examples = sections.get("Examples", "").splitlines()
+    used = set(re.findall(r"(?<= )--[a-z0-9-]+", "\n".join(examples)))
+    known = {*options, *re.findall(r"^  (--[a-z0-9-]+)", run_ok([binary(), "--help"]).out, re.MULTILINE)}
+    groups = [name for name, lines in sections.items() if "  --" in lines]
+
+    if "    0  done" not in sections.get("Exit codes", ""):
+        yield "no exit codes"
+    if len(examples) < 2 or not all(f"walship {command}" in example for example in examples):
+        yield "not two examples of it"
+    if command != "each" and used - known:  # each has options of other commands in its examples
+        yield f"examples with unknown options: {used - known}"
+    if len(options) > OPTIONS_UNGROUPED and len(groups) < 3:
+        yield f"{len(options)} options in {groups}"
+    if max(map(len, text.splitlines())) > HELP_WIDTH:
+        yield "long lines"
+
+
+def test_help_has_exit_codes_two_examples_and_groups():
+    faults = {command: list(faults_of_help(command)) for command in commands_of()}
+    assert not {command: found for command, found in faults.items() if found}
 
 
 def test_a_page_says_what_help_says():
