@@ -1,4 +1,4 @@
-"""What the documents say exists: links, commands, options, exit codes."""
+"""What the documents say exists: commands, options, exit codes, settings.  Links: test/check/links."""
 import re
 from pathlib import Path
 
@@ -34,26 +34,6 @@ def commands():
     """As walship itself lists them."""
     section = help_of().split("Commands:\n")[1].split("\n\n")[0]
     return re.findall(r"^  ([a-z]+) ", section, re.MULTILINE)
-
-
-def anchors_of(document):
-    """As GitHub makes them of headings."""
-    text = FENCED.sub("", document.read_text())
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
-    return {heading.strip().replace(" ", "-") for heading in plain}
-
-
-@every_document
-def test_links_lead_to_files_and_headings_that_exist(document):
-    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
-        if re.match(r"[a-z]+:", link):
-            continue
-        path, _, anchor = link.partition("#")
-        target = (document.parent / path).resolve() if path else document
-        assert target.exists(), link
-        if anchor:
-            assert anchor in anchors_of(target), link
 
 
 def test_every_command_is_in_readme_and_operations(commands):
