@@ -36,8 +36,8 @@ typedef struct Reading
 	RecordRead read;
 	const RecordPlace *place;
 	const char *id;
-	void *record; /* NULL: there is none, or it cannot be read */
-	char *damage; /* why it cannot; NULL: it can, or there is none */
+	void *record;  /* NULL: there is none, or it cannot be read */
+	Error *damage; /* why it cannot; NULL: it can, or there is none */
 } Reading;
 
 /* A WorkersJob. */
@@ -51,7 +51,7 @@ read_one(void *argument)
 		return NULL;
 	if (!error_is(error, ERR_CORRUPT))
 		return MOVE(error);
-	reading->damage = mem_strdup(error_message(error));
+	reading->damage = MOVE(error);
 	return NULL;
 }
 
@@ -73,6 +73,7 @@ record_list_read(const RecordPlace *place, const char *prefix, int threads, Reco
 	}
 	error = workers_wait(workers);
 	ret_list->records = NEW_ARRAY(void *, ids.count);
+	ret_list->reasons = NEW_ARRAY(Error *, ids.count);
 	for (size_t i = 0; i < ids.count; i++)
 	{
 		if (readings[i].record != NULL)
@@ -81,8 +82,7 @@ record_list_read(const RecordPlace *place, const char *prefix, int threads, Reco
 			strlist_add(readings[i].damage == NULL ? &ret_list->unfinished : &ret_list->damaged,
 			            ids.items[i]);
 		if (readings[i].damage != NULL)
-			strlist_add(&ret_list->reasons, readings[i].damage);
-		free(readings[i].damage);
+			ret_list->reasons[ret_list->damaged.count - 1] = readings[i].damage;
 	}
 	return error;
 }
@@ -94,7 +94,7 @@ record_list_tell(const RecordList *list, StrList *unfinished, StrList *damaged)
 		strlist_add(unfinished, list->unfinished.items[i]);
 	for (size_t i = 0; i < list->damaged.count; i++)
 	{
-		AUTO_FREE char *text = mem_printf("%s: %s", list->damaged.items[i], list->reasons.items[i]);
+		AUTO_FREE char *text = mem_printf("%s: %s", list->damaged.items[i], error_message(list->reasons[i]));
 
 		strlist_add(damaged, text);
 	}
@@ -103,9 +103,11 @@ record_list_tell(const RecordList *list, StrList *unfinished, StrList *damaged)
 void
 record_list_release(RecordList *list)
 {
+	for (size_t i = 0; i < list->damaged.count; i++)
+		error_free(list->reasons[i]);
 	free(list->records);
+	free(list->reasons);
 	strlist_release(&list->unfinished);
 	strlist_release(&list->damaged);
-	strlist_release(&list->reasons);
 	*list = (RecordList){0};
 }

@@ -219,7 +219,7 @@ run(Invocation *invocation)
 	TRY(count_rows(invocation, store, &names, record));
 	if (!invocation_flag(invocation, "expire"))
 		return NULL;
-	return expire_by_settings(invocation, store, record->system_identifier,
+	return expire_by_settings(invocation, store, record->system_identifier, EXPIRE_BACKUPS,
 	                          invocation_flag(invocation, "json") ? EXPIRE_SAYS_NOTHING : EXPIRE_SAYS_SUMMARY,
 	                          NULL);
 }

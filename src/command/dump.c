@@ -149,9 +149,9 @@ take(Invocation *invocation, DumpOptions *dump)
 	report(invocation, record);
 	if (!invocation_flag(invocation, "expire"))
 		return NULL;
-	return expire_dumps_by_settings(
-		invocation, store, record->system_identifier,
-		invocation_flag(invocation, "json") ? EXPIRE_SAYS_NOTHING : EXPIRE_SAYS_SUMMARY, NULL);
+	return expire_by_settings(invocation, store, record->system_identifier, EXPIRE_DUMPS,
+	                          invocation_flag(invocation, "json") ? EXPIRE_SAYS_NOTHING : EXPIRE_SAYS_SUMMARY,
+	                          NULL);
 }
 
 static Error *

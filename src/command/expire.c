@@ -16,18 +16,6 @@ static const CommandOption options[] = {
 	{"progress", OPTION_VALUE, "MODE", PROGRESS_OPTION_HELP},
 };
 
-typedef struct Kind
-{
-	SettingId retention;
-	Error *(*expire)(Invocation *invocation, Store *store, uint64_t system, ExpireSays says, Json *into);
-} Kind;
-
-static const Kind kinds[] = {
-	{SETTING_retention, expire_by_settings},
-	{SETTING_dump_retention, expire_dumps_by_settings},
-	{SETTING_files_retention, expire_files_by_settings},
-};
-
 /* Each by its own retention; what one of them refuses does not keep the others. */
 static Error *
 expire_all(Invocation *invocation, Store *store, uint64_t system, ExpireSays says, Json *root)
@@ -35,15 +23,15 @@ expire_all(Invocation *invocation, Store *store, uint64_t system, ExpireSays say
 	AUTO(Error) first = NULL;
 	bool began = false;
 
-	for (size_t i = 0; i < lengthof(kinds) && !error_is(first, ERR_CANCELLED); i++)
+	for (ExpireOf of = 0; of < EXPIRE_KINDS && !error_is(first, ERR_CANCELLED); of++)
 	{
-		if (settings_text(invocation_settings(invocation), kinds[i].retention) == NULL)
+		if (!expire_has_retention(invocation_settings(invocation), of))
 			continue;
 		if (says == EXPIRE_SAYS_PLAN && began)
 			print_line(stdout, "%s", "");
 		began = true;
 
-		AUTO(Error) error = kinds[i].expire(invocation, store, system, says, root);
+		AUTO(Error) error = expire_by_settings(invocation, store, system, of, says, root);
 
 		if (first == NULL)
 			first = MOVE(error);
@@ -56,8 +44,8 @@ expire_all(Invocation *invocation, Store *store, uint64_t system, ExpireSays say
 static bool
 has_retention(const Settings *settings)
 {
-	for (size_t i = 0; i < lengthof(kinds); i++)
-		if (settings_text(settings, kinds[i].retention) != NULL)
+	for (ExpireOf of = 0; of < EXPIRE_KINDS; of++)
+		if (expire_has_retention(settings, of))
 			return true;
 	return false;
 }

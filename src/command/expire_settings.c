@@ -9,9 +9,6 @@
 #include "table.h"
 #include "walship/base/log.h"
 #include "walship/base/retention.h"
-#include "walship/upkeep/expire.h"
-#include "walship/upkeep/expire_dumps.h"
-#include "walship/upkeep/expire_files.h"
 
 #define STATUS_REFUSED 8
 
@@ -42,183 +39,101 @@ has_flag(const Invocation *invocation, ExpireSays says, const char *flag)
 	return (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_JSON) && invocation_flag(invocation, flag);
 }
 
+typedef struct Kind
+{
+	const ExpireKind *kind;
+	SettingId retention;
+	void (*print_plan)(const Expire *expire, FILE *into);
+	void (*put)(const Expire *expire, bool dry_run, Json *into);
+	const char *refused;
+	const char *failed;
+} Kind;
+
+static const Kind kinds[EXPIRE_KINDS] = {
+	[EXPIRE_BACKUPS] = {&expire_of_backups, SETTING_retention, print_expire_plan, expire_put,
+                        "nothing was removed", "could not expire"},
+	[EXPIRE_DUMPS] = {&expire_of_dumps, SETTING_dump_retention, print_expire_records_plan, expire_records_put,
+                      "no dump was removed", "could not expire dumps"},
+	[EXPIRE_FILES] = {&expire_of_files, SETTING_files_retention, print_expire_records_plan,
+                      expire_records_put, "no set of files was removed", "could not expire files"},
+};
+
+bool
+expire_has_retention(const Settings *settings, ExpireOf of)
+{
+	return settings_text(settings, kinds[of].retention) != NULL;
+}
+
 static void
 add_progress(void *progress, uint64_t removed)
 {
 	progress_add(progress, removed);
 }
 
-/* A plan alone removes nothing, and is soon made. */
 static Error *
-begin_progress(const Invocation *invocation, bool dry_run, Progress **ret_progress)
+run_with_progress(const Invocation *invocation, Expire *expire)
 {
-	*ret_progress = NULL;
-	if (dry_run)
-		return NULL;
-	TRY(progress_new(invocation, "expire", ret_progress));
-	progress_counts_objects(*ret_progress);
-	progress_set(*ret_progress, "removing", 0, 0);
-	return NULL;
-}
+	AUTO(Progress) progress = NULL;
 
-static void
-end_progress(Progress *progress)
-{
-	if (progress != NULL)
-		progress_end(progress);
+	TRY(progress_new(invocation, "expire", &progress));
+	progress_counts_objects(progress);
+	progress_set(progress, "removing", 0, 0);
+	expire->on_objects = add_progress;
+	expire->on_objects_context = progress;
+
+	Error *error = expire_run(expire);
+
+	progress_end(progress);
+	return error;
 }
 
 static Error *
-plan_and_run(const Invocation *invocation, Expire *expire, ExpireSays says, Json *into)
+plan_and_run(const Invocation *invocation, const Kind *kind, Expire *expire, ExpireSays says, Json *into)
 {
 	bool dry_run = has_flag(invocation, says, "dry-run");
-	AUTO(Progress) progress = NULL;
 
 	TRY(expire_plan(expire));
 	if (says == EXPIRE_SAYS_PLAN)
 	{
-		print_expire_plan(expire, stdout);
+		kind->print_plan(expire, stdout);
 		TRY(print_flush());
 	}
 
-	TRY(begin_progress(invocation, dry_run, &progress));
-	expire->on_objects = add_progress;
-	expire->on_objects_context = progress;
-
-	Error *error = dry_run ? expire_refusal(expire) : expire_run(expire);
-
-	end_progress(progress);
+	Error *error = dry_run ? expire_refusal(expire) : run_with_progress(invocation, expire);
 
 	if (says == EXPIRE_SAYS_SUMMARY && expire->refused)
-		print_expire_plan(expire, stdout);
+		kind->print_plan(expire, stdout);
 	if (says == EXPIRE_SAYS_JSON && (error == NULL || expire->refused))
-		expire_put(expire, dry_run, into);
+		kind->put(expire, dry_run, into);
 	if (error == NULL && !dry_run && (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_SUMMARY))
 		print_expire_done(expire, stdout);
 	return error;
 }
 
 Error *
-expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says,
-                   Json *into)
+expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireOf of,
+                   ExpireSays says, Json *into)
 {
 	const Settings *settings = invocation_settings(invocation);
-	AUTO_EXPIRE expire = {.store = store,
-	                      .system_identifier = system_identifier,
-	                      .zone = settings_text(settings, SETTING_timezone),
-	                      .backup_max_age_ms = settings_ms(settings, SETTING_backup_max_age),
-	                      .force = has_flag(invocation, says, "force"),
-	                      .jobs = (int) settings_integer(settings, SETTING_jobs),
-	                      .notices = log_notices()};
+	const Kind *kind = &kinds[of];
+	AUTO_EXPIRE_BACKUPS backups = {0};
+	AUTO_EXPIRE_RECORDS records = {0};
+	Expire *expire = of == EXPIRE_BACKUPS ? &backups.common : &records.common;
 
-	TRY(retention_parse(settings_text(settings, SETTING_retention), &expire.policy));
+	*expire = (Expire){.kind = kind->kind,
+	                   .store = store,
+	                   .system_identifier = system_identifier,
+	                   .zone = settings_text(settings, SETTING_timezone),
+	                   .force = has_flag(invocation, says, "force"),
+	                   .jobs = (int) settings_integer(settings, SETTING_jobs),
+	                   .notices = log_notices()};
+	if (of == EXPIRE_BACKUPS)
+		expire->backup_max_age_ms = settings_ms(settings, SETTING_backup_max_age);
+	TRY(retention_parse(settings_text(settings, kind->retention), &expire->policy));
 
-	Error *error = plan_and_run(invocation, &expire, says, into);
+	Error *error = plan_and_run(invocation, kind, expire, says, into);
 
-	if (expire.refused)
+	if (expire->refused)
 		invocation_set_status(invocation, STATUS_REFUSED);
-	return error_context(error, expire.refused ? "nothing was removed" : "could not expire");
-}
-
-static Error *
-plan_and_run_dumps(const Invocation *invocation, ExpireDumps *expire, ExpireSays says, Json *into)
-{
-	bool dry_run = has_flag(invocation, says, "dry-run");
-	Expire *common = &expire->common;
-	AUTO(Progress) progress = NULL;
-
-	TRY(expire_dumps_plan(expire));
-	if (says == EXPIRE_SAYS_PLAN)
-	{
-		print_expire_dumps_plan(expire, stdout);
-		TRY(print_flush());
-	}
-
-	TRY(begin_progress(invocation, dry_run, &progress));
-	common->on_objects = add_progress;
-	common->on_objects_context = progress;
-
-	Error *error = dry_run ? expire_dumps_refusal(expire) : expire_dumps_run(expire);
-
-	end_progress(progress);
-
-	if (says == EXPIRE_SAYS_SUMMARY && common->refused)
-		print_expire_dumps_plan(expire, stdout);
-	if (says == EXPIRE_SAYS_JSON && (error == NULL || common->refused))
-		expire_dumps_put(expire, dry_run, into);
-	if (error == NULL && !dry_run && (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_SUMMARY))
-		print_expire_done(common, stdout);
-	return error;
-}
-
-Error *
-expire_dumps_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says,
-                         Json *into)
-{
-	const Settings *settings = invocation_settings(invocation);
-	AUTO_EXPIRE_DUMPS expire = {.common = {.store = store,
-	                                       .system_identifier = system_identifier,
-	                                       .zone = settings_text(settings, SETTING_timezone),
-	                                       .force = has_flag(invocation, says, "force"),
-	                                       .jobs = (int) settings_integer(settings, SETTING_jobs),
-	                                       .notices = log_notices()}};
-
-	TRY(expire_check_dump_settings(settings));
-	TRY(retention_parse(settings_text(settings, SETTING_dump_retention), &expire.common.policy));
-
-	Error *error = plan_and_run_dumps(invocation, &expire, says, into);
-
-	if (expire.common.refused)
-		invocation_set_status(invocation, STATUS_REFUSED);
-	return error_context(error, expire.common.refused ? "no dump was removed" : "could not expire dumps");
-}
-
-static Error *
-plan_and_run_files(const Invocation *invocation, ExpireFiles *expire, ExpireSays says, Json *into)
-{
-	bool dry_run = has_flag(invocation, says, "dry-run");
-	AUTO(Progress) progress = NULL;
-
-	TRY(expire_files_plan(expire));
-	if (says == EXPIRE_SAYS_PLAN)
-	{
-		print_expire_files_plan(expire, stdout);
-		TRY(print_flush());
-	}
-
-	TRY(begin_progress(invocation, dry_run, &progress));
-	expire->on_objects = add_progress;
-	expire->on_objects_context = progress;
-
-	Error *error = dry_run ? expire_files_refusal(expire) : expire_files_run(expire);
-
-	end_progress(progress);
-
-	if (says == EXPIRE_SAYS_SUMMARY && expire->refused)
-		print_expire_files_plan(expire, stdout);
-	if (says == EXPIRE_SAYS_JSON && (error == NULL || expire->refused))
-		expire_files_put(expire, dry_run, into);
-	if (error == NULL && !dry_run && (says == EXPIRE_SAYS_PLAN || says == EXPIRE_SAYS_SUMMARY))
-		print_expire_files_done(expire, stdout);
-	return error;
-}
-
-Error *
-expire_files_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says,
-                         Json *into)
-{
-	const Settings *settings = invocation_settings(invocation);
-	AUTO_EXPIRE_FILES expire = {.store = store,
-	                            .system_identifier = system_identifier,
-	                            .zone = settings_text(settings, SETTING_timezone),
-	                            .force = has_flag(invocation, says, "force"),
-	                            .notices = log_notices()};
-
-	TRY(retention_parse(settings_text(settings, SETTING_files_retention), &expire.policy));
-
-	Error *error = plan_and_run_files(invocation, &expire, says, into);
-
-	if (expire.refused)
-		invocation_set_status(invocation, STATUS_REFUSED);
-	return error_context(error, expire.refused ? "no set of files was removed" : "could not expire files");
+	return error_context(error, "%s", expire->refused ? kind->refused : kind->failed);
 }

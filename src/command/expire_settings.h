@@ -13,18 +13,24 @@ typedef enum ExpireSays
 	EXPIRE_SAYS_NOTHING,
 } ExpireSays;
 
+/* What has a retention of its own. */
+typedef enum ExpireOf
+{
+	EXPIRE_BACKUPS, /* and WAL */
+	EXPIRE_DUMPS,
+	EXPIRE_FILES,
+	EXPIRE_KINDS,
+} ExpireOf;
+
+bool expire_has_retention(const Settings *settings, ExpireOf of);
+
 /* ERR_USAGE when there is no retention; of dumps: no dump_retention. */
 Error *expire_check_settings(const Settings *settings) MUST_CHECK;
 Error *expire_check_dump_settings(const Settings *settings) MUST_CHECK;
 
-/* By --dry-run and --force, of commands that have them; a refusal sets exit status 8.  "into" may be NULL but with JSON. */
-Error *expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireSays says,
-                          Json *into) MUST_CHECK;
-
-/* The same for dumps, by the setting "dump_retention". */
-Error *expire_dumps_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier,
-                                ExpireSays says, Json *into) MUST_CHECK;
-
-/* The same for sets of files, by the setting "files_retention". */
-Error *expire_files_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier,
-                                ExpireSays says, Json *into) MUST_CHECK;
+/*
+ * By its retention, which is set, and --dry-run and --force, of commands that have them; a refusal sets exit status 8.
+ * "into" may be NULL but with JSON.
+ */
+Error *expire_by_settings(Invocation *invocation, Store *store, uint64_t system_identifier, ExpireOf of,
+                          ExpireSays says, Json *into) MUST_CHECK;

@@ -7,25 +7,25 @@
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
 
-static const char *
-mark(bool keep)
+const char *
+expire_mark(bool keep)
 {
 	return keep ? "keep" : "REMOVE";
 }
 
 static void
-print_verdict(const Expire *expire, FILE *into)
+print_verdict(const ExpireBackups *expire, FILE *into)
 {
 	const RetainPlan *plan = expire->plan;
 	char size[SIZE_TEXT_SIZE];
 
 	if (plan->freed == 0 && plan->removed_backups == 0 && plan->removed_segments == 0)
 		print_line(into, "Nothing goes: %zu backups, retention \"%s\".", plan->n_backups,
-		           expire->policy_text);
+		           expire->common.policy_text);
 	else
 		print_line(into, "%zu of %zu backups and %" PRIu64 " WAL segments go, %s; retention \"%s\".",
 		           plan->removed_backups, plan->n_backups, plan->removed_segments,
-		           size_format(plan->freed, size), expire->policy_text);
+		           size_format(plan->freed, size), expire->common.policy_text);
 	for (size_t i = 0; i < plan->n_branches; i++)
 	{
 		const RetainBranch *branch = &plan->branches[i];
@@ -54,7 +54,7 @@ print_backups(const RetainPlan *plan, FILE *into)
 		table_cell(table, "%s", item->backup->id);
 		table_time(table, item->backup->stop_time);
 		table_cell(table, "%s", size_format(backup_record_stored_size(item->backup), size));
-		table_cell(table, "%s", mark(item->keep));
+		table_cell(table, "%s", expire_mark(item->keep));
 		table_cell(table, "%s%s", item->reason,
 		           item->keep && !item->in_window ? "; restores to its own end" : "");
 	}
@@ -65,7 +65,7 @@ print_backups(const RetainPlan *plan, FILE *into)
 		table_cell(table, "%s", leftover->unfinished->id);
 		table_cell(table, "unfinished");
 		table_cell(table, "%s", size_format(leftover->unfinished->stored_size, size));
-		table_cell(table, "%s", mark(leftover->keep));
+		table_cell(table, "%s", expire_mark(leftover->keep));
 		table_cell(table, "%s", leftover->reason);
 	}
 	if (table_rows(table) == 0)
@@ -75,7 +75,7 @@ print_backups(const RetainPlan *plan, FILE *into)
 }
 
 static void
-print_wal(const Expire *expire, FILE *into)
+print_wal(const ExpireBackups *expire, FILE *into)
 {
 	const RetainPlan *plan = expire->plan;
 	AUTO(Table) table = table_new("WAL from|to|>segments|>stored||why");
@@ -91,7 +91,7 @@ print_wal(const Expire *expire, FILE *into)
 		table_cell(table, "%s", wal_segment_name(wal->range.timeline, wal->range.last, segment_size, name));
 		table_cell(table, "%" PRIu64, wal->segments);
 		table_cell(table, "%s", size_format(wal->stored_size, size));
-		table_cell(table, "%s", mark(wal->keep));
+		table_cell(table, "%s", expire_mark(wal->keep));
 		table_cell(table, "%s", wal->reason);
 	}
 	if (table_rows(table) == 0)
@@ -109,8 +109,10 @@ print_files(const RetainPlan *plan, FILE *into)
 }
 
 void
-print_expire_plan(const Expire *expire, FILE *into)
+print_expire_plan(const Expire *common, FILE *into)
 {
+	const ExpireBackups *expire = (const ExpireBackups *) common;
+
 	print_verdict(expire, into);
 	print_backups(expire->plan, into);
 	print_wal(expire, into);
@@ -146,7 +148,8 @@ print_expire_done(const Expire *expire, FILE *into)
 {
 	char size[SIZE_TEXT_SIZE];
 
-	print_line(into, "removed: %" PRIu64 " objects, %s", expire->removed_objects,
+	print_line(into, "removed%s: %" PRIu64 " objects, %s",
+	           expire->kind == &expire_of_files ? " of files" : "", expire->removed_objects,
 	           size_format(expire->removed_bytes, size));
 	for (size_t i = 0; i < expire->removed_uploads.count; i++)
 		print_line(into, "removed: what was uploaded of %s, which never ended",
@@ -193,7 +196,7 @@ add_backups(const RetainPlan *plan, Json *root)
 }
 
 static void
-add_wal(const Expire *expire, Json *root)
+add_wal(const ExpireBackups *expire, Json *root)
 {
 	const RetainPlan *plan = expire->plan;
 	Json *array = json_add_array(root, "wal");
@@ -221,8 +224,8 @@ add_wal(const Expire *expire, Json *root)
 	}
 }
 
-static void
-add_result(const Expire *expire, Json *root)
+void
+expire_put_removed(const Expire *expire, Json *root)
 {
 	Json *removed = json_add_object(root, "removed");
 	Json *stuck = json_add_array(root, "not_removed");
@@ -244,18 +247,19 @@ add_result(const Expire *expire, Json *root)
 }
 
 void
-expire_put(const Expire *expire, bool dry_run, Json *root)
+expire_put(const Expire *common, bool dry_run, Json *root)
 {
+	const ExpireBackups *expire = (const ExpireBackups *) common;
 	const RetainPlan *plan = expire->plan;
-	AUTO_FREE char *system = mem_printf("%" PRIu64, expire->system_identifier);
+	AUTO_FREE char *system = mem_printf("%" PRIu64, common->system_identifier);
 	Json *branches;
 
 	json_add_string(root, "system", system);
-	json_add_string(root, "retention", expire->policy_text);
-	json_add_time(root, "now", expire->now);
+	json_add_string(root, "retention", common->policy_text);
+	json_add_time(root, "now", common->now);
 	json_add_time(root, "window_begin", plan->window_begin);
 	json_add_bool(root, "dry_run", dry_run);
-	json_add_bool(root, "refused", expire->refused);
+	json_add_bool(root, "refused", common->refused);
 	json_add_int(root, "freed_size", (int64_t) plan->freed);
 	branches = json_add_array(root, "branches");
 	for (size_t i = 0; i < plan->n_branches; i++)
@@ -268,85 +272,6 @@ expire_put(const Expire *expire, bool dry_run, Json *root)
 	}
 	add_backups(plan, root);
 	add_wal(expire, root);
-	if (!dry_run && !expire->refused)
-		add_result(expire, root);
-}
-
-void
-print_expire_dumps_plan(const ExpireDumps *expire, FILE *into)
-{
-	const RetainRecordsPlan *plan = expire->common.records;
-	AUTO(Table) table = table_new("dump|ended|>stored||why");
-	char size[SIZE_TEXT_SIZE];
-
-	if (plan->removed == 0)
-		print_line(into, "No dump goes: %zu, retention \"%s\".", plan->n_records, expire->common.policy_text);
-	else
-		print_line(into, "%zu of %zu dumps go, %s; retention \"%s\".", plan->removed, plan->n_records,
-		           size_format(plan->freed, size), expire->common.policy_text);
-	for (size_t i = 0; i < plan->n_records; i++)
-	{
-		const RetainedRecord *item = &plan->records[i];
-
-		table_cell(table, "%s", item->record->id);
-		table_time(table, item->record->time);
-		table_cell(table, "%s", size_format(item->record->stored_size, size));
-		table_cell(table, "%s", mark(item->keep));
-		table_cell(table, "%s", item->reason);
-	}
-	for (size_t i = 0; i < expire->n_leftovers; i++)
-	{
-		const DumpLeftover *leftover = &expire->leftovers[i];
-
-		table_cell(table, "%s", leftover->id);
-		table_cell(table, "unfinished");
-		table_cell(table, "%s", size_format(leftover->stored_size, size));
-		table_cell(table, "%s", mark(leftover->keep));
-		table_cell(table, "%s", leftover->reason);
-	}
-	if (table_rows(table) > 0)
-	{
-		(void) fputs("\n", into);
-		table_print(table, "", into);
-	}
-	for (size_t i = 0; i < expire->dumps.damaged.count; i++)
-		print_line(into, "DAMAGED: %s", expire->dumps.damaged.items[i]);
-}
-
-void
-expire_dumps_put(const ExpireDumps *expire, bool dry_run, Json *root)
-{
-	const Expire *common = &expire->common;
-	const RetainRecordsPlan *plan = common->records;
-	Json *into = json_add_object(root, "dumps");
-	Json *records;
-	Json *leftovers;
-
-	json_add_string(into, "retention", common->policy_text);
-	json_add_bool(into, "dry_run", dry_run);
-	json_add_bool(into, "refused", common->refused);
-	json_add_int(into, "freed_size", (int64_t) plan->freed);
-	records = json_add_array(into, "dumps");
-	for (size_t i = 0; i < plan->n_records; i++)
-	{
-		Json *item = json_add_object(records, NULL);
-
-		json_add_string(item, "id", plan->records[i].record->id);
-		json_add_time(item, "stop_time", plan->records[i].record->time);
-		json_add_int(item, "stored_size", (int64_t) plan->records[i].record->stored_size);
-		json_add_bool(item, "keep", plan->records[i].keep);
-		json_add_string(item, "reason", plan->records[i].reason);
-	}
-	leftovers = json_add_array(into, "unfinished");
-	for (size_t i = 0; i < expire->n_leftovers; i++)
-	{
-		Json *item = json_add_object(leftovers, NULL);
-
-		json_add_string(item, "id", expire->leftovers[i].id);
-		json_add_int(item, "stored_size", (int64_t) expire->leftovers[i].stored_size);
-		json_add_bool(item, "keep", expire->leftovers[i].keep);
-		json_add_string(item, "reason", expire->leftovers[i].reason);
-	}
 	if (!dry_run && !common->refused)
-		add_result(common, into);
+		expire_put_removed(common, root);
 }

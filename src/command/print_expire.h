@@ -4,19 +4,19 @@
 #include <stdio.h>
 
 #include "walship/base/json.h"
-#include "walship/upkeep/expire.h"
-#include "walship/upkeep/expire_dumps.h"
-#include "walship/upkeep/expire_files.h"
+#include "walship/upkeep/expire_backups.h"
+#include "walship/upkeep/expire_records.h"
 
+/* Of backups and WAL; docs/json.md. */
 void print_expire_plan(const Expire *expire, FILE *into);
+void expire_put(const Expire *expire, bool dry_run, Json *into);
+
+/* Of dumps and of sets of files, as members "dumps" and "files_sets". */
+void print_expire_records_plan(const Expire *expire, FILE *into);
+void expire_records_put(const Expire *expire, bool dry_run, Json *into);
+
+/* Of all: what was done. */
 void print_expire_done(const Expire *expire, FILE *into);
-void expire_put(const Expire *expire, bool dry_run, Json *into); /* docs/json.md */
+void expire_put_removed(const Expire *expire, Json *into);
 
-/* The same of dumps; as member "dumps". */
-void print_expire_dumps_plan(const ExpireDumps *expire, FILE *into);
-void expire_dumps_put(const ExpireDumps *expire, bool dry_run, Json *into);
-
-/* The same of sets of files; as member "files_sets". */
-void print_expire_files_plan(const ExpireFiles *expire, FILE *into);
-void print_expire_files_done(const ExpireFiles *expire, FILE *into);
-void expire_files_put(const ExpireFiles *expire, bool dry_run, Json *into);
+const char *expire_mark(bool keep); /* static */

@@ -45,7 +45,8 @@ read_sets_of(Store *store, uint64_t system_identifier, const char *name, int thr
 	}
 	for (size_t i = 0; i < list.damaged.count; i++)
 	{
-		AUTO_FREE char *text = mem_printf("%s %s: %s", name, list.damaged.items[i], list.reasons.items[i]);
+		AUTO_FREE char *text =
+			mem_printf("%s %s: %s", name, list.damaged.items[i], error_message(list.reasons[i]));
 
 		strlist_add(&sets->damaged, text);
 	}

@@ -8,8 +8,7 @@
 #include "walship/archive/lease.h"
 #include "walship/archive/wal_reader.h"
 #include "walship/base/mem.h"
-#include "walship/upkeep/expire_dumps.h"
-#include "walship/upkeep/expire_files.h"
+#include "walship/upkeep/expire_records.h"
 
 void
 store_copy_release(StoreCopy *copy)
@@ -128,48 +127,27 @@ choose_by_policy(StoreCopy *copy)
 
 /* What an expire with the target's rules would remove at the source is not sent: else the target's removes it each time. */
 static Error *
-choose_dumps(StoreCopy *copy)
+choose_records(StoreCopy *copy, const ExpireKind *kind, const RetentionPolicy *policy)
 {
-	AUTO_EXPIRE_DUMPS expire = {.common = {.store = copy->source,
-	                                       .system_identifier = copy->system_identifier,
-	                                       .policy = *copy->dump_policy,
-	                                       .zone = copy->zone,
-	                                       .jobs = copy->jobs,
-	                                       .notices = copy->notices}};
-	const RetainRecordsPlan *plan;
+	AUTO_EXPIRE_RECORDS expire = {.common = {.kind = kind,
+	                                         .store = copy->source,
+	                                         .system_identifier = copy->system_identifier,
+	                                         .policy = *policy,
+	                                         .zone = copy->zone,
+	                                         .jobs = copy->jobs,
+	                                         .notices = copy->notices}};
 
-	TRY(expire_dumps_plan(&expire));
-	plan = expire.common.records;
-	for (size_t i = 0; i < plan->n_records; i++)
+	TRY(expire_plan(&expire.common));
+	for (size_t i = 0; i < expire.n_groups; i++)
 	{
-		AUTO_FREE char *folder = mem_printf("dump/%s/", plan->records[i].record->id);
+		const ExpireGroup *group = &expire.groups[i];
+		size_t system = strcspn(group->prefix, "/") + 1;
 
-		if (!plan->records[i].keep)
-			strlist_add(&copy->unwanted, folder);
-	}
-	return NULL;
-}
-
-static Error *
-choose_files(StoreCopy *copy)
-{
-	AUTO_EXPIRE_FILES expire = {.store = copy->source,
-	                            .system_identifier = copy->system_identifier,
-	                            .policy = *copy->files_policy,
-	                            .zone = copy->zone,
-	                            .notices = copy->notices};
-
-	TRY(expire_files_plan(&expire));
-	for (size_t i = 0; i < expire.n_trees; i++)
-	{
-		const ExpireTree *tree = &expire.trees[i];
-
-		for (size_t j = 0; j < tree->plan->n_records; j++)
+		for (size_t j = 0; j < group->n_records; j++)
 		{
-			const RetainedRecord *retained = &tree->plan->records[j];
-			AUTO_FREE char *folder = mem_printf("files/%s/%s/", tree->name, retained->record->id);
+			AUTO_FREE char *folder = mem_printf("%s%s/", group->prefix + system, group->records[j].id);
 
-			if (!retained->keep)
+			if (!group->plan->records[j].keep)
 				strlist_add(&copy->unwanted, folder);
 		}
 	}
@@ -228,9 +206,9 @@ store_copy_plan(StoreCopy *copy)
 	if (copy->backup == NULL && copy->has_policy)
 		TRY(choose_by_policy(copy));
 	if (copy->backup == NULL && copy->dump_policy != NULL)
-		TRY(choose_dumps(copy));
+		TRY(choose_records(copy, &expire_of_dumps, copy->dump_policy));
 	if (copy->backup == NULL && copy->files_policy != NULL)
-		TRY(choose_files(copy));
+		TRY(choose_records(copy, &expire_of_files, copy->files_policy));
 	return walk_stores(copy, NULL);
 }
 

@@ -1,5 +1,5 @@
 /*
- * What runs did, in proof/<time>-expire.json: a run that would remove far more than
+ * What runs did, in proof/<time>-<kind>.json: a run that would remove far more than
  * they let expect is refused.  One is written before anything is removed, for a run
  * may be killed, and one at its end.
  */
@@ -10,31 +10,20 @@
 #include "walship/archive/layout.h"
 #include "walship/archive/sealed_json.h"
 #include "walship/base/mem.h"
+#include "walship/upkeep/expire_backups.h"
 
-#define KIND       "expire"
 #define LOOKED_MAX 100 /* runs under other policies, the newest ones, that are passed over */
 
-typedef struct ExpireEvidence
-{
-	char *retention; /* in its one form */
-	TimeUs time;
-	bool finished;
-	uint64_t removed_backups;
-	uint64_t removed_segments;
-	uint64_t freed;
-	uint64_t kept_backups;
-} ExpireEvidence;
-
-static const JsonField run_fields[] = {
+static const JsonField evidence_fields[] = {
 	{"retention", &json_string, JSON_AT(ExpireEvidence, retention)},
 	{"time", &json_time, JSON_AT(ExpireEvidence, time)},
 	{"finished", &json_bool, JSON_AT(ExpireEvidence, finished)},
-	{"removed_backups", &json_uint, JSON_AT(ExpireEvidence, removed_backups)},
+	{"removed_backups", &json_uint, JSON_AT(ExpireEvidence, removed)},
 	{"removed_segments", &json_uint, JSON_AT(ExpireEvidence, removed_segments)},
 	{"freed_size", &json_uint, JSON_AT(ExpireEvidence, freed)},
-	{"kept_backups", &json_uint, JSON_AT(ExpireEvidence, kept_backups)},
+	{"kept_backups", &json_uint, JSON_AT(ExpireEvidence, kept)},
 };
-static const JsonTable run_table = JSON_TABLE(ExpireEvidence, run_fields);
+const JsonTable expire_evidence_table = JSON_TABLE(ExpireEvidence, evidence_fields);
 
 typedef struct EvidenceSearch
 {
@@ -63,30 +52,24 @@ list_evidence(Store *store, uint64_t system_identifier, const char *kind, StrLis
 	return store_list(store, prefix, LIST_LEVEL, NULL, add_key, &search);
 }
 
-static const char *
-kind_of(const Expire *expire)
-{
-	return expire->kind != NULL ? expire->kind : KIND;
-}
-
 Error *
 expire_runs_read_last(Expire *expire)
 {
 	AUTO_STRLIST keys = {0};
 	size_t looked = 0;
 
-	TRY(list_evidence(expire->store, expire->system_identifier, kind_of(expire), &keys));
+	TRY(list_evidence(expire->store, expire->system_identifier, expire->kind->evidence, &keys));
 	for (size_t i = keys.count; i-- > 0 && looked < LOOKED_MAX && !expire->guard.has_last_run; looked++)
 	{
 		ExpireEvidence run = {.time = TIME_NONE};
-		Error *error = sealed_json_get(expire->store, keys.items[i], &run_table, &run);
+		Error *error = sealed_json_get(expire->store, keys.items[i], expire->kind->evidence_table, &run);
 
 		/* A damaged one says nothing, and the one before it is asked. */
 		if (error == NULL && str_equal(run.retention, expire->policy_text))
 		{
 			expire->guard.has_last_run = true;
 			expire->guard.last_run = run.time;
-			expire->guard.unfinished_removals = run.finished ? 0 : run.removed_backups;
+			expire->guard.unfinished_removals = run.finished ? 0 : run.removed;
 		}
 		free(run.retention);
 		if (error != NULL && !error_is(error, ERR_CORRUPT) && !error_is(error, ERR_NOT_FOUND))
@@ -96,30 +79,17 @@ expire_runs_read_last(Expire *expire)
 	return NULL;
 }
 
-/* Of backups, or of what else has records. */
-static size_t
-removals(const Expire *expire)
-{
-	return expire->records != NULL ? expire->records->removed : expire->plan->removed_backups;
-}
-
 /* A key is a second: a run that began and ended in the same one has the next one's. */
 static Error *
-write_run(const Expire *expire, TimeUs time, bool finished)
+write_run(const Expire *expire, TimeUs time, ExpireEvidence *run)
 {
-	const RetainPlan *plan = expire->plan;
-	const RetainRecordsPlan *records = expire->records;
-	ExpireEvidence run = {.retention = expire->policy_text, .time = expire->now, .finished = finished};
-
-	run.removed_backups = removals(expire);
-	run.removed_segments = records != NULL ? 0 : plan->removed_segments;
-	run.freed = records != NULL ? records->freed : plan->freed;
-	run.kept_backups = (records != NULL ? records->n_records : plan->n_backups) - run.removed_backups;
+	run->retention = expire->policy_text;
+	run->time = expire->now;
 	for (int tries = 0;; tries++)
 	{
-		AUTO_FREE char *key =
-			layout_proof_key(expire->system_identifier, time + tries * INT64_C(1000000), kind_of(expire));
-		Error *error = sealed_json_put(expire->store, key, &run_table, &run);
+		AUTO_FREE char *key = layout_proof_key(expire->system_identifier, time + tries * INT64_C(1000000),
+		                                       expire->kind->evidence);
+		Error *error = sealed_json_put(expire->store, key, expire->kind->evidence_table, run);
 
 		if (!error_is(error, ERR_EXISTS) || tries == LOOKED_MAX)
 			return error;
@@ -133,11 +103,11 @@ expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *re
 	AUTO_STRLIST keys = {0};
 
 	*ret_any = false;
-	TRY(list_evidence(store, system_identifier, KIND, &keys));
+	TRY(list_evidence(store, system_identifier, expire_of_backups.evidence, &keys));
 	for (size_t i = keys.count; i-- > 0 && keys.count - i <= LOOKED_MAX && !*ret_any;)
 	{
 		ExpireEvidence run = {.time = TIME_NONE};
-		AUTO(Error) error = sealed_json_get(store, keys.items[i], &run_table, &run);
+		AUTO(Error) error = sealed_json_get(store, keys.items[i], &expire_evidence_table, &run);
 
 		if (error == NULL)
 			error = retention_parse(run.retention, ret_policy);
@@ -154,16 +124,20 @@ expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *re
 Error *
 expire_runs_begin(Expire *expire)
 {
-	if (removals(expire) == 0)
-		return NULL;
-	return write_run(expire, expire->now, false);
+	ExpireEvidence run = {.finished = false};
+
+	expire->kind->sum(expire, &run);
+	return run.removed == 0 ? NULL : write_run(expire, expire->now, &run);
 }
 
 /* Nightly runs that remove nothing say nothing new. */
 Error *
 expire_runs_end(Expire *expire)
 {
+	ExpireEvidence run = {.finished = true};
+
 	if (expire->guard.has_last_run && expire->removed_objects == 0)
 		return NULL;
-	return write_run(expire, clock_now(), true);
+	expire->kind->sum(expire, &run);
+	return write_run(expire, clock_now(), &run);
 }

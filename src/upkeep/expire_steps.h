@@ -1,19 +1,61 @@
-/* The steps of an expire, for expire.c alone, which has their order. */
+/* The steps of an expire: what a kind of it has of its own, and what it uses. */
 #pragma once
 
+#include "walship/base/json_fields.h"
 #include "walship/upkeep/expire.h"
+#include "walship/upkeep/expire_records.h"
+
+/* What a run did, in proof/<TIME>-<evidence>.json. */
+typedef struct ExpireEvidence
+{
+	char *retention; /* in its one form */
+	TimeUs time;
+	bool finished;
+	uint64_t removed; /* records */
+	uint64_t removed_segments;
+	uint64_t kept;
+	uint64_t freed; /* bytes */
+} ExpireEvidence;
+
+struct ExpireKind
+{
+	const char *evidence;
+	const JsonTable *evidence_table;
+
+	/* A lease that cannot be read may be of anything: nothing is removed while it may hold, and that is an error; or it keeps. */
+	bool unreadable_lease_keeps;
+
+	/* All that is there, and what is known of it. */
+	Error *(*read)(Expire *expire);
+
+	/* By pins and leases as they were read last. */
+	Error *(*decide)(Expire *expire);
+
+	/* Why the decision must not be carried out; NULL: it may. */
+	Error *(*refusal)(const Expire *expire);
+
+	/* Of the decision: "removed" and what follows. */
+	void (*sum)(const Expire *expire, ExpireEvidence *evidence);
+
+	/* Ids of what goes, and the keys of their records, in the same order. */
+	void (*removals)(const Expire *expire, StrList *ret_ids, StrList *ret_keys);
+
+	/* All but the records. */
+	Error *(*remove_objects)(Expire *expire);
+
+	/* For expire_records.c: */
+	const char *noun;             /* "dump" */
+	const char *record;           /* "dump.json" */
+	const char *unfinished_today; /* why what has no record stays, or goes */
+	const char *unfinished;
+};
+
+extern const JsonTable expire_evidence_table; /* of backups, and of dumps, which are counted in their place */
 
 /* expire.c */
 
-/* From leases and, NULL: none, backups whose records the store would not remove. */
-void expire_list_leases(Expire *expire, const StrList *stuck_backups);
-Error *expire_decide(Expire *expire) MUST_CHECK;
-
-Error *expire_read_pins(Expire *expire) MUST_CHECK;
-
-/* A lease that cannot be read may be of anything: nothing is removed while it may hold. */
-Error *expire_refuse_unreadable(const Expire *expire) MUST_CHECK;
-Error *expire_remove_ended_leases(const Expire *expire) MUST_CHECK;
+const char *expire_zone(const Expire *expire);
+void expire_release(Expire *expire); /* by the release of what it is the first member of */
 
 /* expire_stuck.c: the store did not remove this object, and why */
 
@@ -30,12 +72,13 @@ Error *expire_remove_keys(Expire *expire, const StrList *keys, StrList *ret_stuc
  */
 Error *expire_remove_without_record(Expire *expire, const char *prefix, const char *record_key) MUST_CHECK;
 
-/* Records of what goes; ids of those that are still there are added. */
-Error *expire_remove_records(Expire *expire, StrList *ret_stuck_backups) MUST_CHECK;
-
-/* Parts of what goes, and what unfinished backups left; multipart uploads that never ended. */
-Error *expire_remove_parts(Expire *expire) MUST_CHECK;
-Error *expire_remove_wal(Expire *expire) MUST_CHECK;
+/*
+ * What is listed below a prefix, behind a key (NULL: all), and "goes" says so; *ret_enough ends it.  The memory does not
+ * grow with the archive.
+ */
+typedef bool (*ExpireGoes)(const void *context, const StoreEntry *entry, bool *ret_enough);
+Error *expire_remove_listed(Expire *expire, const char *prefix, const char *start_after, ExpireGoes goes,
+                            const void *context) MUST_CHECK;
 
 /* expire_runs.c: what runs under the same policy did, so that one that would do far more is noticed */
 
@@ -43,6 +86,25 @@ Error *expire_runs_read_last(Expire *expire) MUST_CHECK;
 Error *expire_runs_begin(Expire *expire) MUST_CHECK;
 Error *expire_runs_end(Expire *expire) MUST_CHECK;
 
-/* Of verify: the retention line of the last expire that left evidence; *ret_any: there is one. */
+/* Of verify: the retention line of the last expire of backups that left evidence; *ret_any: there is one. */
 Error *expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *ret_policy,
                           bool *ret_any) MUST_CHECK;
+
+/* expire_records.c: what is read into groups, by those who know the records; the pointer holds until the next group */
+
+ExpireGroup *expire_add_group(ExpireRecords *expire, const char *name, char *prefix); /* takes the prefix */
+Error *expire_add_record(ExpireRecords *expire, ExpireGroup *group, const char *id, TimeUs stop_time,
+                         uint64_t stored_size) MUST_CHECK;
+void expire_add_need(ExpireGroup *group, const char *id, const char *name,
+                     uint64_t stored_size); /* of the last record */
+
+/* At the end: is what the records need there, and what do unfinished ones hold? */
+Error *expire_look_at_objects(ExpireRecords *expire, ExpireGroup *group, const StrList *unfinished)
+	MUST_CHECK;
+
+/* Of an ExpireKind, for both. */
+Error *expire_records_decide(Expire *common) MUST_CHECK;
+Error *expire_records_refusal(const Expire *common) MUST_CHECK;
+void expire_records_sum(const Expire *common, ExpireEvidence *evidence);
+void expire_records_removals(const Expire *common, StrList *ret_ids, StrList *ret_keys);
+Error *expire_records_remove_objects(Expire *common) MUST_CHECK;

@@ -9,8 +9,10 @@
 #include "walship/archive/layout.h"
 #include "walship/archive/sealed_json.h"
 #include "walship/archive/self_sha256.h"
+#include "walship/backup/files_record.h"
 #include "walship/base/strs.h"
-#include "walship/upkeep/expire.h"
+#include "walship/upkeep/expire_backups.h"
+#include "walship/upkeep/expire_records.h"
 
 #define SYSTEM_ID    UINT64_C(7300000000000000001)
 #define SEGMENT_SIZE (16u * 1024 * 1024)
@@ -348,26 +350,27 @@ add_backup(MemoryStore *memory, int hours_ago, XLogSegNo segno)
 	return mem_strdup(record->id);
 }
 
-static Expire
+static ExpireBackups
 expire_of(MemoryStore *memory, const char *policy)
 {
-	Expire expire = {.store = &memory->store,
-	                 .system_identifier = SYSTEM_ID,
-	                 .backup_max_age_ms = INT64_C(8) * 86400 * 1000,
-	                 .force = true,
-	                 .jobs = 1};
+	ExpireBackups expire = {.common = {.kind = &expire_of_backups,
+	                                   .store = &memory->store,
+	                                   .system_identifier = SYSTEM_ID,
+	                                   .backup_max_age_ms = INT64_C(8) * 86400 * 1000,
+	                                   .force = true,
+	                                   .jobs = 1}};
 
-	assert_ok(retention_parse(policy, &expire.policy));
+	assert_ok(retention_parse(policy, &expire.common.policy));
 	return expire;
 }
 
 static Error *
 expire_once(MemoryStore *memory, const char *policy)
 {
-	AUTO_EXPIRE expire = expire_of(memory, policy);
+	AUTO_EXPIRE_BACKUPS expire = expire_of(memory, policy);
 
-	TRY(expire_plan(&expire));
-	return expire_run(&expire);
+	TRY(expire_plan(&expire.common));
+	return expire_run(&expire.common);
 }
 
 static bool
@@ -509,18 +512,84 @@ test_what_is_locked_is_counted_and_keeps_its_parts(void **state)
 	AUTO_FREE char *old = add_backup(memory, 72, 3);
 	AUTO_FREE char *older = add_backup(memory, 96, 2);
 	AUTO_FREE char *new = add_backup(memory, 24, 9);
-	AUTO_EXPIRE expire = expire_of(memory, "last 1");
+	AUTO_EXPIRE_BACKUPS expire = expire_of(memory, "last 1");
 
 	(void) state;
 	memory->locked = old;
-	assert_ok(expire_plan(&expire));
-	assert_ok(expire_run(&expire));
+	assert_ok(expire_plan(&expire.common));
+	assert_ok(expire_run(&expire.common));
 	assert_true(has_record(memory, old) && has_part(memory, old));
 	assert_false(has_record(memory, older) || has_part(memory, older));
 	assert_true(has_record(memory, new));
-	assert_int_equal(expire.n_stuck, 1);
-	assert_int_equal(expire.stuck[0].objects, 1);
-	assert_non_null(strstr(expire.stuck[0].reason, "locked until 2027"));
+	assert_int_equal(expire.common.n_stuck, 1);
+	assert_int_equal(expire.common.stuck[0].objects, 1);
+	assert_non_null(strstr(expire.common.stuck[0].reason, "locked until 2027"));
+}
+
+/* A set of the name "up" that ended so many hours ago, with one part of its own and, of the set that it is based on, another. */
+static char *
+add_set(MemoryStore *memory, int hours_ago, const char *since)
+{
+	AUTO(FilesRecord) record = files_record_new();
+	AUTO_FREE char *part = NULL;
+	AUTO_FREE char *list = NULL;
+
+	record->stop_time = memory->now - hours_ago * INT64_C(3600) * 1000000;
+	record->start_time = record->stop_time - 60000000;
+	record->id = layout_backup_id(record->start_time, 1);
+	record->system_identifier = SYSTEM_ID;
+	record->name = mem_strdup("up");
+	record->since = mem_strdup(since);
+	record->codec = mem_strdup("zstd");
+	record->walship_version = mem_strdup("0.1.0");
+	record->list = (FilesListObject){.name = mem_strdup("list.zst"), .raw_size = 4, .stored_size = 4};
+	record->parts = NEW_ARRAY(FilesPart, 2);
+	if (since != NULL)
+		record->parts[record->n_parts++] =
+			(FilesPart){mem_strdup(since), mem_strdup("files-0001.tar.zst"), 4, 4, {0}};
+	record->parts[record->n_parts++] =
+		(FilesPart){mem_strdup(record->id), mem_strdup("files-0001.tar.zst"), 4, 4, {0}};
+	part = mem_printf("%" PRIu64 "/files/up/%s/files-0001.tar.zst", SYSTEM_ID, record->id);
+	list = mem_printf("%" PRIu64 "/files/up/%s/list.zst", SYSTEM_ID, record->id);
+	set_object(memory, part, "part", 4, record->stop_time);
+	set_object(memory, list, "list", 4, record->stop_time);
+	assert_ok(files_record_write(&memory->store, record));
+	return mem_strdup(record->id);
+}
+
+static bool
+has_of_set(MemoryStore *memory, const char *id, const char *name)
+{
+	AUTO_FREE char *key = mem_printf("%" PRIu64 "/files/up/%s/%s", SYSTEM_ID, id, name);
+
+	return find(memory, key) != NULL;
+}
+
+static void
+test_a_set_whose_record_is_locked_keeps_what_it_needs_of_another(void **state)
+{
+	AUTO(Store) store = &memory_new()->store;
+	MemoryStore *memory = (MemoryStore *) store;
+	AUTO_FREE char *old = add_set(memory, 72, NULL);
+	AUTO_FREE char *based = add_set(memory, 48, old);
+	AUTO_FREE char *new = add_set(memory, 24, NULL);
+	AUTO_EXPIRE_RECORDS expire = {.common = {.kind = &expire_of_files,
+	                                         .store = store,
+	                                         .system_identifier = SYSTEM_ID,
+	                                         .force = true,
+	                                         .jobs = 1}};
+	AUTO_FREE char *locked = mem_printf("%s/files.json", based);
+
+	(void) state;
+	assert_ok(retention_parse("last 1", &expire.common.policy));
+	memory->locked = locked;
+	assert_ok(expire_plan(&expire.common));
+	assert_int_equal(expire.groups[0].plan->removed, 2);
+	assert_ok(expire_run(&expire.common));
+	assert_true(has_of_set(memory, based, "files.json") && has_of_set(memory, based, "files-0001.tar.zst"));
+	assert_true(has_of_set(memory, old, "files-0001.tar.zst"));
+	assert_true(has_of_set(memory, new, "files.json") && has_of_set(memory, new, "list.zst"));
+	assert_int_equal(expire.common.n_stuck, 1);
 }
 
 typedef struct LockCase
@@ -559,22 +628,22 @@ test_until_when_it_is_locked(void **state)
 		free(add_backup(memory, 96, 2));
 		free(add_backup(memory, 120, 1));
 		free(add_backup(memory, 24, 9));
-		AUTO_EXPIRE expire = expire_of(memory, "last 1");
+		AUTO_EXPIRE_BACKUPS expire = expire_of(memory, "last 1");
 		char text[TIME_TEXT_SIZE];
 
 		memory->locked = "backup.json";
 		memory->answer = row->answer;
-		assert_ok(expire_plan(&expire));
-		assert_ok(expire_run(&expire));
-		assert_int_equal(expire.n_stuck, 1);
-		assert_int_equal(expire.stuck[0].objects, 3);
-		assert_string_equal(expire.stuck[0].reason, row->reason);
-		assert_int_equal(expire.stuck[0].locked_until == TIME_NONE, row->first == NULL);
-		assert_int_equal(expire.stuck[0].locked_longest == TIME_NONE, row->last == NULL);
+		assert_ok(expire_plan(&expire.common));
+		assert_ok(expire_run(&expire.common));
+		assert_int_equal(expire.common.n_stuck, 1);
+		assert_int_equal(expire.common.stuck[0].objects, 3);
+		assert_string_equal(expire.common.stuck[0].reason, row->reason);
+		assert_int_equal(expire.common.stuck[0].locked_until == TIME_NONE, row->first == NULL);
+		assert_int_equal(expire.common.stuck[0].locked_longest == TIME_NONE, row->last == NULL);
 		if (row->first == NULL)
 			continue;
-		assert_string_equal(time_format_utc(expire.stuck[0].locked_until, text), row->first);
-		assert_string_equal(time_format_utc(expire.stuck[0].locked_longest, text), row->last);
+		assert_string_equal(time_format_utc(expire.common.stuck[0].locked_until, text), row->first);
+		assert_string_equal(time_format_utc(expire.common.stuck[0].locked_longest, text), row->last);
 	}
 }
 
@@ -585,13 +654,13 @@ test_uploads_that_never_ended_are_named(void **state)
 	MemoryStore *memory = (MemoryStore *) store;
 	free(add_backup(memory, 72, 3));
 	free(add_backup(memory, 24, 9));
-	AUTO_EXPIRE expire = expire_of(memory, "last 1");
+	AUTO_EXPIRE_BACKUPS expire = expire_of(memory, "last 1");
 
 	(void) state;
-	assert_ok(expire_plan(&expire));
-	assert_ok(expire_run(&expire));
-	assert_int_equal(expire.removed_uploads.count, 1);
-	assert_non_null(strstr(expire.removed_uploads.items[0], "/base/x/base-0001.tar.br"));
+	assert_ok(expire_plan(&expire.common));
+	assert_ok(expire_run(&expire.common));
+	assert_int_equal(expire.common.removed_uploads.count, 1);
+	assert_non_null(strstr(expire.common.removed_uploads.items[0], "/base/x/base-0001.tar.br"));
 }
 
 /* What came damaged is read again: three times wrong is what lies there. */
@@ -630,14 +699,14 @@ test_two_at_the_same_time(void **state)
 	MemoryStore *memory = (MemoryStore *) store;
 	AUTO_FREE char *old = add_backup(memory, 72, 3);
 	AUTO_FREE char *new = add_backup(memory, 24, 9);
-	AUTO_EXPIRE first = expire_of(memory, "last 1");
-	AUTO_EXPIRE second = expire_of(memory, "last 1");
+	AUTO_EXPIRE_BACKUPS first = expire_of(memory, "last 1");
+	AUTO_EXPIRE_BACKUPS second = expire_of(memory, "last 1");
 
 	(void) state;
-	assert_ok(expire_plan(&first));
-	assert_ok(expire_plan(&second));
-	assert_ok(expire_run(&first));
-	assert_ok(expire_run(&second));
+	assert_ok(expire_plan(&first.common));
+	assert_ok(expire_plan(&second.common));
+	assert_ok(expire_run(&first.common));
+	assert_ok(expire_run(&second.common));
 	assert_false(has_record(memory, old) || has_part(memory, old));
 	assert_true(has_record(memory, new) && has_part(memory, new));
 }
@@ -678,11 +747,11 @@ test_a_large_archive_takes_little(void **state)
 	for (uint64_t i = 0; i < backups; i++)
 		free(add_backup(memory, (int) (24 * (backups - i)), segments * (i + 1) / (backups + 1)));
 
-	AUTO_EXPIRE expire = expire_of(memory, "window 7d, daily 7, weekly 4, monthly 12, yearly 3");
+	AUTO_EXPIRE_BACKUPS expire = expire_of(memory, "window 7d, daily 7, weekly 4, monthly 12, yearly 3");
 
 	began = clock_monotonic_ms();
 	memory->requests = 0;
-	assert_ok(expire_plan(&expire));
+	assert_ok(expire_plan(&expire.common));
 	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
 	print_message("%" PRIu64 " backups, %" PRIu64 " segments: planned in %" PRId64
 	              " ms, %zu requests, %ld KiB at most; %zu backups and %" PRIu64 " segments would go\n",
@@ -699,6 +768,7 @@ main(void)
 		cmocka_unit_test(test_a_pin_that_is_damaged_or_another_ones_keeps_what_its_name_says),
 		cmocka_unit_test(test_cut_short_anywhere_the_next_run_goes_on),
 		cmocka_unit_test(test_what_is_locked_is_counted_and_keeps_its_parts),
+		cmocka_unit_test(test_a_set_whose_record_is_locked_keeps_what_it_needs_of_another),
 		cmocka_unit_test(test_until_when_it_is_locked),
 		cmocka_unit_test(test_uploads_that_never_ended_are_named),
 		cmocka_unit_test(test_one_damaged_read_of_a_small_object_is_not_believed),

@@ -18,7 +18,7 @@ typedef struct RecordList
 	size_t count;
 	StrList unfinished; /* ids without a record */
 	StrList damaged;    /* ids of records that cannot be read */
-	StrList reasons;    /* why, of each of these */
+	Error **reasons;    /* why, of each of these */
 } RecordList;
 
 /* Whose records. */

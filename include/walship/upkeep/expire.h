@@ -1,22 +1,26 @@
 /*
  * Retention carried out: what no rule keeps is removed, and what is in use is not.
  *
- * The order: leases and pins are read, then the plan is made (walship/plan/retain.h);
- * the records of what goes are removed, so that nobody begins to read it; the
- * leases are read again, for somebody may have begun before; then parts and WAL go
- * that nobody uses.  Cut short anywhere, the next run finds what is left and goes on.
+ * The order, of everything that has a record: leases and pins are read, then the plan is
+ * made (walship/plan/retain.h, retain_records.h); the records of what goes are removed, so
+ * that nobody begins to read it; the leases are read again, for somebody may have begun
+ * before; then what nobody uses goes.  Cut short anywhere, the next run finds what is left
+ * and goes on.
+ *
+ * What is removed, and by which rules, is the kind's: backups and WAL (expire_backups.h),
+ * dumps and sets of files (expire_records.h).
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "walship/archive/catalog.h"
 #include "walship/archive/lease.h"
 #include "walship/archive/pin.h"
 #include "walship/base/notice.h"
 #include "walship/plan/retain.h"
-#include "walship/plan/retain_records.h"
+
+typedef struct ExpireKind ExpireKind;
 
 /* Objects that the store did not remove, for one reason. */
 typedef struct ExpireStuck
@@ -28,31 +32,26 @@ typedef struct ExpireStuck
 	TimeUs locked_longest; /* the last one */
 } ExpireStuck;
 
+/* The first member of what each kind has. */
 typedef struct Expire
 {
 	/* Set by the caller, who keeps what is not said to be owned. */
+	const ExpireKind *kind;
 	Store *store;
 	uint64_t system_identifier;
 	RetentionPolicy policy;
-	const char *zone; /* of the calendar; NULL: UTC */
-	int64_t backup_max_age_ms;
+	const char *zone;          /* of the calendar; NULL: UTC */
+	int64_t backup_max_age_ms; /* of backups; 0: however old the newest is */
 	bool force;
 	int jobs;
 	Notices notices;
 	void (*on_objects)(void *context, uint64_t removed); /* NULL: nobody asks */
 	void *on_objects_context;
 
-	const char *kind; /* of its evidence, in proof/; NULL: that of backups and WAL */
-
 	/* Found by expire_plan(). */
 	TimeUs now;
-	Catalog *catalog;
 	PinList pins;
 	LeaseList leases;
-	RetainPlan *plan;
-	RetainRecordsPlan *records; /* in its place, of what stands for itself: expire_dumps.h; owned */
-	RetainUnfinished *unfinished;
-	int64_t *local_times;
 	RetainGuard guard;
 	char *policy_text;
 
@@ -65,9 +64,10 @@ typedef struct Expire
 	size_t n_stuck;
 	size_t stuck_capacity;
 
-	/* For expire_run() itself. */
-	RetainRequest request;
-	RetainLease *live; /* leases in force, and backups whose record could not be removed */
+	/* For the kind's decision: the pins; leases in force, and what kept its record although that was to go. */
+	RetainPin *retain_pins;
+	RetainLease *live;
+	size_t n_live;
 	StrList lease_texts;
 } Expire;
 
@@ -79,6 +79,3 @@ Error *expire_refusal(Expire *expire) MUST_CHECK;
 
 /* Likewise, having asked the store's clock, too; else it is carried out.  What the store would not remove is no error. */
 Error *expire_run(Expire *expire) MUST_CHECK;
-
-void expire_release(Expire *expire);
-#define AUTO_EXPIRE __attribute__((cleanup(expire_release))) Expire
