@@ -5,23 +5,12 @@
 #include "dump_run.h"
 #include "walship/archive/read_again.h"
 #include "walship/backup/stored_object.h"
-#include "walship/base/cancel.h"
 #include "walship/base/child_stream.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
 
 #define READ_SIZE (256u * 1024)
 #define NICENESS  5 /* a dump never hurries */
-
-/* Last stage of what is only to be read. */
-static Error *
-drop_bytes(void *context, const void *data, size_t size)
-{
-	(void) context;
-	(void) data;
-	(void) size;
-	return cancel_check();
-}
 
 /* Is in the store what went there? */
 static Error *
@@ -35,7 +24,7 @@ read_back(const DumpRun *run, const char *key, const Digest *stored)
 		AUTO(Pipe) pipe = pipe_new();
 
 		pipe_add(pipe, verify_stage_new(stored, key));
-		pipe_add(pipe, callback_stage_new(drop_bytes, NULL));
+		pipe_add(pipe, null_sink_new());
 		error = store_get(run->options->store, key, 0, STORE_TO_END, pipe_as_sink(pipe));
 		if (error == NULL)
 			error = pipe_finish(pipe);

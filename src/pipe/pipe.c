@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
+#include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
 
@@ -57,6 +58,21 @@ callback_stage_new(SinkCallback callback, void *context)
 
 	*self = callback_sink(callback, context);
 	return &self->sink;
+}
+
+static Error *
+swallow(void *context, const void *data, size_t size)
+{
+	(void) context;
+	(void) data;
+	(void) size;
+	return cancel_check();
+}
+
+Sink *
+null_sink_new(void)
+{
+	return callback_stage_new(swallow, NULL);
 }
 
 static Error *

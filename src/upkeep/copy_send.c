@@ -161,15 +161,6 @@ copy_send_object(StoreCopy *copy, const CopyItem *item)
 	return error;
 }
 
-static Error *
-swallow(void *context, const void *data, size_t size)
-{
-	(void) context;
-	(void) data;
-	(void) size;
-	return cancel_check();
-}
-
 Error *
 copy_check_object(StoreCopy *copy, const CopyItem *item)
 {
@@ -183,7 +174,7 @@ copy_check_object(StoreCopy *copy, const CopyItem *item)
 		AUTO(Pipe) pipe = pipe_new();
 
 		add_check(copy, item, pipe);
-		pipe_add(pipe, callback_stage_new(swallow, NULL));
+		pipe_add(pipe, null_sink_new());
 		error = store_get(copy->source, item->key, 0, STORE_TO_END, pipe_as_sink(pipe));
 		if (error == NULL)
 			error = pipe_finish(pipe);

@@ -22,6 +22,7 @@ Sink *digest_stage_new(Digest *ret_digest);
 Sink *verify_stage_new(const Digest *expected, const char *what);
 
 Sink *spool_sink_new(Spool *spool); /* last stage; the spool is the caller's */
+Sink *null_sink_new(void);          /* last stage; nobody wants what was checked before */
 Sink *buf_sink_new(Buf *buf);       /* last stage; beyond the buffer's cap is ERR_CORRUPT */
 
 /*
