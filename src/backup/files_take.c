@@ -1,45 +1,30 @@
 /*
  * The order of a set: the trees are walked, and what is found is read ahead by a
  * pool; this thread takes the results in the order of the walk and writes tar
- * members and the list.  The record comes last.
+ * members and the list (files_members.c).  The record comes last.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "files_before.h"
+#include "files_members.h"
 #include "files_read.h"
 #include "files_walk.h"
-#include "parts.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/lease.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
-#include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
 
-#define SET_FILES        "files"
-#define BATCHES_MOST     16 /* read ahead: each holds FILES_BATCH times FILES_SMALL_MAX at most */
-#define READ_STEP        (1024u * 1024)
-#define HEADER_MAX       (2 * TAR_EXTENSION_MAX)
-#define EXTENTS_TEXT_MAX (64u * TAR_EXTENTS_MAX)
-#define PROBLEMS_TOLD    50 /* the list has all of them */
+#define SET_FILES    "files"
+#define BATCHES_MOST 16 /* read ahead: each holds FILES_BATCH times FILES_SMALL_MAX at most */
+#define READ_STEP    (1024u * 1024)
 
 /* Until the next second has begun. */
 #define SAME_SECOND_MS    100
 #define SAME_SECOND_TRIES 12
-
-/* A file with several names, by the first of them. */
-typedef struct KnownFile
-{
-	dev_t device;
-	ino_t inode;
-	char *path; /* NULL: a free place of the table */
-} KnownFile;
 
 typedef struct FilesTake
 {
@@ -52,13 +37,10 @@ typedef struct FilesTake
 	PartList parts;
 	PartWriter *writer;
 	Spool *list;
+	FilesMembers members;
 	Workers *readers;
 	Ordered *ahead;
 	FilesBatch *filling; /* NULL: none */
-	KnownFile *known;    /* hashed by device and inode */
-	size_t n_known;
-	size_t known_size; /* a power of two */
-	uint64_t done;     /* bytes */
 	bool record_tried;
 } FilesTake;
 
@@ -71,9 +53,7 @@ take_release(FilesTake *take)
 	part_writer_free(take->writer);
 	part_list_release(&take->parts);
 	spool_free(take->list);
-	for (size_t i = 0; i < take->known_size; i++)
-		free(take->known[i].path);
-	free(take->known);
+	files_members_release(&take->members);
 	free(take->target.prefix);
 	files_before_close(&take->before);
 	lease_hold_free(take->lease);
@@ -81,241 +61,6 @@ take_release(FilesTake *take)
 }
 
 #define AUTO_TAKE __attribute__((cleanup(take_release))) FilesTake
-
-static KnownFile *
-known_place(KnownFile *known, size_t size, dev_t device, ino_t inode)
-{
-	size_t at = (size_t) (((uint64_t) inode * UINT64_C(0x9E3779B97F4A7C15)) ^ ((uint64_t) device << 7));
-
-	for (at = (at >> 20) & (size - 1);; at = (at + 1) & (size - 1))
-		if (known[at].path == NULL || (known[at].device == device && known[at].inode == inode))
-			return &known[at];
-}
-
-/* The path under which this file is in the set already; NULL: now it is, under this one. */
-static const char *
-known_file(FilesTake *take, const FilesRead *read)
-{
-	if (take->n_known * 2 >= take->known_size)
-	{
-		size_t size = take->known_size == 0 ? 1024 : take->known_size * 2;
-		KnownFile *known = NEW_ARRAY(KnownFile, size);
-
-		for (size_t i = 0; i < take->known_size; i++)
-			if (take->known[i].path != NULL)
-				*known_place(known, size, take->known[i].device, take->known[i].inode) = take->known[i];
-		free(take->known);
-		take->known = known;
-		take->known_size = size;
-	}
-
-	KnownFile *place = known_place(take->known, take->known_size, read->status.st_dev, read->status.st_ino);
-
-	if (place->path != NULL)
-		return place->path;
-	*place = (KnownFile){read->status.st_dev, read->status.st_ino, mem_strdup(read->entry.path)};
-	take->n_known++;
-	return NULL;
-}
-
-static void
-tell_problem(FilesTake *take, const char *path, const char *problem)
-{
-	uint64_t number = take->record->changed + take->record->missing;
-
-	if (number <= PROBLEMS_TOLD)
-		notice(&take->options->notices, LOG_WARNING, NULL, "\"/%s\": %s", path, problem);
-	else if (number == PROBLEMS_TOLD + 1)
-		notice(&take->options->notices, LOG_WARNING,
-		       "\"walship files --list\" with the set's id names all of them.", "there is more of the kind");
-}
-
-static Error *
-list_entry(FilesTake *take, const FilesRead *read)
-{
-	FilesRecord *record = take->record;
-	const FilesEntry *entry = &read->entry;
-
-	record->entries += entry->part != NULL;
-	if (entry->type == TAR_FILE && entry->part != NULL)
-	{
-		record->files++;
-		record->files_size += entry->size;
-	}
-	if (entry->problem != NULL)
-	{
-		if (read->outcome == FILES_MISSING || entry->type == TAR_DIRECTORY)
-			record->missing++;
-		else
-			record->changed++;
-		tell_problem(take, entry->path, entry->problem);
-	}
-	take->done += entry->size;
-	if (take->options->progress != NULL)
-		take->options->progress(take->options->context, take->done);
-	return files_list_add(take->list, entry);
-}
-
-/* Its header; the part that it lies in is known from here on. */
-static Error *
-begin_member(FilesTake *take, FilesRead *read, const Buf *map)
-{
-	FilesEntry *entry = &read->entry;
-	AUTO_FREE TarEntry *member = NEW(TarEntry);
-	AUTO_BUF(header, HEADER_MAX);
-	uint64_t stored = entry->size;
-
-	*member = (TarEntry){.type = entry->type,
-	                     .mode = entry->mode,
-	                     .uid = entry->uid,
-	                     .gid = entry->gid,
-	                     .mtime = entry->mtime,
-	                     .mtime_ns = entry->mtime_ns,
-	                     .device_major = major(read->device_number),
-	                     .device_minor = minor(read->device_number),
-	                     .sparse = map != NULL,
-	                     .sparse_size = entry->size,
-	                     .attributes = read->attributes,
-	                     .n_attributes = read->n_attributes};
-	(void) snprintf(member->name, sizeof(member->name), "%s", entry->path);
-	if (entry->type == TAR_LINK || entry->type == TAR_SYMLINK)
-		(void) snprintf(member->link_target, sizeof(member->link_target), "%s",
-		                entry->type == TAR_LINK ? entry->target : read->link_target);
-	if (map != NULL)
-	{
-		stored = map->size;
-		for (size_t i = 0; i < read->extents.count; i++)
-			stored += read->extents.items[i].size;
-	}
-	member->size = stored;
-
-	Error *error = tar_entry_append(member, &header);
-
-	/* Attributes of more than a megabyte, and then some: rather the file without them than not at all. */
-	if (error != NULL)
-	{
-		free(entry->problem);
-		entry->problem = mem_strdup("its attributes are too long, and are not in the set");
-		error_free(error);
-		member->n_attributes = 0;
-		TRY(tar_entry_append(member, &header));
-	}
-	TRY(part_writer_begin_member(take->writer, member, (const uint8_t *) header.data));
-	TRY(part_writer_write(take->writer, header.data + TAR_BLOCK_SIZE, header.size - TAR_BLOCK_SIZE));
-
-	const StrList *names = &take->parts.names;
-
-	entry->part = mem_printf("%s/%s", take->record->id, names->items[names->count - 1]);
-	return NULL;
-}
-
-/*
- * The header has said how long it is, so what has become shorter meanwhile is filled up
- * with zeros.  So is what the disk does not give, but that file is none: nothing leads to it.
- */
-static Error *
-write_range(FilesTake *take, FilesRead *read, uint64_t offset, uint64_t size)
-{
-	AUTO_FREE char *data = mem_alloc(READ_STEP);
-
-	for (uint64_t done = 0; done < size;)
-	{
-		size_t step = size - done < READ_STEP ? (size_t) (size - done) : READ_STEP;
-		size_t got = 0;
-		AUTO(Error) error = NULL;
-
-		if (read->outcome != FILES_MISSING)
-			error = file_read_at(read->fd, read->entry.path, offset + done, data, step, &got);
-		if (error != NULL)
-		{
-			read->outcome = FILES_MISSING;
-			free(read->entry.problem);
-			read->entry.problem = mem_strdup(error_message(error));
-		}
-		memset(data + got, 0, step - got);
-		TRY(cancel_check());
-		TRY(part_writer_write(take->writer, data, step));
-		done += step;
-	}
-	return NULL;
-}
-
-static Error *
-write_large(FilesTake *take, FilesRead *read)
-{
-	static const char zeros[TAR_BLOCK_SIZE];
-	AUTO_BUF(map, EXTENTS_TEXT_MAX);
-	uint64_t stored = 0;
-
-	(void) posix_fadvise(read->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	if (!read->sparse)
-	{
-		tar_extents_release(&read->extents);
-		if (read->entry.size > 0)
-			tar_extents_add(&read->extents, 0, read->entry.size);
-	}
-	else
-		tar_extents_print(&read->extents, read->entry.size, &map);
-	TRY(begin_member(take, read, read->sparse ? &map : NULL));
-	TRY(part_writer_write(take->writer, map.data, map.size));
-	for (size_t i = 0; i < read->extents.count; i++)
-	{
-		TRY(write_range(take, read, read->extents.items[i].offset, read->extents.items[i].size));
-		stored += read->extents.items[i].size;
-	}
-	files_read_settle(read, read->fd);
-	if (read->outcome == FILES_MISSING)
-	{
-		free(read->entry.part);
-		read->entry.part = NULL;
-	}
-	return part_writer_write(take->writer, zeros, tar_padding(stored));
-}
-
-static Error *
-write_file(FilesTake *take, FilesRead *read)
-{
-	static const char zeros[TAR_BLOCK_SIZE];
-
-	take->record->new_files++;
-	take->record->new_size += read->entry.size;
-	if (!read->is_small)
-		return write_large(take, read);
-	TRY(begin_member(take, read, NULL));
-	TRY(part_writer_write(take->writer, read->contents.data, read->contents.size));
-	return part_writer_write(take->writer, zeros, tar_padding(read->contents.size));
-}
-
-static Error *
-write_member(FilesTake *take, FilesRead *read)
-{
-	FilesEntry *entry = &read->entry;
-	const char *known = entry->type == TAR_FILE && read->links > 1 ? known_file(take, read) : NULL;
-
-	if (known != NULL)
-	{
-		entry->type = TAR_LINK;
-		entry->target = mem_strdup(known);
-		entry->size = 0;
-		free(entry->part);
-		entry->part = NULL;
-	}
-	else if (read->outcome == FILES_UNCHANGED)
-	{
-		files_before_use(&take->before, entry->part);
-		return NULL;
-	}
-	TRY(entry->type == TAR_FILE ? write_file(take, read) : begin_member(take, read, NULL));
-	return part_writer_end_member(take->writer);
-}
-
-static Error *
-write_entry(FilesTake *take, FilesRead *read)
-{
-	if (read->outcome == FILES_READ || read->outcome == FILES_UNCHANGED)
-		TRY(write_member(take, read));
-	return read->outcome == FILES_SKIPPED ? NULL : list_entry(take, read);
-}
 
 static Error *
 write_oldest(FilesTake *take)
@@ -329,7 +74,7 @@ write_oldest(FilesTake *take)
 
 	for (size_t i = 0; i < batch->count && error == NULL; i++)
 	{
-		error = write_entry(take, batch->reads[i]);
+		error = files_members_add(&take->members, batch->reads[i]);
 		files_read_free(batch->reads[i]);
 		batch->reads[i] = NULL;
 	}
@@ -366,10 +111,7 @@ found_entry(void *context, WalkDirectory *directory, const char *path, const cha
 static void
 found_incomplete(void *context, const char *path, const char *reason)
 {
-	FilesTake *take = context;
-
-	take->record->missing++;
-	tell_problem(take, path, reason);
+	files_members_add_incomplete(&((FilesTake *) context)->members, path, reason);
 }
 
 static Error *
@@ -388,6 +130,12 @@ walk_trees(FilesTake *take, const StrList *roots)
 	take->readers = workers_new(options->jobs);
 	take->ahead = ordered_new(take->readers, depth < BATCHES_MOST ? depth : BATCHES_MOST, &ops);
 	take->writer = part_writer_new(&take->target, SET_FILES, &take->parts);
+	take->members = (FilesMembers){.options = options,
+	                               .before = &take->before,
+	                               .record = take->record,
+	                               .writer = take->writer,
+	                               .parts = &take->parts,
+	                               .list = take->list};
 	TRY(files_walk(&walk));
 	TRY(submit_batch(take));
 	while (!ordered_is_empty(take->ahead))
