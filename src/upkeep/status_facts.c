@@ -271,6 +271,7 @@ describe_storage(StatusFacts *facts, Store *store, const char *prefix)
 	storage->size = totals.size;
 	storage->size_per_day = -1;
 	storage->puts_per_day = -1;
+	storage->oldest = totals.objects == 0 ? TIME_NONE : totals.oldest;
 	look_at_disk(storage, store_url(store));
 	if (totals.objects == 0)
 		return NULL;

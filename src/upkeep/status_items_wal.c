@@ -57,6 +57,14 @@ unarchived(const StatusFacts *facts)
 	return facts->wal.end != 0 && position > facts->wal.end ? position - facts->wal.end : 0;
 }
 
+/* What it archived last went to the store before this one. */
+static bool
+archived_before_this_store(const StatusFacts *facts)
+{
+	return facts->storage.oldest != TIME_NONE && facts->server.archiving.archived_at != TIME_NONE &&
+	       facts->server.archiving.archived_at < facts->storage.oldest;
+}
+
 /* True when there is nothing more to be said. */
 static bool
 judge_archiver(const Decision *decision, StatusItem *item)
@@ -70,7 +78,7 @@ judge_archiver(const Decision *decision, StatusItem *item)
 		status_judge(item, STATUS_FAIL,
 		             "Set archive_mode = on and restart the server; \"walship check\" says more.",
 		             "archive_mode is off: nothing is archived");
-	else if (decision->facts->wal.archived_lost)
+	else if (decision->facts->wal.archived_lost && !archived_before_this_store(decision->facts))
 		status_judge(item, STATUS_FAIL,
 		             "Does archive_command store elsewhere? \"walship check\" says what it would be.",
 		             "the server has archived %s, but it is not in this store", archiving->last_archived);
@@ -86,6 +94,12 @@ judge_archiver(const Decision *decision, StatusItem *item)
 	else if (server->waiting_known && server->waiting > MANY_WAITING)
 		status_judge(item, STATUS_WARN, LOG_REMEDY,
 		             "more than %d files wait: archiving is slower than the server", MANY_WAITING);
+	else if (decision->facts->wal.archived_lost)
+		status_judge(
+			item, STATUS_WARN,
+			"The next one shows it: SELECT pg_switch_wal(), or \"walship check\", which waits for it.",
+			"the server has archived nothing since this store's first object came: %s went elsewhere",
+			archiving->last_archived);
 	return item->reason != NULL;
 }
 

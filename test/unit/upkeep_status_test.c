@@ -60,6 +60,13 @@ static const StatusRow rows[] = {
 	{"a hundred files", "waiting=100 since=1min", "OK:", NULL},
 	{"archive_mode is off", "mode=off", "FAIL: FAIL archiving", "archive_mode"},
 	{"it archives elsewhere", "lost=1", "FAIL: FAIL archiving", "not in this store"},
+	{"it has archived nothing since the store was changed", "lost=1 oldest=1min archived=1h",
+     "WARN: WARN archiving", "went elsewhere"},
+	{"the store is older than what is lost", "lost=1 oldest=2h archived=1h", "FAIL: FAIL archiving",
+     "not in this store"},
+	{"a new store into which archiving fails",
+     "lost=1 oldest=1min archived=1h failed=1min waiting=1 since=40min", "FAIL: FAIL archiving",
+     "archive_command fails"},
 	{"it answers and nothing is in the store", "wal=none", "FAIL: FAIL archiving", "no WAL"},
 	{"nothing is in the store", "server=none wal=none", "FAIL: FAIL archiving", "no WAL"},
 
@@ -244,6 +251,8 @@ change_archiving(StatusFacts *facts, StatusLimits *limits, const char *what, con
 		server->waiting_since = ago(value);
 	else if (strcmp(what, "mode") == 0)
 		server->archiving.archives = false;
+	else if (strcmp(what, "oldest") == 0)
+		facts->storage.oldest = ago(value);
 	else if (strcmp(what, "lost") == 0)
 		facts->wal.archived_lost = true;
 	else

@@ -115,7 +115,8 @@ typedef struct StatusStorage
 	uint64_t size;
 	int64_t size_per_day; /* what came in the last week, for each day of it; -1: not known yet */
 	int64_t puts_per_day; /* requests that wrote it */
-	uint64_t disk_size;   /* of a directory's file system; 0: it is a bucket */
+	TimeUs oldest;      /* when the first of these objects came, by the store's clock; TIME_NONE: none did */
+	uint64_t disk_size; /* of a directory's file system; 0: it is a bucket */
 	uint64_t disk_free;
 } StatusStorage;
 
