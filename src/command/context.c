@@ -279,6 +279,20 @@ system_from_setting(const Settings *settings, uint64_t *ret_system)
 	return text != NULL && str_to_uint64(text, ret_system);
 }
 
+static Error *
+read_control(const char *data_directory, PgControl *ret_control)
+{
+	Error *error = pgdata_read_control(data_directory, ret_control);
+
+	if (!error_is(error, ERR_NOT_FOUND))
+		return error;
+	error_free(error);
+	return error_hint(
+		error_new(ERR_NOT_FOUND, "data directory \"%s\" is not there, or holds no database system",
+	              data_directory),
+		"Where the server's data lies elsewhere now, change the setting \"pgdata\"; or set \"system\".");
+}
+
 Error *
 context_system(const Settings *settings, const char *data_directory, uint64_t *ret_system)
 {
@@ -295,7 +309,7 @@ context_system(const Settings *settings, const char *data_directory, uint64_t *r
 		*ret_system = wanted;
 		return NULL;
 	}
-	TRY(pgdata_read_control(data_directory, &control));
+	TRY(read_control(data_directory, &control));
 	if (given && wanted != control.system_identifier)
 		return different_systems(wanted, control.system_identifier, data_directory);
 	*ret_system = control.system_identifier;
@@ -389,12 +403,36 @@ Error *
 context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system)
 {
 	AUTO_FREE char *directory = context_pgdata(settings);
+	AUTO(Error) gone = NULL;
 
 	if (system_from_setting(settings, ret_system))
 		return NULL;
 	if (directory != NULL)
-		return context_system(settings, directory, ret_system);
-	return only_system(settings, store, ret_system);
+		gone = context_system(settings, directory, ret_system);
+	if (directory != NULL && !error_is(gone, ERR_NOT_FOUND))
+		return MOVE(gone);
+
+	/* On a new machine the store is all there is, and knows which one it was. */
+	TRY(only_system(settings, store, ret_system));
+	if (gone != NULL)
+		log_info("%s: system %" PRIu64 " is taken, the only one in the store", error_message(gone),
+		         *ret_system);
+	return NULL;
+}
+
+Error *
+context_system_to_change(const Settings *settings, Store *store, uint64_t *ret_system)
+{
+	const char *directory = settings_text(settings, SETTING_pgdata);
+	AUTO(Error) gone = NULL;
+
+	if (directory != NULL && !system_from_setting(settings, ret_system))
+		gone = context_system(settings, directory, ret_system);
+	if (error_is(gone, ERR_NOT_FOUND))
+		return error_hint(MOVE(gone),
+		                  "Whose objects are meant is not guessed: say --system. \"walship list\" "
+		                  "names the systems in the store.");
+	return gone != NULL ? MOVE(gone) : context_system_in_store(settings, store, ret_system);
 }
 
 /* The environment is the postmaster's, and has a say where the setting has none. */

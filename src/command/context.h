@@ -54,10 +54,13 @@ Error *context_system(const Settings *settings, const char *data_directory, uint
 char *context_pgdata(const Settings *settings);
 
 /*
- * For commands that only read the store: setting "system", "pgdata", the working
- * directory's pg_control, or the only system in the store.
+ * For commands that read the store: setting "system", "pgdata", the working directory's
+ * pg_control, or, where there is none, the only system in the store.
  */
 Error *context_system_in_store(const Settings *settings, Store *store, uint64_t *ret_system) MUST_CHECK;
+
+/* Likewise, for commands that remove, or add what is not of a server that answers: a "pgdata" that is gone is ERR_NOT_FOUND. */
+Error *context_system_to_change(const Settings *settings, Store *store, uint64_t *ret_system) MUST_CHECK;
 
 /* The other program whose backups lie there, "WAL-G"; NULL: none that is known. */
 Error *context_other_owner(Store *store, const char **ret_owner) MUST_CHECK;

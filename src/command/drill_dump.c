@@ -124,7 +124,7 @@ drill_of_dump(Invocation *invocation)
 
 	TRY(check_options(invocation));
 	TRY(keys_identities(settings, &dump.identities));
-	TRY(context_open_store(settings, &dump.store));
+	TRY(context_open_stores(settings, &dump.store));
 	TRY(context_system_in_store(settings, dump.store, &system));
 	if (id == NULL)
 		error = dump_newest_id(dump.store, system, (int) settings_integer(settings, SETTING_jobs), &id);

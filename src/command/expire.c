@@ -62,7 +62,7 @@ run(Invocation *invocation)
 	if (!has_retention(settings))
 		return expire_check_settings(settings);
 	TRY(context_open_store(settings, &store));
-	TRY(context_system_in_store(settings, store, &system));
+	TRY(context_system_to_change(settings, store, &system));
 	json_add_int(root, "format", EXPIRE_FORMAT);
 
 	Error *error = expire_all(invocation, store, system, json ? EXPIRE_SAYS_JSON : EXPIRE_SAYS_PLAN, root);

@@ -138,7 +138,7 @@ take(Invocation *invocation)
 	TRY(keys_identities(settings, &identities));
 	TRY(progress_new(invocation, "files", &progress));
 	TRY(context_open_store(settings, &store));
-	TRY(context_system_in_store(settings, store, &files.system_identifier));
+	TRY(context_system_to_change(settings, store, &files.system_identifier));
 	files.compression.cpu = cpu;
 	files.store = store;
 	files.recipients = recipients;
@@ -232,7 +232,7 @@ restore(Invocation *invocation)
 
 	Notices notices = progress_notices(progress);
 
-	TRY(context_open_store(settings, &store));
+	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	TRY(files_choose(store, system, invocation_argument(invocation, 0), invocation_argument(invocation, 1),
 	                 &notices, &lease, &record));
@@ -272,7 +272,7 @@ list(const Invocation *invocation)
 	AUTO(Store) store = NULL;
 	uint64_t system;
 
-	TRY(context_open_store(settings, &store));
+	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	return print_files_sets(store, system, invocation_argument(invocation, 0),
 	                        (int) settings_integer(settings, SETTING_jobs),

@@ -123,7 +123,7 @@ list_files(const Invocation *invocation)
 	AUTO(Store) store = NULL;
 	uint64_t system;
 
-	TRY(context_open_store(settings, &store));
+	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	return print_files_sets(store, system, NULL, (int) settings_integer(settings, SETTING_jobs),
 	                        invocation_flag(invocation, "json"), stdout);
@@ -141,7 +141,7 @@ list_dumps(const Invocation *invocation)
 
 	if (no_keys != NULL)
 		log_of_error(LOG_WARNING, no_keys);
-	TRY(context_open_store(settings, &store));
+	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	TRY(dump_list_read(store, system, (int) settings_integer(settings, SETTING_jobs), &dumps));
 	if (invocation_flag(invocation, "json"))

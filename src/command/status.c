@@ -114,8 +114,8 @@ read_stores(const Look *look)
 	AUTO(Store) second = NULL;
 
 	status_read_running(facts, settings_text(look->settings, SETTING_state_dir), identity);
+	facts->store = mem_strdup(settings_text(look->settings, SETTING_store));
 	TRY(context_open_store_within(look->settings, &patience, &store));
-	facts->store = mem_strdup(store_url(store));
 	TRY(context_system_in_store(look->settings, store, &facts->system_identifier));
 	if (look->second != NULL)
 	{

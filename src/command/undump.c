@@ -74,7 +74,7 @@ open_dump(const Invocation *invocation, Reading *reading)
 
 	reading->notices = log_notices();
 	TRY(keys_identities(settings, &reading->identities));
-	TRY(context_open_store(settings, &reading->store));
+	TRY(context_open_stores(settings, &reading->store));
 	TRY(context_system_in_store(settings, reading->store, &system));
 	if (id == NULL)
 		TRY(dump_newest_id(reading->store, system, (int) settings_integer(settings, SETTING_jobs), &id));

@@ -361,7 +361,7 @@ def test_list_find_and_drill_look_into_both(mirrored, walship, store, offsite):
     assert seen() == whole and drilled() == plan
     assert json.loads(walship.ok("list", "--json", "--without-second-store").out)["backups"][0]["id"] == new["id"]
     with offsite.outage():
-        for command in (["list"], ["find"], ["drill", "--plan"]):
+        for command in (["list"], ["list", "--dumps"], ["list", "--files"], ["find"], ["drill", "--plan"]):
             walship.fails(4, *command, says="--without-second-store")
         walship.ok("list", "--without-second-store")
         walship.ok("drill", "--history")
@@ -417,6 +417,32 @@ def test_a_second_store_that_is_dead(mirrored, walship, store, offsite, recoveri
 def test_the_second_store_chosen_as_the_first_needs_no_other(mirrored, walship, store, offsite, recoveries):
     with store.outage():
         recoveries.plan("--latest", "--copy", "--store", "offsite")
+
+
+@pytest.mark.directory_only("one store is like another")
+@pytest.mark.skipif(not (pg.client_bindir() and (pg.client_bindir() / "pg_dump").is_file()), reason="no pg_dump")
+def test_dumps_and_sets_of_files_come_from_both(walship, store, offsite, server, directory):
+    """As a recovery does: what the first has lost or damaged comes from the second one."""
+    (directory / "tree").mkdir()
+    (directory / "tree" / "file").write_bytes(random.Random(1).randbytes(5000))
+    walship.configure(system=server.system_identifier())
+    server.write_rows(100)
+    walship.ok("dump", env=server.pg_environment)
+    walship.ok("files", "up", directory / "tree")
+    copied(walship)
+    walship.configure(second_store="offsite")
+    whole = [walship.ok("list", kind, "--json").out for kind in ("--dumps", "--files")]
+    for number, key in enumerate(key for key in store.keys() if "/dump/" in key or "/files/" in key):
+        lost = number % 2 == 0 or not key.endswith(".json")  # what goes on as it comes is not read again
+        store.remove(key) if lost else store.write(key, flipped(store.read(key)))
+    assert [walship.ok("list", kind, "--json").out for kind in ("--dumps", "--files")] == whole
+    for schema_only in ([], ["--schema-only"]):
+        target = directory / f"out{len(schema_only)}"
+        walship.ok("undump", "--database", "postgres", *schema_only, "--into-file", target)
+        assert target.stat().st_size > 0
+    walship.ok("files", "--restore", "up", "--into", directory / "back")
+    back = next((directory / "back").rglob("file"))
+    assert back.read_bytes() == (directory / "tree" / "file").read_bytes()
 
 
 def healed(walship, *options, expected=0):

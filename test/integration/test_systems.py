@@ -6,7 +6,7 @@ import pytest
 from walship_testing import server as pg
 from walship_testing import upgrade
 from walship_testing.recovery import backup_key, note_moment, take_backup
-from walship_testing.store import sealed
+from walship_testing.store import DirectoryStore, create_store, sealed
 from walship_testing.walship import Walship
 
 
@@ -177,3 +177,52 @@ def test_a_backup_in_the_future_and_a_clock_that_went_back_are_told(story, store
     assert "WARNING: The server's clock went back" in walship.ok("list").out
     plan = recoveries.plan("--target-time", story.moment("evening").time)
     assert any("clock went back" in text for text in plan["warnings"])
+
+
+# What each command says on a machine whose "pgdata" is gone: with one system in the store, and with two.
+ON_A_NEW_MACHINE = {
+    "list": (0, 2),
+    "list --dumps": (0, 2),
+    "list --files": (0, 2),
+    "find --commits": (0, 2),
+    "drill --plan": (0, 2),
+    "drill --history": (0, 2),
+    "verify": (0, 2),
+    "copy --dry-run --to {other}": (0, 2),
+    "copy --heal --dry-run --from {other}": (0, 2),
+    "undump --list": (1, 2),
+    "files --list": (0, 2),
+    "files --list up": (1, 2),
+    "recover --plan --latest --copy": (0, 2),
+    "pin {backup}": (0, 2),
+    "unpin {backup}": (0, 2),
+    "expire --dry-run": (1, 1),
+    "files up /etc/apt": (1, 1),
+}
+
+
+@pytest.mark.directory_only("which system is meant is no matter of the store")
+def test_on_a_new_machine_the_only_system_in_the_store_is_taken(story, walship, store, directory, cache):
+    """The settings file came along, the data directory did not; what removes or adds guesses nothing."""
+    other = DirectoryStore(directory / "other")
+    create_store(other, directory)
+    story.into(other)
+    gone = directory / "gone"
+    walship.configure(pgdata=gone, system=None, retention="last 1")
+    words = {"other": other.url, "backup": story.backups[0]["id"]}
+    said = {}
+    for systems in (0, 1):
+        for command, expected in ON_A_NEW_MACHINE.items():
+            result = walship.fails(expected[systems], *command.format(**words).split())
+            said[command, systems] = result.err
+        store.write("7300000000000000009/wal/00000001/000000010000000000000001.tar", b"x" * 2048)
+    for command, (one, two) in ON_A_NEW_MACHINE.items():
+        missing = f'data directory "{gone}" is not there, or holds no database system'
+        taken = f"{missing}: system {story.system} is taken, the only one in the store"
+        if two == 2:
+            assert taken in said[command, 0], command
+            assert "holds 2 database systems" in said[command, 1] and "--system" in said[command, 1], command
+        else:
+            assert missing in said[command, 0] and "--system" in said[command, 0]
+    walship.ok("list", "--system", story.system)
+    walship.fails(8, "expire", "--dry-run", "--system", story.system)
