@@ -2,6 +2,7 @@
 #include "walship/archive/known_gap.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "walship/archive/layout.h"
 #include "walship/archive/sealed_json.h"
@@ -30,6 +31,7 @@ known_gap_list_release(KnownGapList *gaps)
 	for (size_t i = 0; i < gaps->count; i++)
 		gap_release(&gaps->items[i]);
 	free(gaps->items);
+	strlist_release(&gaps->damaged);
 	*gaps = (KnownGapList){0};
 }
 
@@ -64,11 +66,23 @@ known_gap_list_read(Store *store, uint64_t system_identifier, KnownGapList *ret_
 
 		if (error == NULL)
 		{
+			AUTO_FREE char *key = layout_known_gap_key(system_identifier, gap.first, gap.last);
+
+			if (strcmp(key, keys.items[i]) != 0)
+				error = error_new(ERR_CORRUPT, "it is of the gap from \"%s\" to \"%s\"", gap.first, gap.last);
+		}
+		if (error == NULL)
+		{
 			GROW(ret_gaps->items, ret_gaps->count, ret_gaps->capacity);
 			ret_gaps->items[ret_gaps->count++] = gap;
 			continue;
 		}
 		gap_release(&gap);
+		if (error_is(error, ERR_CORRUPT))
+		{
+			strlist_add(&ret_gaps->damaged, keys.items[i]);
+			strlist_add(&ret_gaps->damaged, error_message(error));
+		}
 		if (!error_is(error, ERR_CORRUPT) && !error_is(error, ERR_NOT_FOUND))
 			return MOVE(error);
 	}

@@ -10,6 +10,7 @@
 #include "walship/archive/lease.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
+#include "walship/wal/label.h"
 
 /* A record that was brought back names objects that nobody missed before, or has read: then it is looked once more. */
 #define ROUNDS_MOST 4
@@ -188,6 +189,27 @@ heal_history(Heal *heal, const Finding *finding)
 	return has_digest ? put_text(heal, digest_key, &digest) : NULL;
 }
 
+static Error *
+heal_backup_file(Heal *heal, const Finding *finding)
+{
+	AUTO_BUF(text, HISTORY_MAX);
+	XLogRecPtr start;
+	Error *error = read_text(heal->other, finding->key, &text);
+
+	if (error == NULL)
+		error = backup_file_parse(text.data, text.size, &start);
+	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
+	{
+		heal_add_failure(heal, finding->key,
+		                 mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
+		                            error_message(error)));
+		error_free(error);
+		return NULL;
+	}
+	TRY(error);
+	return put_text(heal, finding->key, &text);
+}
+
 /* ---- backups ---- */
 
 static Error *
@@ -302,7 +324,18 @@ heal_finding(Heal *heal, const Finding *finding)
 		case FINDING_OF_DUMP:
 		case FINDING_OF_FILES:
 			return heal_named(heal, finding);
+		case FINDING_OF_BACKUP_FILE:
+			return heal_backup_file(heal, finding);
+		case FINDING_OF_PIN:
+			return finding->kind != FINDING_CORRUPT
+			           ? NULL
+			           : heal_bring(
+							 heal, &(CopyItem){.kind = STORE_COPY_PINS, .key = finding->key, .foreign = true},
+							 true);
 		case FINDING_OF_BACKUP:
+		case FINDING_OF_KNOWN_GAP:
+		case FINDING_OF_LEASE:
+		case FINDING_OF_EVIDENCE:
 			break;
 	}
 	return NULL;

@@ -66,6 +66,7 @@ look_at_lists(Verify *verify)
 	if (verify->backup == NULL)
 	{
 		TRY(verify_named(verify));
+		TRY(verify_small(verify));
 		TRY(verify_histories(verify));
 	}
 	verify_segment_sizes(verify);

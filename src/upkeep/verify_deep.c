@@ -272,6 +272,8 @@ verify_deep(Verify *verify)
 		error = verify_deep_wal(&deep);
 	if (error == NULL && verify->backup == NULL)
 		error = verify_deep_named(&deep);
+	if (error == NULL && verify->backup == NULL)
+		error = verify_deep_small(&deep);
 	(void) pthread_mutex_destroy(&deep.mutex);
 	return error;
 }

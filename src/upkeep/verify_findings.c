@@ -16,10 +16,22 @@ static const char *const kinds[N_FINDING_KINDS] = {
 };
 
 static const char *const objects[N_FINDING_OBJECTS] = {
-	[FINDING_OF_SEGMENT] = "segment", [FINDING_OF_PARTIAL] = "partial", [FINDING_OF_HISTORY] = "history",
-	[FINDING_OF_RECORD] = "record",   [FINDING_OF_PART] = "part",       [FINDING_OF_MANIFEST] = "manifest",
-	[FINDING_OF_CONFIG] = "config",   [FINDING_OF_MAP] = "map",         [FINDING_OF_BACKUP] = "backup",
-	[FINDING_OF_DUMP] = "dump",       [FINDING_OF_FILES] = "files",
+	[FINDING_OF_SEGMENT] = "segment",
+	[FINDING_OF_PARTIAL] = "partial",
+	[FINDING_OF_HISTORY] = "history",
+	[FINDING_OF_RECORD] = "record",
+	[FINDING_OF_PART] = "part",
+	[FINDING_OF_MANIFEST] = "manifest",
+	[FINDING_OF_CONFIG] = "config",
+	[FINDING_OF_MAP] = "map",
+	[FINDING_OF_BACKUP] = "backup",
+	[FINDING_OF_DUMP] = "dump",
+	[FINDING_OF_FILES] = "files",
+	[FINDING_OF_PIN] = "pin",
+	[FINDING_OF_KNOWN_GAP] = "acknowledgement",
+	[FINDING_OF_LEASE] = "lease",
+	[FINDING_OF_EVIDENCE] = "evidence",
+	[FINDING_OF_BACKUP_FILE] = "backup file",
 };
 
 const char *
@@ -58,6 +70,16 @@ remedy_of_damage(FindingObject object)
 			return HEAL "Else take a new dump: walship dump.";
 		case FINDING_OF_FILES:
 			return HEAL "Else store the files anew, for later sets build on this one: walship files --full.";
+		case FINDING_OF_PIN:
+			return "It keeps the backup of its name for ever: remove it, as walship unpin does, and pin that anew.";
+		case FINDING_OF_KNOWN_GAP:
+			return "It does not count: remove it, and acknowledge the gap anew: walship verify --acknowledge.";
+		case FINDING_OF_LEASE:
+			return "It ends a day after it was written. Whoever knows that nothing uses the store may remove it.";
+		case FINDING_OF_EVIDENCE:
+			return "No recovery needs it: the next run leaves its own. It may be removed.";
+		case FINDING_OF_BACKUP_FILE:
+			return HEAL "No recovery by walship needs it: it may be removed.";
 		case FINDING_OF_RECORD:
 		case FINDING_OF_PART:
 		case FINDING_OF_MANIFEST:

@@ -96,6 +96,11 @@ void deep_submit_stored(Workers *workers, const StoredObjectLook *look);
 Error *verify_named(Verify *verify) MUST_CHECK;
 Error *verify_deep_named(DeepVerify *deep) MUST_CHECK;
 
+/* verify_small.c: pins, acknowledged gaps, leases; deep: evidence and backup history files, too */
+
+Error *verify_small(Verify *verify) MUST_CHECK;
+Error *verify_deep_small(DeepVerify *deep) MUST_CHECK;
+
 /* verify_deep_wal.c */
 
 Error *verify_deep_wal(DeepVerify *deep) MUST_CHECK;

@@ -179,6 +179,33 @@ backup_label_parse(const char *text, size_t size, BackupLabel *ret_label)
 	return NULL;
 }
 
+/* The last line but its newline; NULL: it was cut off. */
+static const char *
+last_line(const char *text, size_t size)
+{
+	const char *line;
+
+	if (size == 0 || text[size - 1] != '\n')
+		return NULL;
+	for (line = text + size - 1; line > text && line[-1] != '\n'; line--)
+		;
+	return line;
+}
+
+Error *
+backup_file_parse(const char *text, size_t size, XLogRecPtr *ret_start_lsn)
+{
+	static const char end[] = "STOP TIMELINE: ";
+	const char *last = last_line(text, size);
+	BackupLabel label;
+
+	if (last == NULL || size - (size_t) (last - text) < strlen(end) || memcmp(last, end, strlen(end)) != 0)
+		return error_new(ERR_CORRUPT, "backup history file is cut off: it lacks the backup's end");
+	TRY(backup_label_parse(text, size, &label));
+	*ret_start_lsn = label.start_lsn;
+	return NULL;
+}
+
 void
 tablespace_map_append(Buf *map, uint32_t oid, const char *path)
 {

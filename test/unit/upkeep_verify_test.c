@@ -362,6 +362,126 @@ what_is_read_is_leased_and_every_fault_is_told(void **state)
 	assert_int_equal(verify.reads.objects, 2);
 }
 
+/* ---- small objects ---- */
+
+static char *
+sealed(const char *json)
+{
+	AUTO_BUF(text, 4096);
+
+	buf_puts(&text, json);
+	self_sha256_append(&text);
+	return mem_strdup(text.data);
+}
+
+#define PIN_OF(id) "{\"format\":1,\"backup\":\"" id "\",\"until\":null,\"note\":null}"
+#define GAP_OF(first)                                         \
+	"{\"format\":1,\"first\":\"" first "\",\"last\":\"" first \
+	"\",\"time\":\"2026-11-20T02:30:07Z\",\"note\":null}"
+#define LEASE                                                                     \
+	"{\"format\":1,\"id\":\"" ID_OLD                                              \
+	"\",\"kind\":\"recover\",\"holder\":\"x\",\"backup\":null,\"timeline\":null," \
+	"\"start_lsn\":null,\"valid_seconds\":60}"
+#define PLACE_OF_FILE "7300000000000000001/wal/00000001/" NAME ".00000028.backup"
+#define FILE_OF(lsn)                                                                          \
+	"START WAL LOCATION: " lsn " (file " NAME ")\nSTOP WAL LOCATION: 3/138 (file " NAME ")\n" \
+	"CHECKPOINT LOCATION: 3/60\nBACKUP METHOD: streamed\nBACKUP FROM: primary\n"              \
+	"START TIME: 2026-11-20 02:30:07 UTC\nLABEL: walship\nSTART TIMELINE: 1\n"                \
+	"STOP TIME: 2026-11-20 02:30:08 UTC\nSTOP TIMELINE: 1\n"
+#define EVIDENCE "7300000000000000001/proof/20261120T023007Z-drill.json"
+#define PIN_KEY  "7300000000000000001/pin/" ID_NEW ".json"
+#define GAP_KEY  "7300000000000000001/gap/" NAME "-" NAME ".json"
+#define HELD_KEY "7300000000000000001/lease/" ID_OLD "-1.json"
+
+/* kind -1: no finding.  "plain": seen without reading contents, too. */
+static const struct
+{
+	const char *name;
+	const char *key;
+	const char *json; /* sealed; NULL: the text, as it is */
+	const char *text;
+	int kind;
+	FindingObject object;
+	bool plain;
+} small_rows[] = {
+	{"a pin", PIN_KEY, PIN_OF(ID_NEW), NULL, -1, FINDING_OF_PIN, true},
+	{"a pin without a seal", PIN_KEY, NULL, PIN_OF(ID_NEW), FINDING_CORRUPT, FINDING_OF_PIN, true},
+	{"an empty pin", PIN_KEY, NULL, "", FINDING_CORRUPT, FINDING_OF_PIN, true},
+	{"a pin of another backup", PIN_KEY, PIN_OF(ID_OLD), NULL, FINDING_CORRUPT, FINDING_OF_PIN, true},
+	{"a pin of a newer version", PIN_KEY, "{\"format\":2}", NULL, FINDING_CORRUPT, FINDING_OF_PIN, true},
+	{"a pin of nothing", "7300000000000000001/pin/x.json", PIN_OF("x"), NULL, FINDING_FOREIGN, FINDING_OF_PIN,
+     true},
+	{"a pin whose backup is gone", "7300000000000000001/pin/" ID_OLD ".json", PIN_OF(ID_OLD), NULL,
+     FINDING_MISSING, FINDING_OF_RECORD, true},
+	{"a pin that has ended", "7300000000000000001/pin/" ID_OLD ".json",
+     "{\"format\":1,\"backup\":\"" ID_OLD "\",\"until\":\"2026-01-01T00:00:00Z\",\"note\":null}", NULL, -1,
+     FINDING_OF_RECORD, true},
+	{"an acknowledgement", GAP_KEY, GAP_OF(NAME), NULL, -1, FINDING_OF_KNOWN_GAP, true},
+	{"an acknowledgement cut off", GAP_KEY, NULL, "{\"format\":1", FINDING_CORRUPT, FINDING_OF_KNOWN_GAP,
+     true},
+	{"an acknowledgement of another gap", GAP_KEY, GAP_OF("000000010000000300000001"), NULL, FINDING_CORRUPT,
+     FINDING_OF_KNOWN_GAP, true},
+	{"a lease", HELD_KEY, LEASE, NULL, -1, FINDING_OF_LEASE, true},
+	{"a lease without a seal", HELD_KEY, NULL, LEASE, FINDING_CORRUPT, FINDING_OF_LEASE, true},
+	{"evidence", EVIDENCE, "{\"format\":1}", NULL, -1, FINDING_OF_EVIDENCE, false},
+	{"evidence without a seal", EVIDENCE, NULL, "{\"format\":1}", FINDING_CORRUPT, FINDING_OF_EVIDENCE,
+     false},
+	{"a backup file", PLACE_OF_FILE, NULL, FILE_OF("3/28"), -1, FINDING_OF_BACKUP_FILE, false},
+	{"a backup file of another one", PLACE_OF_FILE, NULL, FILE_OF("3/60"), FINDING_CORRUPT,
+     FINDING_OF_BACKUP_FILE, false},
+	{"a backup file cut off", PLACE_OF_FILE, NULL,
+     "START WAL LOCATION: 3/28 (file " NAME ")\nCHECKPOINT LOCATION: 3/60\n", FINDING_CORRUPT,
+     FINDING_OF_BACKUP_FILE, false},
+	{"an empty backup file", PLACE_OF_FILE, NULL, "", FINDING_CORRUPT, FINDING_OF_BACKUP_FILE, false},
+};
+
+static const Finding *
+finding_of(const Verify *verify, FindingObject object)
+{
+	for (size_t i = 0; i < verify->findings.count; i++)
+		if (verify->findings.items[i].object == object)
+			return &verify->findings.items[i];
+	return NULL;
+}
+
+static void
+small_objects_are_looked_at(void **state)
+{
+	const Place *place = *state;
+
+	add_backup(place, ID_NEW);
+	add_segment(place);
+	for (size_t i = 0; i < lengthof(small_rows); i++)
+	{
+		AUTO_FREE char *text =
+			small_rows[i].json == NULL ? mem_strdup(small_rows[i].text) : sealed(small_rows[i].json);
+
+		print_message("  %s\n", small_rows[i].name);
+		put_raw(place, small_rows[i].key, text, strlen(text));
+		for (int deep = 0; deep < (small_rows[i].plain ? 1 : 2); deep++)
+		{
+			HookedStore hooked;
+			AUTO_VERIFY verify = verify_of(&hooked, place);
+			bool expected = small_rows[i].kind >= 0 && (deep || small_rows[i].plain);
+			const Finding *found;
+
+			verify.deep = deep != 0;
+			assert_ok(verify_run(&verify));
+			found = finding_of(&verify, small_rows[i].object);
+			assert_true((found != NULL) == expected);
+
+			/* The manifest of this fixture is none, which deep alone sees. */
+			assert_int_equal(verify.findings.count, (size_t) expected + (size_t) deep);
+			if (expected)
+			{
+				assert_int_equal(found->kind, small_rows[i].kind);
+				assert_true(found->object == FINDING_OF_RECORD || strcmp(found->key, small_rows[i].key) == 0);
+			}
+		}
+		assert_ok(store_remove(place->store, small_rows[i].key));
+	}
+}
+
 int
 main(void)
 {
@@ -372,6 +492,7 @@ main(void)
 		PLACE_TEST(what_an_expire_removes_meanwhile_is_not_missing),
 		PLACE_TEST(what_is_gone_while_the_record_stays_is_missing),
 		PLACE_TEST(what_is_read_is_leased_and_every_fault_is_told),
+		PLACE_TEST(small_objects_are_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

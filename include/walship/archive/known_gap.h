@@ -8,6 +8,7 @@
 
 #include "walship/base/clock.h"
 #include "walship/base/error.h"
+#include "walship/base/strs.h"
 #include "walship/store/store.h"
 
 #define KNOWN_GAP_NOTE_MAX 4096
@@ -25,6 +26,7 @@ typedef struct KnownGapList
 	KnownGap *items; /* by first segment */
 	size_t count;
 	size_t capacity;
+	StrList damaged; /* pairs of a key and why that cannot be read */
 } KnownGapList;
 
 void known_gap_list_release(KnownGapList *gaps);
@@ -32,5 +34,5 @@ void known_gap_list_release(KnownGapList *gaps);
 /* ERR_EXISTS when just this gap is known already. */
 Error *known_gap_write(Store *store, uint64_t system_identifier, const KnownGap *gap) MUST_CHECK;
 
-/* One that cannot be read is passed over: then the gap is told again. */
+/* One that cannot be read, or is of another gap than its name says, does not count: then the gap is told again. */
 Error *known_gap_list_read(Store *store, uint64_t system_identifier, KnownGapList *ret_gaps) MUST_CHECK;

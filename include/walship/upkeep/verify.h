@@ -53,9 +53,14 @@ typedef enum FindingObject
 	FINDING_OF_BACKUP, /* all objects of it */
 	FINDING_OF_DUMP,   /* an object of one, or all of them */
 	FINDING_OF_FILES,  /* an object of a set of files, or all of them */
+	FINDING_OF_PIN,
+	FINDING_OF_KNOWN_GAP, /* what says that one is acknowledged */
+	FINDING_OF_LEASE,
+	FINDING_OF_EVIDENCE,
+	FINDING_OF_BACKUP_FILE, /* a backup history file */
 } FindingObject;
 
-#define N_FINDING_OBJECTS 11
+#define N_FINDING_OBJECTS 16
 
 typedef struct Finding
 {

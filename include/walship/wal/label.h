@@ -26,5 +26,13 @@ typedef struct BackupLabel
  */
 Error *backup_label_parse(const char *text, size_t size, BackupLabel *ret_label) MUST_CHECK;
 
+#define BACKUP_FILE_MAX 8192
+
+/*
+ * A backup history file, "<segment>.<offset>.backup": the same with the backup's end behind it
+ * (PostgreSQL: xlogbackup.c, build_backup_content).  ERR_CORRUPT also when that is cut off.
+ */
+Error *backup_file_parse(const char *text, size_t size, XLogRecPtr *ret_start_lsn) MUST_CHECK;
+
 /* One line of tablespace_map: "oid path", with '\\', '\n' and '\r' in the path escaped by a backslash. */
 void tablespace_map_append(Buf *map, uint32_t oid, const char *path);
