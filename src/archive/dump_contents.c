@@ -44,6 +44,11 @@ static const JsonField database_fields[] = {
 	{"ctype", &json_path, JSON_AT(DumpDatabaseFacts, ctype)},
 	{"provider", &json_string, JSON_AT(DumpDatabaseFacts, provider), .flags = JSON_OPTIONAL},
 	{"locale", &json_path, JSON_AT(DumpDatabaseFacts, locale), .flags = JSON_OPTIONAL},
+	{"icu_rules", &json_path, JSON_AT(DumpDatabaseFacts, icu_rules), .flags = JSON_OPTIONAL},
+	{"owner", &json_path, JSON_AT(DumpDatabaseFacts, owner), .flags = JSON_OPTIONAL},
+	{"tablespace", &json_path, JSON_AT(DumpDatabaseFacts, tablespace), .flags = JSON_OPTIONAL},
+	{"tablespaces", &json_list, JSON_AT(DumpDatabaseFacts, tablespaces), .flags = JSON_OPTIONAL,
+     .of = &json_paths, .count = offsetof(DumpDatabaseFacts, n_tablespaces)},
 	{"schema_sha256", &json_hex, JSON_AT(DumpDatabaseFacts, schema_sha256)},
 	{"entries", &json_uint, JSON_AT(DumpDatabaseFacts, entries)},
 	{"large_objects", &json_uint, JSON_AT(DumpDatabaseFacts, large_objects)},
@@ -92,6 +97,9 @@ release_database(DumpDatabaseFacts *database)
 	}
 	for (size_t i = 0; i < database->n_tables; i++)
 		release_table(&database->tables[i]);
+	for (size_t i = 0; i < database->n_tablespaces; i++)
+		free(database->tablespaces[i]);
+	free(database->tablespaces);
 	free(database->roles);
 	free(database->extensions);
 	free(database->tables);
@@ -101,6 +109,9 @@ release_database(DumpDatabaseFacts *database)
 	free(database->ctype);
 	free(database->provider);
 	free(database->locale);
+	free(database->icu_rules);
+	free(database->owner);
+	free(database->tablespace);
 }
 
 void

@@ -99,6 +99,7 @@ is_about(const char *entry, const DumpTableFacts *table)
 	             begins_with(entry, "ACL", schema, "COLUMN ", table->name, ".") ||
 	             begins_with(entry, "COMMENT", schema, "TABLE ", table->name, " ") ||
 	             begins_with(entry, "COMMENT", schema, "COLUMN ", table->name, ".") ||
+	             begins_with(entry, "STATISTICS DATA", schema, "", table->name, " ") ||
 	             begins_with(entry, "TABLE ATTACH", schema, "", table->name, " ");
 
 	for (size_t i = 0; i < table->n_parts && !found; i++)
@@ -106,6 +107,7 @@ is_about(const char *entry, const DumpTableFacts *table)
 		const char *part = table->parts[i].name;
 
 		found = part != NULL && (begins_with(entry, "INDEX ATTACH", schema, "", part, " ") ||
+		                         begins_with(entry, "STATISTICS DATA", schema, "", part, " ") ||
 		                         begins_with(entry, "SEQUENCE OWNED BY", schema, "", part, " ") ||
 		                         begins_with(entry, "SEQUENCE SET", schema, "", part, " ") ||
 		                         begins_with(entry, "ACL", schema, "SEQUENCE ", part, " ") ||

@@ -163,16 +163,18 @@ begin_snapshot(const DumpRun *run, Server *server, char **ret_snapshot)
 static Error *
 ask_database(Server *server, DumpDatabaseFacts *facts)
 {
-	const char *locale = server_major(server) >= 17   ? "datlocprovider, datlocale"
-	                     : server_major(server) >= 15 ? "datlocprovider, daticulocale"
-	                                                  : "NULL, NULL";
-	AUTO_FREE char *sql =
-		mem_printf("SELECT pg_encoding_to_char(encoding), datcollate, datctype, (SELECT count(*) FROM "
-	               "pg_largeobject_metadata), %s FROM pg_database WHERE datname = current_database()",
-	               locale);
+	const char *locale = server_major(server) >= 17   ? "datlocprovider, datlocale, daticurules"
+	                     : server_major(server) == 16 ? "datlocprovider, daticulocale, daticurules"
+	                     : server_major(server) == 15 ? "datlocprovider, daticulocale, NULL"
+	                                                  : "NULL, NULL, NULL";
+	AUTO_FREE char *sql = mem_printf(
+		"SELECT pg_encoding_to_char(encoding), datcollate, datctype, (SELECT count(*) FROM "
+		"pg_largeobject_metadata), %s, pg_get_userbyid(datdba), nullif((SELECT spcname FROM pg_tablespace s "
+		"WHERE s.oid = dattablespace), 'pg_default') FROM pg_database WHERE datname = current_database()",
+		locale);
 	AUTO_RESULTS results = {0};
 
-	TRY(ask(server, sql, 6, &results));
+	TRY(ask(server, sql, 9, &results));
 	if (results.items[0].count != 1)
 		return error_new(ERR_TRANSIENT, "database \"%s\" is not there any more", facts->name);
 	facts->encoding = mem_strdup(value(results.items, 0, 0));
@@ -181,6 +183,9 @@ ask_database(Server *server, DumpDatabaseFacts *facts)
 	facts->large_objects = number(results.items, 0, 3);
 	facts->provider = maybe(results.items, 0, 4);
 	facts->locale = maybe(results.items, 0, 5);
+	facts->icu_rules = maybe(results.items, 0, 6);
+	facts->owner = mem_strdup(value(results.items, 0, 7));
+	facts->tablespace = maybe(results.items, 0, 8);
 	return NULL;
 }
 
@@ -205,6 +210,22 @@ ask_roles(Server *server, DumpDatabaseFacts *facts)
 	facts->roles = NEW_ARRAY(char *, results.items[0].count + 1);
 	for (size_t row = 0; row < results.items[0].count; row++)
 		facts->roles[facts->n_roles++] = mem_strdup(value(results.items, row, 0));
+	return NULL;
+}
+
+static Error *
+ask_tablespaces(Server *server, DumpDatabaseFacts *facts)
+{
+	AUTO_RESULTS results = {0};
+
+	TRY(ask(
+		server,
+		"SELECT spcname FROM pg_tablespace WHERE spcname !~ '^pg_' AND oid IN (SELECT reltablespace FROM pg_class "
+		"UNION SELECT dattablespace FROM pg_database WHERE datname = current_database()) ORDER BY 1",
+		1, &results));
+	facts->tablespaces = NEW_ARRAY(char *, results.items[0].count + 1);
+	for (size_t row = 0; row < results.items[0].count; row++)
+		facts->tablespaces[facts->n_tablespaces++] = mem_strdup(value(results.items, row, 0));
 	return NULL;
 }
 
@@ -312,6 +333,7 @@ dump_open_database(const DumpRun *run, const DumpChoice *choice, Server **ret_se
 	TRY(begin_snapshot(run, server, ret_snapshot));
 	TRY(ask_database(server, facts));
 	TRY(ask_roles(server, facts));
+	TRY(ask_tablespaces(server, facts));
 	TRY(ask_extensions(server, facts));
 	TRY(ask_tables(run, server, facts));
 	TRY(ask_parts(server, facts));

@@ -70,10 +70,10 @@ prepare(UndumpRun *run)
 {
 	const UndumpOptions *options = run->options;
 	const DumpRecord *record = options->source.record;
-	int major;
 
 	TRY(server_connect_somewhere(options->conninfo, &run->server));
-	TRY(programs_find_client(options->programs, "pg_restore", record->dump_major, &run->programs, &major));
+	TRY(programs_find_client(options->programs, "pg_restore", record->dump_major, &run->programs,
+	                         &run->client_major));
 	run->choices = NEW_ARRAY(UndumpChoice, options->contents->n_databases + 1);
 	if (!options->globals_only)
 		TRY(options->database != NULL ? choose_one(run) : choose_all(run));
@@ -131,98 +131,14 @@ restore_globals(UndumpRun *run)
 	return NULL;
 }
 
-static char *
-quote_literal(const char *text)
+static bool
+says_why(const char *line)
 {
-	AUTO_BUF(quoted, SIZE_MAX);
-
-	buf_puts(&quoted, " E'");
-	for (; *text != '\0'; text++)
-	{
-		if (*text == '\'' || *text == '\\')
-			buf_putc(&quoted, *text);
-		buf_putc(&quoted, *text);
-	}
-	buf_putc(&quoted, '\'');
-	return buf_steal(&quoted);
+	return strstr(line, "error: ") != NULL || strstr(line, "ERROR:") != NULL;
 }
 
-static char *
-quote_identifier(const char *text)
-{
-	AUTO_BUF(quoted, SIZE_MAX);
-
-	buf_putc(&quoted, '"');
-	for (; *text != '\0'; text++)
-	{
-		if (*text == '"')
-			buf_putc(&quoted, *text);
-		buf_putc(&quoted, *text);
-	}
-	buf_putc(&quoted, '"');
-	return buf_steal(&quoted);
-}
-
-static void
-add_locale(Buf *sql, const char *word, const char *value)
-{
-	AUTO_FREE char *quoted = value == NULL ? NULL : quote_literal(value);
-
-	if (quoted != NULL)
-		buf_printf(sql, " %s%s", word, quoted);
-}
-
-/* Under another name, for pg_restore knows only its own, and refuses one with a line end.  As the original, but for what only pg_dump's text has. */
-static Error *
-create_database(const UndumpRun *run, const UndumpChoice *choice)
-{
-	const DumpDatabaseFacts *facts = choice->facts;
-	AUTO_FREE char *name = quote_identifier(choice->target);
-	AUTO_BUF(sql, SIZE_MAX);
-	AUTO_RESULTS done = {0};
-	bool icu = str_equal(facts->provider, "i");
-
-	buf_printf(&sql, "CREATE DATABASE %s TEMPLATE template0", name);
-	add_locale(&sql, "ENCODING", facts->encoding);
-	add_locale(&sql, "LC_COLLATE", facts->collate);
-	add_locale(&sql, "LC_CTYPE", facts->ctype);
-	if (server_major(run->server) >= 15 && (icu || str_equal(facts->provider, "b")))
-		buf_printf(&sql, " LOCALE_PROVIDER %s", icu ? "icu" : "builtin");
-	if (server_major(run->server) >= 15 && facts->locale != NULL)
-		add_locale(&sql, icu ? "ICU_LOCALE" : "BUILTIN_LOCALE", facts->locale);
-	Error *error = server_run(run->server, sql.data, -1, &done);
-
-	if (error != NULL && run->options->new_server && !error_is(error, ERR_CANCELLED))
-	{
-		Error *refused = error_new(ERR_CORRUPT, "%s", error_message(error));
-
-		error_free(error);
-		error = refused;
-	}
-	TRY(error_context(error, "could not create database \"%s\"", choice->target));
-	notice(&run->options->notices, LOG_INFO, NULL,
-	       "database \"%s\" has the data of \"%s\", but not its own privileges, comment and settings (ALTER "
-	       "DATABASE); schema-%" PRIu32 ".sql of the dump has them",
-	       choice->target, facts->name, facts->oid);
-	return NULL;
-}
-
-static void
-drop_database(const UndumpRun *run, const UndumpChoice *choice)
-{
-	AUTO_FREE char *name = quote_identifier(choice->target);
-	AUTO_FREE char *sql = mem_printf("DROP DATABASE %s", name);
-	AUTO_RESULTS done = {0};
-	AUTO(Error) error = server_run(run->server, sql, -1, &done);
-
-	if (error != NULL)
-		notice(&run->options->notices, LOG_WARNING, NULL,
-		       "database \"%s\", which was made for this restore, could not be dropped: %s", choice->target,
-		       error_message(error));
-}
-
-static Error *
-restore_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *lines, int status)
+Error *
+undump_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *lines, int status)
 {
 	size_t reason = 0;
 
@@ -230,7 +146,7 @@ restore_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *
 		return error_new(kind_of_failure(run, ERR_SYSTEM),
 		                 "pg_restore of database \"%s\" ended with status %d, and said nothing",
 		                 choice->facts->name, status);
-	while (reason + 1 < lines->count && strstr(lines->items[reason], "error: ") == NULL)
+	while (reason + 1 < lines->count && !says_why(lines->items[reason]))
 		reason++;
 	for (size_t i = 0; i < lines->count; i++)
 		if (i != reason)
@@ -243,8 +159,8 @@ restore_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *
 }
 
 /* pg_restore reads it by its descriptor: no name, no file. */
-static Error *
-make_list_file(const Buf *lines, int *ret_fd)
+Error *
+undump_list_file(const Buf *lines, int *ret_fd)
 {
 	AUTO_CLOSE int fd = memfd_create("entries", MFD_CLOEXEC);
 
@@ -263,10 +179,28 @@ typedef struct RestorePass
 	const char *sections[2]; /* NULL: all */
 	int entries;             /* descriptor of the lines that are chosen; 0: all */
 	bool head;               /* none of it has rows */
-	bool create;             /* under its own name */
 	bool clean;
 	bool data_only;
 } RestorePass;
+
+/* What pg_restore prints of the archive's beginning. */
+Error *
+undump_print(UndumpRun *run, const UndumpChoice *choice, const char *const *argv, int kept, Buf *ret_text)
+{
+	AUTO_STRLIST lines = {0};
+	uint64_t done = atomic_load(&run->done);
+	int status = 0;
+
+	TRY(undump_program_run(run,
+	                       &(UndumpProgram){.argv = argv,
+	                                        .object = &choice->objects->archive,
+	                                        .kept = kept,
+	                                        .output = ret_text,
+	                                        .head = true},
+	                       &lines, &status));
+	atomic_store(&run->done, done);
+	return status == 0 ? NULL : undump_failed(run, choice, &lines, status);
+}
 
 /* The lines of the archive's table of contents that belong to the chosen tables; *ret_head: none of them has rows. */
 static Error *
@@ -276,66 +210,82 @@ select_entries(UndumpRun *run, const UndumpChoice *choice, int *ret_fd, bool *re
 	const char *const argv[] = {program, "--list", NULL};
 	AUTO_BUF(list, ENTRIES_TEXT_MAX);
 	AUTO_BUF(selected, ENTRIES_TEXT_MAX);
-	AUTO_STRLIST lines = {0};
 	size_t count = 0;
-	int status = 0;
 
 	buf_puts(&list, "");
-	TRY(undump_program_run(
-		run,
-		&(UndumpProgram){.argv = argv, .object = &choice->objects->archive, .output = &list, .head = true},
-		&lines, &status));
-	atomic_store(&run->done, 0);
-	if (status != 0)
-		return restore_failed(run, choice, &lines, status);
+	TRY(undump_print(run, choice, argv, 0, &list));
 	archive_entries_select(list.data, &run->tables, run->with_schema, &selected, &count);
 	if (count == 0)
 		return error_new(ERR_CORRUPT, "the archive of database \"%s\" has no table \"%s\"",
 		                 choice->facts->name, run->options->table);
 	*ret_head = strstr(selected.data, " TABLE DATA ") == NULL;
-	return make_list_file(&selected, ret_fd);
+	return undump_list_file(&selected, ret_fd);
+}
+
+/* The words of pg_restore that say what of an archive, and how. */
+static void
+add_choices(const UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass, const char **argv)
+{
+	const UndumpOptions *options = run->options;
+
+	for (size_t i = 0; i < lengthof(pass->sections) && pass->sections[i] != NULL; i++)
+		*argv++ = pass->sections[i];
+	if (options->schema_only)
+		*argv++ = "--schema-only";
+	if (pass->data_only)
+		*argv++ = "--data-only";
+	if (options->no_owner)
+	{
+		*argv++ = "--no-owner";
+		*argv++ = "--no-privileges";
+	}
+	if (choice->no_tablespaces)
+		*argv++ = "--no-tablespaces";
+	if (pass->clean)
+	{
+		*argv++ = "--clean";
+		*argv++ = "--if-exists";
+	}
+
+	/* They are restored by functions that came with 18. */
+	if (run->client_major >= 18 && server_major(run->server) < 18)
+		*argv++ = "--no-statistics";
 }
 
 static Error *
 run_pass(UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass)
 {
-	const UndumpOptions *options = run->options;
 	AUTO_FREE char *program = program_in(run->programs, "pg_restore");
-	AUTO_FREE char *conninfo = server_conninfo(run->server, pass->create ? "postgres" : choice->target);
+	AUTO_FREE char *conninfo = server_conninfo(run->server, choice->target);
 	AUTO_FREE char *dbname = mem_printf("--dbname=%s", conninfo);
 	AUTO_FREE char *use_list = mem_printf("--use-list=/proc/self/fd/%d", pass->entries);
-	const char *argv[16] = {program, "--no-password", "--exit-on-error", dbname,
-	                        pass->create ? "--create" : "--single-transaction"};
-	size_t n = 5;
+	bool as_text = undump_needs_script(run);
+	const char *argv[20] = {program};
+	size_t n = 1;
 	AUTO_STRLIST lines = {0};
 	int status = 0;
 
-	for (size_t i = 0; i < lengthof(pass->sections) && pass->sections[i] != NULL; i++)
-		argv[n++] = pass->sections[i];
-	if (options->schema_only)
-		argv[n++] = "--schema-only";
-	if (pass->data_only)
-		argv[n++] = "--data-only";
-	if (options->no_owner)
+	argv[n++] = as_text ? "--file=-" : dbname;
+	argv[n++] = "--single-transaction"; /* as text, too: its COMMIT is printed when all has been read */
+	if (!as_text)
 	{
-		argv[n++] = "--no-owner";
-		argv[n++] = "--no-privileges";
-	}
-	if (pass->clean)
-	{
-		argv[n++] = "--clean";
-		argv[n++] = "--if-exists";
+		argv[n++] = "--no-password";
+		argv[n++] = "--exit-on-error";
 	}
 	if (pass->entries > 0)
 		argv[n++] = use_list;
-	TRY(undump_program_run(
-		run,
-		&(UndumpProgram){.argv = argv, .object = pass->object, .kept = pass->entries, .head = pass->head},
-		&lines, &status));
+	add_choices(run, choice, pass, argv + n);
+	TRY(undump_program_run(run,
+	                       &(UndumpProgram){.argv = argv,
+	                                        .object = pass->object,
+	                                        .kept = pass->entries,
+	                                        .head = pass->head,
+	                                        .into = as_text ? choice->target : NULL},
+	                       &lines, &status));
 	if (status != 0)
-		return restore_failed(run, choice, &lines, status);
+		return undump_failed(run, choice, &lines, status);
 	for (size_t i = 0; i < lines.count; i++)
-		notice(&options->notices, LOG_WARNING, NULL, "%s", lines.items[i]);
+		notice(&run->options->notices, LOG_WARNING, NULL, "%s", lines.items[i]);
 	return NULL;
 }
 
@@ -399,10 +349,9 @@ restore_in_passes(UndumpRun *run, const UndumpChoice *choice, const RestorePass 
 }
 
 static Error *
-run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
+run_restore(UndumpRun *run, const UndumpChoice *choice)
 {
-	RestorePass pass = {
-		.object = &choice->objects->archive, .create = by_its_name, .clean = run->options->clean};
+	RestorePass pass = {.object = &choice->objects->archive, .clean = run->options->clean};
 	AUTO_CLOSE int entries = -1;
 
 	if (run->tables.n_tables > 0)
@@ -416,20 +365,18 @@ run_restore(UndumpRun *run, const UndumpChoice *choice, bool by_its_name)
 }
 
 static Error *
-restore_database(UndumpRun *run, const UndumpChoice *choice)
+restore_database(UndumpRun *run, UndumpChoice *choice)
 {
-	bool by_its_name = choice->create && strcmp(choice->target, choice->facts->name) == 0 &&
-	                   strpbrk(choice->target, "\r\n") == NULL && run->tables.n_tables == 0;
 	Error *error;
 
-	if (choice->create && !by_its_name)
-		TRY(create_database(run, choice));
-	error = run_restore(run, choice, by_its_name);
-	if (error != NULL && choice->create && !by_its_name)
-		drop_database(run, choice);
-	else if (by_its_name || choice->objects->n_tables > 0)
-		error = error_hint(error,
-		                   "If database \"%s\" is there now, it is incomplete: drop it before the next try.",
+	TRY(undump_look_for_tablespaces(run, choice));
+	if (choice->create)
+		TRY(undump_make_database(run, choice));
+	error = run_restore(run, choice);
+	if (error != NULL && choice->create)
+		undump_drop_database(run, choice);
+	else if (choice->objects->n_tables > 0 && !run->options->schema_only)
+		error = error_hint(error, "What database \"%s\" has now is incomplete: empty it before the next try.",
 		                   choice->target);
 	return error;
 }

@@ -17,6 +17,7 @@ typedef struct UndumpChoice
 	const DumpDatabase *objects;
 	const char *target;
 	bool create;
+	bool no_tablespaces; /* the server lacks one of them */
 } UndumpChoice;
 
 typedef struct UndumpRun
@@ -24,6 +25,7 @@ typedef struct UndumpRun
 	const UndumpOptions *options;
 	Server *server; /* in "postgres" or the like */
 	char *programs; /* directory of pg_restore */
+	int client_major;
 	UndumpChoice *choices;
 	size_t n_choices;
 	TableChoice tables;        /* none: everything is restored */
@@ -44,11 +46,42 @@ typedef struct UndumpProgram
 {
 	const char *const *argv;
 	const BackupObject *object;
-	int kept;    /* see ChildOptions */
-	Buf *output; /* what it prints; NULL: nobody asks */
-	bool head;   /* it needs no more than the object's beginning, which is read no further then */
+	int kept;         /* see ChildOptions */
+	Buf *output;      /* what it prints; NULL: nobody asks */
+	bool head;        /* it needs no more than the object's beginning, which is read no further then */
+	const char *into; /* what it prints is run by psql in this database; NULL: it is not */
 } UndumpProgram;
 
 /* From any thread.  Its words, and its status; the error is of the store, or of what it was fed with. */
 Error *undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_lines, int *ret_status)
 	MUST_CHECK;
+
+/* What pg_restore prints of a database's archive without its rows; "kept" as in ChildOptions. */
+Error *undump_print(UndumpRun *run, const UndumpChoice *choice, const char *const *argv, int kept,
+                    Buf *ret_text) MUST_CHECK;
+
+/* Lines of a table of contents, as a file that pg_restore reads by its descriptor. */
+Error *undump_list_file(const Buf *lines, int *ret_fd) MUST_CHECK;
+
+/* A program ended with this status, and said this. */
+Error *undump_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *lines, int status)
+	MUST_CHECK;
+
+/* Does the server lack tablespaces that the database uses?  Then everything goes into the usual one. */
+Error *undump_look_for_tablespaces(const UndumpRun *run, UndumpChoice *choice) MUST_CHECK;
+
+/* The database, empty; under its own name with all that the archive says of it.  On failure there is none. */
+Error *undump_make_database(UndumpRun *run, const UndumpChoice *choice) MUST_CHECK;
+void undump_drop_database(const UndumpRun *run, const UndumpChoice *choice);
+
+/* Text that psql runs, up to the first error; "long_text": it is not kept, and connects to no other database. */
+typedef struct UndumpScript UndumpScript;
+
+bool undump_needs_script(const UndumpRun *run);
+Error *undump_script_start(const UndumpRun *run, const char *database, bool long_text,
+                           UndumpScript **ret_script) MUST_CHECK;
+Error *undump_script_write(UndumpScript *script, const void *text, size_t size) MUST_CHECK;
+bool undump_script_wants(const UndumpScript *script); /* false: it has ended */
+Error *undump_script_end(UndumpScript *script, StrList *ret_lines, int *ret_status) MUST_CHECK;
+void undump_script_free(UndumpScript *script);
+AUTO_DEFINE(UndumpScript, undump_script_free);

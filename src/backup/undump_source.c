@@ -124,17 +124,38 @@ typedef struct FeedSink
 	UndumpRun *run;
 	ChildStream *child;
 	Buf *output;
+	UndumpScript *script; /* where the output goes; NULL: it is kept */
 	bool head;
 	bool wants;
 	uint8_t tail[TAIL_SIZE];
 	size_t n_tail;
 } FeedSink;
 
+/* From the program that was fed to psql. */
+static Error *
+forward(UndumpScript *script, Buf *output)
+{
+	if (script == NULL || output->size == 0)
+		return NULL;
+	TRY(undump_script_write(script, output->data, output->size));
+	buf_clear(output);
+	return NULL;
+}
+
 static Error *
 feed(FeedSink *self, const void *data, size_t size)
 {
-	return self->wants && size > 0 ? child_stream_write(self->child, data, size, self->output, &self->wants)
-	                               : NULL;
+	if (!self->wants || size == 0)
+		return NULL;
+	TRY(child_stream_write(self->child, data, size, self->output, &self->wants));
+	return forward(self->script, self->output);
+}
+
+/* A program that needs no more, or psql that has failed. */
+static bool
+has_enough(const FeedSink *self)
+{
+	return (self->head && !self->wants) || (self->script != NULL && !undump_script_wants(self->script));
 }
 
 static Error *
@@ -146,7 +167,7 @@ feed_write(Sink *sink, const void *data, size_t size)
 	size_t of_tail = passes < self->n_tail ? passes : self->n_tail;
 
 	TRY(cancel_check());
-	if (self->head && !self->wants)
+	if (has_enough(self))
 		return error_new(ERR_CANCELLED, ENOUGH);
 	TRY(feed(self, self->tail, of_tail));
 	memmove(self->tail, self->tail + of_tail, self->n_tail - of_tail);
@@ -171,38 +192,65 @@ feed_finish(Sink *sink)
 
 static const SinkOps feed_ops = {.write = feed_write, .finish = feed_finish};
 
-Error *
-undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_lines, int *ret_status)
+/* Feeds the program with the object, as far as it wants it. */
+static Error *
+feed_program(UndumpRun *run, const UndumpProgram *program, ChildStream *child, UndumpScript *script,
+             Buf *output)
 {
-	AUTO(ChildStream) child = NULL;
-	FeedSink *sink;
+	FeedSink *sink = NEW(FeedSink);
 	Error *error;
 
-	TRY(child_stream_start(&(ChildOptions){.argv = program->argv,
-	                                       .environment = run->options->environment,
-	                                       .kept = program->kept},
-	                       true, &child));
-	sink = NEW(FeedSink);
 	*sink = (FeedSink){.sink.ops = &feed_ops,
 	                   .run = run,
 	                   .child = child,
-	                   .output = program->output,
+	                   .output = output,
+	                   .script = script,
 	                   .head = program->head,
 	                   .wants = true};
 	error = read_object(&run->options->source, program->object, &sink->sink);
-	if (program->head && error_is(error, ERR_CANCELLED) && !cancel_requested())
+	if ((program->head || script != NULL) && error_is(error, ERR_CANCELLED) && !cancel_requested())
 	{
 		error_free(error);
 		error = NULL;
 	}
+	return error;
+}
+
+/* A program that failed has printed no COMMIT: psql, killed, leaves nothing. */
+static Error *
+end_script(UndumpScript *script, Buf *output, StrList *ret_lines, int *ret_status)
+{
+	AUTO_STRLIST lines = {0};
+
+	TRY(forward(script, output));
+	if (undump_script_wants(script) && *ret_status != 0)
+		return NULL;
+	if (!undump_script_wants(script))
+		strlist_release(ret_lines); /* that psql had ended is no news */
+	TRY(undump_script_end(script, &lines, ret_status));
+	for (size_t i = 0; i < lines.count; i++)
+		strlist_add(ret_lines, lines.items[i]);
+	return NULL;
+}
+
+Error *
+undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList *ret_lines, int *ret_status)
+{
+	AUTO(ChildStream) child = NULL;
+	AUTO(UndumpScript) script = NULL;
+	AUTO_BUF(text, SIZE_MAX);
+	Buf *output = program->into != NULL ? &text : program->output;
+
+	if (program->into != NULL)
+		TRY(undump_script_start(run, program->into, true, &script));
+	TRY(child_stream_start(&(ChildOptions){.argv = program->argv,
+	                                       .environment = run->options->environment,
+	                                       .kept = program->kept},
+	                       true, &child));
 
 	/* Killed before its input ends: what it has begun is rolled back. */
-	if (error != NULL)
-	{
-		child_stream_free(MOVE(child));
-		return error;
-	}
-	TRY(child_stream_end(child, program->output, ret_status));
+	TRY(feed_program(run, program, child, script, output));
+	TRY(child_stream_end(child, output, ret_status));
 	child_stream_errors(child, ret_lines);
-	return NULL;
+	return script == NULL ? NULL : end_script(script, output, ret_lines, ret_status);
 }

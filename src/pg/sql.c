@@ -1,5 +1,10 @@
 /* SQL: statements, and the rows that they return. */
 #include "connection.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "walship/base/clock.h"
 #include "walship/base/mem.h"
 
 void
@@ -69,6 +74,37 @@ server_run(Server *server, const char *sql, int64_t timeout_ms, ServerResults *r
 	server_results_release(ret_results);
 	*ret_results = results;
 	results = (ServerResults){0};
+	return NULL;
+}
+
+Error *
+server_run_cleanup(Server *server, const char *sql, int timeout_ms)
+{
+	int64_t deadline = clock_monotonic_ms() + timeout_ms;
+	AUTO_RESULT *result = NULL;
+
+	if (!PQsendQuery(server->conn, sql))
+		return server_error(server, NULL);
+	while (PQflush(server->conn) > 0 || PQisBusy(server->conn))
+	{
+		struct pollfd polled = {.fd = PQsocket(server->conn), .events = POLLIN};
+		int64_t left = deadline - clock_monotonic_ms();
+
+		if (left <= 0)
+			return error_new(ERR_TRANSIENT, "server did not answer for %d s", timeout_ms / 1000);
+		if (poll(&polled, 1, (int) left) < 0 && errno != EINTR)
+			return error_errno("could not wait for the server");
+		if (!PQconsumeInput(server->conn))
+			return server_error(server, NULL);
+	}
+	result = PQgetResult(server->conn);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		return server_error(server, result);
+	while (!PQisBusy(server->conn) && result != NULL)
+	{
+		PQclear(result);
+		result = PQgetResult(server->conn);
+	}
 	return NULL;
 }
 

@@ -372,10 +372,6 @@ restore(const DrillDump *dump, const DrillOptions *options, const DumpGlobals *g
 	                      .context = dump->context};
 	Error *error;
 
-	if (dump->source.record->dump_major > server->note.major)
-		drill_note(report, DRILL_RESTORED,
-		           "pg_dump of a newer major, %d, made it: servers of %d may not know what it wrote",
-		           dump->source.record->dump_major, server->note.major);
 	private_server_environment("", &environment);
 	work.environment = (const char *const *) environment.items;
 	error = make_tablespaces(globals, options->directory, server);

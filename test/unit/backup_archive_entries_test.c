@@ -28,6 +28,9 @@ static const char list[] = ";\n"
 						   "3355; 2606 16396 FK CONSTRAINT public orders orders_fk shop\n"
 						   "3356; 2620 16397 TRIGGER public orders t shop\n"
 						   "3357; 1255 16394 FUNCTION public f() shop\n"
+						   "3359; 0 0 STATISTICS DATA public orders shop\n"
+						   "3360; 0 0 STATISTICS DATA public orders_i shop\n"
+						   "3361; 0 0 STATISTICS DATA public orders_old shop\n"
 						   "3358; 0 0 INDEX ATTACH public parted 1_n shop\n";
 
 static DumpPart orders_parts[] = {{16390, (char *) "orders_id_seq"},
@@ -75,8 +78,8 @@ static void
 a_table_has_its_own_entries(void **state)
 {
 	(void) state;
-	assert_selected("orders", false, "215 3400 3401 3402 216 3404 3200 3350 3352 3353 3354 ");
-	assert_selected("public.orders", true, "215 3400 3401 3402 216 3404 3200 3350 3352 3353 3354 ");
+	assert_selected("orders", false, "215 3400 3401 3402 216 3404 3200 3350 3352 3353 3354 3359 3360 ");
+	assert_selected("public.orders", true, "215 3400 3401 3402 216 3404 3200 3350 3352 3353 3354 3359 3360 ");
 	assert_selected("ur\ns.twice", true, "6 ");
 }
 

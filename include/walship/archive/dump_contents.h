@@ -51,8 +51,13 @@ typedef struct DumpDatabaseFacts
 	char *encoding;
 	char *collate;
 	char *ctype;
-	char *provider;                     /* "c", "i" or "b", as datlocprovider; NULL before PostgreSQL 15 */
-	char *locale;                       /* of the provider; NULL: it has none */
+	char *provider;     /* "c", "i" or "b", as datlocprovider; NULL before PostgreSQL 15 */
+	char *locale;       /* of the provider; NULL: it has none */
+	char *icu_rules;    /* NULL: none, as always before PostgreSQL 16 */
+	char *owner;        /* NULL: not noted */
+	char *tablespace;   /* the database's own; NULL: the usual one */
+	char **tablespaces; /* that it uses beside the usual one */
+	size_t n_tablespaces;
 	uint8_t schema_sha256[SHA256_SIZE]; /* of schema-<OID>.sql without what differs from run to run */
 	uint64_t entries;                   /* of the archive's table of contents */
 	uint64_t large_objects;

@@ -61,9 +61,9 @@ typedef struct UndumpOptions
 } UndumpOptions;
 
 /*
- * A database is restored in one transaction, unless it is made under its own name, or has
- * tables with objects of their own: then a failure leaves it behind, incomplete, and the
- * error says so.
+ * A database that is made is dropped again when its restore fails.  One that is there is
+ * restored in one transaction, unless it has tables with objects of their own: then a
+ * failure leaves it incomplete, and the error says so.
  */
 Error *undump(const UndumpOptions *options) MUST_CHECK;
 

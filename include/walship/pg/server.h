@@ -190,5 +190,11 @@ void server_results_release(ServerResults *results);
  */
 Error *server_run(Server *server, const char *sql, int64_t timeout_ms, ServerResults *ret_results) MUST_CHECK;
 
+/*
+ * One last statement that clears away what this process made, also while everything is being given up: nothing ends
+ * it but the time.  Only when no other one is under way.
+ */
+Error *server_run_cleanup(Server *server, const char *sql, int timeout_ms) MUST_CHECK;
+
 /* Of SQL that returns one row with one column; NULL is "".  The caller frees. */
 Error *server_value(Server *server, const char *sql, char **ret_value) MUST_CHECK;
