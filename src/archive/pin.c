@@ -69,13 +69,28 @@ wait_for_expire(Store *store, uint64_t system_identifier, const char *backup, Ti
 	}
 }
 
+/* A backup, or a dump: their ids are formed alike. */
 static Error *
-check_record(Store *store, uint64_t system_identifier, const char *backup, const char *when)
+check_record(Store *store, uint64_t system_identifier, const char *id, const char *when)
 {
-	AUTO_FREE char *key = layout_backup_record_key(system_identifier, backup);
+	AUTO_FREE char *backup = layout_backup_record_key(system_identifier, id);
+	AUTO_FREE char *dump = layout_dump_record_key(system_identifier, id);
 	StoreEntry entry;
+	Error *error = store_stat(store, backup, &entry);
 
-	return error_context(store_stat(store, key, &entry), "backup \"%s\"%s", backup, when);
+	if (error_is(error, ERR_NOT_FOUND))
+	{
+		Error *of_dump = store_stat(store, dump, &entry);
+
+		if (error_is(of_dump, ERR_NOT_FOUND))
+			error_free(of_dump);
+		else
+		{
+			error_free(error);
+			error = of_dump;
+		}
+	}
+	return error_context(error, "backup \"%s\"%s", id, when);
 }
 
 Error *

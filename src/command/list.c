@@ -137,6 +137,7 @@ list_dumps(const Invocation *invocation)
 	AUTO(Error) no_keys = keys_identities(settings, &identities);
 	AUTO(Store) store = NULL;
 	AUTO_DUMPS dumps = {0};
+	AUTO_PINS pins = {0};
 	uint64_t system;
 
 	if (no_keys != NULL)
@@ -144,10 +145,12 @@ list_dumps(const Invocation *invocation)
 	TRY(context_open_stores(settings, &store));
 	TRY(context_system_in_store(settings, store, &system));
 	TRY(dump_list_read(store, system, (int) settings_integer(settings, SETTING_jobs), &dumps));
+	TRY(pin_list_read(store, system, &pins));
 	if (invocation_flag(invocation, "json"))
-		print_dumps_json(&dumps, identities, stdout);
+		print_dumps_json(&dumps, &pins, identities, stdout);
 	else
-		print_dumps_text(&dumps, identities, clock_now(), invocation_flag(invocation, "verbose"), stdout);
+		print_dumps_text(&dumps, &pins, identities, clock_now(), invocation_flag(invocation, "verbose"),
+		                 stdout);
 	return NULL;
 }
 

@@ -62,11 +62,12 @@ run_unpin(Invocation *invocation)
 
 const Command command_pin = {
 	.name = "pin",
-	.summary = "keeps a backup, whatever the setting \"retention\" says",
+	.summary = "keeps a backup or a dump, whatever the retention says",
 	.arguments = "ID",
 	.n_arguments = 1,
 	.description =
 		"The backup stays, and the WAL that it needs to be restored to its own end; a pin keeps no moments after it.\n"
+		"A dump (walship list --dumps) stays likewise.\n"
 		"Exit 1: there is no such backup. Exit 3: it is pinned already.",
 	.examples = "  walship pin 20261120T023007Z-9f3c --note 'before the upgrade'\n"
 				"  walship pin 20261120T023007Z-9f3c --until '2027-01-01 00:00+00'\n",

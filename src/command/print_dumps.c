@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "print_pin.h"
 #include "table.h"
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
@@ -78,7 +79,8 @@ print_newest(const DumpList *dumps, TimeUs now, FILE *into)
 }
 
 void
-print_dumps_text(const DumpList *dumps, const AgeIdentities *identities, TimeUs now, bool verbose, FILE *into)
+print_dumps_text(const DumpList *dumps, const PinList *pins, const AgeIdentities *identities, TimeUs now,
+                 bool verbose, FILE *into)
 {
 	size_t first = verbose || dumps->count <= DUMPS_SHOWN ? 0 : dumps->count - DUMPS_SHOWN;
 	char text[SIZE_TEXT_SIZE];
@@ -100,6 +102,7 @@ print_dumps_text(const DumpList *dumps, const AgeIdentities *identities, TimeUs 
 		(void) fprintf(into, "  %9s  %d\n", size_format(dump_record_stored_size(record), text),
 		               record->server_version / 10000);
 		print_remarks(record, identities, into);
+		print_pin(pins, record->id, into);
 	}
 	if (first > 0)
 		print_line(into, "and %zu older ones: --verbose", first);
@@ -110,7 +113,7 @@ print_dumps_text(const DumpList *dumps, const AgeIdentities *identities, TimeUs 
 }
 
 static void
-put_dump(const DumpRecord *record, const AgeIdentities *identities, Json *into)
+put_dump(const DumpRecord *record, const PinList *pins, const AgeIdentities *identities, Json *into)
 {
 	dump_record_put(
 		record,
@@ -120,11 +123,12 @@ put_dump(const DumpRecord *record, const AgeIdentities *identities, Json *into)
 	json_add_int(into, "raw_size", (int64_t) dump_record_raw_size(record));
 	json_add_int(into, "stored_size", (int64_t) dump_record_stored_size(record));
 	json_add_bool(into, "key_here", can_open(identities, record));
+	put_pin(pins, record->id, into);
 	dump_record_put(record, "databases", into);
 }
 
 void
-print_dumps_json(const DumpList *dumps, const AgeIdentities *identities, FILE *into)
+print_dumps_json(const DumpList *dumps, const PinList *pins, const AgeIdentities *identities, FILE *into)
 {
 	AUTO(Json) root = json_new_object();
 	Json *array;
@@ -132,7 +136,7 @@ print_dumps_json(const DumpList *dumps, const AgeIdentities *identities, FILE *i
 	json_add_int(root, "format", LIST_FORMAT);
 	array = json_add_array(root, "dumps");
 	for (size_t i = 0; i < dumps->count; i++)
-		put_dump(dumps->items[i], identities, json_add_object(array, NULL));
+		put_dump(dumps->items[i], pins, identities, json_add_object(array, NULL));
 	json_put_list(root, "unfinished", &json_strings, dumps->unfinished.items, dumps->unfinished.count);
 	json_put_list(root, "damaged", &json_strings, dumps->damaged.items, dumps->damaged.count);
 	print_object(root, into);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "print_pin.h"
 #include "table.h"
 #include "walship/base/mem.h"
 #include "walship/base/size.h"
@@ -158,22 +159,11 @@ print_verdict(const Listing *listing, FILE *into)
 		(void) fprintf(into, "%zu GAP%s.\n", gaps, gaps == 1 ? "" : "s");
 }
 
-const Pin *
-listing_pin(const Listing *listing, const BackupRecord *backup)
-{
-	for (size_t i = 0; i < listing->pins.count; i++)
-		if (strcmp(listing->pins.items[i].backup, backup->id) == 0)
-			return &listing->pins.items[i];
-	return NULL;
-}
-
 /* What is not as it should be, in words; nothing of a backup that is as it should be. */
 static void
 print_backup_remarks(const Listing *listing, size_t n, FILE *into)
 {
 	const BackupRecord *backup = listing->catalog->backups[n];
-	const Pin *pin = listing_pin(listing, backup);
-	char until[TIME_TEXT_SIZE];
 
 	if (listing_is_refused(listing, n))
 		print_line(into, "    REFUSED: NOT ENCRYPTED");
@@ -187,11 +177,7 @@ print_backup_remarks(const Listing *listing, size_t n, FILE *into)
 		print_line(into, "    PAGE ERRORS: the server found damaged pages");
 	if (backup->from_standby)
 		print_line(into, "    from standby");
-	if (pin != NULL)
-		print_line(into, "    pinned%s%s%s%s%s", pin->until == TIME_NONE ? "" : " until ",
-		           pin->until == TIME_NONE ? "" : time_format_utc(pin->until, until),
-		           pin->note == NULL ? "" : " (", pin->note == NULL ? "" : pin->note,
-		           pin->note == NULL ? "" : ")");
+	print_pin(&listing->pins, backup->id, into);
 	if (backup->note != NULL)
 		print_line(into, "    note: %s", backup->note);
 }

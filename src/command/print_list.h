@@ -38,7 +38,6 @@ uint64_t listing_replay_size(const RecoveryWindow *window); /* from its newest b
 bool listing_can_open(const Listing *listing,
                       const BackupRecord *backup); /* is there a key, if it needs one? */
 bool listing_is_refused(const Listing *listing, size_t backup);
-const Pin *listing_pin(const Listing *listing, const BackupRecord *backup); /* NULL: it has none */
 
 void print_list_text(const Listing *listing, FILE *into);
 void print_list_json(const Listing *listing, FILE *into); /* docs/json.md */

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "print_pin.h"
 #include "table.h"
 #include "walship/base/mem.h"
 #include "walship/plan/clocks.h"
@@ -38,12 +39,6 @@ static const JsonField leftover_fields[] = {
 };
 static const JsonTable leftover_table = JSON_TABLE(Leftover, leftover_fields);
 
-static const JsonField pin_fields[] = {
-	{"until", &json_time, JSON_AT(Pin, until)},
-	{"note", &json_string, JSON_AT(Pin, note)},
-};
-static const JsonTable pin_table = JSON_TABLE(Pin, pin_fields);
-
 static void
 add_backups(const Listing *listing, Json *root)
 {
@@ -67,8 +62,7 @@ add_backups(const Listing *listing, Json *root)
 			json_add_string(item, "missing", backup->missing);
 		if (listing_is_refused(listing, i))
 			json_add_bool(item, "refused", true);
-		if (listing_pin(listing, backup) != NULL)
-			json_put(json_add_object(item, "pinned"), &pin_table, listing_pin(listing, backup));
+		put_pin(&listing->pins, backup->id, item);
 	}
 }
 

@@ -415,6 +415,16 @@ def test_dumps_go_by_a_retention_of_their_own(world, walship, store):
     assert by_id(kept, "keep") == {old["id"]: True, new["id"]: True} and "undump" in by_id(kept, "reason")[old["id"]]
     store.remove(lease)
 
+    # Pinned: by an id of either kind, and seen in the list.
+    walship.fails(1, "pin", "20200101T000000Z-abcd", "--system", new["system_id"], says='"20200101T000000Z-abcd"')
+    walship.ok("pin", old["id"], "--note", "before the upgrade", "--system", new["system_id"])
+    kept = json.loads(walship.ok("expire", "--force", "--json", "--system", new["system_id"]).out)["dumps"]
+    assert by_id(kept, "keep") == {old["id"]: True, new["id"]: True} and "pinned" in by_id(kept, "reason")[old["id"]]
+    assert "    pinned (before the upgrade)" in walship.ok("list", "--dumps").out
+    pinned = {dump["id"]: dump.get("pinned") for dump in json.loads(walship.ok("list", "--dumps", "--json").out)["dumps"]}
+    assert pinned == {old["id"]: {"until": None, "note": "before the upgrade"}, new["id"]: None}
+    walship.ok("unpin", old["id"], "--system", new["system_id"])
+
     # An object that is missing: a dump that counts for no rule.
     archive = f"{prefix}{new['id']}/{new['databases'][0]['archive']['name']}"
     content = store.read(archive)

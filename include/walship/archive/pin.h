@@ -1,4 +1,4 @@
-/* pin/<ID>.json: this backup stays, whatever the retention says (docs/format.md). */
+/* pin/<ID>.json: this backup, or this dump, stays, whatever the retention says (docs/format.md). */
 #pragma once
 
 #include <stdbool.h>
@@ -28,7 +28,7 @@ typedef struct PinList
 void pin_list_release(PinList *pins);
 #define AUTO_PINS __attribute__((cleanup(pin_list_release))) PinList
 
-/* ERR_EXISTS when it is pinned already, ERR_NOT_FOUND when there is no such backup. */
+/* ERR_EXISTS when it is pinned already, ERR_NOT_FOUND when there is neither such a backup nor such a dump. */
 Error *pin_write(Store *store, uint64_t system_identifier, const Pin *pin) MUST_CHECK;
 
 /* ERR_NOT_FOUND when it is not pinned. */
