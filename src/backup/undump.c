@@ -331,6 +331,20 @@ restore_tables(UndumpRun *run, const UndumpChoice *choice)
 	return workers_wait(workers);
 }
 
+/* After a failure: of what was there before the first pass nothing is missing, and what it brought is not whole. */
+static Error *
+say_what_is_there(const UndumpRun *run, const UndumpChoice *choice, Error *error)
+{
+	if (error == NULL || choice->create)
+		return error;
+	return run->tables.n_tables > 0
+	           ? error_hint(error, "Table \"%s\" is there now, but incomplete: restore it anew with --clean.",
+	                        run->options->table)
+	           : error_hint(error,
+	                        "What database \"%s\" has now is incomplete: empty it before the next try.",
+	                        choice->target);
+}
+
 /* Keys, indexes and triggers only once the rows of all tables are there. */
 static Error *
 restore_in_passes(UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass)
@@ -342,10 +356,10 @@ restore_in_passes(UndumpRun *run, const UndumpChoice *choice, const RestorePass 
 	before.sections[0] = "--section=pre-data";
 	before.sections[1] = "--section=data";
 	TRY(run_pass(run, choice, &before));
-	TRY(restore_tables(run, choice));
+	TRY(say_what_is_there(run, choice, restore_tables(run, choice)));
 	if (pass->entries > 0 && lseek(pass->entries, 0, SEEK_SET) != 0)
 		return error_errno("could not read the list of entries again");
-	return run_pass(run, choice, &after);
+	return say_what_is_there(run, choice, run_pass(run, choice, &after));
 }
 
 static Error *
@@ -375,9 +389,6 @@ restore_database(UndumpRun *run, UndumpChoice *choice)
 	error = run_restore(run, choice);
 	if (error != NULL && choice->create)
 		undump_drop_database(run, choice);
-	else if (choice->objects->n_tables > 0 && !run->options->schema_only)
-		error = error_hint(error, "What database \"%s\" has now is incomplete: empty it before the next try.",
-		                   choice->target);
 	return error;
 }
 
