@@ -187,6 +187,7 @@ drill_options_read(const Invocation *invocation, const char *directory, DrillOpt
 	TRY(copy_options_parse(invocation, &ret_options->copy));
 	ret_options->copy.programs = settings_text(settings, SETTING_pg_bindir);
 	ret_options->copy.kept = ret_options->keep;
+	ret_options->copy.wal_max = settings_bytes(settings, SETTING_drill_wal_max);
 	return NULL;
 }
 

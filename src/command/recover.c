@@ -164,7 +164,7 @@ run_with_progress(const Invocation *invocation, Recovery *recovery, PrivateServe
 	if (server == NULL)
 		return NULL;
 	progress_set(progress, "fetching WAL", 0, staged_wal_size(recovery->plan));
-	TRY(copy_stage_wal(recovery, server));
+	TRY(copy_stage_wal(recovery, 0, server));
 	progress_set(progress, "replaying", 0, 0);
 	return copy_start(server, server_progress);
 }

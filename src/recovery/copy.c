@@ -46,23 +46,36 @@ copy_prepare(const Recovery *recovery, const CopyOptions *options, PrivateServer
 }
 
 Error *
-copy_stage_wal(const Recovery *recovery, PrivateServer *server)
+copy_stage_wal(const Recovery *recovery, uint64_t wal_max, PrivateServer *server)
 {
 	AUTO_FREE char *directory = private_server_wal_directory(server->pgdata);
 	AUTO_MAPPINGS mappings = {0};
+	StagedWal staged = {.store = recovery->store,
+	                    .catalog = recovery->catalog,
+	                    .identities = recovery->identities,
+	                    .plan = recovery->plan,
+	                    .pgdata = server->pgdata,
+	                    .tablespaces = {.rule = TABLESPACES_MAPPED, .mappings = &mappings},
+	                    .directory = directory,
+	                    .taken = !server->kept,
+	                    .jobs = recovery->jobs,
+	                    .on_bytes = recovery->on_bytes,
+	                    .on_bytes_context = recovery->on_bytes_context};
+	uint64_t room;
 
 	created_mappings(recovery, &mappings);
 	TRY(private_server_prepare(server));
-	return staged_wal_fetch(&(StagedWal){.store = recovery->store,
-	                                     .catalog = recovery->catalog,
-	                                     .identities = recovery->identities,
-	                                     .plan = recovery->plan,
-	                                     .pgdata = server->pgdata,
-	                                     .tablespaces = {.rule = TABLESPACES_MAPPED, .mappings = &mappings},
-	                                     .directory = directory,
-	                                     .jobs = recovery->jobs,
-	                                     .on_bytes = recovery->on_bytes,
-	                                     .on_bytes_context = recovery->on_bytes_context});
+
+	/* A copy that is moved on replays its WAL again, from its last restartpoint: it has all of it. */
+	if (server->kept)
+		return staged_wal_fetch(&staged);
+	TRY(staged_wal_room(directory, &room));
+
+	uint64_t window =
+		wal_window_size(staged_wal_size(recovery->plan), room, wal_max, recovery->catalog->segment_size);
+
+	return window == 0 ? staged_wal_fetch(&staged)
+	                   : wal_window_open(&staged, &mappings, window, &server->window);
 }
 
 Error *
@@ -70,8 +83,10 @@ copy_start(PrivateServer *server, ServerProgress *ret_progress)
 {
 	Error *error = private_server_start(server);
 
+	*ret_progress = (ServerProgress){.consistent_ms = -1};
 	if (error == NULL)
 		error = private_server_wait(server, ret_progress);
+	wal_window_free(MOVE(server->window));
 	if (error != NULL)
 		error_free(private_server_stop(server));
 	return error;
@@ -131,7 +146,7 @@ copy_forward(Recovery *recovery, PrivateServer *server, ServerProgress *ret_prog
 			strlist_add(&server->note.tablespaces, recovery->directories.items[i]);
 
 	/* While it still runs: what is missing is told before anything changes. */
-	TRY(copy_stage_wal(recovery, server));
+	TRY(copy_stage_wal(recovery, 0, server));
 	TRY(private_server_stop_in(server->pgdata));
 	TRY(settings_file_write_forward(recovery));
 	return copy_start(server, ret_progress);

@@ -151,8 +151,9 @@ launch(PrivateServer *server, int lock, int log)
 {
 	AUTO_FREE char *directory = server_file(server->pgdata, "");
 	AUTO_FREE char *wal = private_server_wal_directory(server->pgdata);
-	AUTO_FREE char *restore_command = staged_wal_command(wal);
+	AUTO_FREE char *restore_command = staged_wal_command(wal, !server->kept);
 	AUTO_FREE char *program = program_in(server->note.programs, "postgres");
+	PgControl control;
 	ServerSettings settings = {.major = server->note.major,
 	                           .directory = directory,
 	                           .sockets = server->note.sockets,
@@ -166,6 +167,9 @@ launch(PrivateServer *server, int lock, int log)
 
 	if (program == NULL)
 		return error_new(ERR_SYSTEM, "there is no program \"postgres\" in \"%s\"", server->note.programs);
+	TRY(pgdata_read_control(server->pgdata, &control));
+	settings.segment_size = control.segment_size;
+	settings.wal_max = server->window == NULL ? 0 : wal_window_bytes(server->window);
 	strlist_add(&words, program);
 	strlist_add(&words, "-D");
 	strlist_add(&words, server->pgdata);
@@ -350,30 +354,32 @@ check_pause(const PrivateServer *server, const ServerProgress *progress)
 }
 
 Error *
-private_server_wait(PrivateServer *server, ServerProgress *ret_progress)
+private_server_wait(PrivateServer *server, ServerProgress *progress)
 {
 	int64_t begin = clock_monotonic_ms();
-	ServerProgress progress = {.state = SERVER_STARTING,
-	                           .consistent_ms = -1,
-	                           .reached_ms = -1,
-	                           .replay_lsn = InvalidXLogRecPtr,
-	                           .last_xact_time = TIME_NONE};
 
+	*progress = (ServerProgress){.state = SERVER_STARTING,
+	                             .consistent_ms = -1,
+	                             .reached_ms = -1,
+	                             .replay_lsn = InvalidXLogRecPtr,
+	                             .last_xact_time = TIME_NONE};
 	for (;;)
 	{
 		int status;
 
+		if (server->window != NULL)
+			TRY(wal_window_advance(server->window));
 		if (child_has_ended(server->pid, &status))
 		{
 			server->pid = 0;
 			/* PostgreSQL: xlogrecovery.c, RECOVERY_TARGET_ACTION_SHUTDOWN: the startup process exits with 3. */
 			if (status != 0)
 				return gave_up(server, status);
-			progress.state = SERVER_ENDED;
+			progress->state = SERVER_ENDED;
 			break;
 		}
 
-		AUTO(Error) error = look(server, &progress);
+		AUTO(Error) error = look(server, progress);
 
 		/* It may have ended meanwhile: then that is the reason. */
 		if (error != NULL && child_has_ended(server->pid, &status))
@@ -383,14 +389,13 @@ private_server_wait(PrivateServer *server, ServerProgress *ret_progress)
 		}
 		if (error != NULL)
 			return MOVE(error);
-		if (progress.state != SERVER_STARTING && progress.consistent_ms < 0)
-			progress.consistent_ms = clock_monotonic_ms() - begin;
-		TRY(check_pause(server, &progress));
-		if (progress.state == SERVER_PAUSED || progress.state == SERVER_OPEN)
+		if (progress->state != SERVER_STARTING && progress->consistent_ms < 0)
+			progress->consistent_ms = clock_monotonic_ms() - begin;
+		TRY(check_pause(server, progress));
+		if (progress->state == SERVER_PAUSED || progress->state == SERVER_OPEN)
 			break;
 		TRY(cancel_sleep_ms(POLL_MS));
 	}
-	progress.reached_ms = clock_monotonic_ms() - begin;
-	*ret_progress = progress;
+	progress->reached_ms = clock_monotonic_ms() - begin;
 	return NULL;
 }

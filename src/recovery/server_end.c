@@ -197,6 +197,7 @@ private_server_release(PrivateServer *server)
 {
 	if (server->pid > 0 && !server->kept)
 		error_free(end_process(server->pgdata, server->pid, server->pid, SIGQUIT));
+	wal_window_free(server->window);
 	free(server->fence_reason);
 	free(server->user);
 	server_note_release(&server->note);

@@ -1,11 +1,14 @@
 /* See walship/recovery/server_settings.h. */
 #include "walship/recovery/server_settings.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "walship/base/mem.h"
 #include "walship/wal/majors.h"
+
+#define WAL_USUAL_MB 512
 
 typedef struct FixedSetting
 {
@@ -114,8 +117,6 @@ static const FixedSetting fixed_settings[] = {
 
 	{"work_mem", "16MB", NULL},
 	{"maintenance_work_mem", "64MB", NULL},
-	{"max_wal_size", "512MB", NULL},
-	{"min_wal_size", "80MB", NULL},
 	{"max_parallel_workers_per_gather", "0", NULL},
 	{"max_parallel_maintenance_workers", "0", NULL},
 	{"io_method", "sync", has_io_method},
@@ -133,6 +134,33 @@ add(StrList *words, const char *name, const char *value)
 
 	strlist_add(words, "-c");
 	strlist_add(words, word);
+}
+
+static void
+add_megabytes(StrList *words, const char *name, uint64_t megabytes, uint64_t least)
+{
+	AUTO_FREE char *value = mem_printf("%" PRIu64 "MB", megabytes < least ? least : megabytes);
+
+	add(words, name, value);
+}
+
+/* PostgreSQL (xlog.c, ReadControlFile): each is at least twice the size of a segment. */
+static void
+add_wal_sizes(const ServerSettings *settings, StrList *words)
+{
+	uint64_t segment = settings->segment_size >> 20;
+	uint64_t most = settings->wal_max == 0 || settings->wal_max >> 20 > WAL_USUAL_MB
+	                    ? WAL_USUAL_MB
+	                    : settings->wal_max >> 20;
+
+	add_megabytes(words, "min_wal_size", most < 80 ? most : 80, 2 * segment);
+	add_megabytes(words, "max_wal_size", most, 4 * segment);
+
+	/* What is thrown away removes replayed WAL at once, and under no other name does it lie in pg_wal. */
+	if (settings->kept)
+		return;
+	add(words, "checkpoint_completion_target", "0");
+	add(words, "wal_recycle", "off");
 }
 
 void
@@ -160,6 +188,7 @@ server_settings_list(const ServerSettings *settings, StrList *words)
 	for (size_t i = 0; i < lengthof(fixed_settings); i++)
 		if (fixed_settings[i].known == NULL || fixed_settings[i].known(major))
 			add(words, fixed_settings[i].name, fixed_settings[i].value);
+	add_wal_sizes(settings, words);
 	add(words, "listen_addresses", settings->listens ? "localhost" : "");
 	add(words, "port", port);
 	add(words, "unix_socket_directories", settings->sockets);

@@ -12,8 +12,8 @@
 #define TABLESPACE_MAP_MAX (8 * 1024 * 1024)
 #define LINES_MAX          (1024 * 1024)
 
-static Error *
-read_label(const char *pgdata, BackupLabel *ret_label)
+Error *
+settings_file_read_label(const char *pgdata, BackupLabel *ret_label)
 {
 	AUTO_FREE char *path = path_join(pgdata, "backup_label");
 	AUTO_BUF(text, LABEL_MAX);
@@ -30,7 +30,7 @@ settings_file_find_backup(Recovery *recovery)
 	BackupLabel label;
 	char text[LSN_TEXT_SIZE];
 
-	TRY(error_hint(read_label(pgdata, &label),
+	TRY(error_hint(settings_file_read_label(pgdata, &label),
 	               "Restore a backup of this store into \"%s\" first, with its backup_label.", pgdata));
 	for (size_t i = catalog->n_backups; i-- > 0;)
 	{
@@ -181,7 +181,7 @@ check_label(const Recovery *recovery)
 {
 	const BackupRecord *record = recovery->plan->backup;
 	BackupLabel label;
-	Error *error = read_label(recovery->pgdata, &label);
+	Error *error = settings_file_read_label(recovery->pgdata, &label);
 
 	if (error_is(error, ERR_NOT_FOUND))
 	{

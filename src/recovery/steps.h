@@ -2,6 +2,7 @@
 #pragma once
 
 #include "walship/recovery/recover.h"
+#include "walship/wal/label.h"
 
 /* drop.c */
 
@@ -82,6 +83,8 @@ Error *access_check(const Recovery *recovery) MUST_CHECK;
 
 /* Which backup was restored into pgdata by other means?  By its backup_label; ERR_NOT_FOUND when it is none of the catalog's. */
 Error *settings_file_find_backup(Recovery *recovery) MUST_CHECK;
+
+Error *settings_file_read_label(const char *pgdata, BackupLabel *ret_label) MUST_CHECK;
 
 /* Sets recovery->settings; ERR_USAGE when one is too long. */
 Error *settings_file_print(Recovery *recovery) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "drill_steps.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/base/size.h"
 
 /* Nothing found: it passed, unless there was nothing to look at but notes. */
 bool
@@ -21,12 +22,24 @@ drill_close_level(DrillReport *report, DrillLevel level, int64_t begin_ms)
 	return check->outcome != DRILL_FAILED;
 }
 
-/* Once its WAL is staged nothing of the store is needed any more: the lease ends here. */
+/* Why there is a window is no matter of the backup, but the time of the replay is that of its fetching, too. */
+static void
+note_window(const PrivateServer *server, DrillReport *report)
+{
+	char size[SIZE_TEXT_SIZE];
+
+	report->wal_window = wal_window_bytes(server->window);
+	drill_note(report, DRILL_RESTORED,
+	           "not all WAL had room here: it comes while it is replayed, %s at a time",
+	           size_format(report->wal_window, size));
+}
+
+/* *ret_lease holds what is read, until the WAL has come. */
 static Error *
-restore(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
+restore(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report,
+        LeaseHold **ret_lease)
 {
 	const BackupRecord *backup = recovery->plan->backup;
-	AUTO(LeaseHold) lease = NULL;
 	Error *error = copy_prepare(recovery, &options->copy, server);
 
 	recovery->leased = true;
@@ -36,11 +49,13 @@ restore(Recovery *recovery, const DrillOptions *options, PrivateServer *server, 
 		                                   .backup = backup->id,
 		                                   .timeline = recovery->plan->timeline,
 		                                   .start_lsn = backup->start_lsn},
-		                         &recovery->notices, &lease);
+		                         &recovery->notices, ret_lease);
 	if (error == NULL)
 		error = recovery_run(recovery);
 	if (error == NULL)
-		error = copy_stage_wal(recovery, server);
+		error = copy_stage_wal(recovery, options->copy.wal_max, server);
+	if (error == NULL && server->window != NULL)
+		note_window(server, report);
 	report->checks[DRILL_RESTORED].checked = recovery->plan->backup->files;
 	return drill_take_error(report, DRILL_RESTORED, error);
 }
@@ -106,11 +121,14 @@ replay(const RecoveryPlan *plan, PrivateServer *server, DrillReport *report, boo
 	*ret_runs = error == NULL;
 	report->no_network = server->note.no_network;
 	report->fence_reason = server->fence_reason == NULL ? NULL : mem_strdup(server->fence_reason);
-	TRY(drill_take_error(report, DRILL_CONSISTENT, error));
+	TRY(drill_take_error(report, progress.consistent_ms < 0 ? DRILL_CONSISTENT : DRILL_TARGET, error));
 	(void) drill_close_level(report, DRILL_CONSISTENT, begin);
+	if (progress.consistent_ms >= 0)
+		report->checks[DRILL_CONSISTENT].duration_ms = progress.consistent_ms;
+	if (!*ret_runs && progress.consistent_ms >= 0)
+		(void) drill_close_level(report, DRILL_TARGET, begin);
 	if (!*ret_runs)
 		return NULL;
-	report->checks[DRILL_CONSISTENT].duration_ms = progress.consistent_ms;
 	report->replay_ms = progress.reached_ms;
 	report->replay_lsn = progress.replay_lsn;
 	TRY(check_target(plan, server, report));
@@ -232,14 +250,18 @@ Error *
 drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server, DrillReport *report)
 {
 	int64_t begin = clock_monotonic_ms();
+	AUTO(LeaseHold) lease = NULL;
 	bool runs = false;
 
 	describe(recovery, options, report);
-	TRY(restore(recovery, options, server, report));
+	TRY(restore(recovery, options, server, report, &lease));
+	if (server->window == NULL)
+		lease_hold_free(MOVE(lease));
 	report->restore_ms = clock_monotonic_ms() - begin;
 	begin_phase(options, "replaying");
 	if (drill_close_level(report, DRILL_RESTORED, begin))
 		TRY(replay(recovery->plan, server, report, &runs));
+	lease_hold_free(MOVE(lease));
 	if (runs)
 	{
 		int64_t checks = clock_monotonic_ms();

@@ -105,6 +105,7 @@ static const JsonField report_fields[] = {
 	{"network_taken_away", &json_bool, JSON_AT(DrillReport, no_network)},
 	{"network_left_because", &json_string, JSON_AT(DrillReport, fence_reason), .flags = JSON_MAYBE},
 	{"fetched_bytes", &json_uint, JSON_AT(DrillReport, fetched_size)},
+	{"wal_window_bytes", &json_uint, JSON_AT(DrillReport, wal_window), .flags = JSON_OPTIONAL},
 	{"restore_ms", &json_natural, JSON_AT(DrillReport, restore_ms)},
 	{"replay_ms", &json_natural, JSON_AT(DrillReport, replay_ms)},
 	{"checks_ms", &json_natural, JSON_AT(DrillReport, checks_ms)},

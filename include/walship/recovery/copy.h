@@ -11,7 +11,8 @@ typedef struct CopyOptions
 {
 	const char *programs;  /* directory of PostgreSQL's programs; NULL: where they usually are */
 	const char *libraries; /* that the server may load at its start; "": none */
-	int port;              /* of this machine's loopback, too; 0: a Unix socket only */
+	uint64_t wal_max; /* bytes of WAL on this machine at a time, unless it is kept; 0: as there is room */
+	int port;         /* of this machine's loopback, too; 0: a Unix socket only */
 	bool kept;
 	NetworkFence fence;
 } CopyOptions;
@@ -19,8 +20,11 @@ typedef struct CopyOptions
 /* Sets server->note by plan and options; before anything is restored: ERR_SYSTEM when there are no programs for it. */
 Error *copy_prepare(const Recovery *recovery, const CopyOptions *options, PrivateServer *server) MUST_CHECK;
 
-/* Once recovery_run() is done: brings the WAL along, so that the server needs no store. */
-Error *copy_stage_wal(const Recovery *recovery, PrivateServer *server) MUST_CHECK;
+/*
+ * Once recovery_run() is done: brings the WAL along, so that the server needs no store.  What does
+ * not fit comes while it is replayed: then server->window is set, and the recovery must last as long.
+ */
+Error *copy_stage_wal(const Recovery *recovery, uint64_t wal_max, PrivateServer *server) MUST_CHECK;
 
 /* Starts it and waits for the target; after an error it does not run. */
 Error *copy_start(PrivateServer *server, ServerProgress *ret_progress) MUST_CHECK;

@@ -23,6 +23,7 @@
 #include "walship/base/error.h"
 #include "walship/base/strs.h"
 #include "walship/pg/server.h"
+#include "walship/recovery/wal_window.h"
 #include "walship/wal/lsn.h"
 
 typedef enum NetworkFence
@@ -62,6 +63,7 @@ typedef struct PrivateServer
 	bool kept; /* lives on when this process has ended */
 	NetworkFence fence;
 	char *fence_reason; /* why there is a network all the same; NULL: there is none, or none was wanted */
+	WalWindow *window;  /* what brings its WAL while it replays; NULL: all is there */
 	char *user;         /* who connects; found at the first connection */
 	pid_t pid;          /* the postmaster; 0: not started */
 } PrivateServer;
@@ -96,7 +98,8 @@ typedef struct ServerProgress
 /*
  * Until its recovery has ended, pauses or shut it down.  "stop_lsn" of its note is
  * where it may pause at the earliest.  ERR_CORRUPT, with the server's own last
- * words, when it gives up; ERR_CANCELLED.
+ * words, when it gives up; ERR_CANCELLED; what wal_window_advance() says.  *ret_progress
+ * is how far it came, after an error, too.
  */
 Error *private_server_wait(PrivateServer *server, ServerProgress *ret_progress) MUST_CHECK;
 

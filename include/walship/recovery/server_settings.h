@@ -7,12 +7,15 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "walship/base/strs.h"
 
 typedef struct ServerSettings
 {
 	int major;
+	uint32_t segment_size;       /* of its WAL, bytes */
+	uint64_t wal_max;            /* bytes of WAL that it keeps, as far as it can; 0: as is usual */
 	const char *directory;       /* of ours, in the data directory: configuration, WAL, log */
 	const char *sockets;         /* directory of its Unix socket */
 	const char *restore_command; /* as the server takes it */

@@ -77,6 +77,7 @@ typedef struct DrillReport
 	bool no_network;
 	char *fence_reason;    /* why there was a network */
 	uint64_t fetched_size; /* bytes of backup and WAL */
+	uint64_t wal_window; /* bytes of WAL that were here at a time; 0: all of it, before the server started */
 	int64_t restore_ms;
 	int64_t replay_ms;
 	int64_t checks_ms;
