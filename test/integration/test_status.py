@@ -9,9 +9,11 @@ import time
 import pytest
 
 from walship_testing import faultproxy as fault
-from walship_testing.proc import wait_until
+from walship_testing.faultproxy import FaultProxy
+from walship_testing.proc import promtool, wait_until
+from walship_testing.receiver import make_certificate
 from walship_testing.recovery import load_archive, take_backup, tell_story
-from walship_testing.store import DirectoryStore, create_store
+from walship_testing.store import DirectoryStore, create_store, sealed
 from walship_testing.walship import Walship
 
 directory_only = pytest.mark.directory_only("what the store holds is read by the same readers as list's")
@@ -349,15 +351,15 @@ def test_metrics_are_written_whole(story, walship, directory):
 
 @directory_only
 def test_promtool_has_nothing_to_say_against_the_metrics(backed_up, walship, store, directory):
-    promtool = shutil.which("promtool")
-    if not promtool:
-        pytest.skip("NO promtool (package prometheus), so the form of metrics is NOT CHECKED by Prometheus itself")
+    program = promtool()
+    if not program:
+        pytest.skip("NO promtool (test/install has it from package prometheus), so the metrics are NOT CHECKED by it")
     drill = {"passed": True, "time": "2026-01-01T00:00:00Z", "rto_ms": 240000}
     store.write(f"{backed_up.system_identifier()}/proof/20260101T000000Z-drill.json", json.dumps(drill).encode())
     path = directory / "walship.prom"
     walship.fails(None, "status", "--prometheus", path, env=backed_up.pg_environment)
     assert len(metrics(path)) >= 30
-    checked = subprocess.run([promtool, "check", "metrics"], input=path.read_bytes(), capture_output=True)
+    checked = subprocess.run([program, "check", "metrics"], input=path.read_bytes(), capture_output=True)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 

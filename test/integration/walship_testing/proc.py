@@ -4,6 +4,7 @@ import fcntl
 import os
 import pwd
 import shlex
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ def drop_root():
     os.umask(0o022)
     if not os.access(os.getcwd(), os.R_OK | os.X_OK):
         os.chdir(user.pw_dir)
+
+
+def promtool():
+    """Prometheus's checker of metrics and rules: test/install takes it out of the package.  None: it is not here."""
+    tools = (Path("/opt/walship-tools"), Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "walship-tools")
+    return shutil.which("promtool") or next((str(d / "promtool") for d in tools if os.access(d / "promtool", os.X_OK)), None)
 
 
 def clean_environment(**more):
