@@ -91,14 +91,12 @@ file_close(int *fd, const char *path)
 	return NULL;
 }
 
-Error *
-file_read_all(const char *path, Buf *buf)
+static Error *
+read_to_end(int fd, const char *path, Buf *buf)
 {
-	AUTO_CLOSE int fd = -1;
 	char piece[16 * 1024];
 	size_t got = sizeof(piece);
 
-	TRY(file_open_read(path, &fd, NULL));
 	for (uint64_t offset = 0; got == sizeof(piece); offset += got)
 	{
 		TRY(file_read_at(fd, path, offset, piece, sizeof(piece), &got));
@@ -107,6 +105,39 @@ file_read_all(const char *path, Buf *buf)
 			return error_new(ERR_CORRUPT, "file \"%s\" is longer than %zu bytes", path, buf->cap);
 	}
 	return NULL;
+}
+
+Error *
+file_read_all(const char *path, Buf *buf)
+{
+	AUTO_CLOSE int fd = -1;
+
+	TRY(file_open_read(path, &fd, NULL));
+	return read_to_end(fd, path, buf);
+}
+
+Error *
+file_open_trusted(const char *path, int *ret_fd)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) != 0)
+		return error_errno("could not open file \"%s\"", path);
+	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return error_new(ERR_DENIED, "file \"%s\" may be another user's work", path);
+	*ret_fd = fd;
+	fd = -1;
+	return NULL;
+}
+
+Error *
+file_read_trusted(const char *path, Buf *buf)
+{
+	AUTO_CLOSE int fd = -1;
+
+	TRY(file_open_trusted(path, &fd));
+	return read_to_end(fd, path, buf);
 }
 
 static bool

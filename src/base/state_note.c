@@ -67,17 +67,12 @@ parse(const StateNote *note, const char *text, size_t size, Buf *contents)
 	return !contents->overflowed;
 }
 
-/* In a directory that others may write to, a note of theirs says nothing. */
 static Error *
 read_trusted(const char *path, char text[STATE_NOTE_SIZE_MAX + 1], size_t *ret_size)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat status;
+	AUTO_CLOSE int fd = -1;
 
-	if (fd < 0 || fstat(fd, &status) != 0)
-		return error_errno("could not open file \"%s\"", path);
-	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return error_new(ERR_DENIED, "file \"%s\" may be another user's work", path);
+	TRY(file_open_trusted(path, &fd));
 	TRY(file_read_at(fd, path, 0, text, STATE_NOTE_SIZE_MAX, ret_size));
 	text[*ret_size] = '\0';
 	return NULL;

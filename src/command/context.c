@@ -78,7 +78,7 @@ path_style(const Settings *settings)
 }
 
 static Error *
-open_s3(const Settings *settings, const Patience *patience, Store **ret_store)
+open_s3(const Settings *settings, const Patience *patience, bool keeps_certificate, Store **ret_store)
 {
 	S3Options options = {
 		.url = settings_text(settings, SETTING_store),
@@ -96,6 +96,7 @@ open_s3(const Settings *settings, const Patience *patience, Store **ret_store)
 		.state_dir = settings_text(settings, SETTING_state_dir),
 		.user_agent = "walship/" WALSHIP_VERSION,
 		.jobs = (int) settings_integer(settings, SETTING_jobs),
+		.keeps_certificate = keeps_certificate,
 		.patience = *patience,
 		.notices = log_notices(),
 	};
@@ -127,15 +128,27 @@ context_open_store(const Settings *settings, Store **ret_store)
 	return context_open_store_within(settings, &patience, ret_store);
 }
 
-Error *
-context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
+static Error *
+open_store(const Settings *settings, const Patience *patience, bool keeps_certificate, Store **ret_store)
 {
 	const char *directory;
 
 	TRY(store_directory(settings, &directory));
 	if (directory == NULL)
-		return open_s3(settings, patience, ret_store);
+		return open_s3(settings, patience, keeps_certificate, ret_store);
 	return file_store_open(directory, ret_store);
+}
+
+Error *
+context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
+{
+	return open_store(settings, patience, false, ret_store);
+}
+
+Error *
+context_open_store_to_look_at(const Settings *settings, const Patience *patience, Store **ret_store)
+{
+	return open_store(settings, patience, true, ret_store);
 }
 
 /* What opens a second store, as long as there may be use for it. */

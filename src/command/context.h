@@ -25,6 +25,10 @@ Error *context_open_store(const Settings *settings, Store **ret_store) MUST_CHEC
 Error *context_open_store_within(const Settings *settings, const Patience *patience, Store **ret_store)
 	MUST_CHECK;
 
+/* The same, for who asks for its certificate, too: store_access(). */
+Error *context_open_store_to_look_at(const Settings *settings, const Patience *patience, Store **ret_store)
+	MUST_CHECK;
+
 /* The same, and behind it the store of the setting "second_store", where one is set: for reading backups and WAL. */
 Error *context_open_stores(const Settings *settings, Store **ret_store) MUST_CHECK;
 

@@ -135,6 +135,18 @@ static const JsonField progress_fields[] = {
 };
 static const JsonTable progress_table = JSON_TABLE(JobProgress, progress_fields);
 
+static const char *const end_kinds[] = {[STATUS_END_CERTIFICATE] = "certificate",
+                                        [STATUS_END_SESSION] = "session",
+                                        [STATUS_END_PASSWORD] = "password"};
+
+static const JsonField end_fields[] = {
+	{"kind", &json_enum, JSON_AT(StatusEnd, kind), .names = end_kinds, .n_names = lengthof(end_kinds)},
+	{"what", &json_string, JSON_AT(StatusEnd, what)},
+	{"time", &json_time, JSON_AT(StatusEnd, time)},
+	{"error", &json_string, JSON_AT(StatusEnd, error)},
+};
+static const JsonTable end_table = JSON_TABLE(StatusEnd, end_fields);
+
 static void
 add_jobs(const StatusFacts *facts, Json *into)
 {
@@ -206,6 +218,7 @@ add_cluster(const ClusterStatus *cluster, Json *into)
 			json_put(server, &waiting_table, &facts->server);
 	}
 	add_jobs(facts, into);
+	json_put_list(into, "ends", &end_table, facts->ends, facts->n_ends);
 	if (facts->store_error == NULL)
 		add_store_facts(facts, into);
 }

@@ -190,6 +190,43 @@ put_metric(const Metric *metric, const ClusterList *clusters, Buf *into)
 	}
 }
 
+/* Of all of a kind the first that ends; TIME_NONE: none is known to. */
+static TimeUs
+first_end(const StatusFacts *facts, bool certificates)
+{
+	TimeUs first = TIME_NONE;
+
+	for (size_t i = 0; i < facts->n_ends; i++)
+	{
+		const StatusEnd *end = &facts->ends[i];
+
+		if ((end->kind == STATUS_END_CERTIFICATE) == certificates && end->time != TIME_NONE &&
+		    (first == TIME_NONE || end->time < first))
+			first = end->time;
+	}
+	return first;
+}
+
+static void
+put_ends(const char *name, const char *help, bool certificates, const ClusterList *clusters, Buf *into)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < clusters->count; i++)
+	{
+		TimeUs end = first_end(&clusters->items[i].facts, certificates);
+
+		if (end == TIME_NONE)
+			continue;
+		if (!begun)
+			put_family(name, help, into);
+		begun = true;
+		buf_puts(into, name);
+		put_labels(&clusters->items[i], NULL, into);
+		buf_printf(into, " %" PRId64 "\n", end / 1000000);
+	}
+}
+
 static void
 put_states(const ClusterList *clusters, Buf *into)
 {
@@ -233,4 +270,8 @@ print_status_prometheus(const ClusterList *clusters, Buf *into)
 	put_times(clusters, into);
 	for (size_t i = 0; i < lengthof(metrics); i++)
 		put_metric(&metrics[i], clusters, into);
+	put_ends("walship_certificate_first_end_timestamp_seconds",
+	         "When the first certificate ends, of the store or of an authority.", true, clusters, into);
+	put_ends("walship_credentials_first_end_timestamp_seconds",
+	         "When the first credentials end, of those that do by themselves.", false, clusters, into);
 }

@@ -73,6 +73,10 @@ limits_of(const Settings *settings)
 		.drill_max_age_ms = settings_ms(settings, SETTING_drill_max_age),
 		.verify_max_age_ms = settings_ms(settings, SETTING_verify_max_age),
 		.copy_max_age_ms = settings_ms(settings, SETTING_copy_max_age),
+		.dump_max_age_ms = limit(settings, SETTING_dump_max_age),
+		.files_max_age_ms = limit(settings, SETTING_files_max_age),
+		.certificate_alarm_before_ms = settings_ms(settings, SETTING_certificate_alarm_before),
+		.session_alarm_before_ms = settings_ms(settings, SETTING_session_alarm_before),
 		.wants_dumps = settings_text(settings, SETTING_dump_retention) != NULL,
 		.wants_files = settings_text(settings, SETTING_files_retention) != NULL,
 		.price_per_gb = price(settings, SETTING_price_per_gb),
@@ -104,32 +108,67 @@ explain_emptiness(Store *store, uint64_t system)
 }
 
 static Error *
+read_opened(const Look *look, Store *store, Store *second)
+{
+	StatusFacts *facts = &look->cluster->facts;
+	int jobs = (int) settings_integer(look->settings, SETTING_jobs);
+
+	TRY(context_system_in_store(look->settings, store, &facts->system_identifier));
+	TRY(status_read_store(facts, store, second, settings_text(look->settings, SETTING_state_dir), jobs));
+	if (look->with_drills)
+	{
+		Notices notices = log_notices();
+
+		TRY(status_read_drills(facts, store, jobs, &notices));
+	}
+	return facts->storage.objects == 0 ? explain_emptiness(store, facts->system_identifier) : NULL;
+}
+
+static Error *
 read_stores(const Look *look)
 {
 	StatusFacts *facts = &look->cluster->facts;
-	AUTO_FREE char *identity = context_store_identity(look->settings);
 	Patience patience = {.retry_ms = settings_ms(look->settings, SETTING_store_deadline),
 	                     .retry_until_ms = look->until_ms};
 	AUTO(Store) store = NULL;
 	AUTO(Store) second = NULL;
 
-	status_read_running(facts, settings_text(look->settings, SETTING_state_dir), identity);
-	facts->store = mem_strdup(settings_text(look->settings, SETTING_store));
-	TRY(context_open_store_within(look->settings, &patience, &store));
-	TRY(context_system_in_store(look->settings, store, &facts->system_identifier));
+	TRY(context_open_store_to_look_at(look->settings, &patience, &store));
+	facts->store = mem_strdup(store_url(store));
 	if (look->second != NULL)
 	{
 		facts->second.url = mem_strdup(settings_text(look->second, SETTING_store));
-		TRY(status_take_second_error(facts, context_open_store_within(look->second, &patience, &second)));
+		TRY(status_take_second_error(facts, context_open_store_to_look_at(look->second, &patience, &second)));
 	}
-	TRY(status_read_store(facts, store, second, (int) settings_integer(look->settings, SETTING_jobs)));
-	if (look->with_drills)
-	{
-		Notices notices = log_notices();
 
-		TRY(status_read_drills(facts, store, (int) settings_integer(look->settings, SETTING_jobs), &notices));
+	Error *error = read_opened(look, store, second);
+
+	status_note_access(facts, store, "the store's");
+	if (second != NULL)
+		status_note_access(facts, second, "the second store's");
+	return error;
+}
+
+/* What this machine knows by itself. */
+static void
+look_at_machine(const Look *look)
+{
+	static const struct
+	{
+		SettingId id;
+		const char *name;
+	} authorities[] = {{SETTING_s3_ca_file, "s3_ca_file"}, {SETTING_notify_ca_file, "notify_ca_file"}};
+	StatusFacts *facts = &look->cluster->facts;
+	AUTO_FREE char *identity = context_store_identity(look->settings);
+
+	status_read_running(facts, settings_text(look->settings, SETTING_state_dir), identity);
+	for (size_t i = 0; i < lengthof(authorities); i++)
+	{
+		const char *path = settings_text(look->settings, authorities[i].id);
+
+		if (path != NULL)
+			status_note_certificates(facts, authorities[i].name, path);
 	}
-	return facts->storage.objects == 0 ? explain_emptiness(store, facts->system_identifier) : NULL;
 }
 
 /* The server first: what it has archived by then must be in the store. */
@@ -147,6 +186,7 @@ look_at_cluster(void *argument)
 	facts->cluster = mem_strdup(settings_cluster(look->settings));
 	if (look->with_server)
 		TRY(status_ask_server(facts, settings_text(look->settings, SETTING_conninfo), pgdata));
+	look_at_machine(look);
 	error = read_stores(look);
 	if (look->alone && error_is(error, ERR_USAGE))
 		return error;

@@ -60,6 +60,7 @@ http_client_new(const HttpOptions *options)
 	client->ca_setting = mem_strdup(options->ca_setting);
 	client->endpoint_setting = mem_strdup(options->endpoint_setting);
 	client->user_agent = mem_strdup(options->user_agent);
+	client->keeps_certificate = options->keeps_certificate;
 	return client;
 }
 
@@ -136,10 +137,22 @@ http_client_free(HttpClient *client)
 	(void) pthread_mutex_destroy(&client->mutex);
 	free(client->ca_file);
 	free(client->ca_directory);
+	free(client->certificate);
 	free(client->ca_setting);
 	free(client->endpoint_setting);
 	free(client->user_agent);
 	free(client);
+}
+
+char *
+http_client_certificate(HttpClient *client)
+{
+	char *certificate;
+
+	(void) pthread_mutex_lock(&client->mutex);
+	certificate = mem_strdup(client->certificate);
+	(void) pthread_mutex_unlock(&client->mutex);
+	return certificate;
 }
 
 void

@@ -33,7 +33,9 @@ struct HttpClient
 	HttpEarly *early;      /* NULL: none is expected */
 	char *ca_file;         /* the one given, then the one chosen */
 	char *ca_directory;
+	char *certificate; /* the server's; NULL: not known */
 
+	bool keeps_certificate;
 	atomic_bool answered; /* by whatever is there, at least once */
 
 	char *ca_setting;
@@ -53,5 +55,5 @@ typedef struct HttpGate
  * request has method and URL, and says whether there is a body; the rest comes
  * from the gate.  *ret_connected: it may have been sent.
  */
-Error *http_transfer(const HttpClient *client, Connection *connection, const HttpRequest *request,
+Error *http_transfer(HttpClient *client, Connection *connection, const HttpRequest *request,
                      HttpResponse *response, bool *ret_connected) MUST_CHECK;

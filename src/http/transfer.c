@@ -302,6 +302,7 @@ set_connection_options(Transfer *transfer, const HttpClient *client)
 	SET(CURLOPT_CAINFO, client->ca_file);
 	SET(CURLOPT_CAPATH, client->ca_directory);
 	SET(CURLOPT_USERAGENT, client->user_agent);
+	SET(CURLOPT_CERTINFO, client->keeps_certificate ? 1L : 0L);
 	SET(CURLOPT_ERRORBUFFER, transfer->reason);
 	if (transfer->request->fresh)
 	{
@@ -506,9 +507,29 @@ error_of_result(Transfer *transfer, const HttpClient *client, CURLcode result)
 	}
 }
 
+/* The first of the chain is the server's own.  A connection that is used again had no handshake, and shows none. */
+static void
+keep_certificate(HttpClient *client, CURL *easy)
+{
+	static const char name[] = "Cert:";
+	struct curl_certinfo *chain = NULL;
+
+	if (!client->keeps_certificate || curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK ||
+	    chain == NULL || chain->num_of_certs == 0)
+		return;
+	for (const struct curl_slist *line = chain->certinfo[0]; line != NULL; line = line->next)
+		if (str_starts_with(line->data, name))
+		{
+			(void) pthread_mutex_lock(&client->mutex);
+			free(client->certificate);
+			client->certificate = mem_strdup(line->data + strlen(name));
+			(void) pthread_mutex_unlock(&client->mutex);
+		}
+}
+
 Error *
-http_transfer(const HttpClient *client, Connection *connection, const HttpRequest *request,
-              HttpResponse *response, bool *ret_connected)
+http_transfer(HttpClient *client, Connection *connection, const HttpRequest *request, HttpResponse *response,
+              bool *ret_connected)
 {
 	Transfer transfer = {.request = request,
 	                     .response = response,
@@ -536,6 +557,7 @@ http_transfer(const HttpClient *client, Connection *connection, const HttpReques
 	if (error == NULL)
 	{
 		read_status(&transfer);
+		keep_certificate(client, transfer.easy);
 		error = transfer.error != NULL ? MOVE(transfer.error) : error_of_result(&transfer, client, result);
 	}
 	if (error == NULL && goes_into_sink(&transfer))

@@ -17,6 +17,7 @@ LIBRARY_NOTE(WALSHIP_PQ_SONAME, "backup", "base backups and questions to a runni
 	      (names, values, expand)) \
 	VALUE(PostgresPollingStatusType, PQconnectPoll, (PGconn *conn), (conn)) \
 	VALUE(int, PQconnectionNeedsPassword, (const PGconn *conn), (conn)) \
+	VALUE(int, PQconnectionUsedPassword, (const PGconn *conn), (conn)) \
 	VALUE(PQconninfoOption *, PQconninfo, (PGconn *conn), (conn)) \
 	VALUE(PQconninfoOption *, PQconninfoParse, (const char *conninfo, char **error), (conninfo, error)) \
 	NOTHING(PQconninfoFree, (PQconninfoOption *options), (options)) \

@@ -148,3 +148,22 @@ server_config_files(const char *conninfo, uint64_t system_identifier, StrList *r
 		strlist_add(ret_files, PQgetvalue(result, row, 0));
 	return NULL;
 }
+
+/* "infinity" is no number of seconds, so it is left out there as well. */
+Error *
+server_password_end(Server *server, TimeUs *ret_end)
+{
+	static const char sql[] =
+		"SELECT CASE WHEN isfinite(rolvaliduntil) THEN (extract(epoch FROM rolvaliduntil) * 1000000)::bigint END "
+		"FROM pg_catalog.pg_roles WHERE rolname = session_user";
+	AUTO_RESULT *result = NULL;
+	uint64_t us;
+
+	*ret_end = TIME_NONE;
+	if (PQconnectionUsedPassword(server->conn) == 0)
+		return NULL;
+	TRY(server_query(server, sql, 1, &result));
+	if (PQntuples(result) == 1 && str_to_uint64(PQgetvalue(result, 0, 0), &us))
+		*ret_end = (TimeUs) us;
+	return NULL;
+}

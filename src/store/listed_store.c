@@ -124,6 +124,12 @@ listed_list(Store *store, const char *prefix, ListDepth depth, const char *start
 }
 
 static void
+listed_access(Store *store, StoreAccess *access)
+{
+	store_access(other_of(store), access);
+}
+
+static void
 listed_free(Store *store)
 {
 	ListedStore *listed = (ListedStore *) store;
@@ -156,7 +162,8 @@ listed_store_new(Store *store, const char *prefix, Store **ret_store)
 	                             .remove = listed_remove,
 	                             .writer = listed_writer,
 	                             .free = listed_free,
-	                             .probe = listed_probe};
+	                             .probe = listed_probe,
+	                             .access = listed_access};
 	ListedStore *listed = NEW(ListedStore);
 	AUTO(Store) made = &listed->store;
 

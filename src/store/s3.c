@@ -362,6 +362,16 @@ s3_free(Store *base)
 	free(store);
 }
 
+static void
+s3_access(Store *base, StoreAccess *access)
+{
+	S3Store *store = (S3Store *) base;
+
+	access->certificate = http_client_certificate(store->http);
+	access->is_temporary = store->credentials.session_token != NULL;
+	access->ends = store->credentials.ends;
+}
+
 static const StoreOps s3_store_ops = {
 	.put = s3_put,
 	.get = s3_get,
@@ -374,6 +384,7 @@ static const StoreOps s3_store_ops = {
 	.tidy = s3_tidy,
 	.remove_many = s3_remove_many,
 	.expect_put = s3_expect_put,
+	.access = s3_access,
 };
 
 Error *
@@ -408,7 +419,8 @@ s3_store_open(const S3Options *given, Store **ret_store)
 	store->http = http_client_new(&(HttpOptions){.ca_file = options->ca_file,
 	                                             .ca_setting = "s3_ca_file",
 	                                             .endpoint_setting = "s3_endpoint",
-	                                             .user_agent = options->user_agent});
+	                                             .user_agent = options->user_agent,
+	                                             .keeps_certificate = options->keeps_certificate});
 	*ret_store = MOVE(owner);
 	return NULL;
 }

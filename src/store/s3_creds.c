@@ -66,6 +66,17 @@ take(char **into, const char *value)
 		*into = mem_strdup(value);
 }
 
+/*
+ * AWS's own tools read no such entry; those that write temporary credentials into a profile leave one of these two
+ * for whoever asks, and AWS_CREDENTIAL_EXPIRATION or AWS_SESSION_EXPIRATION in the environment.
+ */
+static void
+take_end(TimeUs *into, const char *value)
+{
+	if (*into == TIME_NONE && value != NULL && !time_parse_iso(value, into))
+		*into = TIME_NONE;
+}
+
 static void
 take_entry(S3Credentials *found, const char *name, const char *value)
 {
@@ -75,6 +86,8 @@ take_entry(S3Credentials *found, const char *name, const char *value)
 		take(&found->secret_access_key, value);
 	else if (strcmp(name, "aws_session_token") == 0)
 		take(&found->session_token, value);
+	else if (strcmp(name, "x_security_token_expires") == 0 || strcmp(name, "expiration") == 0)
+		take_end(&found->ends, value);
 	else if (strcmp(name, "region") == 0)
 		take(&found->region, value);
 	else if (strcmp(name, "endpoint_url") == 0)
@@ -186,9 +199,10 @@ copy_key(const char *text)
 }
 
 static void
-take_keys(S3Credentials *into, const char *id, const char *secret, const char *token)
+take_keys(S3Credentials *into, const char *id, const char *secret, const char *token, TimeUs ends)
 {
 	secret_forbid_core_files();
+	into->ends = ends;
 	into->access_key_id = copy_key(id);
 	into->secret_access_key = copy_key(secret);
 	into->session_token = copy_key(token);
@@ -205,13 +219,18 @@ take_first_keys(const S3Options *options, S3Credentials *profile, S3Credentials 
 	               "s3_secret_access_key", "the settings"));
 	if (options->access_key_id != NULL)
 	{
-		take_keys(into, options->access_key_id, options->secret_access_key, options->session_token);
+		take_keys(into, options->access_key_id, options->secret_access_key, options->session_token,
+		          TIME_NONE);
 		return NULL;
 	}
 	TRY(check_pair(id, secret, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "the environment"));
 	if (id != NULL)
 	{
-		take_keys(into, id, secret, variable(environment, "AWS_SESSION_TOKEN"));
+		TimeUs ends = TIME_NONE;
+
+		take_end(&ends, variable(environment, "AWS_CREDENTIAL_EXPIRATION"));
+		take_end(&ends, variable(environment, "AWS_SESSION_EXPIRATION"));
+		take_keys(into, id, secret, variable(environment, "AWS_SESSION_TOKEN"), ends);
 		return NULL;
 	}
 	TRY(check_pair(profile->access_key_id, profile->secret_access_key, "aws_access_key_id",
@@ -222,7 +241,8 @@ take_first_keys(const S3Options *options, S3Credentials *profile, S3Credentials 
 			"Write s3_access_key_id and s3_secret_access_key (or s3_secret_access_key_file) into "
 			"the settings file, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make a profile "
 			"in ~/.aws/credentials.");
-	take_keys(into, profile->access_key_id, profile->secret_access_key, profile->session_token);
+	take_keys(into, profile->access_key_id, profile->secret_access_key, profile->session_token,
+	          profile->ends);
 	return NULL;
 }
 
@@ -238,8 +258,8 @@ s3_creds_find(const S3Options *options, S3Credentials *ret_credentials)
 	char *const *environment = options->environment;
 	bool keys_elsewhere =
 		options->access_key_id != NULL || variable(environment, "AWS_ACCESS_KEY_ID") != NULL;
-	AUTO_CREDENTIALS profile = {0};
-	AUTO_CREDENTIALS found = {0};
+	AUTO_CREDENTIALS profile = {.ends = TIME_NONE};
+	AUTO_CREDENTIALS found = {.ends = TIME_NONE};
 	Error *error = NULL;
 
 	/* Settings that say everything need no other file; and who has keys does not depend on one. */

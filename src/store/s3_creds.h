@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "walship/base/clock.h"
 #include "walship/base/error.h"
 #include "walship/store/s3_store.h"
 
@@ -12,6 +13,7 @@ typedef struct S3Credentials
 	char *access_key_id;
 	char *secret_access_key;
 	char *session_token; /* NULL: none */
+	TimeUs ends;         /* of temporary ones; TIME_NONE: nobody says */
 	char *region;        /* of the environment or the profile; NULL: none */
 	char *endpoint;      /* likewise */
 } S3Credentials;

@@ -192,6 +192,21 @@ store_second(Store *store, Store **ret_second)
 	return store->ops->second == NULL ? NULL : store->ops->second(store, ret_second);
 }
 
+void
+store_access(Store *store, StoreAccess *ret_access)
+{
+	*ret_access = (StoreAccess){.ends = TIME_NONE};
+	if (store->ops->access != NULL)
+		store->ops->access(store, ret_access);
+}
+
+void
+store_access_release(StoreAccess *access)
+{
+	free(access->certificate);
+	*access = (StoreAccess){.ends = TIME_NONE};
+}
+
 const char *
 store_url(const Store *store)
 {

@@ -146,6 +146,7 @@ status_decide(const StatusFacts *facts, const StatusLimits *limits, StatusReport
 		status_decide_room(&decision);
 		status_decide_clocks(&decision);
 	}
+	status_decide_ends(&decision);
 	status_decide_jobs(&decision);
 	decide_verdict(&decision);
 }

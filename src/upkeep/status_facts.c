@@ -10,6 +10,7 @@
 #include "walship/base/dir.h"
 #include "walship/base/mem.h"
 #include "walship/store/listed_store.h"
+#include "walship/store/remembered_store.h"
 
 #define CONNECT_TIMEOUT_MS   4000
 #define DAY_US               (INT64_C(86400) * 1000000)
@@ -53,6 +54,7 @@ status_facts_release(StatusFacts *facts)
 		free(facts->jobs[i].progress.phase);
 	}
 	free(facts->jobs);
+	status_ends_release(facts);
 	strlist_release(&facts->clocks);
 	status_picture_release(&facts->picture);
 	*facts = (StatusFacts){0};
@@ -101,13 +103,26 @@ look_at_waiting(Server *sql, const char *data_directory, StatusServer *server)
 }
 
 static Error *
-ask_server(const char *conninfo, const char *data_directory, StatusServer *server)
+note_password(StatusFacts *facts, Server *sql)
 {
+	TimeUs end;
+
+	TRY(server_password_end(sql, &end));
+	if (end != TIME_NONE)
+		(void) status_add_end(facts, STATUS_END_PASSWORD, mem_strdup("the role's password"), end);
+	return NULL;
+}
+
+static Error *
+ask_server(const char *conninfo, const char *data_directory, StatusFacts *facts)
+{
+	StatusServer *server = &facts->server;
 	AUTO(Server) sql = NULL;
 
 	/* One that does not answer must not hold up what the store tells. */
 	TRY(server_connect_sql_within(conninfo, CONNECT_TIMEOUT_MS, &sql));
 	TRY(server_archiving(sql, &server->archiving));
+	TRY(note_password(facts, sql));
 	return look_at_waiting(sql, data_directory, server);
 }
 
@@ -115,7 +130,7 @@ Error *
 status_ask_server(StatusFacts *facts, const char *conninfo, const char *data_directory)
 {
 	StatusServer *server = &facts->server;
-	Error *error = ask_server(conninfo, data_directory, server);
+	Error *error = ask_server(conninfo, data_directory, facts);
 
 	server->asked = true;
 	if (error == NULL || error_is(error, ERR_CANCELLED))
@@ -296,16 +311,20 @@ describe_storage(StatusFacts *facts, Store *store, const char *prefix)
 	return NULL;
 }
 
-Error *
-status_read_store(StatusFacts *facts, Store *store, Store *second, int jobs)
+/* Small objects that are written once; a history file is, too. */
+static bool
+never_changes(const char *key)
 {
-	AUTO_FREE char *prefix = layout_system_prefix(facts->system_identifier);
-	AUTO(Store) listed = NULL;
+	return str_ends_with(key, "/backup.json") || str_ends_with(key, ".history") ||
+	       str_ends_with(key, ".history.sha256") || str_ends_with(key, "-drill.json") ||
+	       str_ends_with(key, "-verify.json");
+}
+
+static Error *
+read_listed(StatusFacts *facts, Store *listed, Store *second, int jobs)
+{
 	AUTO(Catalog) catalog = NULL;
 
-	check_server_is_ours(facts);
-	TRY(listed_store_new(store, prefix, &listed));
-	TRY(describe_storage(facts, listed, prefix));
 	TRY(list_jobs(facts, listed));
 	TRY(catalog_read(listed, facts->system_identifier, jobs, &catalog));
 	TRY(status_describe_backups(facts, listed, catalog));
@@ -313,4 +332,26 @@ status_read_store(StatusFacts *facts, Store *store, Store *second, int jobs)
 	TRY(status_describe_recoverable(facts, listed, catalog, jobs));
 	TRY(status_read_evidence(facts, listed));
 	return status_compare_second(facts, listed, second);
+}
+
+Error *
+status_read_store(StatusFacts *facts, Store *store, Store *second, const char *state_dir, int jobs)
+{
+	AUTO_FREE char *prefix = layout_system_prefix(facts->system_identifier);
+	AUTO(Store) listed = NULL;
+	AUTO(Store) remembered = NULL;
+
+	check_server_is_ours(facts);
+	TRY(listed_store_new(store, prefix, &listed));
+	TRY(describe_storage(facts, listed, prefix));
+
+	/* In a directory a file more is nothing; of a bucket each is a request, and there may be hundreds. */
+	if (store_directory_path(store) != NULL)
+		return read_listed(facts, listed, second, jobs);
+	remembered = remembered_store_new(listed, state_dir, prefix, never_changes);
+
+	Error *error = read_listed(facts, remembered, second, jobs);
+
+	remembered_store_keep(remembered);
+	return error;
 }

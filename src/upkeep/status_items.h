@@ -38,6 +38,9 @@ void status_decide_room(Decision *decision);
 void status_decide_jobs(Decision *decision);
 void status_decide_clocks(Decision *decision);
 
+/* What ends by itself: status_items_ends.c */
+void status_decide_ends(Decision *decision);
+
 /* WAL: status_items_wal.c */
 void status_decide_archiving(Decision *decision);
 void status_decide_window(Decision *decision);

@@ -156,8 +156,9 @@ status_decide_verify(Decision *decision)
 
 static void
 decide_records(Decision *decision, const char *name, const StatusEvidence *records, bool wanted,
-               const char *setting, int64_t max_age_ms)
+               const char *setting, int64_t own_max_age_ms)
 {
+	int64_t max_age_ms = own_max_age_ms > 0 ? own_max_age_ms : decision->limits->backup_max_age_ms;
 	char age[AGE_TEXT_SIZE];
 	StatusItem *item;
 
@@ -169,6 +170,8 @@ decide_records(Decision *decision, const char *name, const StatusEvidence *recor
 		item = status_add(decision, name,
 		                  mem_printf("%s; %" PRIu64 " in all",
 		                             age_format(records->time, decision->facts->now, age), records->count));
+	if (own_max_age_ms == 0)
+		setting = "backup_max_age";
 	status_threshold(item, setting, max_age_ms);
 	if (records->count == 0)
 		status_judge(item, STATUS_FAIL, NULL, "there is a retention for %s, and there are none", name);
@@ -181,13 +184,13 @@ decide_records(Decision *decision, const char *name, const StatusEvidence *recor
 void
 status_decide_dumps(Decision *decision)
 {
-	decide_records(decision, "dumps", &decision->facts->dumps, decision->limits->wants_dumps,
-	               "backup_max_age", decision->limits->backup_max_age_ms);
+	decide_records(decision, "dumps", &decision->facts->dumps, decision->limits->wants_dumps, "dump_max_age",
+	               decision->limits->dump_max_age_ms);
 }
 
 void
 status_decide_files(Decision *decision)
 {
-	decide_records(decision, "files", &decision->facts->files, decision->limits->wants_files,
-	               "backup_max_age", decision->limits->backup_max_age_ms);
+	decide_records(decision, "files", &decision->facts->files, decision->limits->wants_files, "files_max_age",
+	               decision->limits->files_max_age_ms);
 }

@@ -21,6 +21,10 @@ Error *status_read_evidence(StatusFacts *facts, Store *store) MUST_CHECK;
 /* How far the second store is behind, when all else is known: status_second.c */
 Error *status_compare_second(StatusFacts *facts, Store *store, Store *second) MUST_CHECK;
 
+/* What ends by itself: status_ends.c.  "what" is given away. */
+StatusEnd *status_add_end(StatusFacts *facts, StatusEndKind kind, char *what, TimeUs time);
+void status_ends_release(StatusFacts *facts);
+
 /* What a page shows: status_picture.c */
 void status_draw_backups(StatusPicture *picture, const Catalog *catalog);
 void status_draw_windows(StatusPicture *picture, const Catalog *catalog, const WindowList *windows);

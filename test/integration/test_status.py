@@ -291,6 +291,88 @@ def test_a_status_is_few_requests(story, walship, proxy):
     assert proxy.n_connections <= 4
 
 
+@pytest.mark.s3_only
+def test_records_are_read_once(story, walship, store, proxy):
+    """With many backups the second status asks for little more than with one."""
+    record = json.loads(store.read(f"{story.system}/base/{story.backups[0]['id']}/backup.json"))
+    for number in range(40):
+        record["id"] = f"20250101T0000{number:02}Z-{number:04x}"
+        store.write(f"{story.system}/base/{record['id']}/backup.json", sealed(record))
+    first = status(walship, "--system", story.system)
+    proxy.clear()
+    again = status(walship, "--system", story.system)
+    made = proxy.seen()
+    for name in ("window", "backups", "gaps", "wal", "storage"):
+        assert again[name] == first[name]
+    assert again["backups"]["count"] == 42 and len(made) <= 1 + 4, proxy.log()
+    # Of what is new, and of what was lost, it takes notice at once.
+    store.remove(f"{story.system}/base/{record['id']}/backup.json")
+    record["id"] = "20250102T000000Z-0000"
+    store.write(f"{story.system}/base/{record['id']}/backup.json", b"damaged")
+    report = status(walship, "--system", story.system)
+    assert report["backups"]["count"] == 41
+    kept = list(walship.state_dir.glob("records-*"))
+    assert len(kept) == 1 and kept[0].stat().st_mode & 0o777 == 0o600
+    kept[0].write_bytes(kept[0].read_bytes()[:-3000])
+    assert status(walship, "--system", story.system)["backups"] == report["backups"]
+
+
+@pytest.mark.s3_only
+@pytest.mark.parametrize(("days", "state"), [(1, "FAIL"), (10, "WARN"), (30, None)])
+def test_a_certificate_that_ends_soon_is_told(story, walship, store, directory, days, state):
+    certificate, key = make_certificate(directory, days=days, name="s3.example.com")
+    server = store.server
+    with FaultProxy(server.address, certificate=(certificate, key), credentials=(server.access_key, server.secret_key)) as tls:
+        walship.configure(s3_endpoint=tls.endpoint, s3_ca_file=certificate)
+        report = status(walship, "--system", story.system, expected=8 if state == "FAIL" else 0)
+        assert states(report).get("certificates") == state, report
+        known = [end["what"] for end in report["ends"]]
+        assert known == ["that of s3_ca_file, CN=s3.example.com", "the store's certificate, CN=s3.example.com"]
+        assert len([request for request in tls.seen() if "/archive/" not in request.path]) == 1, "no request for that"
+
+
+@pytest.mark.s3_only
+def test_temporary_credentials_are_told_before_they_end(story, walship, store):
+    walship.configure(s3_access_key_id=None, s3_secret_access_key=None)
+    server = store.server
+
+    def state_with(**variables):
+        there = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key, **variables}
+        report = json.loads(walship.fails(None, "status", "--json", "--store-only", "--system", story.system, env=there).out)
+        return states(report).get("credentials"), report
+
+    in_minutes = lambda minutes: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60 * minutes))  # noqa: E731
+    assert state_with()[0] is None
+    # The test's server may not know such a token: then the store cannot be read, and the end is known all the same.
+    state, report = state_with(AWS_SESSION_TOKEN="t", AWS_CREDENTIAL_EXPIRATION=in_minutes(30))
+    assert state == "WARN" and report["ends"][-1]["kind"] == "session", report
+    assert state_with(AWS_SESSION_TOKEN="t", AWS_CREDENTIAL_EXPIRATION=in_minutes(5))[0] == "FAIL"
+    assert state_with(AWS_SESSION_TOKEN="t", AWS_CREDENTIAL_EXPIRATION=in_minutes(90))[0] is None
+    assert state_with(AWS_SESSION_TOKEN="t")[0] == "UNKNOWN"
+
+
+@directory_only
+def test_a_password_that_ends_soon_is_told(backed_up, walship):
+    backed_up.sql("CREATE ROLE limited LOGIN PASSWORD 'secret'")
+    hba = backed_up.pgdata / "pg_hba.conf"
+    hba.write_text("local all limited scram-sha-256\n" + hba.read_text())
+    backed_up.reload()
+    environment = {**backed_up.pg_environment, "PGUSER": "limited", "PGPASSWORD": "secret"}
+    told = {"infinity": None, "5 days": "WARN", "1 day": "FAIL", "20 days": None}
+    for until, state in told.items():
+        end = until if until == "infinity" else backed_up.value(f"SELECT now() + '{until}'")
+        backed_up.sql(f"ALTER ROLE limited VALID UNTIL '{end}'")
+        report = json.loads(
+            walship.fails(None, "status", "--json", "--pgdata", backed_up.pgdata, env=environment).out)  # fmt: skip
+        assert "server" in report and states(report).get("credentials") == state, report
+    # Without a password at the door, its end says nothing.
+    backed_up.sql("ALTER ROLE limited VALID UNTIL '2001-01-01'")
+    hba.write_text(hba.read_text().replace("scram-sha-256", "trust", 1))
+    backed_up.reload()
+    report = json.loads(walship.fails(None, "status", "--json", "--pgdata", backed_up.pgdata, env=environment).out)
+    assert "server" in report and "credentials" not in states(report), report
+
+
 # For programs
 
 

@@ -222,6 +222,52 @@ run_creds_case(const CredsCase *row, const char *directory)
 		fail_msg("%s: %s", row->name, got);
 }
 
+/* Of temporary credentials it is known when they end where what made them wrote it beside them. */
+static void
+the_end_of_temporary_credentials_is_known_where_it_is_said(void **state)
+{
+	static const struct
+	{
+		const char *profile;
+		const char *environment[4];
+		TimeUs ends;
+	} cases[] = {
+		{"x_security_token_expires = 2030-01-02T00:47:31+02:00", {NULL}, INT64_C(1893538051000000)},
+		{"expiration = 2030-01-01 22:47:31", {NULL}, INT64_C(1893538051000000)},
+		{"expiration = tomorrow", {NULL}, TIME_NONE},
+		{"", {NULL}, TIME_NONE},
+		{"expiration = 2030-01-01 22:47:31",
+	     {"AWS_ACCESS_KEY_ID=E", "AWS_SECRET_ACCESS_KEY=e", "AWS_CREDENTIAL_EXPIRATION=2031-01-01T00:00:00Z"},
+	     INT64_C(1924992000000000)},
+		{"expiration = 2030-01-01 22:47:31",
+	     {"AWS_ACCESS_KEY_ID=E", "AWS_SECRET_ACCESS_KEY=e", "AWS_SESSION_TOKEN=t"},
+	     TIME_NONE},
+		{"", {"AWS_CREDENTIAL_EXPIRATION=2031-01-01T00:00:00Z"}, TIME_NONE},
+	};
+	char *directory = scratch_make();
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		AUTO_FREE char *path = path_join(directory, "credentials");
+		AUTO_FREE char *variable = mem_printf("AWS_SHARED_CREDENTIALS_FILE=%s", path);
+		AUTO_FREE char *text = mem_printf(
+			"[default]\naws_access_key_id = D\naws_secret_access_key = d\naws_session_token = t\n%s\n",
+			cases[i].profile);
+		char *environment[6] = {variable, (char *) (uintptr_t) "AWS_CONFIG_FILE=/nowhere"};
+		S3Options options = {.url = "s3://bucket", .environment = environment};
+		S3Credentials found = {0};
+
+		for (size_t k = 0; k < lengthof(cases[i].environment); k++)
+			environment[k + 2] = (char *) (uintptr_t) cases[i].environment[k];
+		write_file(path, text);
+		assert_ok(s3_creds_find(&options, &found));
+		assert_true(found.ends == cases[i].ends);
+		s3_creds_release(&found);
+	}
+	scratch_remove(directory);
+}
+
 static void
 credentials_come_from_settings_then_environment_then_profile(void **state)
 {
@@ -240,6 +286,7 @@ main(void)
 		cmocka_unit_test(urls_and_endpoints_become_addresses),
 		cmocka_unit_test(some_providers_are_known),
 		cmocka_unit_test(credentials_come_from_settings_then_environment_then_profile),
+		cmocka_unit_test(the_end_of_temporary_credentials_is_known_where_it_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,31 @@ static const StatusRow rows[] = {
 	{"dumps that are fresh", "dumps=1d", "OK:", NULL},
 	{"dumps that are old", "dumps=9d", "FAIL: FAIL dumps", "dumps is older"},
 	{"dumps that should be there", "dumps=wanted", "FAIL: FAIL dumps", "there are none"},
+	{"dumps have an age of their own", "dumps=9d dump_age=10d", "OK:", NULL},
+	{"dumps that are older than that", "dumps=2d dump_age=1d", "FAIL: FAIL dumps", "dump_max_age"},
+	{"files have an age of their own", "files=2d dump_age=1d files_age=1d", "FAIL: FAIL files",
+     "files_max_age"},
 	{"a tree of files that is old", "files=9d", "FAIL: FAIL files", "files/etc/"},
+
+	/* what ends by itself */
+	{"a certificate that is good for long", "certificate=-15d", "OK:", NULL},
+	{"a certificate that ends soon", "certificate=-13d", "WARN: WARN certificates",
+     "the store's certificate, CN=minio ends in 13 d"},
+	{"a certificate that ends the day after tomorrow", "certificate=-47h", "FAIL: FAIL certificates",
+     "Renew it"},
+	{"a certificate that has ended", "certificate=1h", "FAIL: FAIL certificates", "CN=minio ended "},
+	{"of two the one that ends first counts", "certificate=-15d certificate=-13d certificate=-99d",
+     "WARN: WARN certificates", "13 d"},
+	{"a certificate that cannot be read", "certificate=unread certificate=-99d",
+     "UNKNOWN: UNKNOWN certificates", "no such file"},
+	{"a role's password that ends soon", "password=-13d", "WARN: WARN credentials", "VALID UNTIL"},
+	{"a session of which enough is left", "session=-61min", "OK:", NULL},
+	{"a session that nobody has renewed", "session=-59min", "WARN: WARN credentials", "nothing renews them"},
+	{"a session that is nearly over", "session=-8min", "FAIL: FAIL credentials", "session"},
+	{"a session whose end nobody says", "session=never", "UNKNOWN: UNKNOWN credentials",
+     "AWS_CREDENTIAL_EXPIRATION"},
+	{"both, with the store down", "session=-8min certificate=-13d store=down",
+     "FAIL: FAIL store, WARN certificates, FAIL credentials", NULL},
 
 	/* the rest */
 	{"the store cannot be read", "store=down", "FAIL: FAIL store", "could not connect"},
@@ -172,6 +196,8 @@ make_well(StatusFacts *facts, StatusLimits *limits)
 	                         .drill_max_age_ms = INT64_C(35) * 86400000,
 	                         .verify_max_age_ms = INT64_C(35) * 86400000,
 	                         .copy_max_age_ms = INT64_C(2) * 86400000,
+	                         .certificate_alarm_before_ms = INT64_C(14) * 86400000,
+	                         .session_alarm_before_ms = 3600000,
 	                         .price_per_gb = -1,
 	                         .price_per_1000_puts = -1};
 }
@@ -286,12 +312,47 @@ change_backups(StatusFacts *facts, const char *what, const char *value)
 	return true;
 }
 
+/* True when the word is one of what ends by itself. */
+static bool
+change_ends(StatusFacts *facts, const char *what, const char *value)
+{
+	static const struct
+	{
+		const char *word;
+		StatusEndKind kind;
+		const char *what;
+	} ends[] = {{"certificate", STATUS_END_CERTIFICATE, "the store's certificate, CN=minio"},
+	            {"session", STATUS_END_SESSION, "the store's session"},
+	            {"password", STATUS_END_PASSWORD, "the role's password"}};
+
+	for (size_t i = 0; i < lengthof(ends); i++)
+	{
+		if (strcmp(what, ends[i].word) != 0)
+			continue;
+
+		bool unread = strcmp(value, "unread") == 0;
+
+		GROW(facts->ends, facts->n_ends, facts->ends_capacity);
+		facts->ends[facts->n_ends++] = (StatusEnd){.kind = ends[i].kind,
+		                                           .what = mem_strdup(ends[i].what),
+		                                           .time = unread ? TIME_NONE : ago(value),
+		                                           .error = unread ? mem_strdup("no such file") : NULL};
+		return true;
+	}
+	return false;
+}
+
 static void
 change(StatusFacts *facts, StatusLimits *limits, const char *what, const char *value)
 {
-	if (change_archiving(facts, limits, what, value) || change_backups(facts, what, value))
+	if (change_archiving(facts, limits, what, value) || change_backups(facts, what, value) ||
+	    change_ends(facts, what, value))
 		return;
-	if (strcmp(what, "window") == 0)
+	if (strcmp(what, "dump_age") == 0)
+		limits->dump_max_age_ms = (NOW - ago(value)) / 1000;
+	else if (strcmp(what, "files_age") == 0)
+		limits->files_max_age_ms = (NOW - ago(value)) / 1000;
+	else if (strcmp(what, "window") == 0)
 	{
 		facts->window.exists = strcmp(value, "none") != 0;
 		facts->window.ends_early = strcmp(value, "early") == 0;

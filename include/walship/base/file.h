@@ -27,6 +27,13 @@ Error *file_close(int *fd, const char *path) MUST_CHECK; /* sets *fd to -1 */
 /* Whole file into buf, whose cap bounds it (longer is ERR_CORRUPT).  A missing file is ERR_NOT_FOUND. */
 Error *file_read_all(const char *path, Buf *buf) MUST_CHECK;
 
+/*
+ * Opens for reading a regular file of this user that nobody else may write: in a directory that others may write to,
+ * what is theirs says nothing.  Else ERR_DENIED.
+ */
+Error *file_open_trusted(const char *path, int *ret_fd) MUST_CHECK;
+Error *file_read_trusted(const char *path, Buf *buf) MUST_CHECK; /* as file_read_all() */
+
 /* Asks the kernel to read the file from the disk the next time.  No more than a hint. */
 void file_forget_cached(const char *path);
 

@@ -24,12 +24,19 @@ typedef struct HttpOptions
 	const char *ca_setting;       /* the setting that says "ca_file", for hints */
 	const char *endpoint_setting; /* likewise, where the requests go */
 	const char *user_agent;
+	bool keeps_certificate; /* for http_client_certificate(): costs a millisecond with each handshake */
 } HttpOptions;
 
 /* Loads nothing yet: libcurl comes with the first request. */
 HttpClient *http_client_new(const HttpOptions *options);
 void http_client_free(HttpClient *client);
 AUTO_DEFINE(HttpClient, http_client_free);
+
+/*
+ * The certificate that the server showed with the last handshake, in PEM; NULL: none did yet, or it is not kept.
+ * The caller frees.
+ */
+char *http_client_certificate(HttpClient *client);
 
 typedef struct HttpResponse
 {

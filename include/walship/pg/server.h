@@ -161,6 +161,9 @@ Error *server_archiving(Server *server, ServerArchiving *ret_archiving) MUST_CHE
  */
 Error *server_waiting(Server *server, uint64_t *ret_count, TimeUs *ret_since) MUST_CHECK;
 
+/* When the password ends with which this connection's role was let in (VALID UNTIL); TIME_NONE: never, or there was none. */
+Error *server_password_end(Server *server, TimeUs *ret_end) MUST_CHECK;
+
 /* Warnings that the server sent, the first SERVER_NOTICES_MAX of them. */
 #define SERVER_NOTICES_MAX 20
 const StrList *server_notices(const Server *server);

@@ -38,6 +38,8 @@ typedef struct S3Options
 	const char *user_agent;
 	int jobs; /* parts of one object that are sent at the same time */
 
+	bool keeps_certificate; /* for store_access() */
+
 	Patience patience; /* of every verb; connect_ms and stall_ms are required */
 	Notices notices;   /* retries, corrected settings; once each, as warnings unless the patience is quiet */
 } S3Options;

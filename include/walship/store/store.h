@@ -63,10 +63,18 @@ typedef void (*StoreNotRemoved)(void *context, const char *key, const Error *err
 /* Of what was removed that a writer left behind: the object that it was to be, and when it began.  May be NULL. */
 typedef void (*StoreTidied)(void *context, const char *key, TimeUs began);
 
+/* What lets this process in, and until when. */
+typedef struct StoreAccess
+{
+	char *certificate; /* of the server, in PEM; NULL: none was seen, or there is none */
+	bool is_temporary; /* the credentials end by themselves */
+	TimeUs ends;       /* of temporary ones: TIME_NONE: nobody says when */
+} StoreAccess;
+
 /*
  * For implementations.  Keys and prefixes arrive checked; store_free() frees url
- * and identity.  The last five may be NULL: a store that leaves nothing behind, that
- * has no request for many objects, that has no use for a hint, that has one copy of all.
+ * and identity.  The last six may be NULL: a store that leaves nothing behind, that
+ * has no request for many objects, that has no use for a hint, that has one copy of all (two), that lets everybody in.
  */
 typedef struct StoreOps
 {
@@ -85,6 +93,7 @@ typedef struct StoreOps
 	void (*expect_put)(Store *store, const char *key);
 	bool (*distrust)(Store *store, const char *key);
 	Error *(*second)(Store *store, Store **ret_second);
+	void (*access)(Store *store, StoreAccess *ret_access);
 } StoreOps;
 
 struct Store
@@ -171,6 +180,11 @@ bool store_has_copies(const Store *store); /* may that ever be true? */
 
 /* Where the other copies lie, which stays this store's; NULL: there are none.  Another process may remove there, too. */
 Error *store_second(Store *store, Store **ret_second) MUST_CHECK;
+
+/* As far as it is known after the requests that were made: it makes none. */
+void store_access(Store *store, StoreAccess *ret_access);
+void store_access_release(StoreAccess *access);
+#define AUTO_STORE_ACCESS __attribute__((cleanup(store_access_release))) StoreAccess
 
 const char *store_url(const Store *store);
 

@@ -109,6 +109,22 @@ typedef struct StatusJob
 	JobProgress progress; /* "operation" is NULL: not known, on another machine */
 } StatusJob;
 
+typedef enum StatusEndKind
+{
+	STATUS_END_CERTIFICATE,
+	STATUS_END_SESSION,  /* temporary credentials */
+	STATUS_END_PASSWORD, /* of the role that asks the server */
+} StatusEndKind;
+
+/* Something that is good until a certain time, and must be made anew before. */
+typedef struct StatusEnd
+{
+	StatusEndKind kind;
+	char *what;  /* "the store's certificate, CN=minio.example.com" */
+	TimeUs time; /* TIME_NONE: not known */
+	char *error; /* why it is not known; NULL: it is, or nobody says */
+} StatusEnd;
+
 typedef struct StatusStorage
 {
 	uint64_t objects;
@@ -190,6 +206,9 @@ typedef struct StatusFacts
 	StatusJob *jobs;
 	size_t n_jobs;
 	size_t jobs_capacity;
+	StatusEnd *ends;
+	size_t n_ends;
+	size_t ends_capacity;
 	StrList clocks; /* sentences about clocks that are wrong */
 	StatusPicture picture;
 } StatusFacts;
@@ -204,13 +223,22 @@ Error *status_ask_server(StatusFacts *facts, const char *conninfo, const char *d
 void status_read_running(StatusFacts *facts, const char *state_dir, const char *store);
 
 /*
- * Reads what the store holds of facts->system_identifier; so many records at a time.  "now" and "server" are set.
+ * Reads what the store holds of facts->system_identifier; so many records at a time, and of a bucket only those that were
+ * not read before, as state_dir has it.  "now" and "server" are set.
  * The second store (NULL: there is none, or facts->second.error says why it could not be opened) is compared with it.
  */
-Error *status_read_store(StatusFacts *facts, Store *store, Store *second, int jobs) MUST_CHECK;
+Error *status_read_store(StatusFacts *facts, Store *store, Store *second, const char *state_dir, int jobs)
+	MUST_CHECK;
 
 /* The drills of the picture, a request for each of the newest; after status_read_store(). */
 Error *status_read_drills(StatusFacts *facts, Store *store, int jobs, const Notices *notices) MUST_CHECK;
+
+/*
+ * Until when this process gets into a store, after its requests: "whose" is "the store's"; and until when the
+ * certificates of a file are good, that a setting names.
+ */
+void status_note_access(StatusFacts *facts, Store *store, const char *whose);
+void status_note_certificates(StatusFacts *facts, const char *setting, const char *path);
 
 /* That it could not be read is a fact; but for a cancellation, which is returned.  The error is given away. */
 Error *status_take_store_error(StatusFacts *facts, Error *error) MUST_CHECK;
@@ -233,6 +261,10 @@ typedef struct StatusLimits
 	int64_t drill_max_age_ms;
 	int64_t verify_max_age_ms;
 	int64_t copy_max_age_ms;
+	int64_t dump_max_age_ms; /* 0: backup_max_age_ms counts, as for the next one */
+	int64_t files_max_age_ms;
+	int64_t certificate_alarm_before_ms;
+	int64_t session_alarm_before_ms;
 	bool wants_dumps; /* there is a retention for them, so there are to be some */
 	bool wants_files;
 	double price_per_gb; /* of a month; below 0: not set */

@@ -3,12 +3,24 @@ import base64
 import json
 import socketserver
 import ssl
+import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .proc import wait_until
+
+
+def make_certificate(directory, *, days=30, name="walship tests"):
+    """(certificate, key) for 127.0.0.1, signed by itself."""
+    certificate, key = directory / "certificate.pem", directory / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", str(days),
+         "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
 
 
 @dataclass
@@ -84,17 +96,18 @@ class Receiver:
 
 
 class MailServer:
-    """Takes mail by SMTP (RFC 5321), with a login (RFC 4954, PLAIN) where there are credentials.  "refuse" is what it
-    says to a recipient instead of 250."""
+    """Takes mail by SMTP (RFC 5321), with a login (RFC 4954, PLAIN) where there are credentials.  With a certificate it
+    speaks TLS from the beginning or, with "starttls", once it is asked to (RFC 3207), and knows no login before.  "refuse"
+    is what it says to a recipient instead of 250."""
 
-    def __init__(self, *, certificate=None, credentials=None):
+    def __init__(self, *, certificate=None, starttls=False, credentials=None):
         self.mails = []  # (from, to, text)
         self.refuse = None
         mail_server = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
-                mail_server.talk(self.rfile, self.wfile, credentials)
+                mail_server.talk(self, credentials, context if starttls else None)
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
@@ -103,28 +116,37 @@ class MailServer:
             def handle_error(self, *_):
                 pass
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        context = None
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
+        self.server = Server(("127.0.0.1", 0), Handler)
+        if certificate and not starttls:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
-        self.url = f"{'smtps' if certificate else 'smtp'}://127.0.0.1:{self.server.server_address[1]}"
+        scheme = "smtps" if certificate and not starttls else "smtp"
+        self.url = f"{scheme}://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 
-    def talk(self, lines, out, credentials):
+    def talk(self, session, credentials, starttls):
+        lines, out = session.rfile, session.wfile
+
         def say(text):
             out.write(text.encode() + b"\r\n")
 
         sender = recipient = None
         known = credentials is None
         say("220 test")
-        for line in lines:
+        while line := lines.readline():
             words = line.decode().strip().split(" ", 1)
             verb = words[0].upper()
             if verb == "EHLO":
-                say("250-test\r\n250 AUTH PLAIN" if credentials else "250 test")
-            elif verb == "AUTH":
+                say("250-test\r\n250 STARTTLS" if starttls else "250-test\r\n250 AUTH PLAIN" if credentials else "250 test")
+            elif verb == "STARTTLS" and starttls:
+                say("220 go on")
+                connection = starttls.wrap_socket(session.connection, server_side=True)
+                lines, out, starttls = connection.makefile("rb"), connection.makefile("wb", buffering=0), None
+            elif verb == "AUTH" and not starttls:
                 say("334 ")
                 login = base64.b64decode(lines.readline()).decode().split("\0")[1:]
                 known = tuple(login) == credentials
