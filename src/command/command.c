@@ -122,6 +122,7 @@ run_command(Invocation *invocation, int argc, char **argv)
 	if (!invocation->command->without_settings)
 		TRY(load_settings(invocation));
 	TRY(signals_init());
+	outcome_begin(invocation);
 	TRY(invocation->command->run(invocation));
 
 	return print_flush();

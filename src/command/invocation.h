@@ -1,6 +1,8 @@
 /* The command line, understood: shared by command.c, invocation.c and help.c only. */
 #pragma once
 
+#include <pthread.h>
+
 #include "command.h"
 #include "walship/base/strs.h"
 
@@ -32,6 +34,9 @@ struct Invocation
 	Settings *settings;
 	int status;    /* -1: by the error's kind */
 	char *summary; /* of what came of it; NULL */
+
+	pthread_t start_thread; /* of outcome_begin(), */
+	bool has_start_thread;  /* until outcome_tell() */
 };
 
 /* Parses what follows the command's name.  Errors are ERR_USAGE; what was understood before stays. */

@@ -114,6 +114,7 @@ notify_context_prepare(const Settings *settings, NotifyContext *context)
 	                                .pagerduty_url = settings_text(settings, SETTING_pagerduty_url),
 	                                .mail_from = context->mail_from,
 	                                .smtp_url = settings_text(settings, SETTING_smtp_url),
+	                                .sendmail = settings_text(settings, SETTING_sendmail),
 	                                .smtp_user = settings_text(settings, SETTING_smtp_user),
 	                                .smtp_password = context->smtp_password}};
 }

@@ -16,6 +16,7 @@
 #include "walship/base/crc32c.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 #include "walship/pg/pgdata.h"
 #include "walship/ship/detach.h"
 
@@ -198,38 +199,98 @@ tell(const Invocation *invocation, const Error *error, int status)
 	return NULL;
 }
 
-/*
- * Of the whole, or not at all: what only a part was looked at says nothing of.  A ping that does not arrive is
- * not made up for: the next verdict sends its own, and what listens waits for more than one.
- */
-static void
-ping_heartbeat(const Invocation *invocation, const Error *error, int status)
+/* Of the whole, or not at all: what only a part was looked at says nothing of. */
+static bool
+beats(const Invocation *invocation)
+{
+	return invocation->settings != NULL && invocation->command->beats &&
+	       settings_is_set(invocation->settings, SETTING_heartbeat_url) &&
+	       !invocation_flag(invocation, "store-only");
+}
+
+static Error *
+send_beat(const Invocation *invocation, const NotifyMessage *message)
 {
 	AUTO_NOTIFY_CONTEXT heartbeat = {0};
-	AUTO_FREE char *pgdata = data_directory(invocation);
-	AUTO_NOTIFY_MESSAGE message = message_of(invocation, error, status, pgdata);
 
-	message.event = status == 0 ? NOTIFY_SUCCEEDED : NOTIFY_FAILED;
 	notify_context_init_heartbeat(invocation->settings, &heartbeat);
 	notify_context_prepare(invocation->settings, &heartbeat);
 	heartbeat.sender.patience = (Patience){.connect_ms = CONNECT_MS,
 	                                       .retry_ms = NOTIFY_FIRST_MS,
 	                                       .abort_at_ms = clock_monotonic_ms() + NOTIFY_FIRST_MS};
-	notify_send_all(&heartbeat.sender, &heartbeat.targets, NULL, &message, &heartbeat.troubles, NULL, NULL);
-	if (heartbeat.troubles.errors[0] != NULL)
-		log_line(LOG_WARNING, error_get_hint(heartbeat.troubles.errors[0]),
-		         "could not ping \"heartbeat_url\": %s", error_message(heartbeat.troubles.errors[0]));
+	notify_send_all(&heartbeat.sender, &heartbeat.targets, NULL, message, &heartbeat.troubles, NULL, NULL);
+	return MOVE(heartbeat.troubles.errors[0]);
+}
+
+typedef struct StartPing
+{
+	const Invocation *invocation;
+	NotifyMessage message;
+} StartPing;
+
+/* One that does not arrive is no trouble: not all services know it, and the verdict says what counts. */
+static void *
+send_start(void *argument)
+{
+	StartPing *ping = argument;
+	AUTO(Error) error = send_beat(ping->invocation, &ping->message);
+
+	if (error != NULL)
+		log_line(LOG_DEBUG, NULL, "could not ping \"heartbeat_url\" at the start: %s", error_message(error));
+	notify_message_release(&ping->message);
+	free(ping);
+	return NULL;
+}
+
+/* The message is made before the work goes on, which may say by then what came of it. */
+void
+outcome_begin(Invocation *invocation)
+{
+	if (!beats(invocation) || !has_outcome(invocation, NULL))
+		return;
+
+	AUTO_FREE char *pgdata = data_directory(invocation);
+	StartPing *ping = NEW(StartPing);
+	AUTO(Error) error = NULL;
+
+	*ping = (StartPing){invocation, message_of(invocation, NULL, 0, pgdata)};
+	ping->message.event = NOTIFY_STARTED;
+	error = thread_start(send_start, ping, &invocation->start_thread);
+	invocation->has_start_thread = error == NULL;
+	if (error == NULL)
+		return;
+	notify_message_release(&ping->message);
+	free(ping);
+}
+
+/* One that does not arrive is not made up for: the next verdict sends its own, and what listens waits for more than one. */
+static void
+ping_heartbeat(const Invocation *invocation, const Error *error, int status)
+{
+	AUTO_FREE char *pgdata = data_directory(invocation);
+	AUTO_NOTIFY_MESSAGE message = message_of(invocation, error, status, pgdata);
+
+	message.event = status == 0 ? NOTIFY_SUCCEEDED : NOTIFY_FAILED;
+
+	AUTO(Error) trouble = send_beat(invocation, &message);
+
+	if (trouble != NULL)
+		log_line(LOG_WARNING, error_get_hint(trouble), "could not ping \"heartbeat_url\": %s",
+		         error_message(trouble));
 }
 
 void
-outcome_tell(const Invocation *invocation, const Error *error, int status)
+outcome_tell(Invocation *invocation, const Error *error, int status)
 {
 	AUTO(Error) trouble = NULL;
 
+	/* What was begun comes before what came of it. */
+	if (invocation->has_start_thread)
+		(void) pthread_join(invocation->start_thread, NULL);
+	invocation->has_start_thread = false;
 	if (invocation->settings == NULL || !has_outcome(invocation, error))
 		return;
-	if (invocation->command->beats && settings_is_set(invocation->settings, SETTING_heartbeat_url) &&
-	    !invocation_flag(invocation, "store-only"))
+	if (beats(invocation))
 		ping_heartbeat(invocation, error, status);
 	if (invocation->command->tells != TELLS_NOBODY && settings_is_set(invocation->settings, SETTING_notify))
 		trouble = tell(invocation, error, status);

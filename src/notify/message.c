@@ -10,10 +10,8 @@
 #define BODY_MAX 16384
 
 static const char *const event_names[NOTIFY_EVENTS] = {
-	[NOTIFY_FAILED] = "failed",
-	[NOTIFY_RECOVERED] = "recovered",
-	[NOTIFY_SUCCEEDED] = "succeeded",
-	[NOTIFY_TEST] = "test",
+	[NOTIFY_FAILED] = "failed", [NOTIFY_RECOVERED] = "recovered", [NOTIFY_SUCCEEDED] = "succeeded",
+	[NOTIFY_TEST] = "test",     [NOTIFY_STARTED] = "started",
 };
 
 static const JsonField message_fields[] = {
@@ -68,10 +66,9 @@ char *
 notify_title(const NotifyMessage *message)
 {
 	static const char *const forms[NOTIFY_EVENTS] = {
-		[NOTIFY_FAILED] = "%s failed",
-		[NOTIFY_RECOVERED] = "%s works again",
-		[NOTIFY_SUCCEEDED] = "%s succeeded",
-		[NOTIFY_TEST] = "test message",
+		[NOTIFY_FAILED] = "%s failed",       [NOTIFY_RECOVERED] = "%s works again",
+		[NOTIFY_SUCCEEDED] = "%s succeeded", [NOTIFY_TEST] = "test message",
+		[NOTIFY_STARTED] = "%s begins",
 	};
 	AUTO_BUF(title, BODY_MAX);
 	const char *form = forms[message->event];

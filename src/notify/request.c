@@ -181,7 +181,8 @@ pagerduty(const NotifyTarget *target, const NotifyMessage *message, const Notify
 	static const char *const severities[NOTIFY_EVENTS] = {[NOTIFY_FAILED] = "error",
 	                                                      [NOTIFY_RECOVERED] = "info",
 	                                                      [NOTIFY_SUCCEEDED] = "info",
-	                                                      [NOTIFY_TEST] = "info"};
+	                                                      [NOTIFY_TEST] = "info",
+	                                                      [NOTIFY_STARTED] = "info"};
 	AUTO(Json) root = json_new_object();
 	AUTO_FREE char *title = notify_title(message);
 	AUTO_FREE char *body = notify_body(message);
@@ -302,21 +303,24 @@ mail(const NotifyTarget *target, const NotifyMessage *message, const NotifyServi
 }
 
 /*
- * As healthchecks.io has it, and others after it: the address alone is "all is well", with "/fail" it is not; a
- * body is kept for whoever looks (healthchecks.io/docs/http_api).  There is no "/start": a
- * verdict has no duration, and not all of its kind know it.
+ * As healthchecks.io has it, and others after it: the address alone is "all is well", with "/fail" it is not, and
+ * "/start" that it is being looked at: where nothing follows that in time, whoever looks hangs.  A body is kept for
+ * whoever reads it there (healthchecks.io/docs/http_api, /docs/measuring_script_run_time).
  */
 static void
 heartbeat(const NotifyTarget *target, const NotifyMessage *message, NotifyRequest *request)
 {
-	bool well = message->event == NOTIFY_SUCCEEDED || message->event == NOTIFY_RECOVERED;
+	static const char *const ends[NOTIFY_EVENTS] = {
+		[NOTIFY_FAILED] = "/fail", [NOTIFY_TEST] = "/fail", [NOTIFY_STARTED] = "/start"};
+	const char *appended = ends[message->event];
 	size_t path = strcspn(target->secret, "?#");
 	size_t end = path;
 
 	while (end > 0 && target->secret[end - 1] == '/')
 		end--;
-	request->url = well ? mem_strdup(target->secret)
-	                    : mem_printf("%.*s/fail%s", (int) end, target->secret, target->secret + path);
+	request->url = appended == NULL
+	                   ? mem_strdup(target->secret)
+	                   : mem_printf("%.*s%s%s", (int) end, target->secret, appended, target->secret + path);
 	request->body = plain_text(message);
 	strlist_add(&request->headers, PLAIN_HEADER);
 }

@@ -13,7 +13,6 @@
 #define ANSWER_MAX      200 /* bytes that are shown */
 #define OUTPUT_MAX      4096
 #define PROGRAM_MOST_MS 60000
-#define SENDMAIL        "/usr/sbin/sendmail"
 
 /* Who answers may repeat what it was asked: the secret in it is not shown. */
 static char *
@@ -174,7 +173,7 @@ notify_send(const NotifySender *sender, const NotifyTarget *target, const Notify
             char **ret_answer)
 {
 	AUTO_NOTIFY_REQUEST request = {0};
-	const char *const sendmail[] = {SENDMAIL, "-oi", "--", target->address, NULL};
+	const char *const sendmail[] = {sender->services.sendmail, "-oi", "--", target->address, NULL};
 	const char *const program[] = {target->address, NULL};
 
 	*ret_answer = NULL;

@@ -9,7 +9,7 @@ import pytest
 
 from test_prefetch import adopts_orphans
 from walship_testing.proc import clean_environment, is_running, process_state, wait_until
-from walship_testing.receiver import MailServer, Receiver
+from walship_testing.receiver import MailServer, Receiver, make_certificate
 from walship_testing.recovery import take_backup
 
 pytestmark = pytest.mark.directory_only("what is told does not depend on the store")
@@ -182,11 +182,9 @@ def test_a_job_that_is_ended_is_told_and_dies_of_the_signal(told, receiver, serv
 
 
 @pytest.fixture
-def stranger(s3_server):
+def stranger(certificate):
     """TLS with a certificate of nobody."""
-    if isinstance(s3_server, str):
-        pytest.skip(s3_server)
-    made = Receiver(certificate=(s3_server.certificate_file, s3_server.key_file))
+    made = Receiver(certificate=certificate)
     yield made
     made.close()
 
@@ -240,16 +238,22 @@ def beating(walship, receiver, store, server, directory):
     walship.ok("check", "--pgdata", server.pgdata, "--no-wait", env=server.pg_environment)
     assert receiver.taken == [], "a backup, or a check, is not all"
     walship.ok("status", env=server.pg_environment)
-    (beat,) = receiver.taken
-    assert beat.path == f"/{SECRET}" and b"walship: status succeeded" in beat.body
+    start, beat = receiver.taken
+    assert start.path == f"/{SECRET}/start" and b"walship: status begins" in start.body
+    assert beat.path == f"/{SECRET}" and b"walship: status succeeded" in beat.body and b"any moment from" in beat.body
     return walship
+
+
+def beats_of(receiver, before=0):
+    """Verdicts alone, without their starts."""
+    return [beat for beat in receiver.taken[before:] if not beat.path.endswith("/start")]
 
 
 def test_a_heartbeat_stops_as_soon_as_any_part_is_stale(beating, receiver, store, server):
     def stops(part):
         before = len(receiver.taken)
         walship.fails(8, "status", env=server.pg_environment)
-        (beat,) = receiver.taken[before:]
+        (beat,) = beats_of(receiver, before)
         assert beat.path == f"/{SECRET}/fail" and part in beat.body, beat.body
 
     def beats():
@@ -262,6 +266,16 @@ def test_a_heartbeat_stops_as_soon_as_any_part_is_stale(beating, receiver, store
     stops(b"backup")
     walship.configure(backup_max_age=None)
     beats()
+    system = server.system_identifier()
+    for number, (part, limit) in enumerate({"drill": "drill_max_age", "verify": "verify_max_age", "dumps": "dump_max_age", "files": "files_max_age"}.items()):
+        folder = {"dumps": "dump/20260102T000000Z-0001/dump.json", "files": "files/etc/20260102T000000Z-0001/files.json"}.get(
+            part, f"proof/20260101T00000{number}Z-{part}.json")  # fmt: skip
+        store.write(f"{system}/{folder}", b'{"passed": true, "time": "2026-01-01T00:00:00Z", "rto_ms": 1}')
+        os.utime(store.path(f"{system}/{folder}"), (time.time() - 3600,) * 2)
+        walship.configure(**{limit: "1s"})
+        stops(part.encode())
+        walship.configure(**{limit: "3000d"})
+        beats()
     name = server.switch_and_archive()
     behind = server.switch_and_archive()
     segment, after = (next(store.directory.rglob(f"{which}.tar")) for which in (name, behind))
@@ -279,7 +293,7 @@ def test_a_heartbeat_stops_as_soon_as_any_part_is_stale(beating, receiver, store
     break_store(store)
     before = len(receiver.taken)
     walship.fails(None, "status", env=server.pg_environment)
-    assert {beat.path for beat in receiver.taken[before:]} <= {f"/{SECRET}/fail"}
+    assert {beat.path for beat in beats_of(receiver, before)} <= {f"/{SECRET}/fail"}
 
 
 def test_a_heartbeat_is_heard_of_the_whole_alone(beating, receiver, server):
@@ -287,7 +301,13 @@ def test_a_heartbeat_is_heard_of_the_whole_alone(beating, receiver, server):
     # A part of it is not all; and what never begins says nothing.
     walship.ok("status", "--store-only", env=server.pg_environment)
     walship.fails(2, "status", "--jobs", "0", env=server.pg_environment)
-    assert len(receiver.taken) == 1
+    walship.ok("status", "--help")
+    walship.run("status", "--nagios", env=server.pg_environment)
+    assert len(receiver.taken) == 2
+    # A service that knows no start, or answers late, costs the command no more than its verdict's ping.
+    receiver.answers = [(404, {}, b""), (200, {}, b"ok")]
+    assert "heartbeat" not in walship.ok("status", env=server.pg_environment).err
+    assert [beat.path for beat in receiver.taken[2:]] == [f"/{SECRET}"]
     # healthchecks.io's answer to what it does not know.
     receiver.answers = [(200, {}, b"OK (not found)")]
     failed = walship.ok("status", env=server.pg_environment)
@@ -384,12 +404,19 @@ def test_where_the_server_would_adopt_that_process_push_sends_it_itself(told, re
     assert "terminat" not in server.log_text() and "crash" not in server.log_text()
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_mail_goes_to_a_server(told, store, directory, s3_server, tls):
-    if isinstance(s3_server, str):
-        pytest.skip(s3_server)
-    certificate = (s3_server.certificate_file, s3_server.key_file) if tls else None
-    server = MailServer(certificate=certificate, credentials=("walship", SECRET) if tls else None)
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """(certificate, key) of this machine; nobody else trusts it."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.mark.parametrize("tls", [None, "tls", "starttls"])
+def test_mail_goes_to_a_server(told, store, directory, certificate, tls):
+    server = MailServer(
+        certificate=certificate if tls else None,
+        starttls=tls == "starttls",
+        credentials=("walship", SECRET) if tls else None,
+    )
     try:
         told.configure(notify="mailto:ops@example.com", smtp_url=server.url, mail_from="walship@db1.example.com")
         if tls:
@@ -398,7 +425,7 @@ def test_mail_goes_to_a_server(told, store, directory, s3_server, tls):
             told.configure(
                 smtp_user="walship",
                 smtp_password_file=directory / "password",
-                notify_ca_file=s3_server.certificate_file,
+                notify_ca_file=certificate[0],
             )
         break_store(store)
         failed = told.fails(4, "expire")
@@ -413,11 +440,34 @@ def test_mail_goes_to_a_server(told, store, directory, s3_server, tls):
         refused = told.fails(8, "notify", "test").out
         assert "the mail server refused: RCPT failed: 550" in refused, refused
         if tls:
-            (directory / "password").write_text("wrong")
+            told.configure(notify_ca_file=None)
+            assert "not trusted" in told.fails(8, "notify", "test").out
+            told.configure(notify_ca_file=certificate[0])
+            (directory / "password").write_text("wrong\n")
             refused = told.fails(8, "notify", "test").out
             assert "Login denied" in refused and SECRET not in refused, refused
     finally:
         server.close()
+
+
+def test_mail_goes_to_a_program(told, store, directory):
+    program = directory / "sendmail"
+    program.write_text(f"""#!/bin/sh
+printf '%s\\n' "$@" > {directory}/arguments
+cat > {directory}/mail
+""")
+    program.chmod(0o700)
+    told.configure(notify="mailto:ops@example.com", sendmail=program, mail_from="walship@db1.example.com")
+    break_store(store)
+    told.fails(4, "expire")
+    assert (directory / "arguments").read_text() == "-oi\n--\nops@example.com\n"
+    text = (directory / "mail").read_bytes()
+    assert b"\r" not in text and text.startswith(b"From: walship@db1.example.com\nTo: ops@example.com\nSubject: walship: ")
+    assert "exit code: 4\n" in email.message_from_bytes(text).get_payload(decode=True).decode()
+    program.write_text("#!/bin/sh\necho no such user >&2\nexit 67\n")
+    assert "ended with exit code 67" in told.fails(8, "notify", "test").out
+    program.unlink()
+    assert f"{program}" in told.fails(8, "notify", "test").out
 
 
 def test_a_password_is_not_sent_in_the_clear(walship, directory):

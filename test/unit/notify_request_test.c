@@ -131,6 +131,16 @@ succeeded(void)
 	                       .help = (char *) "walship check"};
 }
 
+static NotifyMessage
+started(void)
+{
+	NotifyMessage message = succeeded();
+
+	message.event = NOTIFY_STARTED;
+	message.reason = NULL;
+	return message;
+}
+
 static void
 test_a_heartbeat_is_its_url_alone_while_all_is_well(void **state)
 {
@@ -145,6 +155,7 @@ test_a_heartbeat_is_its_url_alone_while_all_is_well(void **state)
 		{failed, "https://hc-ping.com/5f1", "https://hc-ping.com/5f1/fail"},
 		{failed, "https://hc-ping.com/key/slug/", "https://hc-ping.com/key/slug/fail"},
 		{failed, "https://hc-ping.com/key/slug?create=1", "https://hc-ping.com/key/slug/fail?create=1"},
+		{started, "https://hc-ping.com/key/slug?create=1", "https://hc-ping.com/key/slug/start?create=1"},
 	};
 
 	(void) state;

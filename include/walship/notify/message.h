@@ -17,10 +17,11 @@ typedef enum NotifyEvent
 	NOTIFY_FAILED,    /* it did not work, or still does not */
 	NOTIFY_RECOVERED, /* it works again, after a failure that was told */
 	NOTIFY_SUCCEEDED,
-	NOTIFY_TEST, /* by "walship notify test" */
+	NOTIFY_TEST,    /* by "walship notify test" */
+	NOTIFY_STARTED, /* to a heartbeat alone */
 } NotifyEvent;
 
-#define NOTIFY_EVENTS 4
+#define NOTIFY_EVENTS 5
 
 typedef struct NotifyMessage
 {

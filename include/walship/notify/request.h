@@ -15,6 +15,7 @@ typedef struct NotifyServices
 	const char *pagerduty_url; /* https://events.pagerduty.com */
 	const char *mail_from;     /* whom mail is from */
 	const char *smtp_url;      /* the server that takes mail; NULL: the program sendmail does */
+	const char *sendmail;      /* that program */
 	const char *smtp_user;     /* NULL: no login */
 	const char *smtp_password;
 } NotifyServices;
