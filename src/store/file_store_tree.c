@@ -10,6 +10,8 @@
 #include "walship/base/mem.h"
 
 #define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define DIRECTORY_MODE  0750
+#define UNSYNCED        S_ISVTX /* a directory whose entry may not be durable yet; see settle_in() */
 
 char *
 file_store_path(const FileStore *store, const char *key)
@@ -129,12 +131,21 @@ directory_enter(const FileStore *store, int directory, const char *name, const c
 	return error_new(ERR_NOT_FOUND, "directory \"%s/%s\" does not exist", store->directory, so_far);
 }
 
+/* Its directories keep their group, which a change of the mode may cost them: these have no such bit, and are always synced. */
+static bool
+is_groups(const struct stat *status)
+{
+	return (status->st_mode & S_ISGID) != 0;
+}
+
 static Error *
 directory_create(const FileStore *store, int directory, const char *name, const char *so_far)
 {
 	struct stat status;
 
-	if (mkdirat(directory, name, 0750) == 0)
+	if (fstat(directory, &status) != 0)
+		return file_store_errno(store, so_far, "look at the directory of");
+	if (mkdirat(directory, name, DIRECTORY_MODE | (is_groups(&status) ? 0 : UNSYNCED)) == 0)
 		return NULL;
 	if (errno == ENOENT)
 		return error_new(ERR_NOT_FOUND, "the directory of \"%s/%s\" was removed", store->directory, so_far);
@@ -146,23 +157,45 @@ directory_create(const FileStore *store, int directory, const char *name, const 
 	return NULL;
 }
 
+/*
+ * A directory is made with the sticky bit, which goes once its entry in the directory above is durable.  So whoever
+ * finds it without has nothing to sync: each sync of a directory makes the disk write its cache, and there are three
+ * on the way to a segment.  Whoever finds it with the bit comes a moment after somebody made it, or that one was
+ * killed, and syncs in its place.  Where a file system keeps no such bit, only the maker syncs.
+ */
+static Error *
+settle_in(const FileStore *store, int outer, int directory, bool made, const char *so_far)
+{
+	struct stat status;
+
+	if (fstat(directory, &status) != 0)
+		return file_store_errno(store, so_far, "look at");
+	if (!made && !is_groups(&status) && (status.st_mode & UNSYNCED) == 0)
+		return NULL;
+	TRY(file_store_sync_directory(store, outer, so_far));
+
+	/* Another user's keeps it, and is synced again the next time. */
+	if ((status.st_mode & UNSYNCED) != 0)
+		(void) fchmod(directory, status.st_mode & 07777 & ~(mode_t) UNSYNCED);
+	return NULL;
+}
+
 /* Like directory_enter(), but makes it, durably. */
 static Error *
 directory_make(const FileStore *store, int directory, const char *name, const char *so_far, int *ret_fd)
 {
 	AUTO_CLOSE int fd = -1;
 	Error *error = directory_enter(store, directory, name, so_far, &fd);
+	bool made = error_is(error, ERR_NOT_FOUND);
 
-	if (error_is(error, ERR_NOT_FOUND))
+	if (made)
 	{
 		error_free(error);
 		TRY(directory_create(store, directory, name, so_far));
 		error = directory_enter(store, directory, name, so_far, &fd);
 	}
 	TRY(error);
-
-	/* Also when it was there: whoever made it a moment ago may not have come to this yet. */
-	TRY(file_store_sync_directory(store, directory, so_far));
+	TRY(settle_in(store, directory, fd, made, so_far));
 	*ret_fd = fd;
 	fd = -1;
 	return NULL;

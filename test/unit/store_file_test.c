@@ -418,6 +418,44 @@ files_and_directories_have_the_documented_permissions(void **state)
 	(void) umask(mask);
 }
 
+/* The sticky bit says that nobody has made sure yet; whoever comes by does, and takes it away. */
+static void
+a_directory_whose_maker_was_killed_is_settled_by_the_next_put(void **state)
+{
+	static const struct
+	{
+		mode_t before;
+		mode_t after;
+	} modes[] = {{01750, 0750}, {0750, 0750}, {02750, 02750}, {03750, 02750}};
+	Place *place = *state;
+	AUTO_FREE char *directory = path_join(place->directory, "a");
+
+	assert_ok(put_text(place->store, "a/b/first", "x", PUT_IF_ABSENT));
+	for (size_t i = 0; i < lengthof(modes); i++)
+	{
+		AUTO_FREE char *key = mem_printf("a/b/%zu", i);
+		struct stat status;
+
+		assert_int_equal(chmod(directory, modes[i].before), 0);
+		assert_ok(put_text(place->store, key, "x", PUT_IF_ABSENT));
+		assert_int_equal(stat(directory, &status), 0);
+		assert_int_equal(status.st_mode & 07777, modes[i].after);
+	}
+}
+
+static void
+below_a_groups_directory_all_are_the_groups(void **state)
+{
+	Place *place = *state;
+	AUTO_FREE char *directory = path_join(place->directory, "a/b");
+	struct stat status;
+
+	assert_int_equal(chmod(place->directory, 02750), 0);
+	assert_ok(put_text(place->store, "a/b/c", "x", PUT_IF_ABSENT));
+	assert_int_equal(stat(directory, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 02750);
+}
+
 #define SOMEONE_ELSE 65534
 
 /* Error of each operation, done by someone who may not. */
@@ -549,6 +587,8 @@ main(void)
 		TEST(the_root_may_be_a_link),
 		TEST(a_file_in_the_way_of_a_directory_is_named),
 		TEST(files_and_directories_have_the_documented_permissions),
+		TEST(a_directory_whose_maker_was_killed_is_settled_by_the_next_put),
+		TEST(below_a_groups_directory_all_are_the_groups),
 		TEST(what_is_not_permitted_is_denied_and_not_absent),
 		TEST(a_full_disk_is_told_with_a_hint_and_leaves_nothing_over),
 	};
