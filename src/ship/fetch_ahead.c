@@ -7,6 +7,7 @@
 #include "prefetch_private.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
+#include "walship/base/dir_watch.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
@@ -24,7 +25,8 @@
 
 /* Whoever gets a segment has hung when the file did not grow for so long: then it is faster to get it anew. */
 #define STILL_MOST_MS 2000
-#define LOOK_EVERY_MS 5
+#define LOOK_EVERY_MS 100 /* whoever gets it may have been killed, of which nothing else tells */
+#define BLIND_MS      5   /* where the directory cannot be watched */
 
 /* Two segments that the server got within this time are a backlog; further apart, it follows an archive that grows. */
 #define BACKLOG_MS 10000
@@ -99,6 +101,8 @@ take_or_claim(FetchAhead *ahead, bool *ret_taken)
 	const FetchOptions *options = ahead->options;
 	int64_t grown_ms = clock_monotonic_ms();
 	int64_t end_ms = grown_ms + (options->mode == FETCH_STANDBY ? WAIT_STANDBY_MS : WAIT_RECOVERY_MS);
+	AUTO_CLOSE int watch = -1;
+	bool watching = false;
 	off_t size = -1;
 
 	for (;;)
@@ -123,7 +127,13 @@ take_or_claim(FetchAhead *ahead, bool *ret_taken)
 		size = now_size;
 		if (now_ms >= end_ms || now_ms - grown_ms >= STILL_MOST_MS)
 			return NULL;
-		TRY(cancel_sleep_ms(LOOK_EVERY_MS));
+
+		/* Only here, for most calls find their segment; and then once more, for it may have come meanwhile. */
+		if (!watching)
+			watch = dir_watch_open(ahead->spool->directory, DIR_NAMES);
+		else
+			TRY(dir_watch_wait(watch, LOOK_EVERY_MS, BLIND_MS));
+		watching = true;
 	}
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,16 +12,20 @@
 #include "walship/archive/history_file.h"
 #include "walship/base/cancel.h"
 #include "walship/base/clock.h"
+#include "walship/base/dir_watch.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 #include "walship/pg/pgdata.h"
 #include "walship/ship/detach.h"
 
-/* How often it looks where the server is, and, not as often, whether it still recovers. */
-#define LOOK_EVERY_MS   20
+/* How often it looks whether the server still recovers, and, where it is not told, where it is. */
 #define SERVER_EVERY_MS 500
+#define BLIND_MS        20
 #define PATH_EVERY_MS   5000
+
+/* Four of its threads together count for a little more than one of the server's. */
+#define NICE 5
 
 #define IDLE_MOST_MS  10000
 #define RETRY_MOST_MS 3000
@@ -340,6 +345,7 @@ is_used_up(Prefetch *prefetch)
 static Error *
 follow(Prefetch *prefetch, const Server *server)
 {
+	AUTO_CLOSE int watch = dir_watch_open(prefetch->spool->directory, DIR_WRITTEN);
 	int64_t heard_ms = clock_monotonic_ms();
 	int64_t looked_ms = heard_ms;
 	WalName got = {0};
@@ -370,7 +376,7 @@ follow(Prefetch *prefetch, const Server *server)
 		}
 		if (prefetch->path != NULL)
 			fill(prefetch);
-		TRY(cancel_sleep_ms(LOOK_EVERY_MS));
+		TRY(dir_watch_wait(watch, SERVER_EVERY_MS, BLIND_MS));
 	}
 }
 
@@ -397,6 +403,9 @@ prefetch_run(const FetchSource *source, const WalName *plan_end)
 
 	/* It was started as /proc/self/exe: "ps" and "top" would call it "exe". */
 	(void) prctl(PR_SET_NAME, "walship");
+
+	/* The server's replay is what everyone waits for: with fewer cores than threads it comes first. */
+	(void) setpriority(PRIO_PROCESS, 0, NICE);
 
 	/* Neither the data directory nor any mounted file system is kept busy by this process. */
 	if (chdir("/") != 0)

@@ -502,7 +502,7 @@ def test_a_prefetcher_that_hangs_holds_nobody_up(replay, proxy):
     replay.fetch(names[0])
     proxy.add(fault.delay(3), target=names[3] + "|" + names[4])
     replay.fetch(names[1])
-    wait_until(lambda: list((replay.walship.state_dir / "prefetch").glob(f"*/{names[3]}.*")), "it gets the segment")
+    wait_until(lambda: names[3] in requested(proxy), "it gets the segment, and the delay")
     pid = replay.prefetcher()
     os.kill(pid, signal.SIGSTOP)
     try:
