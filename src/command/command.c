@@ -14,6 +14,7 @@
 #include "context.h"
 #include "help.h"
 #include "invocation.h"
+#include "other_tools.h"
 #include "outcome.h"
 #include "signals.h"
 #include "table.h"
@@ -164,68 +165,22 @@ status_without_command(void)
 	return pgdata_in_archive_recovery(".") ? STATUS_STOP_RECOVERY : status_of_kind(ERR_USAGE);
 }
 
-/* What other programs call it. */
-static const char *
-name_elsewhere(const char *name)
-{
-	static const struct
-	{
-		const char *theirs;
-		const char *ours;
-	} names[] = {
-		{"wal-push", "push"},
-		{"archive-push", "push"},
-		{"archive-wal", "push"},
-		{"barman-wal-archive", "push"},
-		{"wal-fetch", "fetch"},
-		{"archive-get", "fetch"},
-		{"get-wal", "fetch"},
-		{"restore-wal", "fetch"},
-		{"backup-push", "backup"},
-		{"basebackup", "backup"},
-		{"backup-list", "list"},
-		{"list-backup", "list"},
-		{"list-backups", "list"},
-		{"info", "list"},
-		{"show-backup", "list"},
-		{"restore", "recover"},
-		{"backup-fetch", "recover"},
-		{"status", "check"},
-		{"doctor", "check"},
-		{"stanza-create", "check --create"},
-		{"create-stanza", "check --create"},
-		{"wal-show", "list"},
-		{"wal-verify", "list"},
-		{"delete", "expire"},
-		{"backup-delete", "expire"},
-		{"delete-backup", "expire"},
-		{"backup-mark", "pin"},
-		{"version", "--version"},
-		{"-V", "--version"},
-	};
-
-	for (size_t i = 0; i < lengthof(names); i++)
-		if (strcmp(names[i].theirs, name) == 0)
-			return names[i].ours;
-	return NULL;
-}
-
 static int
-unknown_command(const char *name)
+unknown_command(int argc, char **argv)
 {
-	const char *names[32];
-	size_t count = 0;
+	AUTO_STRLIST names = {0};
 
-	for (size_t i = 0; i < n_commands && count < lengthof(names); i++)
+	for (size_t i = 0; i < n_commands; i++)
 		if (!commands[i]->hidden)
-			names[count++] = commands[i]->name;
+			strlist_add(&names, commands[i]->name);
 
-	const char *elsewhere = name_elsewhere(name);
-	const char *nearest = elsewhere != NULL ? elsewhere : str_nearest(name, names, count);
-	AUTO_FREE char *hint = nearest != NULL ? mem_printf("Did you mean \"walship %s\"?", nearest)
-	                                       : mem_strdup("Try \"walship --help\".");
+	AUTO_FREE char *hint = other_tools_command(argc, argv);
+	const char *nearest = str_nearest(argv[0], (const char *const *) names.items, names.count);
 
-	log_line(LOG_ERROR, hint, "unknown command \"%s\"", name);
+	if (hint == NULL)
+		hint = nearest != NULL ? mem_printf("Did you mean \"walship %s\"?", nearest)
+		                       : mem_strdup("Try \"walship --help\".");
+	log_line(LOG_ERROR, hint, "unknown command \"%s\"", argv[0]);
 	return status_without_command();
 }
 
@@ -291,7 +246,7 @@ command_main(int argc, char **argv)
 		return print_and_report(print_version);
 	command = command_by_name(name);
 	if (command == NULL)
-		return unknown_command(name);
+		return unknown_command(argc - 1, argv + 1);
 
 	Invocation invocation = {.command = command, .status = -1, .program = program_path(argv[0])};
 	AUTO(Error) error = run_command(&invocation, argc - 2, argv + 2);

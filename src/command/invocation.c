@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "other_tools.h"
 #include "walship/base/mem.h"
 
 static bool
@@ -25,9 +26,12 @@ unknown_option(const Invocation *invocation, const char *given, const char *name
 		strlist_add(&known, invocation->command->options[i].name);
 	settings_list_flags(&known);
 
+	AUTO_FREE char *elsewhere = other_tools_option(given, strcspn(given, "="));
 	const char *nearest = str_nearest(name, (const char *const *) known.items, known.count);
 	Error *error = error_new(ERR_USAGE, "unknown option \"%s\"", given);
 
+	if (elsewhere != NULL)
+		return error_hint(error, "%s", elsewhere);
 	if (nearest != NULL)
 		return error_hint(error, "Did you mean \"--%s\"?", nearest);
 	return error_hint(error, "Try \"walship %s --help\".", invocation->command->name);

@@ -1,4 +1,5 @@
 """What the documents say exists: commands, options, exit codes, settings.  Links: test/check/links."""
+import functools
 import re
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def every_document(function):
     return pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))(function)
 
 
+@functools.cache
 def help_of(*words):
     return run_ok([binary(), *words, "--help"]).out
 

@@ -1,15 +1,17 @@
 """What people meet first: an address with a typo, a key pressed twice.  It ends soon, and says what to look at."""
 import os
 import pty
+import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from walship_testing import faultproxy as fault
-from walship_testing.proc import clean_environment, wait_until
-from walship_testing.walship import Walship
+from walship_testing.proc import clean_environment, run, run_ok, wait_until
+from walship_testing.walship import Walship, binary
 
 NOBODY = {"store": "s3://bucket/archive", "s3_access_key_id": "x", "s3_secret_access_key": "y"}
 
@@ -79,6 +81,33 @@ def test_a_second_interrupt_does_not_wait_for_what_the_first_one_tidies_up(walsh
 @pytest.mark.directory_only("nothing is asked of the store")
 def test_the_names_that_other_tools_have_for_a_command_are_understood_well_enough_for_a_hint(walship, theirs, ours):
     walship.fails(2, theirs, says=f'Did you mean "walship {ours}"?')
+
+
+OTHER_TOOLS = (Path(__file__).parents[2] / "src/command/other_tools.c").read_text()
+
+
+def test_what_is_said_of_other_tools_names_exists_here():
+    """Each name of the table is tried, and what its hint proposes must be a command or an option of this program."""
+    names = re.findall(r'^\t\{"([^"]+)", ', OTHER_TOOLS, re.MULTILINE)
+    commands = [name for name in names if not name.startswith("--")]
+    helps = {"": run_ok([binary(), "--help"]).out}
+    for command in re.findall(r"^  ([a-z]+) ", helps[""].split("Commands:\n")[1].split("\n\n")[0], re.MULTILINE):
+        helps[command] = run_ok([binary(), command, "--help"]).out
+    everything = set(re.findall(r"^  (--[a-z0-9-]+)", "\n".join(helps.values()), re.MULTILINE))
+
+    assert len(commands) > 70 and len(names) - len(commands) > 40
+    for name in names:
+        words = ["recover", name.replace("*", "x")] if name.startswith("-") and name not in ("-V", "-v") else [name]
+        tried = run([binary(), *words])
+        assert tried.rc == 2 and "Try " not in tried.err, (name, tried.err)
+        for proposed, arguments in re.findall(r'"walship ([a-z]+)([^"]*)"', tried.err):
+            assert set(re.findall(r"--[a-z-]+", arguments)) <= set(re.findall(r"--[a-z-]+", helps[proposed])), name
+        assert set(re.findall(r"(?<![\w-])--[a-z0-9-]+", tried.err.split("HINT:")[1])) <= everything, name
+
+
+def test_options_in_front_of_the_command_are_told_where_they_belong():
+    tried = run([binary(), "--stanza=main", "archive-push", "pg_wal/000000010000000000000001"])
+    assert tried.rc == 2 and 'behind the command: "walship push --stanza=main ..."' in tried.err
 
 
 @pytest.mark.directory_only("nothing is asked of the store")
