@@ -169,6 +169,33 @@ time_format_postgres(TimeUs time, char text[TIME_TEXT_SIZE])
 	return format_with_offset(time, 0, text);
 }
 
+static TimeUs
+to_second(TimeUs time, bool up)
+{
+	const TimeUs second = 1000000;
+	TimeUs past = (time % second + second) % second;
+
+	/* Damaged records have times at the ends of what there is. */
+	if (time == TIME_NONE || time < INT64_MIN + second || time > INT64_MAX - second)
+		return time;
+	return time - past + (up && past > 0 ? second : 0);
+}
+
+const char *
+time_format_second(TimeUs time, bool begins, char text[TIME_TEXT_SIZE])
+{
+	return time_format_postgres(to_second(time, begins), text);
+}
+
+void
+time_format_span(TimeUs from, TimeUs to, char from_text[TIME_TEXT_SIZE], char to_text[TIME_TEXT_SIZE])
+{
+	bool whole = to == TIME_NONE || to_second(from, true) <= to_second(to, false);
+
+	(void) time_format_postgres(whole ? to_second(from, true) : from, from_text);
+	(void) time_format_postgres(whole ? to_second(to, false) : to, to_text);
+}
+
 Error *
 time_format_zone(TimeUs time, const char *zone_name, char text[TIME_TEXT_SIZE])
 {

@@ -54,16 +54,6 @@ listing_is_refused(const Listing *listing, size_t i)
 	return listing->refused != NULL && listing->refused[i];
 }
 
-/* To the second: a beginning is rounded up and an end down, so that what is said can be had. */
-static const char *
-whole_second(TimeUs time, bool up, char text[TIME_TEXT_SIZE])
-{
-	const TimeUs second = 1000000;
-	TimeUs past = (time % second + second) % second;
-
-	return time_format_postgres(time - past + (up && past > 0 ? second : 0), text);
-}
-
 static void
 print_window_sentence(const Listing *listing, FILE *into)
 {
@@ -92,12 +82,12 @@ print_window_sentence(const Listing *listing, FILE *into)
 
 	const RecoveryWindow *window = &windows->windows[windows->n_windows - 1];
 
-	(void) fprintf(into, "Any moment from %s to ", whole_second(window->from_time, true, from));
+	time_format_span(window->from_time, window->to_time, from, to);
+	(void) fprintf(into, "Any moment from %s to ", from);
 	if (window->to_time == TIME_NONE)
 		(void) fprintf(into, "LSN %s", lsn_format(window->to_lsn, lsn));
 	else
-		(void) fprintf(into, "%s (%s)", whole_second(window->to_time, false, to),
-		               age_format(window->to_time, listing->now, age));
+		(void) fprintf(into, "%s (%s)", to, age_format(window->to_time, listing->now, age));
 	(void) fprintf(into, ", timeline %" PRIu32 ".\n", windows->timeline);
 }
 
@@ -201,7 +191,8 @@ print_backups(const Listing *listing, FILE *into)
 	{
 		const BackupRecord *backup = catalog->backups[i];
 
-		(void) fprintf(into, "%-21s  %-22s  %-11s", backup->id, whole_second(backup->stop_time, true, time),
+		(void) fprintf(into, "%-21s  %-22s  %-11s", backup->id,
+		               time_format_second(backup->stop_time, true, time),
 		               age_format(backup->stop_time, listing->now, age));
 		(void) fprintf(into, " %9s", size_format(backup->files_size, text));
 		(void) fprintf(into, "  %9s  %3" PRIu32 "  %s\n",
@@ -235,7 +226,8 @@ print_timelines(const Listing *listing, FILE *into)
 		table_cell(table, "%" PRIu64, listing_segments(timeline));
 		table_cell(table, "%s", size_format(listing_wal_size(timeline), text));
 		table_cell(table, "%s",
-		           windows->last_commit == TIME_NONE ? "-" : whole_second(windows->last_commit, false, time));
+		           windows->last_commit == TIME_NONE ? "-"
+		                                             : time_format_second(windows->last_commit, false, time));
 		if (history->n_ancestors == 0)
 			table_cell(table, "%s%s", mark,
 			           timeline->timeline > 1 && !timeline->has_history_file ? "  NO HISTORY FILE" : "");

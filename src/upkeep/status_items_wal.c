@@ -137,22 +137,13 @@ status_decide_archiving(Decision *decision)
 			"no WAL came for longer than push_alarm_after, and whether there was any only the primary knows");
 }
 
-/* To the second: a beginning is rounded up, so that what is said can be had. */
-static const char *
-whole_second(TimeUs time, bool up, char text[TIME_TEXT_SIZE])
-{
-	const TimeUs second = 1000000;
-	TimeUs past = (time % second + second) % second;
-
-	return time_format_postgres(time - past + (up && past > 0 ? second : 0), text);
-}
-
 /* "any moment from ... to ..."; what is said first. */
 void
 status_put_window(const StatusFacts *facts, Buf *into)
 {
 	const StatusWindow *window = &facts->window;
-	char time[TIME_TEXT_SIZE];
+	char from[TIME_TEXT_SIZE];
+	char to[TIME_TEXT_SIZE];
 	char age[AGE_TEXT_SIZE];
 	char lsn[LSN_TEXT_SIZE];
 
@@ -161,12 +152,12 @@ status_put_window(const StatusFacts *facts, Buf *into)
 		buf_puts(into, "nothing can be recovered");
 		return;
 	}
-	buf_printf(into, "any moment from %s ", whole_second(window->from, true, time));
+	time_format_span(window->from, window->to, from, to);
+	buf_printf(into, "any moment from %s ", from);
 	if (window->to == TIME_NONE)
 		buf_printf(into, "to LSN %s", lsn_format(window->to_lsn, lsn));
 	else
-		buf_printf(into, "to %s (%s)", whole_second(window->to, false, time),
-		           age_format(window->to, facts->now, age));
+		buf_printf(into, "to %s (%s)", to, age_format(window->to, facts->now, age));
 }
 
 void

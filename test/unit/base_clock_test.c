@@ -126,6 +126,34 @@ postgres_times_start_in_2000(void **state)
 	assert_string_equal(time_format_utc(TIME_NONE, text), "unknown");
 }
 
+static void
+a_span_to_the_second_never_says_more_than_there_is(void **state)
+{
+	static const struct
+	{
+		TimeUs from, to;
+		const char *from_text, *to_text;
+	} cases[] = {
+		{500000, 9500000, "1970-01-01 00:00:01+00", "1970-01-01 00:00:09+00"},
+		{0, 0, "1970-01-01 00:00:00+00", "1970-01-01 00:00:00+00"},
+		{600000, 1700000, "1970-01-01 00:00:01+00", "1970-01-01 00:00:01+00"},
+		{600000, 900000, "1970-01-01 00:00:00.600000+00", "1970-01-01 00:00:00.900000+00"},
+		{-1400000, -1, "1969-12-31 23:59:59+00", "1969-12-31 23:59:59+00"},
+		{600000, TIME_NONE, "1970-01-01 00:00:01+00", "unknown"},
+		{INT64_MAX, INT64_MAX, "294247-01-10 04:00:54.775807+00", "294247-01-10 04:00:54.775807+00"},
+	};
+	char from[TIME_TEXT_SIZE];
+	char to[TIME_TEXT_SIZE];
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		time_format_span(cases[i].from, cases[i].to, from, to);
+		assert_string_equal(from, cases[i].from_text);
+		assert_string_equal(to, cases[i].to_text);
+	}
+}
+
 /* What a time means: UTC text, or a part of the error's message. */
 static const struct ParseCase
 {
@@ -588,6 +616,7 @@ main(void)
 		cmocka_unit_test(the_calendar_agrees_with_libc),
 		cmocka_unit_test(times_of_damaged_records_have_a_text_too),
 		cmocka_unit_test(postgres_times_start_in_2000),
+		cmocka_unit_test(a_span_to_the_second_never_says_more_than_there_is),
 		cmocka_unit_test(times_are_read_exactly_or_refused),
 		cmocka_unit_test(a_repeated_time_is_refused_with_both_of_its_meanings),
 		cmocka_unit_test(times_are_written_in_a_zone_with_its_offset),

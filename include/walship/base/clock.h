@@ -34,6 +34,12 @@ const char *time_format_compact(TimeUs time, char text[TIME_TEXT_SIZE]);
 /* For PostgreSQL and people: "2026-11-20 02:30:07.123456+00". */
 const char *time_format_postgres(TimeUs time, char text[TIME_TEXT_SIZE]);
 
+/* The same to the second: of what begins then rounded up, of what ends then down, so that what is said can be had. */
+const char *time_format_second(TimeUs time, bool begins, char text[TIME_TEXT_SIZE]);
+
+/* Both ends of a span so, or, where no whole second lies between them, as they are. */
+void time_format_span(TimeUs from, TimeUs to, char from_text[TIME_TEXT_SIZE], char to_text[TIME_TEXT_SIZE]);
+
 #define AGE_TEXT_SIZE 32
 
 /* "just now", "40 s ago", "5 h ago", "in 3 min": the larger unit alone. */
