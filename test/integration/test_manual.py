@@ -1,8 +1,11 @@
 """Manual pages and completions, which the program makes of its own tables: read by groff and by the shells."""
 
 import os
+import pty
 import re
+import select
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,33 @@ def test_fish_and_zsh_complete_too(share):
     ).stdout
     assert offered.startswith("--target-time\t")
     subprocess.run(["zsh", "-n", str(zsh)], check=True, timeout=20)
+
+
+def typed_into_zsh(share, line, expected):
+    """What is on the terminal of an interactive zsh after the line, in which a tab asks for completion."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(HOME=str(share), TERM="dumb", PS1="ready> ")
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+    os.write(terminal, f"PS1='ready> '; fpath=({share}/zsh/site-functions $fpath); autoload -U compinit; compinit -u -D; print loa''ded\n".encode())
+    shown, sent, end = "", False, time.monotonic() + 20
+    try:
+        while expected not in shown and time.monotonic() < end:
+            if select.select([terminal], [], [], 0.2)[0]:
+                shown += os.read(terminal, 4096).decode(errors="replace")
+            if not sent and re.search(r"loaded\r?\n[^\n]*ready> ", shown):
+                os.write(terminal, line.encode())
+                sent = True
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+    return shown
+
+
+def test_zsh_completes_commands_and_options_as_they_are_typed(share):
+    assert "walship recover " in typed_into_zsh(share, "walship recov\t", "walship recover ")
+    assert "--tablespace-map" in typed_into_zsh(share, "walship recover --tablesp\t", "--tablespace-map")
 
 
 def test_what_is_not_there_is_a_usage_error():
