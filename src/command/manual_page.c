@@ -139,9 +139,11 @@ manual_page_overview(Buf *into)
 	put_option(into, "version", NULL, false, "prints the version");
 	put_option(into, "config", "FILE", false, "settings file, instead of " SETTINGS_FILE);
 	put_option(into, "cluster", "NAME", false, "use the section [cluster NAME] of that file");
-	buf_puts(into, "Every setting is an option, too: \\fBwalship.conf\\fR(5).\n"
-	               ".SH FILES\n.TP\n" SETTINGS_FILE "\nthe settings: \\fBwalship.conf\\fR(5)\n"
-	               ".SH SEE ALSO\n\\fBwalship.conf\\fR(5), \\fBwalship\\-format\\fR(7), \\fBpg_basebackup\\fR(1), \\fBage\\fR(1)\n");
+	buf_puts(
+		into,
+		"Every setting is an option, too: \\fBwalship.conf\\fR(5).\n"
+		".SH FILES\n.TP\n" SETTINGS_FILE "\nthe settings: \\fBwalship.conf\\fR(5)\n"
+		".SH SEE ALSO\n\\fBwalship.conf\\fR(5), \\fBwalship\\-format\\fR(7), \\fBpg_basebackup\\fR(1), \\fBage\\fR(1)\n");
 }
 
 void

@@ -147,7 +147,7 @@ staged_wal_room(const char *directory, uint64_t *ret_bytes)
 static Error *
 check_space(const StagedWal *staged)
 {
-	uint64_t room;
+	uint64_t room = 0;
 	uint64_t needed = 0;
 	char needed_text[SIZE_TEXT_SIZE];
 	char free_text[SIZE_TEXT_SIZE];
