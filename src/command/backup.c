@@ -170,18 +170,21 @@ count_rows(const Invocation *invocation, Store *store, const StrList *names, con
 {
 	const char *conninfo = settings_text(invocation_settings(invocation), SETTING_conninfo);
 	AUTO_ROW_COUNTS counts = {0};
-	int64_t locked_ms;
+	RowCounting counting;
 	char lsn[LSN_TEXT_SIZE];
 
 	if (invocation_value(invocation, "count") == NULL)
 		return NULL;
-	TRY(error_context(row_counting_run(conninfo, record->system_identifier, names, &counts, &locked_ms),
+	TRY(error_context(row_counting_run(conninfo, record->system_identifier, names, true, &counts, &counting),
 	                  "backup \"%s\" is complete, but its rows could not be counted", record->id));
 	counts.backup = mem_strdup(record->id);
 	TRY(row_counts_write(store, record->system_identifier, &counts));
 	TRY(row_counting_end_segment(conninfo));
-	log_line(LOG_INFO, NULL, "counted the rows of %zu tables at %s; they were locked for %" PRId64 " ms",
-	         counts.count, lsn_format(counts.lsn, lsn), locked_ms);
+
+	AUTO_FREE char *how = row_counting_text(&counting);
+
+	log_line(LOG_INFO, NULL, "counted the rows of %zu tables at %s; %s", counts.count,
+	         lsn_format(counts.lsn, lsn), how);
 	return NULL;
 }
 

@@ -43,6 +43,9 @@ static const CommandOption options[] = {
 	{"count", OPTION_VALUE, "TABLES",
      "compare all tables, or these (TABLE,SCHEMA.TABLE,...), with what was counted on the live server; without a "
      "target that is the moment of the newest counts, and they must be met exactly"},
+	{"tolerance", OPTION_VALUE, "N",
+     "with --count: compare with what the live server (setting \"conninfo\") has now, and let it differ by so much: "
+     "100 (rows), 5%"},
 	{"record-counts", OPTION_FLAG, NULL,
      "count them on the live server, for such a drill, and do nothing else"},
 	{"dump-check", OPTION_FLAG, NULL, "also dump every database with pg_dumpall, to nowhere"},
@@ -87,16 +90,22 @@ record_counts(const Invocation *invocation, Store *store, uint64_t system)
 	const char *tables = invocation_value(invocation, "count");
 	AUTO_STRLIST names = {0};
 	AUTO_ROW_COUNTS counts = {0};
-	int64_t locked_ms;
+	RowCounting counting;
 	char lsn[LSN_TEXT_SIZE];
 
 	TRY(table_names_parse(tables == NULL ? "all" : tables, &names));
-	TRY(row_counting_run(conninfo, system, &names, &counts, &locked_ms));
+	TRY(row_counting_run(conninfo, system, &names, true, &counts, &counting));
 	TRY(row_counts_write(store, system, &counts));
 	TRY(row_counting_end_segment(conninfo));
-	print_line(stdout,
-	           "counted the rows of %zu tables at %s of timeline %u; they were locked for %" PRId64 " ms",
-	           counts.count, lsn_format(counts.lsn, lsn), counts.timeline, locked_ms);
+
+	AUTO_FREE char *how = row_counting_text(&counting);
+
+	print_line(stdout, "counted the rows of %zu tables at %s of timeline %u; %s", counts.count,
+	           lsn_format(counts.lsn, lsn), counts.timeline, how);
+	if (counting.by == COUNTED_PAUSED)
+		print_line(
+			stdout,
+			"a drill can meet them once the primary has archived that place: pg_switch_wal(), or archive_timeout");
 	return print_flush();
 }
 
@@ -177,6 +186,7 @@ drill_options_read(const Invocation *invocation, const char *directory, DrillOpt
 		.directory = directory,
 		.sql_directory = settings_text(settings, SETTING_drill_dir),
 		.walship_version = WALSHIP_VERSION,
+		.conninfo = settings_text(settings, SETTING_conninfo),
 		.rto_target_ms =
 			settings_is_set(settings, SETTING_rto_target) ? settings_ms(settings, SETTING_rto_target) : 0,
 		.rpo_target_ms =
@@ -238,7 +248,9 @@ choose_target(const Invocation *invocation, Recovery *recovery, DrillCounts *cou
 		return error_new(ERR_USAGE, "\"--random\" and another target exclude each other");
 	if (random)
 		return drill_choose_target(recovery, seed);
-	return counts != NULL && !given ? drill_counts_as_target(recovery, counts) : NULL;
+	return counts != NULL && counts->tolerance.text == NULL && !given
+	           ? drill_counts_as_target(recovery, counts)
+	           : NULL;
 }
 
 Error *
@@ -262,6 +274,7 @@ run(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
 	const char *count = invocation_value(invocation, "count");
+	const char *tolerance = invocation_value(invocation, "tolerance");
 	AUTO_DRILL_COUNTS counted = {0};
 	DrillCounts *counts = count == NULL ? NULL : &counted;
 	bool plan_only = invocation_flag(invocation, "plan");
@@ -290,6 +303,10 @@ run(Invocation *invocation)
 	TRY(drill_request_parse(invocation, &recovery.request));
 	if (count != NULL)
 		TRY(table_names_parse(count, &counted.names));
+	if (tolerance != NULL && (count == NULL || invocation_flag(invocation, "record-counts")))
+		return error_new(ERR_USAGE, "\"--tolerance\" goes with \"--count\" of a drill");
+	if (tolerance != NULL)
+		TRY(drill_tolerance_parse(tolerance, &counted.tolerance));
 	if (!plan_only && !evidence_only)
 		TRY(recovery_check_user("drill"));
 	TRY(keys_identities(settings, &identities));
@@ -307,6 +324,9 @@ run(Invocation *invocation)
 
 	Error *error = choose_target(invocation, &recovery, counts, seed);
 
+	if (error == NULL && tolerance != NULL && !plan_only)
+		error = drill_counts_now(settings_text(settings, SETTING_conninfo), system, &counted);
+
 	if (error == NULL && !plan_only)
 	{
 		error = drill_scratch_make(settings_text(settings, SETTING_drill_scratch), store, system, &directory,
@@ -315,7 +335,7 @@ run(Invocation *invocation)
 	}
 	if (error == NULL)
 		error = drill_plan(&recovery, directory);
-	if (error == NULL && counts != NULL && !counts->exact)
+	if (error == NULL && counts != NULL && !counts->exact && tolerance == NULL)
 		error = drill_counts_before_target(&recovery, counts);
 	if (recovery.unreachable)
 		invocation_set_status(invocation, STATUS_NOT_REACHABLE);

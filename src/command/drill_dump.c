@@ -37,9 +37,9 @@ static Error *
 check_options(const Invocation *invocation)
 {
 	static const char *const others[] = {
-		"target-time", "target-lsn", "target-xid",    "target-name", "immediate",
-		"latest",      "exclusive",  "random",        "timeline",    "backup",
-		"count",       "dump-check", "record-counts", "history",     "plan",
+		"target-time",   "target-lsn", "target-xid", "target-name", "immediate", "latest",
+		"exclusive",     "random",     "timeline",   "backup",      "count",     "dump-check",
+		"record-counts", "history",    "plan",       "tolerance",
 	};
 
 	for (size_t i = 0; i < lengthof(others); i++)

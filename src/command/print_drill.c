@@ -63,8 +63,11 @@ print_times(const DrillReport *report, FILE *into)
 	           duration_format(report->restore_ms, restored), duration_format(report->replay_ms, replayed),
 	           duration_format(report->checks_ms, checked));
 	if (report->rpo_ms > 0)
-		print_line(into, "last commit: %s before the drill began",
-		           duration_format((int64_t) report->rpo_ms, text));
+		print_line(into, "last commit: %s before the drill began%s",
+		           duration_format((int64_t) report->rpo_ms, text),
+		           report->server_ahead == DRILL_NOT_AHEAD ? ", and the server has no newer one"
+		           : report->server_ahead == DRILL_AHEAD   ? ", and the server has newer ones"
+		                                                   : "");
 }
 
 void
@@ -88,7 +91,9 @@ print_drill_text(const DrillReport *report, FILE *into)
 	if (report->counts_lsn != InvalidXLogRecPtr)
 		print_line(into, "rows were counted at %s: %s", lsn_format(report->counts_lsn, lsn),
 		           report->counts_exact ? "the target"
-		                                : "before the target, so only what is empty or gone is a finding");
+		           : report->counts_tolerance != NULL
+		               ? "by the live server, when the drill began"
+		               : "before the target, so only what is empty or gone is a finding");
 	if (report->random)
 		print_line(into, "the same again: --random %" PRIu64, report->seed);
 	if (report->no_network)

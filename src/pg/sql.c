@@ -77,34 +77,48 @@ server_run(Server *server, const char *sql, int64_t timeout_ms, ServerResults *r
 	return NULL;
 }
 
+/* Until all has come; the first failed one is the error.  No cancellation ends it. */
+static Error *
+wait_out(Server *server, int64_t deadline_ms)
+{
+	Error *error = NULL;
+
+	for (;;)
+	{
+		struct pollfd polled = {.fd = PQsocket(server->conn), .events = POLLIN};
+		int64_t left = deadline_ms - clock_monotonic_ms();
+		AUTO_RESULT *result = NULL;
+
+		if (PQflush(server->conn) <= 0 && !PQisBusy(server->conn))
+		{
+			result = PQgetResult(server->conn);
+			if (result == NULL)
+				return error;
+			if (error == NULL && PQresultStatus(result) == PGRES_FATAL_ERROR)
+				error = server_error(server, result);
+			continue;
+		}
+		if (error == NULL && left <= 0)
+			error = error_new(ERR_TRANSIENT, "server did not answer in time");
+		if (error == NULL && poll(&polled, 1, (int) left) < 0 && errno != EINTR)
+			error = error_errno("could not wait for the server");
+		if (error == NULL && !PQconsumeInput(server->conn))
+			error = server_error(server, NULL);
+		if (error != NULL)
+			return error;
+	}
+}
+
 Error *
 server_run_cleanup(Server *server, const char *sql, int timeout_ms)
 {
 	int64_t deadline = clock_monotonic_ms() + timeout_ms;
-	AUTO_RESULT *result = NULL;
 
+	error_free(wait_out(server, deadline));
 	if (!PQsendQuery(server->conn, sql))
 		return server_error(server, NULL);
-	while (PQflush(server->conn) > 0 || PQisBusy(server->conn))
-	{
-		struct pollfd polled = {.fd = PQsocket(server->conn), .events = POLLIN};
-		int64_t left = deadline - clock_monotonic_ms();
-
-		if (left <= 0)
-			return error_new(ERR_TRANSIENT, "server did not answer for %d s", timeout_ms / 1000);
-		if (poll(&polled, 1, (int) left) < 0 && errno != EINTR)
-			return error_errno("could not wait for the server");
-		if (!PQconsumeInput(server->conn))
-			return server_error(server, NULL);
-	}
-	result = PQgetResult(server->conn);
-	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		return server_error(server, result);
-	while (!PQisBusy(server->conn) && result != NULL)
-	{
-		PQclear(result);
-		result = PQgetResult(server->conn);
-	}
+	TRY(wait_out(server, deadline));
+	server->cancel_on_free = false;
 	return NULL;
 }
 

@@ -171,31 +171,6 @@ check_time(const DrillOptions *options, int64_t begin, DrillReport *report)
 	(void) drill_close_level(report, DRILL_IN_TIME, begin);
 }
 
-/* Only a drill to the end says how far the store is behind; how long the server has been idle it does not know. */
-static void
-check_age(const RecoveryPlan *plan, const DrillOptions *options, DrillReport *report)
-{
-	bool measured =
-		plan->asked.kind == TARGET_LATEST && plan->last.time != TIME_NONE && plan->last.time < report->time;
-
-	report->rpo_target_ms = options->rpo_target_ms;
-	report->rpo_ms = measured ? (uint64_t) (report->time - plan->last.time + 999) / 1000 : 0;
-	if (!measured)
-		drill_note(report, DRILL_RECENT, "%s: the age of the last commit is not measured",
-		           plan->asked.kind == TARGET_LATEST ? "the plan knows no last commit"
-		                                             : "the target is not the end of the WAL");
-	else if (options->rpo_target_ms == 0)
-		drill_note(report, DRILL_RECENT, "setting \"rpo_target\" is not set: no last commit is too old");
-	else
-		report->checks[DRILL_RECENT].checked = 1;
-	if (measured && options->rpo_target_ms > 0 && report->rpo_ms > (uint64_t) options->rpo_target_ms)
-		drill_finding(report, DRILL_RECENT,
-		              "the last commit in the store is %" PRIu64 " ms old, and rpo_target is %" PRId64
-		              " ms; only if the server wrote nothing since would nothing be lost",
-		              report->rpo_ms, options->rpo_target_ms);
-	(void) drill_close_level(report, DRILL_RECENT, clock_monotonic_ms());
-}
-
 /* What nobody who needs the database back would wait for.  "server" has ended, unless it is kept. */
 static Error *
 check_afterwards(const DrillOptions *options, PrivateServer *server, DrillReport *report)
@@ -235,7 +210,10 @@ describe(const Recovery *recovery, const DrillOptions *options, DrillReport *rep
 	report->planned_time = plan->last.time;
 	report->planned_xid = plan->last.xid;
 	report->counts_lsn = options->counts == NULL ? InvalidXLogRecPtr : options->counts->counts.lsn;
+	if (options->counts != NULL && options->counts->tolerance.text != NULL)
+		report->counts_tolerance = mem_strdup(options->counts->tolerance.text);
 	report->counts_exact = options->counts != NULL && options->counts->exact;
+	report->rpo_target_ms = options->rpo_target_ms;
 	report->fetched_size = plan->stored_backup_size + plan->stored_wal_size;
 }
 
@@ -251,9 +229,12 @@ drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server
 {
 	int64_t begin = clock_monotonic_ms();
 	AUTO(LeaseHold) lease = NULL;
+	AUTO_LIVE live = {0};
 	bool runs = false;
 
 	describe(recovery, options, report);
+	if (recovery->plan->asked.kind == TARGET_LATEST)
+		TRY(drill_ask_live(options->conninfo, report->system_identifier, &live));
 	TRY(restore(recovery, options, server, report, &lease));
 	if (server->window == NULL)
 		lease_hold_free(MOVE(lease));
@@ -270,7 +251,9 @@ drill_run(Recovery *recovery, const DrillOptions *options, PrivateServer *server
 		TRY(check_contents(options, server, report));
 		report->checks_ms = clock_monotonic_ms() - checks;
 		check_time(options, begin, report);
-		check_age(recovery->plan, options, report);
+		begin = clock_monotonic_ms();
+		TRY(drill_check_recent(recovery->plan, &live, server, report));
+		(void) drill_close_level(report, DRILL_RECENT, begin);
 		TRY(check_afterwards(options, server, report));
 	}
 	report->passed = runs;

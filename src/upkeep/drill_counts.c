@@ -27,6 +27,64 @@ begin_comparison(DrillCounts *counts)
 	counts->named = NEW_ARRAY(bool, counts->names.count + 1);
 }
 
+#define HUNDREDTHS_OF_ALL 10000 /* of a percent */
+
+/* "5", "0.25": up to two digits behind the point. */
+static bool
+parse_hundredths(const char *text, size_t length, uint64_t *ret_hundredths)
+{
+	AUTO_FREE char *whole = mem_strndup(text, length);
+	char *point = strchr(whole, '.');
+	size_t digits = point == NULL ? 0 : strlen(point + 1);
+	uint64_t fraction = 0;
+	uint64_t number;
+
+	if (point != NULL)
+		*point = '\0';
+	if (!str_to_uint64(whole, &number) || number > 100 || digits > 2 ||
+	    (point != NULL && !str_to_uint64(point + 1, &fraction)))
+		return false;
+	*ret_hundredths = number * 100 + (digits == 1 ? fraction * 10 : fraction);
+	return *ret_hundredths <= HUNDREDTHS_OF_ALL;
+}
+
+Error *
+drill_tolerance_parse(const char *text, DrillTolerance *ret_tolerance)
+{
+	DrillTolerance tolerance = {.text = text};
+	size_t length = strlen(text);
+
+	if (length > 1 && text[length - 1] == '%' ? parse_hundredths(text, length - 1, &tolerance.hundredths)
+	                                          : str_to_uint64(text, &tolerance.rows))
+	{
+		*ret_tolerance = tolerance;
+		return NULL;
+	}
+	return error_hint(error_new(ERR_USAGE, "\"%s\" is no tolerance", text),
+	                  "It is a number of rows, such as 100, or a percentage, such as 5%% or 0.25%%.");
+}
+
+bool
+drill_tolerance_allows(const DrillTolerance *tolerance, uint64_t counted, uint64_t rows)
+{
+	uint64_t apart = rows > counted ? rows - counted : counted - rows;
+
+	return apart <= tolerance->rows ||
+	       (double) apart <= (double) counted * (double) tolerance->hundredths / HUNDREDTHS_OF_ALL;
+}
+
+Error *
+drill_counts_now(const char *conninfo, uint64_t system_identifier, DrillCounts *counts)
+{
+	RowCounting counting;
+
+	TRY(error_context(
+		row_counting_run(conninfo, system_identifier, &counts->names, false, &counts->counts, &counting),
+		"the live server's rows could not be counted"));
+	begin_comparison(counts);
+	return NULL;
+}
+
 /* Its segment is there: behind the place at which was counted there is a record, at which the server stops. */
 static bool
 can_be_target(const void *context, const RowCounts *counts)
@@ -106,8 +164,17 @@ compare_rows(const DrillCounts *counts, const CountedTable *table, uint64_t expe
 	char lsn[LSN_TEXT_SIZE];
 
 	report->checks[DRILL_COUNTS].checked++;
-	if (rows == expected)
+	if (rows == expected ||
+	    (counts->tolerance.text != NULL && drill_tolerance_allows(&counts->tolerance, expected, rows)))
 		return;
+	if (counts->tolerance.text != NULL)
+	{
+		drill_finding(report, DRILL_COUNTS,
+		              "database \"%s\", table %s.%s: %" PRIu64 " rows, and the live server has %" PRIu64
+		              ": more than %s apart",
+		              table->database, table->schema, table->name, rows, expected, counts->tolerance.text);
+		return;
+	}
 	if (rows == 0)
 		drill_finding(report, DRILL_COUNTS,
 		              "database \"%s\", table %s.%s: it is empty, and %" PRIu64
@@ -217,7 +284,9 @@ drill_close_counts(DrillCounts *counts, DrillReport *report)
 			drill_finding(report, DRILL_COUNTS, "of what was counted on the server no table is \"%s\" here",
 			              counts->names.items[i]);
 	for (size_t i = 0; i < counts->counts.count && counts->names.count == 0; i++)
-		if (!counts->seen[i])
+		if (!counts->seen[i] &&
+		    !(counts->tolerance.text != NULL &&
+		      drill_tolerance_allows(&counts->tolerance, counts->counts.items[i].rows, 0)))
 			drill_finding(report, DRILL_COUNTS,
 			              "database %" PRIu32 ", table %" PRIu32 " (OIDs): not here, and %" PRIu64
 			              " rows were counted on the server",

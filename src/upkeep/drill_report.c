@@ -15,6 +15,11 @@ static const char *const outcomes[] = {[DRILL_NOT_MADE] = "not made",
                                        [DRILL_SKIPPED] = "skipped",
                                        [DRILL_FAILED] = "failed"};
 
+static const char *const aheads[] = {[DRILL_AHEAD_NOT_ASKED] = "not asked",
+                                     [DRILL_AHEAD_UNKNOWN] = "not known",
+                                     [DRILL_NOT_AHEAD] = "no",
+                                     [DRILL_AHEAD] = "yes"};
+
 static const char *const levels[N_DRILL_LEVELS] = {
 	[DRILL_RESTORED] = "restored", [DRILL_CONFIGURED] = "configured", [DRILL_CONSISTENT] = "consistent",
 	[DRILL_TARGET] = "target",     [DRILL_DATABASES] = "databases",   [DRILL_TABLES] = "tables",
@@ -101,6 +106,7 @@ static const JsonField report_fields[] = {
 	{"replay_lsn", &json_lsn, JSON_AT(DrillReport, replay_lsn), .flags = JSON_MAYBE},
 	{"counts_lsn", &json_lsn, JSON_AT(DrillReport, counts_lsn), .flags = JSON_OPTIONAL},
 	{"counts_exact", &json_bool, JSON_AT(DrillReport, counts_exact), .flags = JSON_OPTIONAL},
+	{"counts_tolerance", &json_string, JSON_AT(DrillReport, counts_tolerance), .flags = JSON_OPTIONAL},
 	{"last_transaction", &json_string, JSON_AT(DrillReport, last_transaction), .flags = JSON_MAYBE},
 	{"network_taken_away", &json_bool, JSON_AT(DrillReport, no_network)},
 	{"network_left_because", &json_string, JSON_AT(DrillReport, fence_reason), .flags = JSON_MAYBE},
@@ -113,6 +119,9 @@ static const JsonField report_fields[] = {
 	{"rto_target_ms", &json_natural, JSON_AT(DrillReport, rto_target_ms)},
 	{"rpo_ms", &json_uint, JSON_AT(DrillReport, rpo_ms), .flags = JSON_MAYBE},
 	{"rpo_target_ms", &json_natural, JSON_AT(DrillReport, rpo_target_ms), .flags = JSON_OPTIONAL},
+	{"server_ahead", &json_enum, JSON_AT(DrillReport, server_ahead), .names = aheads,
+     .n_names = lengthof(aheads), .flags = JSON_OPTIONAL},
+	{"missing_transactions", &json_uint, JSON_AT(DrillReport, missing_transactions), .flags = JSON_OPTIONAL},
 };
 static const JsonTable report_table = JSON_TABLE(DrillReport, report_fields);
 
@@ -183,6 +192,7 @@ drill_report_release(DrillReport *report)
 	free(report->dump);
 	free(report->target);
 	free(report->last_transaction);
+	free(report->counts_tolerance);
 	free(report->fence_reason);
 	for (int level = 0; level < N_DRILL_LEVELS; level++)
 	{

@@ -43,6 +43,25 @@ typedef struct CountedTable
 void drill_compare_count(DrillCounts *counts, const CountedTable *table, DrillReport *report);
 void drill_close_counts(DrillCounts *counts, DrillReport *report);
 
+/* What the server that was backed up says at the drill's begin of what it has committed. */
+typedef struct LiveServer
+{
+	bool answered;
+	bool standby;
+	uint64_t next_xid; /* with its epoch: all that ended were before it */
+	uint64_t committed;
+	char *reason; /* why it did not answer */
+} LiveServer;
+
+/* That it does not answer is no error. */
+Error *drill_ask_live(const char *conninfo, uint64_t system_identifier, LiveServer *live) MUST_CHECK;
+void live_server_release(LiveServer *live);
+#define AUTO_LIVE __attribute__((cleanup(live_server_release))) LiveServer
+
+/* DRILL_RECENT, of a drill to the end of the WAL; with the rpo_target_ms of the report. */
+Error *drill_check_recent(const RecoveryPlan *plan, const LiveServer *live, PrivateServer *server,
+                          DrillReport *report) MUST_CHECK;
+
 /* The files of the directory: DRILL_SQL. */
 Error *drill_check_sql(PrivateServer *server, const char *directory, DrillReport *report) MUST_CHECK;
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "replay_pause.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 #include "walship/pg/server.h"
@@ -312,7 +313,7 @@ count_rows(CountedDatabase *database, RowCounts *counts)
 }
 
 static Error *
-check_server(Server *server, uint64_t system_identifier)
+check_server(Server *server, uint64_t system_identifier, bool *ret_standby)
 {
 	AUTO_STRLIST row = {0};
 	uint64_t identifier;
@@ -327,40 +328,123 @@ check_server(Server *server, uint64_t system_identifier)
 		              "the server is of database system %s, and the counts are to be kept for %" PRIu64,
 		              row.items[0], system_identifier),
 			"Is \"conninfo\" that of this cluster, and \"store\" its store?");
-	if (strcmp(row.items[1], "t") == 0)
-		return error_new(ERR_USAGE,
-		                 "rows cannot be counted exactly on a standby: name the primary in \"conninfo\"");
+	*ret_standby = strcmp(row.items[1], "t") == 0;
 	return NULL;
 }
 
 static Error *
-count(const char *conninfo, Server *server, const StrList *names, CountedDatabases *databases,
-      RowCounts *counts, int64_t *ret_locked_ms)
+snapshots_with_locks(CountedDatabases *databases, RowCounts *counts, int64_t *ret_held_ms)
 {
 	int64_t since;
 
-	TRY(find_tables(conninfo, server, names, databases, counts));
 	TRY(lock(databases, &since));
 	TRY(take_snapshots(databases));
 	TRY(take_place(databases->items[0].locking, counts));
 	TRY(end_locks(databases));
-	*ret_locked_ms = clock_monotonic_ms() - since;
-	for (size_t i = 0; i < databases->count; i++)
-		TRY(count_rows(&databases->items[i], counts));
+	*ret_held_ms = clock_monotonic_ms() - since;
 	return NULL;
 }
 
+/* The place is asked for twice: if it moved in between, the snapshots may be of any place there. */
+static Error *
+snapshots_while_paused(Server *server, CountedDatabases *databases, RowCounts *counts, int64_t *ret_held_ms)
+{
+	int64_t since = clock_monotonic_ms();
+	AUTO_PAUSE pause = {0};
+	AUTO_FREE char *time = NULL;
+	XLogRecPtr before;
+	uint64_t now;
+
+	TRY(replay_pause_begin(server, &pause));
+	TRY(replay_pause_place(&pause, &before, &counts->timeline));
+	TRY(take_snapshots(databases));
+	TRY(replay_pause_place(&pause, &counts->lsn, &counts->timeline));
+	if (counts->lsn != before)
+		return error_hint(error_new(ERR_TRANSIENT, "the standby went on with its replay while it was paused"),
+		                  "Somebody resumed it: count again.");
+	TRY(server_value(server, "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",
+	                 &time));
+	if (!str_to_uint64(time, &now))
+		return error_new(ERR_TRANSIENT, "unexpected answer of the standby: no time");
+	counts->time = (TimeUs) now;
+	replay_pause_end(&pause);
+	*ret_held_ms = clock_monotonic_ms() - since;
+	return NULL;
+}
+
+static Error *
+snapshots_of_now(Server *server, bool standby, CountedDatabases *databases, RowCounts *counts)
+{
+	AUTO_STRLIST row = {0};
+	uint64_t now;
+
+	TRY(take_snapshots(databases));
+	TRY(server_row(server,
+	               standby ? "SELECT pg_catalog.pg_last_wal_replay_lsn(), (extract(epoch FROM "
+	                         "pg_catalog.clock_timestamp()) * 1000000)::bigint"
+	                       : "SELECT pg_catalog.pg_current_wal_lsn(), (extract(epoch FROM "
+	                         "pg_catalog.clock_timestamp()) * 1000000)::bigint",
+	               2, &row));
+	if (!lsn_parse(row.items[0], &counts->lsn) || !str_to_uint64(row.items[1], &now))
+		return error_new(ERR_TRANSIENT, "unexpected answer of the server: no place in the WAL");
+	counts->time = (TimeUs) now;
+	return NULL;
+}
+
+static Error *
+count_all(CountedDatabases *databases, bool standby, RowCounts *counts)
+{
+	for (size_t i = 0; i < databases->count; i++)
+	{
+		Error *error = count_rows(&databases->items[i], counts);
+
+		if (standby && error_is(error, ERR_TRANSIENT))
+			return error_hint(error,
+			                  "On a standby the replay ends a query that is in its way after "
+			                  "max_standby_streaming_delay; hot_standby_feedback = on keeps most of them.");
+		TRY(error);
+	}
+	return NULL;
+}
+
+char *
+row_counting_text(const RowCounting *counting)
+{
+	static const char *const by[] = {[COUNTED_LOCKED] = "they were locked for",
+	                                 [COUNTED_PAUSED] = "on a standby, whose replay was paused for",
+	                                 [COUNTED_NOW] = "nothing was locked:"};
+
+	return mem_printf("%s %" PRId64 " ms", by[counting->by], counting->held_ms);
+}
+
 Error *
-row_counting_run(const char *conninfo, uint64_t system_identifier, const StrList *names,
-                 RowCounts *ret_counts, int64_t *ret_locked_ms)
+row_counting_run(const char *conninfo, uint64_t system_identifier, const StrList *names, bool exact,
+                 RowCounts *ret_counts, RowCounting *ret_counting)
 {
 	AUTO(Server) server = NULL;
 	CountedDatabases databases __attribute__((cleanup(databases_release))) = {0};
 	AUTO_ROW_COUNTS counts = {0};
+	RowCounting counting = {0};
+	bool standby;
 
 	TRY(server_connect_sql(conninfo, &server));
-	TRY(check_server(server, system_identifier));
-	TRY(count(conninfo, server, names, &databases, &counts, ret_locked_ms));
+	TRY(check_server(server, system_identifier, &standby));
+	TRY(find_tables(conninfo, server, names, &databases, &counts));
+	counting.by = !exact ? COUNTED_NOW : standby ? COUNTED_PAUSED : COUNTED_LOCKED;
+	switch (counting.by)
+	{
+		case COUNTED_LOCKED:
+			TRY(snapshots_with_locks(&databases, &counts, &counting.held_ms));
+			break;
+		case COUNTED_PAUSED:
+			TRY(snapshots_while_paused(server, &databases, &counts, &counting.held_ms));
+			break;
+		case COUNTED_NOW:
+			TRY(snapshots_of_now(server, standby, &databases, &counts));
+			break;
+	}
+	TRY(count_all(&databases, standby, &counts));
+	*ret_counting = counting;
 	*ret_counts = counts;
 	counts = (RowCounts){0};
 	return NULL;

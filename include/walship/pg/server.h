@@ -195,7 +195,7 @@ Error *server_run(Server *server, const char *sql, int64_t timeout_ms, ServerRes
 
 /*
  * One last statement that clears away what this process made, also while everything is being given up: nothing ends
- * it but the time.  Only when no other one is under way.
+ * it but the time.  The answer to another one that is under way is waited for and dropped.
  */
 Error *server_run_cleanup(Server *server, const char *sql, int timeout_ms) MUST_CHECK;
 

@@ -30,7 +30,7 @@ typedef enum DrillLevel
 	DRILL_STRUCTURE,  /* heap and indexes by the extension amcheck, where a database has it */
 	DRILL_SQL,        /* statements of the user's own */
 	DRILL_IN_TIME,    /* within rto_target */
-	DRILL_RECENT,     /* the last commit is no older than rpo_target */
+	DRILL_RECENT,     /* the last commit is no older than rpo_target, or the server has no younger one */
 	DRILL_DUMP,       /* pg_dumpall, to nowhere, where that is asked for */
 	DRILL_PAGES,      /* the checksum of every page, of indexes, too, once the server has ended */
 } DrillLevel;
@@ -54,6 +54,15 @@ typedef struct DrillCheck
 	uint64_t checked; /* files, databases, tables, ... */
 } DrillCheck;
 
+/* The server that was backed up, when the drill began, before the store: an idle one is not. */
+typedef enum DrillAhead
+{
+	DRILL_AHEAD_NOT_ASKED, /* the target was not the end of the WAL */
+	DRILL_AHEAD_UNKNOWN,
+	DRILL_NOT_AHEAD,
+	DRILL_AHEAD,
+} DrillAhead;
+
 typedef struct DrillReport
 {
 	TimeUs time; /* of its begin */
@@ -71,8 +80,10 @@ typedef struct DrillReport
 	TimeUs planned_time; /* of the last transaction that is included; TIME_NONE: not known */
 	TransactionId planned_xid;
 	XLogRecPtr replay_lsn;
-	XLogRecPtr counts_lsn;  /* at which the rows had been counted that it is compared with */
-	bool counts_exact;      /* that is the target */
+	XLogRecPtr counts_lsn; /* at which the rows had been counted that it is compared with */
+	bool counts_exact;     /* that is the target */
+	char *
+		counts_tolerance; /* by how much they may differ from those of the live server: "5%"; NULL: it was not asked */
 	char *last_transaction; /* what the server says of the planned last one: "committed" */
 	bool no_network;
 	char *fence_reason;    /* why there was a network */
@@ -85,9 +96,22 @@ typedef struct DrillReport
 	int64_t rto_target_ms; /* 0: none */
 	uint64_t rpo_ms;       /* from the last commit to the begin of the drill; 0: not measured */
 	int64_t rpo_target_ms; /* 0: none */
+	DrillAhead server_ahead;
+	uint64_t missing_transactions; /* committed on the server, and not in the store */
 	bool passed;
 	DrillCheck checks[N_DRILL_LEVELS];
 } DrillReport;
+
+/* By how much numbers of rows may differ: "5%", "0.25%", "100". */
+typedef struct DrillTolerance
+{
+	const char *text; /* as it was given, not owned; NULL: none was */
+	uint64_t rows;
+	uint64_t hundredths; /* of a percent */
+} DrillTolerance;
+
+Error *drill_tolerance_parse(const char *text, DrillTolerance *ret_tolerance) MUST_CHECK;
+bool drill_tolerance_allows(const DrillTolerance *tolerance, uint64_t counted, uint64_t rows);
 
 /* Rows counted on the live server (walship/upkeep/row_counting.h), with which the recovered tables are compared. */
 typedef struct DrillCounts
@@ -97,6 +121,7 @@ typedef struct DrillCounts
 	const DumpContents *estimates; /* of a dump, instead of counts: differences are notes; not owned */
 	bool no_rows;                  /* of that dump only the schema was restored */
 	bool exact;                    /* they were taken at the target */
+	DrillTolerance tolerance;      /* they are of the live server, just now */
 	size_t near;                   /* of a database's estimates, where the last table was */
 	bool *seen;                    /* of the counts: the table was here */
 	bool *named;                   /* of the names: a table was here that was counted */
@@ -111,6 +136,7 @@ typedef struct DrillOptions
 	const char *sql_directory; /* of *.sql; NULL: none */
 	DrillCounts *counts;       /* NULL: none */
 	const char *walship_version;
+	const char *conninfo; /* of the server that was backed up; as of setting "conninfo" */
 	int64_t rto_target_ms;
 	int64_t rpo_target_ms;
 	bool dump; /* everything, by pg_dumpall, to nowhere */
@@ -146,6 +172,9 @@ Error *drill_choose_backup(Recovery *recovery, const char *which, uint64_t seed)
  * and must be met exactly.  ERR_NOT_FOUND, with "unreachable": there are none.
  */
 Error *drill_counts_as_target(Recovery *recovery, DrillCounts *counts) MUST_CHECK;
+
+/* With a tolerance: counts on the live server, now; see row_counting_run(). */
+Error *drill_counts_now(const char *conninfo, uint64_t system_identifier, DrillCounts *counts) MUST_CHECK;
 
 /* With a plan: the newest that were taken before its target.  Tables change, so they only tell of what is emptied or gone. */
 Error *drill_counts_before_target(Recovery *recovery, DrillCounts *counts) MUST_CHECK;

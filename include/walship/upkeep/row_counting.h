@@ -8,6 +8,8 @@
  * a snapshot is taken in each database, then the position, then the locks are given
  * up; counting goes on in the snapshots.  What waits for a lock makes others wait, so a
  * lock that does not come within 100 ms (after 20 s: 500 ms) is given up, and asked for again later.
+ *
+ * On a standby nobody writes but the replay, which is paused for that moment instead.
  */
 #pragma once
 
@@ -24,15 +26,33 @@ Error *table_names_parse(const char *text, StrList *ret_names) MUST_CHECK;
 bool table_names_match(const StrList *names, const char *database, const char *schema, const char *table,
                        size_t *ret_index);
 
+/* What kept the numbers still. */
+typedef enum RowCountingBy
+{
+	COUNTED_LOCKED, /* the tables were locked */
+	COUNTED_PAUSED, /* the replay of a standby was paused */
+	COUNTED_NOW,    /* nothing: in a snapshot of each database */
+} RowCountingBy;
+
+typedef struct RowCounting
+{
+	RowCountingBy by;
+	int64_t held_ms; /* so long others may have waited, or was the replay paused */
+} RowCounting;
+
+/* "their tables were locked for 5 ms"; the caller frees. */
+char *row_counting_text(const RowCounting *counting);
+
 /*
  * By ordinary sessions, two in each database with such tables: permanent ones that are no system
- * catalogs.  The role must be allowed to lock them: it owns them or is superuser.
+ * catalogs.  The role must be allowed to lock them: it owns them or is superuser.  "exact": at one place;
+ * else whatever there is, without any lock, and ret_counts->lsn is only where the server was.
  *
- * ERR_USAGE: a standby, no such table.  ERR_EXISTS: not the server of "system_identifier".
- * ERR_TRANSIENT: somebody writes to a table for too long.  "*ret_locked_ms": how long others may have waited.
+ * ERR_USAGE: no such table.  ERR_EXISTS: not the server of "system_identifier".
+ * ERR_TRANSIENT: somebody writes to a table for too long.
  */
-Error *row_counting_run(const char *conninfo, uint64_t system_identifier, const StrList *names,
-                        RowCounts *ret_counts, int64_t *ret_locked_ms) MUST_CHECK;
+Error *row_counting_run(const char *conninfo, uint64_t system_identifier, const StrList *names, bool exact,
+                        RowCounts *ret_counts, RowCounting *ret_counting) MUST_CHECK;
 
 /*
  * Sees to it that the WAL goes on behind that place, and that it is archived soon: an idle server
