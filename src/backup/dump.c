@@ -12,8 +12,10 @@
 #include "walship/base/clock.h"
 #include "walship/base/crypto.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 #include "walship/pg/programs.h"
 
+#define SMALL_SIZE     (UINT64_C(1) << 30) /* bytes; of databases */
 #define STALE_AFTER_US (INT64_C(24) * 3600 * 1000000)
 
 static void
@@ -139,6 +141,42 @@ write_record(DumpRun *run)
 	return dump_record_write(run->options->store, record);
 }
 
+typedef struct SmallDatabase
+{
+	DumpRun *run;
+	size_t number;
+} SmallDatabase;
+
+/* A WorkersJob. */
+static Error *
+dump_small_database(void *argument)
+{
+	const SmallDatabase *job = argument;
+
+	return dump_database(job->run, job->number, true);
+}
+
+/* Large ones one after another, with all that can go side by side in each; then the small ones side by side. */
+static Error *
+dump_databases(DumpRun *run)
+{
+	uint64_t large = run->options->table_size > 0 ? run->options->table_size : SMALL_SIZE;
+	AUTO_FREE SmallDatabase *jobs = NEW_ARRAY(SmallDatabase, run->n_choices + 1);
+	AUTO(Workers) workers = workers_new(run->options->jobs);
+
+	run->record->n_databases = run->contents->n_databases = run->n_choices;
+	for (size_t i = 0; i < run->n_choices; i++)
+		if (run->choices[i].size >= large || run->n_choices == 1)
+			TRY(dump_database(run, i, false));
+	for (size_t i = 0; i < run->n_choices; i++)
+		if (run->choices[i].size < large && run->n_choices > 1)
+		{
+			jobs[i] = (SmallDatabase){run, i};
+			workers_submit(workers, dump_small_database, &jobs[i], NULL);
+		}
+	return workers_wait(workers);
+}
+
 static Error *
 run_dump(DumpRun *run)
 {
@@ -149,8 +187,7 @@ run_dump(DumpRun *run)
 	run->lease = lease_hold(run->options->store, run->record->system_identifier,
 	                        &(LeaseOn){.kind = "dump", .backup = run->record->id}, &run->options->notices);
 	TRY(dump_globals(run));
-	for (size_t i = 0; i < run->n_choices; i++)
-		TRY(dump_database(run, &run->choices[i]));
+	TRY(dump_databases(run));
 	TRY(write_contents(run));
 	return write_record(run);
 }
@@ -202,11 +239,16 @@ dump_take(const DumpOptions *options, DumpRecord **ret_record)
 
 	AUTO_RUN run = {.options = options,
 	                .began_ms = clock_monotonic_ms(),
-	                .names_mutex = PTHREAD_MUTEX_INITIALIZER,
+	                .mutex = PTHREAD_MUTEX_INITIALIZER,
 	                .record = dump_record_new(),
 	                .contents = dump_contents_new()};
 	Error *error = run_dump(&run);
 
+	if (error != NULL && run.failure != NULL)
+	{
+		error_free(error);
+		error = run.failure;
+	}
 	if (error != NULL)
 	{
 		remove_everything(&run);

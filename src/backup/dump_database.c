@@ -150,10 +150,27 @@ facts_of(const DumpDatabaseFacts *facts, uint32_t oid)
 	return &facts->tables[i];
 }
 
-static Error *
-dump_archive(DumpRun *run, const DumpWords *words, const DumpChoice *choice, DumpDatabaseFacts *facts,
-             DumpDatabase *database)
+/* One database's dump under way; of its jobs each writes to a member of its own. */
+typedef struct DatabaseRun
 {
+	DumpRun *run;
+	DumpWords words;
+	const DumpChoice *choice;
+	DumpDatabaseFacts *facts;
+	DumpDatabase *database;
+	bool in_job;
+} DatabaseRun;
+
+/* A WorkersJob. */
+static Error *
+dump_archive(void *argument)
+{
+	const DatabaseRun *self = argument;
+	DumpRun *run = self->run;
+	const DumpWords *words = &self->words;
+	const DumpChoice *choice = self->choice;
+	DumpDatabaseFacts *facts = self->facts;
+	DumpDatabase *database = self->database;
 	const DumpOptions *options = run->options;
 	AUTO_FREE char *restore = program_in(run->programs, "pg_restore");
 	AUTO_FREE char *what = mem_printf("pg_dump of database \"%s\"", choice->name);
@@ -187,16 +204,19 @@ dump_archive(DumpRun *run, const DumpWords *words, const DumpChoice *choice, Dum
 	Error *error = child_stream_start(&(ChildOptions){.argv = list}, true, &reader.child);
 
 	if (error == NULL)
-		error = dump_program_run(
-			run,
-			&(DumpProgram){
-				.argv = argv, .what = what, .name = name, .watch = feed_reader, .context = &reader},
-			&database->archive);
+		error = dump_program_run(run,
+		                         &(DumpProgram){.argv = argv,
+		                                        .what = what,
+		                                        .name = name,
+		                                        .watch = feed_reader,
+		                                        .context = &reader,
+		                                        .in_job = self->in_job},
+		                         &database->archive);
 	if (error == NULL)
 		error = end_reader(&reader, choice, database, &facts->entries);
 	child_stream_free(reader.child);
 	buf_release(&reader.list);
-	return error;
+	return dump_keep_failure(run, error);
 }
 
 /* No text for psql can lead into such a database: pg_dump refuses to write it with --create. */
@@ -206,11 +226,14 @@ has_line_end(const char *name)
 	return strpbrk(name, "\r\n") != NULL;
 }
 
+/* A WorkersJob. */
 static Error *
-dump_schema(DumpRun *run, const DumpWords *words, const DumpChoice *choice, DumpDatabaseFacts *facts,
-            BackupObject *ret_object)
+dump_schema(void *argument)
 {
-	const DumpOptions *options = run->options;
+	const DatabaseRun *self = argument;
+	const DumpWords *words = &self->words;
+	const DumpChoice *choice = self->choice;
+	const DumpOptions *options = self->run->options;
 	AUTO_FREE char *what = mem_printf("pg_dump of the schema of database \"%s\"", choice->name);
 	AUTO_FREE char *name =
 		layout_schema_name(choice->oid, options->compression.codec, options->recipients != NULL);
@@ -225,12 +248,15 @@ dump_schema(DumpRun *run, const DumpWords *words, const DumpChoice *choice, Dump
 	                            NULL};
 	AUTO(SchemaDigest) digest = schema_digest_new();
 
-	TRY(dump_program_run(
-		run,
-		&(DumpProgram){
-			.argv = argv, .what = what, .name = name, .watch = schema_digest_write, .context = digest},
-		ret_object));
-	schema_digest_final(digest, facts->schema_sha256);
+	TRY(dump_program_run(self->run,
+	                     &(DumpProgram){.argv = argv,
+	                                    .what = what,
+	                                    .name = name,
+	                                    .watch = schema_digest_write,
+	                                    .context = digest,
+	                                    .in_job = true},
+	                     &self->database->schema));
+	schema_digest_final(digest, self->facts->schema_sha256);
 	return NULL;
 }
 
@@ -251,9 +277,7 @@ choose_tables(const DumpRun *run, const DumpDatabaseFacts *facts, DumpDatabase *
 
 typedef struct TableJob
 {
-	DumpRun *run;
-	const DumpWords *words;
-	const DumpChoice *choice;
+	const DatabaseRun *of;
 	const DumpTableFacts *facts;
 	DumpTable *table;
 } TableJob;
@@ -263,11 +287,12 @@ static Error *
 dump_table(void *argument)
 {
 	const TableJob *job = argument;
-	const DumpOptions *options = job->run->options;
-	const DumpWords *words = job->words;
+	const DatabaseRun *of = job->of;
+	const DumpOptions *options = of->run->options;
+	const DumpWords *words = &of->words;
 	AUTO_FREE char *what = mem_printf("pg_dump of table \"%s.%s\" of database \"%s\"", job->facts->schema,
-	                                  job->facts->name, job->choice->name);
-	AUTO_FREE char *name = layout_table_data_name(job->choice->oid, job->facts->oid,
+	                                  job->facts->name, of->choice->name);
+	AUTO_FREE char *name = layout_table_data_name(of->choice->oid, job->facts->oid,
 	                                              options->compression.codec, options->recipients != NULL);
 	AUTO_FREE char *table = table_pattern("--table", job->facts);
 	const char *const argv[] = {words->program,
@@ -282,47 +307,73 @@ dump_table(void *argument)
 	                            words->encoding,
 	                            NULL};
 
-	return dump_program_run(job->run,
-	                        &(DumpProgram){.argv = argv, .what = what, .name = name, .in_job = true},
+	return dump_program_run(of->run, &(DumpProgram){.argv = argv, .what = what, .name = name, .in_job = true},
 	                        &job->table->object);
 }
 
+/*
+ * Archive, schema and large tables side by side.  The archive comes first, for it is compressed by all cores where
+ * the others have one each; and every object is read again while others are still dumped.
+ */
 static Error *
-dump_tables(DumpRun *run, const DumpWords *words, const DumpChoice *choice, const DumpDatabaseFacts *facts,
-            DumpDatabase *database)
+dump_objects(DatabaseRun *self)
 {
+	const DumpDatabase *database = self->database;
 	AUTO_FREE TableJob *jobs = NEW_ARRAY(TableJob, database->n_tables + 1);
-	AUTO(Workers) workers = workers_new(run->options->jobs);
+	AUTO(Workers) workers = workers_new(self->in_job ? 1 : self->run->options->jobs);
 
+	workers_submit(workers, dump_archive, self, NULL);
 	for (size_t i = 0; i < database->n_tables; i++)
 	{
 		jobs[i] =
-			(TableJob){run, words, choice, facts_of(facts, database->tables[i].oid), &database->tables[i]};
+			(TableJob){self, facts_of(self->facts, database->tables[i].oid), &self->database->tables[i]};
 		workers_submit(workers, dump_table, &jobs[i], NULL);
 	}
+	workers_submit(workers, dump_schema, self, NULL);
 	return workers_wait(workers);
 }
 
-Error *
-dump_database(DumpRun *run, const DumpChoice *choice)
+static uint64_t
+raw_size(const DumpDatabase *database)
 {
-	DumpDatabase *database = &run->record->databases[run->record->n_databases++];
-	DumpDatabaseFacts *facts = &run->contents->databases[run->contents->n_databases++];
-	__attribute__((cleanup(dump_words_release))) DumpWords words = {0};
+	uint64_t size = database->archive.raw_size + database->schema.raw_size;
+
+	for (size_t i = 0; i < database->n_tables; i++)
+		size += database->tables[i].object.raw_size;
+	return size;
+}
+
+static Error *
+dump_with_snapshot(DatabaseRun *self)
+{
+	DumpRun *run = self->run;
+	const DumpChoice *choice = self->choice;
 	AUTO(Server) server = NULL;
 	AUTO_FREE char *snapshot = NULL;
 
-	TRY(error_context(dump_open_database(run, choice, &server, &snapshot, facts), "database \"%s\"",
+	TRY(error_context(dump_open_database(run, choice, &server, &snapshot, self->facts), "database \"%s\"",
 	                  choice->name));
-	database->oid = choice->oid;
+	self->database->oid = choice->oid;
 	if (run->options->recipients == NULL)
-		database->name = mem_strdup(choice->name);
-	words = make_words(run, server, snapshot, facts);
-	TRY(dump_schema(run, &words, choice, facts, &database->schema));
-	choose_tables(run, facts, database);
-	TRY(dump_archive(run, &words, choice, facts, database));
-	TRY(dump_tables(run, &words, choice, facts, database));
-	run->size_done += choice->size;
-	atomic_store(&run->received, 0);
+		self->database->name = mem_strdup(choice->name);
+	self->words = make_words(run, server, snapshot, self->facts);
+	choose_tables(run, self->facts, self->database);
+	TRY(dump_objects(self));
+	atomic_fetch_add(&run->size_done, choice->size);
+	atomic_fetch_sub(&run->received, raw_size(self->database));
 	return NULL;
+}
+
+Error *
+dump_database(DumpRun *run, size_t number, bool in_job)
+{
+	DatabaseRun self = {.run = run,
+	                    .choice = &run->choices[number],
+	                    .facts = &run->contents->databases[number],
+	                    .database = &run->record->databases[number],
+	                    .in_job = in_job};
+	Error *error = dump_with_snapshot(&self);
+
+	dump_words_release(&self.words);
+	return dump_keep_failure(run, error);
 }

@@ -40,9 +40,9 @@ open_object(DumpRun *run, const char *name, bool in_job, StoredObject **ret_obje
 
 	if (in_job)
 		compression.cpu = NULL;
-	(void) pthread_mutex_lock(&run->names_mutex);
+	(void) pthread_mutex_lock(&run->mutex);
 	strlist_add(&run->names, name);
-	(void) pthread_mutex_unlock(&run->names_mutex);
+	(void) pthread_mutex_unlock(&run->mutex);
 	return stored_object_open(run->options->store, key, &compression, run->options->recipients, ret_object);
 }
 
@@ -104,11 +104,12 @@ show_progress(DumpRun *run, uint64_t came)
 	uint64_t received = atomic_fetch_add(&run->received, came) + came;
 
 	if (run->options->progress != NULL)
-		run->options->progress(run->options->context, run->size_done + received, run->size_total);
+		run->options->progress(run->options->context, atomic_load(&run->size_done) + received,
+		                       run->size_total);
 }
 
-Error *
-dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_object)
+static Error *
+run_program(DumpRun *run, const DumpProgram *program, BackupObject *ret_object)
 {
 	ChildOptions options = {.argv = program->argv, .niceness = NICENESS};
 	AUTO(ChildStream) child = NULL;
@@ -122,6 +123,8 @@ dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_obj
 	TRY(child_stream_start(&options, false, &child));
 	do
 	{
+		if (atomic_load(&run->failed))
+			return error_new(ERR_CANCELLED, "another part of the dump failed");
 		TRY(child_stream_read(child, bytes, READ_SIZE, &got));
 		if (program->watch != NULL && got > 0)
 			TRY(program->watch(program->context, bytes, got));
@@ -133,6 +136,29 @@ dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_obj
 	child_stream_errors(child, &lines);
 	TRY(judge(run, program, &lines, status));
 	return finish_object(run, program->name, object, ret_object);
+}
+
+/* The pools' first error is that of the first job, which may have ended only because of another one's. */
+Error *
+dump_keep_failure(DumpRun *run, Error *error)
+{
+	if (error == NULL)
+		return NULL;
+	(void) pthread_mutex_lock(&run->mutex);
+	if (run->failure == NULL && !error_is(error, ERR_CANCELLED))
+	{
+		run->failure = error;
+		error = error_new(ERR_CANCELLED, "a part of the dump failed");
+		atomic_store(&run->failed, true);
+	}
+	(void) pthread_mutex_unlock(&run->mutex);
+	return error;
+}
+
+Error *
+dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_object)
+{
+	return dump_keep_failure(run, run_program(run, program, ret_object));
 }
 
 Error *

@@ -27,14 +27,16 @@ typedef struct DumpRun
 	Server *server; /* in "postgres" or the like */
 	char *programs; /* directory of pg_dump */
 	LeaseHold *lease;
-	char *prefix;  /* of the dump's keys; NULL: there are none yet */
-	StrList names; /* of every object begun, finished or not */
-	pthread_mutex_t names_mutex;
+	char *prefix;          /* of the dump's keys; NULL: there are none yet */
+	StrList names;         /* of every object begun, finished or not */
+	pthread_mutex_t mutex; /* of "names" and "failure" */
+	Error *failure;        /* the first: then nothing that runs beside it need come to its end */
+	atomic_bool failed;
 	bool record_tried;
 	DumpChoice *choices;
 	size_t n_choices;
-	atomic_uint_fast64_t received; /* bytes of the database that is being dumped */
-	uint64_t size_done;            /* of the databases that are done */
+	atomic_uint_fast64_t received;  /* bytes of the databases that are being dumped */
+	atomic_uint_fast64_t size_done; /* of the databases that are done */
 	uint64_t size_total;
 	DumpRecord *record;
 	DumpContents *contents;
@@ -47,7 +49,8 @@ Error *dump_look_at_server(DumpRun *run) MUST_CHECK;
 Error *dump_open_database(const DumpRun *run, const DumpChoice *choice, Server **ret_server,
                           char **ret_snapshot, DumpDatabaseFacts *facts) MUST_CHECK;
 
-Error *dump_database(DumpRun *run, const DumpChoice *choice) MUST_CHECK;
+/* The choice with this number; "in_job": several at a time, each by a thread of its own. */
+Error *dump_database(DumpRun *run, size_t number, bool in_job) MUST_CHECK;
 
 /* What pg_dump prints: into an object, past "watch", which may be NULL. */
 typedef struct DumpProgram
@@ -62,6 +65,9 @@ typedef struct DumpProgram
 
 /* From any thread. */
 Error *dump_program_run(DumpRun *run, const DumpProgram *program, BackupObject *ret_object) MUST_CHECK;
+
+/* Makes the others that run beside it end soon; what comes back in its place is ERR_CANCELLED. */
+Error *dump_keep_failure(DumpRun *run, Error *error) MUST_CHECK;
 
 /* An object of these bytes. */
 Error *dump_text_write(DumpRun *run, const char *name, const Buf *text, BackupObject *ret_object) MUST_CHECK;
