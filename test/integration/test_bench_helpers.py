@@ -26,7 +26,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 sys.path.insert(0, str(BENCH))
 
 from walship_bench import bench as benching  # noqa: E402
-from walship_bench import cases_base, cases_process, cases_wal, measure, peers, report, stores, tools  # noqa: E402
+from walship_bench import cases_base, cases_growth, cases_process, cases_wal, measure, peers, report, stores, tools  # noqa: E402
 
 smoke = pytest.mark.smoke
 ROUND_TRIP = 0.08  # seconds
@@ -718,6 +718,47 @@ runpy.run_module("walship_bench", run_name="__main__", alter_sys=True)
 """
 
 
+def test_the_bars_beside_the_best_of_all_peers(directory):
+    bench = make_bench(directory)
+    auto, near, far, few = Stub("walship auto"), Stub("wal-rus zstd", "wal-rus"), Stub("WAL-G lz4", "wal-g"), Stub("p", "pgbackrest")
+    found = {auto: figures_of(1, 100), near: figures_of(2, 104), far: figures_of(0.1, 150), few: figures_of(0.1, 90)}
+    bench.compare_with_best("a", found, {"auto": 0.5, "zstd": 1})
+    bench.compare_with_best("b", found, {"auto": 0.9}, more_bytes=1.2)
+    bench.compare_with_best("c", {auto: figures_of(1, 100), far: figures_of(0.1, 150)}, {"auto": 0.9})
+    assert [(bar.codec, bar.measured, bar.is_met) for bar in bench.bars] == [
+        ("auto", "0.50 x (wal-rus zstd)", True), ("zstd", "", None), ("auto", "10.00 x (p)", False), ("auto", "", None)
+    ]  # fmt: skip
+
+
+def test_a_short_run_measures_nothing_under_two_names(directory):
+    bench = make_bench(directory)
+    labels = {work: [tool.label for tool in bench.ours(work)] for work in ("segment", "base", None)}
+    assert all(found == ["walship auto", "walship brotli", "walship zstd"] for found in labels.values())
+    bench.short = True
+    labels = {work: [tool.label for tool in bench.ours(work)] for work in ("segment", "base", None)}
+    assert labels["segment"] == ["walship auto", "walship zstd"] and labels["base"] == ["walship auto", "walship brotli"]
+    assert len(labels[None]) == 3
+    auto, peer = Stub("walship auto"), Stub("pgBackRest zst", "pgbackrest")
+    bench.compare("a", {auto: figures_of(1), peer: figures_of(2)}, at_most={"brotli": 0.7})
+    assert [(bar.codec, bar.measured) for bar in bench.bars] == [("brotli", "0.50 x")]
+
+
+@pytest.mark.parametrize(
+    "points, power, words",
+    [
+        ([(1, 5), (10, 1), (100, 10)], 1, "as the size does (power 1.0)"),  # of the two largest: a process has a cost of its own
+        ([(10, 3), (100, 3)], 0, "hardly at all (power 0.0)"),
+        ([(10, 1), (100, 3.16)], 0.5, "more slowly than the size (power 0.5)"),
+        ([(10, 1), (100, 100)], 2, "FASTER THAN THE SIZE (power 2.0)"),
+        ([(10, 1)], None, "cannot be told"),
+        ([(10, 0), (100, 1)], None, "cannot be told"),
+    ],
+)
+def test_how_fast_a_cost_grows(points, power, words):
+    assert cases_growth.exponent(points) == (None if power is None else pytest.approx(power, abs=0.01))
+    assert cases_growth.in_words(cases_growth.exponent(points)) == words
+
+
 @pytest.fixture
 def start_bench(cache, directory):
     """Starts the harness; what it prints goes to files."""
@@ -762,7 +803,7 @@ def test_peers_that_fail_hang_and_store_nothing_are_named_and_the_rest_is_measur
     assert "not in the store" in failed["wal-rus zstd"]
     assert not any("walship" in who for who in failed), failed
     measured = [row[0] for row in rows if re.fullmatch(r"\d+\.\d{3}", row[1])]
-    assert measured == ["walship brotli", "walship zstd"], text
+    assert measured == ["walship auto", "walship brotli", "walship zstd"], text
     assert "### Bars" in text and "barman-cloud" not in text
     assert processes_of(directory / "bench") == []
 
@@ -789,6 +830,12 @@ def test_two_runs_do_not_share_a_cache_and_a_killed_one_leaves_nothing_there(dir
     assert "another run works in" in (directory / "err").read_text() and left.exists()
     assert start_bench("--peers", "none", "push-directory").wait(50) == 0
     assert not left.exists() and "| walship zstd |" in (directory / "out").read_text()
+
+
+def test_what_does_not_begin_in_time_is_said(directory, start_bench):
+    assert start_bench("--peers", "none", "--minutes", "0.001", "--short", "starts", "push-directory").wait(50) == 1
+    text = (directory / "out").read_text()
+    assert "| push-directory | the case | not begun: 0.001 minutes are over |" in text
 
 
 def test_a_peer_that_does_not_exist_is_refused(directory, start_bench):

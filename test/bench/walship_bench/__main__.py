@@ -6,17 +6,18 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 from walship_testing import proc
 
 proc.drop_root()
 
-from . import cases_base, cases_process, cases_wal, report  # noqa: E402
+from . import cases_base, cases_growth, cases_process, cases_wal, report  # noqa: E402
 from .bench import Bench, Patience  # noqa: E402
 from .data import Data  # noqa: E402
 from .measure import adopt_orphans, end_orphans  # noqa: E402
-from .peers import NAMES  # noqa: E402
+from .peers import NAMES, SLOW  # noqa: E402
 from .stores import Stores  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +35,14 @@ CASES = {
     "starts": cases_process.starts,
     "memory": cases_process.memory,
     "calls": cases_wal.calls_for_each_kind_of_wal,
+    "growth-segments": cases_growth.growth_of_segments,
+    "growth-archives": cases_growth.growth_of_archives,
+    "growth-databases": cases_growth.growth_of_databases,
 }
+SHORT = (  # what there is a bar for beside the best peer, and what takes a moment
+    "push-directory", "push-s3", "starts", "requests", "backup-directory", "restore-directory", "backlog-s3", "fetch-loop",
+    "fetch-replay", "restore-s3",
+)  # fmt: skip
 
 
 def main():
@@ -58,13 +66,18 @@ def main():
         cleanup.callback(data.close)
         stores = Stores(work)
         cleanup.callback(stores.close)
-        rounds = options.rounds or (1 if options.quick else 3)
+        rounds = options.rounds or (1 if options.quick else 2 if options.short else 3)
         patience = Patience(options.patience or (20 if options.quick else 60))
-        bench = Bench(data, stores, work, options.quick, rounds, patience, options.peers)
+        bench = Bench(data, stores, work, options.quick, rounds, patience, options.peers, options.short)
+        began = time.monotonic()
         missing = report.missing(bench.missing())
         print(missing, file=sys.stderr, end="", flush=True)
         print(report.heading(bench.rounds, ROOT) + missing, flush=True)
-        for name in options.cases or CASES:
+        for name in options.cases or (SHORT if options.short else CASES):
+            if options.minutes and time.monotonic() - began > options.minutes * 60:
+                bench.case = name
+                bench.fail("the case", f"not begun: {options.minutes:g} minutes are over")
+                continue
             bench.run(name, CASES[name])
         print(report.bars(bench.bars) + report.failures(bench.failures) + report.tools(bench.tools.values()), flush=True)
     return 1 if bench.failures else 0
@@ -88,13 +101,18 @@ def parse():
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="default: all")
     parser.add_argument("--quick", action="store_true", help="little data, one round: shows that everything works")
+    parser.add_argument("--short", action="store_true",
+                        help=f"{', '.join(SHORT)}: two rounds, without {', '.join(SLOW)}; about 20 minutes")
+    parser.add_argument("--minutes", type=float, help="no case begins later; which did not is said")
     parser.add_argument("--rounds", type=int, help="interleaved runs of each tool; default 3, or 1")
     parser.add_argument("--patience", type=int, metavar="SECONDS",
                         help="for one call of a program; backups get 30 times as much; default 60, or 20")
-    parser.add_argument("--peers", type=peer_names, default=NAMES, metavar="LIST",
+    parser.add_argument("--peers", type=peer_names, metavar="LIST",
                         help=f"who is measured beside walship: some of {','.join(NAMES)}, or none; default: all that are in PATH")
     parser.add_argument("--cache", type=Path, required=True, help="for data, kept between runs")
     options = parser.parse_args()
+    if options.peers is None:
+        options.peers = tuple(name for name in NAMES if not (options.short and name in SLOW))
     unknown = [name for name in options.cases if name not in CASES]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from . import report
 from .measure import Failed, Hung, children, end_orphans, median
 from .peers import NAMES, PEERS
-from .tools import copy_of_control
+from .tools import AUTO_IS, OURS, copy_of_control
 
 EQUAL = 1.03  # so many times the bytes of another are still as many: walship's segments bring their index along
 HANGS_MAX = 2  # of a peer, before it is not asked again in this run
@@ -61,6 +61,7 @@ class Bench:
     rounds: int
     patience: Patience
     chosen: tuple = NAMES  # peers that take part
+    short: bool = False  # the same thing is not measured under two names
     bars: list = field(default_factory=list)
     tools: dict = field(default_factory=dict)  # label: tool, of all that took part
     archives: dict = field(default_factory=dict)  # of the tools that fetch, for several cases
@@ -77,6 +78,10 @@ class Bench:
     def missing(self):
         """Chosen peers of which there is no program, and where it was looked for."""
         return {peer.name: peer.programs[0] for peer in PEERS if peer.name in self.chosen and not peer.program()}
+
+    def ours(self, work=None):
+        """Walship with each codec.  "work": a key of AUTO_IS."""
+        return [tool for tool in OURS if not (self.short and tool.codec == AUTO_IS.get(work))]
 
     def peers(self, *configurations):
         """Those that were chosen and are here."""
@@ -202,7 +207,7 @@ class Bench:
         """The bars against the fastest of pgBackRest with zst.  "at_most": of its wall time, "at_least": of its rate."""
         theirs = [figures for tool, figures in found.items() if tool.name == "pgbackrest" and tool.codec == "zst"]
         for codec, limit in (at_most or at_least).items():
-            ours = [figures for tool, figures in found.items() if tool.label == f"walship {codec}"]
+            ours = self.figures_of_ours(found, codec)
             wanted = f"{'<=' if at_most else '>='} {limit:.2f} x"
             if not theirs or not ours:
                 self.bars.append(Bar(case, codec, wanted, "", None))
@@ -213,6 +218,29 @@ class Bench:
                 best = max(figures.rate for figures in theirs)
                 self.bar(case, codec, wanted, ours[0].rate / best, "x", ours[0].rate >= limit * best)
         self.compare_slow(case, found)
+
+    def figures_of_ours(self, found, codec):
+        """A list of one, or of none.  In a short run the default stands for what it is in that case."""
+        labels = [f"walship {codec}", *(["walship auto"] if self.short else [])]
+        by_label = {tool.label: figures for tool, figures in found.items()}
+        return [by_label[label] for label in labels if label in by_label][:1]
+
+    def compare_with_best(self, case, found, limits, *, more_bytes=1.05):
+        """The bars against the fastest of all peers that store as many bytes, but for so much more or less."""
+        for codec, limit in limits.items():
+            ours = self.figures_of_ours(found, codec)
+            rivals = [
+                (figures.wall, tool.label)
+                for tool, figures in found.items()
+                if ours and not tool.is_ours and figures.n == ours[0].n
+                and 1 / more_bytes <= figures.facts["stored bytes"] / ours[0].facts["stored bytes"] <= more_bytes
+            ]  # fmt: skip
+            what, wanted = f"{case}: time, the best peer's = 1", f"<= {limit:.2f} x"
+            if not rivals:
+                self.bars.append(Bar(what, codec, wanted, "", None))
+                continue
+            wall, who = min(rivals)
+            self.bars.append(Bar(what, codec, wanted, f"{ours[0].wall / wall:.2f} x ({who})", ours[0].wall <= limit * wall))
 
     def compare_at_equal_bytes(self, case, found):
         """The bar against every peer: where one stores so little, walship does so, too, in no more time."""
@@ -232,7 +260,7 @@ class Bench:
 
     def compare_slow(self, case, found, factor=3):
         slow = [figures.wall / figures.n for tool, figures in found.items() if tool.is_slow]
-        ours = [figures.wall / figures.n for tool, figures in found.items() if tool.label == "walship brotli"]
+        ours = [figures.wall / figures.n for figures in self.figures_of_ours(found, "brotli")]
         if slow and ours:
             ratio = min(slow) / ours[0]
             self.bar(f"{case}: against barman-cloud", "brotli", f">= {factor} x", ratio, "x", ratio >= factor)

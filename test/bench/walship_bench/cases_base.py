@@ -6,7 +6,6 @@ from pathlib import Path
 
 from .measure import Failed, run_measured
 from .peers import BARMAN_BACKUPS, PGBACKREST, WALG, WALRUS
-from .tools import OURS
 
 
 def backup_to_a_directory(bench):
@@ -21,9 +20,10 @@ def backup_to_a_directory(bench):
 
         best = bench.with_best(PGBACKREST, run)
         theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS)]
-        found = bench.interleaved([*OURS, *theirs], run)
+        found = bench.interleaved([*bench.ours("base"), *theirs], run)
     bench.table("Base backup, directory", found, unit="backup")
     bench.compare("base backup, directory: wall", found, at_most={"brotli": 0.9, "zstd": 0.8})
+    bench.compare_with_best("base backup, directory", found, {"auto": 0.90})
     bench.compare_at_equal_bytes("base backup, directory", found)
     compare_sizes(bench, found)
 
@@ -33,6 +33,7 @@ def restore_from_a_directory(bench):
     _, found = restore_with_all(bench, "directory", 0, ())
     bench.table("Restore, directory", found, unit="backup")
     bench.compare("restore, directory: wall", found, at_most={"brotli": 1.15, "zstd": 0.9})
+    bench.compare_with_best("restore, directory", found, {"auto": 0.45})
     bench.compare_at_equal_bytes("restore, directory", found)
 
 
@@ -45,6 +46,7 @@ def backup_and_restore_on_s3(bench):
     bench.compare_at_equal_bytes("base backup, S3, 20 ms", taken)
     bench.table("Restore, S3 over TLS, 20 ms", found, unit="backup")
     bench.compare("restore, S3, 20 ms: wall", found, at_most={"brotli": 0.9, "zstd": 0.8})
+    bench.compare_with_best("restore, S3, 20 ms", found, {"auto": 0.60, "brotli": 0.85})
     bench.compare_at_equal_bytes("restore, S3, 20 ms", found)
 
 
@@ -95,7 +97,7 @@ def restore_with_all(bench, kind, rtt, slow):
             return figures
 
         best = bench.with_best(PGBACKREST, run)
-        tools = [*OURS, *best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
+        tools = [*bench.ours("base"), *best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
         found = {}
         # In S3, which keeps everything in memory, there is one backup at a time.
         for group in [tools] if kind == "directory" else [[tool] for tool in tools]:

@@ -3,23 +3,23 @@ from .cases_base import running_big
 from .cases_wal import drain, running_archiver
 from .measure import Figures, TreeMemory, median, run_lines, run_measured
 from .peers import BARMAN, BARMAN_BACKUPS, PGBACKREST, PGBACKREST_ASYNC, WALG, WALRUS
-from .tools import BROTLI, OURS
+from .tools import AUTO
 
 N_STARTS = 100
 
 
 def starts(bench):
     """The time of a program that only says its version, and of a push that finds its segment already safe."""
-    tools = [BROTLI, *bench.peers(PGBACKREST, WALG[0], WALRUS[0], *BARMAN[:1], *BARMAN[2:])]
+    tools = [AUTO, *bench.peers(PGBACKREST, WALG[0], WALRUS[0], *BARMAN[:1], *BARMAN[2:])]
     rows = bench.attempt_all(tools, lambda tool: start_of(bench, tool))
     bench.table("The version again and again", rows, unit="start")
-    if BROTLI in rows:
-        each = 1000 * rows[BROTLI].wall / rows[BROTLI].n
+    if AUTO in rows:
+        each = 1000 * rows[AUTO].wall / rows[AUTO].n
         bench.bar("walship --version", "both", "<= 5 ms", each, "ms", each <= 5)
 
-    safe = bench.attempt(BROTLI, lambda tool: pushes_found_safe(bench))
+    safe = bench.attempt(AUTO, lambda tool: pushes_found_safe(bench))
     if safe:
-        bench.table("A push that finds its segment safe (after one that took the others along), S3, 0 ms", {BROTLI: safe})
+        bench.table("A push that finds its segment safe (after one that took the others along), S3, 0 ms", {AUTO: safe})
         each = 1000 * safe.wall / safe.n
         bench.bar("push that finds its segment safe", "both", "<= 6 ms", each, "ms", each <= 6)
 
@@ -33,7 +33,7 @@ def pushes_found_safe(bench):
     """The median of those after the first, which took the others along, or most of them on a busy machine."""
     names = bench.data.wal().names[:17]
     view = bench.view(names, ready=True)
-    bound = bench.at(BROTLI, "sink", pgdata=view)
+    bound = bench.at(AUTO, "sink", pgdata=view)
     lines = [bound.push(f"pg_wal/{name}") for name in names]
     run_lines(lines[:1], cwd=view)
     figures = median([run_measured(["sh", "-c", line], cwd=view) for line in lines[1:]])
@@ -44,8 +44,8 @@ def pushes_found_safe(bench):
 def memory(bench):
     """Resident memory: the sum of a tool's processes at a time, sampled."""
     many = [PGBACKREST_ASYNC.with_processes(n) for n in (2, 4)]
-    tools = [*OURS, *bench.peers(PGBACKREST, *many, *WALG, *WALRUS, *BARMAN)]
-    backup_tools = [*OURS, *bench.peers(*(PGBACKREST.with_processes(n) for n in (1, 2, 4)), *WALG, *WALRUS, *BARMAN_BACKUPS)]
+    tools = [*bench.ours(), *bench.peers(PGBACKREST, *many, *WALG, *WALRUS, *BARMAN)]
+    backup_tools = [*bench.ours(), *bench.peers(*(PGBACKREST.with_processes(n) for n in (1, 2, 4)), *WALG, *WALRUS, *BARMAN_BACKUPS)]
     found = {"single push MiB": bench.attempt_all(tools, lambda tool: peak_of_push(bench, tool))}
     with running_archiver(bench) as server:
         found["backlog MiB"] = bench.attempt_all(tools, lambda tool: peak_of_backlog(bench, tool, server))
@@ -58,7 +58,7 @@ def memory(bench):
         for tool, mib in peaks.items():
             rows.setdefault(tool, Figures(0, 0)).facts[what] = mib
     bench.table("Peak memory, S3 over TLS, 20 ms", rows, only=tuple(found))
-    for tool in OURS:
+    for tool in bench.ours():
         for what, limit in (("single push", 40), ("backlog", 160), ("backup", 256)):
             mib = rows[tool].facts.get(f"{what} MiB") if tool in rows else None
             if mib is not None:

@@ -17,7 +17,7 @@ from .peers import (
     BARMAN, PGBACKREST, PGBACKREST_ASYNC, PGBACKREST_HTTP, PGBACKREST_LZ4, WALG, WALG_CAREFUL, WALG_RENAMING, WALRUS,
 )
 from .stores import SEGMENT
-from .tools import BROTLI, BROTLI_HTTP, OURS, ZSTD_3
+from .tools import AUTO, BROTLI_HTTP, ZSTD_3
 
 ROUND_TRIPS = (0, 20, 80)  # ms
 SLOW_SEGMENTS = 8  # what a slow tool gets of a backlog
@@ -30,20 +30,22 @@ STORE_PATIENCE = 10  # seconds until what was said to be archived is seen in the
 
 def one_push_to_a_directory(bench):
     """One segment of OLTP into a directory."""
-    tools = [*OURS, *bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, WALG_CAREFUL, *WALRUS)]
+    tools = [*bench.ours("segment"), *bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, WALG_CAREFUL, *WALRUS)]
     found = push_alone(bench, tools, "directory", 0)
     bench.table("One push, directory", found)
     bench.compare("one push, directory: wall", found, at_most={"brotli": 0.9, "zstd": 0.7})
+    bench.compare_with_best("one push, directory", found, {"auto": 1.0, "zstd": 1.0})
     bench.compare_at_equal_bytes("one push, directory", found)
 
 
 def one_push_to_s3(bench):
     """One segment of OLTP to S3, at 20 ms."""
     theirs = bench.peers(PGBACKREST, PGBACKREST_LZ4, PGBACKREST_HTTP, *WALG, WALG_CAREFUL, *WALRUS, *BARMAN)
-    found = push_alone(bench, [*OURS, BROTLI_HTTP, *theirs], "s3", 20)
+    found = push_alone(bench, [*bench.ours("segment"), BROTLI_HTTP, *theirs], "s3", 20)
     bench.table("One push, S3 over TLS, 20 ms", found)
     over_tls = {tool: figures for tool, figures in found.items() if tool.tls}
     bench.compare("one push, S3, 20 ms: wall", over_tls, at_most={"brotli": 0.70, "zstd": 0.60})
+    bench.compare_with_best("one push, S3, 20 ms", over_tls, {"auto": 0.95, "zstd": 0.95})
     bench.compare_at_equal_bytes("one push, S3, 20 ms", over_tls)
 
 
@@ -97,7 +99,7 @@ def calls_for_each_kind_of_wal(bench):
         for kind in bench.data.n_segments:
             names = bench.data.wal().of_kind(kind)[:n]
             fetches = {}
-            tools = [*OURS, *bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, *WALRUS, *BARMAN)]
+            tools = [*bench.ours("segment"), *bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, *WALRUS, *BARMAN)]
 
             def run(tool, names=names, rtt=rtt, fetches=fetches):
                 pushed, fetched = push_and_fetch(bench, tool, names, rtt)
@@ -130,6 +132,7 @@ def backlog_to_s3(bench):
     found = archive_backlog(bench, "s3", 20, [])
     bench.table("Backlog through a real archiver, S3 over TLS, 20 ms", found)
     bench.compare("backlog, archiver, S3, 20 ms: segments/s", found, at_least={"brotli": 1.1, "zstd": 1.4})
+    bench.compare_with_best("backlog, S3, 20 ms", found, {"auto": 0.75}, more_bytes=1.10)
     bench.compare_at_equal_bytes("backlog, S3, 20 ms", found)
 
 
@@ -152,7 +155,7 @@ def archive_backlog(bench, kind, rtt, more):
 
         best = bench.with_best(PGBACKREST_ASYNC, run)
         theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, WALG_RENAMING, *WALRUS, *BARMAN)]
-        return bench.interleaved([*OURS, ZSTD_3, *more, *theirs], run)
+        return bench.interleaved([*bench.ours(), ZSTD_3, *more, *theirs], run)
 
 
 @contextlib.contextmanager
@@ -266,6 +269,7 @@ def fetches_by_a_loop(bench):
     found = fetch_with_all(bench, run, BARMAN)
     bench.table("Loop of fetches in the order of replay, S3 over TLS, 20 ms", found)
     bench.compare("fetch, loop, S3, 20 ms: segments/s", found, at_least={"brotli": 1.2, "zstd": 1.6})
+    bench.compare_with_best("fetch, loop, S3, 20 ms", found, {"auto": 0.70, "zstd": 0.70})
     bench.compare_at_equal_bytes("fetch, loop, S3, 20 ms", found)
 
 
@@ -274,6 +278,7 @@ def fetches_by_replay(bench):
     found = fetch_with_all(bench, lambda tool, bound, names: replay(bench, bound, names), ())
     bench.table("Real replay (with the server's own work), S3 over TLS, 20 ms", found)
     bench.compare("fetch, real replay, S3, 20 ms: segments/s", found, at_least={"brotli": 1.2, "zstd": 1.6})
+    bench.compare_with_best("fetch, real replay, S3, 20 ms", found, {"auto": 0.85, "zstd": 0.70})
     bench.compare_at_equal_bytes("fetch, real replay, S3, 20 ms", found)
 
 
@@ -297,7 +302,7 @@ def fetch_with_all(bench, run, slow):
 
     best = bench.with_best(PGBACKREST_ASYNC, run_on_archive)
     theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
-    found = bench.interleaved([*OURS, ZSTD_3, *theirs], run_on_archive)
+    found = bench.interleaved([*bench.ours("segment"), ZSTD_3, *theirs], run_on_archive)
     shutil.rmtree(view)
     return found
 
@@ -377,12 +382,12 @@ def requests(bench):
     """Requests for each segment of a backlog, counted in front of the real server; not timed."""
     n = 4 if bench.quick else 12
     names = bench.data.wal().of_kind("OLTP")[:n]
-    tools = [BROTLI, *bench.peers(PGBACKREST, PGBACKREST_ASYNC.with_processes(2), WALG[0], WALG_CAREFUL, WALRUS[0], *BARMAN[::2])]
+    tools = [AUTO, *bench.peers(PGBACKREST, PGBACKREST_ASYNC.with_processes(2), WALG[0], WALG_CAREFUL, WALRUS[0], *BARMAN[::2])]
     rows = bench.attempt_all(tools, lambda tool: count_requests(bench, tool, names))
     bench.table(f"Requests for each segment, {n} segments", rows, only=("push", "fetch"))
     for verb in ("push", "fetch"):
-        if BROTLI in rows:
-            each = rows[BROTLI].facts[f"most {verb}"]
+        if AUTO in rows:
+            each = rows[AUTO].facts[f"most {verb}"]
             bench.bar(f"requests for one segment, {verb}", "both", "= 1", each, "", each == 1)
 
 

@@ -302,6 +302,7 @@ class BarmanCloud(Peer):
 
 PEERS = (PgBackRest, WalG, WalRus, BarmanCloud)
 NAMES = tuple(peer.name for peer in PEERS)
+SLOW = tuple(peer.name for peer in PEERS if peer.is_slow)
 
 # What takes part in a case.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from .measure import Failed
 
 
-def table(title, found, *, unit="segment", only=(), reference="walship brotli"):
+def table(title, found, *, unit="segment", only=(), reference=("walship auto", "walship brotli")):
     """{tool: figures}.  "only": the facts that are the only columns.  The ratio is that of the time for one piece of work."""
     if only:
         rows = [[tool.label, *(number(figures.facts.get(name)) for name in only)] for tool, figures in found.items()]
@@ -20,7 +20,7 @@ def table(title, found, *, unit="segment", only=(), reference="walship brotli"):
     rates = [f"{unit}s/s", f"ms/{unit}"] if several else []
     facts = ["stored bytes"] if any("stored bytes" in figures.facts for figures in found.values()) else []
     heads = ["tool", "wall s", "from - to", *rates, "CPU s", "peak MiB", *facts, "time, walship = 1"]
-    base = next((figures for tool, figures in found.items() if tool.label == reference), None)
+    base = next((figures for tool, figures in found.items() if tool.label in reference), None)
     rows = []
     for tool, figures in found.items():
         each = figures.wall / figures.n

@@ -115,13 +115,15 @@ class WalshipTool(Tool):
         self.level = level
         self.tls = tls
         self.label = f"walship {codec}" + ("" if level == "auto" else f" {level}") + ("" if tls else ", HTTP")
-        self.settings = f"compression = {codec}, compression_level = {level}; all else is the default"
+        self.compression = {} if codec == "auto" else {"compression": codec, "compression_level": level}
+        self.settings = ", ".join(f"{name} = {value}" for name, value in self.compression.items())
+        self.settings = f"{self.settings}; all else is the default" if self.settings else "the default"
 
     def program(self):
         return str(binary())
 
     def prepare(self):
-        settings = {"compression": self.codec, "compression_level": self.level}
+        settings = dict(self.compression)
         if self.place.kind == "directory":
             settings["store"] = f"file://{self.place.directory}"
         else:
@@ -152,11 +154,12 @@ class WalshipTool(Tool):
         return self.line(*self.walship.command("recover", "--copy", "--from-backup-only", "--pgdata", target))
 
 
-BROTLI, ZSTD = WalshipTool("brotli"), WalshipTool("zstd")
+AUTO, BROTLI, ZSTD = WalshipTool("auto"), WalshipTool("brotli"), WalshipTool("zstd")
+AUTO_IS = {"segment": "brotli", "base": "zstd"}  # what the default takes; a backlog gets zstd 2 from it
 BROTLI_HTTP = WalshipTool("brotli", tls=False)
 # In a backlog the level "auto" is lower than otherwise, and more is stored; this one stays where pgBackRest's is.
 ZSTD_3 = WalshipTool("zstd", level=3)
-OURS = (BROTLI, ZSTD)
+OURS = (AUTO, BROTLI, ZSTD)
 
 
 def copy_of_control(pgdata, target):
