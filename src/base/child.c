@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -119,6 +120,16 @@ set_descriptors(const ChildOptions *options, int report)
 	return NULL;
 }
 
+/* For good: none of its user ids is this process's any more. */
+static const char *
+become_user(const ChildUser *user)
+{
+	if (setgroups(user->n_groups, user->groups) != 0 || setresgid(user->gid, user->gid, user->gid) != 0 ||
+	    setresuid(user->uid, user->uid, user->uid) != 0)
+		return "become its user";
+	return NULL;
+}
+
 static const char *
 become_program(const ChildOptions *options, const IdMaps *maps, pid_t parent, int report)
 {
@@ -127,7 +138,9 @@ become_program(const ChildOptions *options, const IdMaps *maps, pid_t parent, in
 	set_default_signals();
 	if (options->detached && setsid() < 0)
 		return "begin a session";
-	if (options->no_network)
+	if (options->user != NULL)
+		failed = become_user(options->user);
+	if (failed == NULL && options->no_network)
 		failed = leave_network(maps);
 	if (failed == NULL)
 		failed = set_descriptors(options, report);

@@ -70,9 +70,8 @@ directory_of_server(const CheckedServer *server)
 	                                                                                        : NULL;
 }
 
-/* Compared as text: it is walship's, and where these settings have a file or a section, it names the same. */
-static bool
-is_ours(const Settings *settings, const char *command)
+bool
+check_command_is_ours(const Settings *settings, const char *command)
 {
 	const char *config = settings_config_path(settings);
 	const char *cluster = settings_cluster(settings);
@@ -96,7 +95,7 @@ check_command(const Settings *settings, Server *server, const char *program)
 	AUTO_BUF(flags, FLAGS_MAX);
 
 	TRY(server_show(server, "archive_command", &command));
-	if (is_ours(settings, command))
+	if (check_command_is_ours(settings, command))
 		return NULL;
 	buf_puts(&flags, "");
 	settings_append_flags(settings, &flags);

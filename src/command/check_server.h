@@ -27,4 +27,11 @@ typedef struct CheckedServer
  */
 void check_server(const Settings *settings, const char *program, const char *data_directory,
                   CheckReport *report, CheckedServer *ret_server);
+
+/*
+ * Is this archive_command walship's, with these settings?  Compared as text: it is walship's, and where the settings have
+ * a file or a section, it names the same.
+ */
+bool check_command_is_ours(const Settings *settings, const char *command);
+
 void checked_server_release(CheckedServer *server);

@@ -18,6 +18,7 @@
 #include "outcome.h"
 #include "signals.h"
 #include "table.h"
+#include "walship/base/dir.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/pg/pgdata.h"
@@ -37,13 +38,34 @@ status_of_kind(ErrorKind kind)
 	return statuses[kind];
 }
 
+/* Where there is no /proc. */
+static char *
+program_in_path(const char *argv0)
+{
+	const char *directories = getenv("PATH");
+
+	if (strchr(argv0, '/') != NULL)
+		return path_absolute(argv0);
+	while (directories != NULL && *directories != '\0')
+	{
+		size_t length = strcspn(directories, ":");
+		AUTO_FREE char *directory = mem_strndup(directories, length);
+		AUTO_FREE char *path = path_join(directory, argv0);
+
+		if (directory[0] == '/' && access(path, X_OK) == 0)
+			return MOVE(path);
+		directories += length + (directories[length] == ':');
+	}
+	return mem_strdup(argv0);
+}
+
 static char *
 program_path(const char *argv0)
 {
 	char path[PROGRAM_PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
-	return length > 0 ? mem_strndup(path, (size_t) length) : mem_strdup(argv0);
+	return length > 0 ? mem_strndup(path, (size_t) length) : program_in_path(argv0);
 }
 
 static LogLevel

@@ -109,6 +109,13 @@ const Settings *invocation_settings(const Invocation *invocation);
 Error *invocation_load_cluster(const Invocation *invocation, const char *cluster, Settings **ret_settings)
 	MUST_CHECK;
 
+/* Those of environment and command line alone. */
+Error *invocation_load_given(const Invocation *invocation, Settings **ret_settings) MUST_CHECK;
+
+/* What command line, else environment say of where the settings are; NULL: nothing. */
+const char *invocation_config(const Invocation *invocation);
+const char *invocation_cluster(const Invocation *invocation);
+
 /* Adds the options by which another process, started here with this environment, has the same settings. */
 void invocation_list_sources(const Invocation *invocation, StrList *words);
 

@@ -23,6 +23,7 @@ const Command *const commands[] = {
 	&command_runbook,
 	&command_files,
 	&command_check,
+	&command_init,
 	&command_notify,
 	&command_each,
 	&command_key,

@@ -22,6 +22,7 @@ extern const Command command_status;
 extern const Command command_runbook;
 extern const Command command_files;
 extern const Command command_check;
+extern const Command command_init;
 extern const Command command_each;
 extern const Command command_key;
 extern const Command command_config;

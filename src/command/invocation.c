@@ -1,6 +1,7 @@
 /* Parses the options of a command by its table, and those of all commands by the settings. */
 #include "invocation.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -250,6 +251,36 @@ invocation_load_cluster(const Invocation *invocation, const char *cluster, Setti
 	                           .n_flags = invocation->n_flags};
 
 	return settings_load(&sources, ret_settings);
+}
+
+Error *
+invocation_load_given(const Invocation *invocation, Settings **ret_settings)
+{
+	SettingsSources sources = {
+		.environment = environ, .flags = invocation->flags, .n_flags = invocation->n_flags};
+
+	return settings_load_given(&sources, ret_settings);
+}
+
+/* A variable that is set and empty is unset. */
+static const char *
+given_or_variable(const char *given, const char *variable)
+{
+	const char *value = given != NULL ? given : getenv(variable);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+const char *
+invocation_config(const Invocation *invocation)
+{
+	return given_or_variable(invocation->config_path, CONFIG_PATH_VARIABLE);
+}
+
+const char *
+invocation_cluster(const Invocation *invocation)
+{
+	return given_or_variable(invocation->cluster, CLUSTER_VARIABLE);
 }
 
 static void

@@ -411,6 +411,12 @@ settings_ms(const Settings *settings, SettingId id)
 	return number_of(settings, id, SETTING_TYPE_DURATION);
 }
 
+const char *
+settings_as_written(const Settings *settings, SettingId id)
+{
+	return settings->table.rows[id].secret ? NULL : settings->values[id].text;
+}
+
 bool
 settings_is_set(const Settings *settings, SettingId id)
 {
@@ -419,6 +425,12 @@ settings_is_set(const Settings *settings, SettingId id)
 	if (settings->table.rows[id].automatic && str_equal(value->text, SETTING_AUTO))
 		return false;
 	return value->origin != SETTING_FROM_DEFAULT;
+}
+
+bool
+settings_is_given(const Settings *settings, SettingId id)
+{
+	return settings->values[id].origin >= SETTING_FROM_ENVIRONMENT && settings_is_set(settings, id);
 }
 
 bool

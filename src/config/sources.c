@@ -13,12 +13,9 @@
 #include "walship/base/mem.h"
 #include "walship/config/secret_file.h"
 
-#define DEFAULT_PATH         "/etc/walship/walship.conf"
-#define CONFIG_PATH_VARIABLE SETTING_VARIABLES "CONFIG"
-#define CLUSTER_VARIABLE     SETTING_VARIABLES "CLUSTER"
-#define CLUSTER_SECTION      "cluster"
-#define STORE_SECTION        "store"
-#define FORM_TEXT_MAX        1024
+#define CLUSTER_SECTION "cluster"
+#define STORE_SECTION   "store"
+#define FORM_TEXT_MAX   1024
 
 /* "unknown <what>", with the nearest of the known names as a hint. */
 static Error *
@@ -347,11 +344,23 @@ variable_value(char *const *environment, const char *name)
 }
 
 static Error *
+load_given(Settings *settings, const SettingsSources *sources)
+{
+	AUTO_STRLIST keys = {0};
+
+	setting_list_keys(&settings->table, &keys);
+	for (char *const *variable = sources->environment; variable != NULL && *variable != NULL; variable++)
+		TRY(load_variable(settings, &keys, *variable));
+	for (size_t i = 0; i < sources->n_flags; i++)
+		TRY(load_flag(settings, &sources->flags[i]));
+	return NULL;
+}
+
+static Error *
 load_all(Settings *settings, const char *default_path, const SettingsSources *sources)
 {
 	const char *path = sources->config_path;
 	const char *cluster = sources->cluster;
-	AUTO_STRLIST keys = {0};
 
 	if (path == NULL)
 		path = variable_value(sources->environment, CONFIG_PATH_VARIABLE);
@@ -362,12 +371,7 @@ load_all(Settings *settings, const char *default_path, const SettingsSources *so
 
 	TRY(assign_defaults(settings));
 	TRY(load_file(settings, default_path));
-	setting_list_keys(&settings->table, &keys);
-	for (char *const *variable = sources->environment; variable != NULL && *variable != NULL; variable++)
-		TRY(load_variable(settings, &keys, *variable));
-	for (size_t i = 0; i < sources->n_flags; i++)
-		TRY(load_flag(settings, &sources->flags[i]));
-	return NULL;
+	return load_given(settings, sources);
 }
 
 Error *
@@ -509,8 +513,19 @@ settings_load(const SettingsSources *sources, Settings **ret_settings)
 {
 	AUTO(Settings) settings = NULL;
 
-	TRY(settings_load_table(&setting_table, DEFAULT_PATH, sources, &settings));
+	TRY(settings_load_table(&setting_table, SETTINGS_DEFAULT_PATH, sources, &settings));
 	TRY(config_as_usage_error(resolve_store(settings)));
+	*ret_settings = MOVE(settings);
+	return NULL;
+}
+
+Error *
+settings_load_given(const SettingsSources *sources, Settings **ret_settings)
+{
+	AUTO(Settings) settings = settings_new(&setting_table);
+
+	TRY(config_as_usage_error(assign_defaults(settings)));
+	TRY(config_as_usage_error(load_given(settings, sources)));
 	*ret_settings = MOVE(settings);
 	return NULL;
 }

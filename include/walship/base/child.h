@@ -6,11 +6,21 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "walship/base/buf.h"
 #include "walship/base/error.h"
+
+/* Who a child is to be: only of a process of root. */
+typedef struct ChildUser
+{
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups;
+	size_t n_groups;
+} ChildUser;
 
 typedef struct ChildOptions
 {
@@ -23,8 +33,9 @@ typedef struct ChildOptions
 	int kept; /* a descriptor that it has, too, under the same number, for as long as it lives; 0: none */
 	bool detached; /* of a session of its own: it outlives this process and its terminal */
 	int death_signal; /* sent to it when this process ends, however that comes; 0: none.  Only from the main thread */
-	bool no_network; /* it sees a loopback of its own and nothing else: user and network namespace */
-	int niceness;    /* added to this process's; above 0 its disk accesses are idle ones, too */
+	bool no_network;       /* it sees a loopback of its own and nothing else: user and network namespace */
+	const ChildUser *user; /* NULL: as this process */
+	int niceness;          /* added to this process's; above 0 its disk accesses are idle ones, too */
 } ChildOptions;
 
 /* ERR_SYSTEM or ERR_DENIED, with the step that failed: nothing has been started then. */

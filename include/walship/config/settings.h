@@ -23,6 +23,10 @@ typedef enum SettingId
 
 typedef struct Settings Settings;
 
+#define SETTINGS_DEFAULT_PATH "/etc/walship/walship.conf"
+#define CONFIG_PATH_VARIABLE  "WALSHIP_CONFIG"
+#define CLUSTER_VARIABLE      "WALSHIP_CLUSTER"
+
 /* A flag of the command line: --name=value. */
 typedef struct SettingFlag
 {
@@ -42,6 +46,10 @@ typedef struct SettingsSources
 
 /* Every error is ERR_USAGE and names setting, source (file:line, variable, flag) and remedy. */
 Error *settings_load(const SettingsSources *sources, Settings **ret_settings) MUST_CHECK;
+
+/* Only what environment and command line say, whatever file there is; the rest is at its default. */
+Error *settings_load_given(const SettingsSources *sources, Settings **ret_settings) MUST_CHECK;
+
 void settings_free(Settings *settings);
 AUTO_DEFINE(Settings, settings_free);
 
@@ -58,7 +66,12 @@ int64_t settings_integer(const Settings *settings, SettingId id);
 uint64_t settings_bytes(const Settings *settings, SettingId id);
 int64_t settings_ms(const Settings *settings, SettingId id);
 
+/* Of any type, as it was written, for a settings file; not of a secret.  NULL when unset. */
+const char *settings_as_written(const Settings *settings, SettingId id);
+
 bool settings_is_set(const Settings *settings, SettingId id); /* by file, environment or flag */
+
+bool settings_is_given(const Settings *settings, SettingId id); /* by environment or flag */
 
 /* Adds the names of all flags, as they are written: for "did you mean". */
 void settings_list_flags(StrList *names);
