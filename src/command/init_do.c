@@ -225,7 +225,7 @@ set_archiving(const InitMachine *machine)
 /* Other programs */
 
 static Error *
-run_words(const InitMachine *machine, const StrList *words, bool user, int64_t timeout_ms, int *ret_status)
+run_words(const InitMachine *machine, const StrList *words, const char *directory, bool user, int *ret_status)
 {
 	AUTO_FREE const char **argv = NEW_ARRAY(const char *, words->count + 1);
 	ChildUser child;
@@ -234,10 +234,10 @@ run_words(const InitMachine *machine, const StrList *words, bool user, int64_t t
 	for (size_t i = 0; i < words->count; i++)
 		argv[i] = words->items[i];
 	TRY(child_start(&(ChildOptions){.argv = argv,
-	                                .directory = "/",
+	                                .directory = directory,
 	                                .user = user ? init_user_child(&machine->user, &child) : NULL},
 	                &pid));
-	return child_wait(pid, timeout_ms, ret_status);
+	return child_wait(pid, RESTART_MS, ret_status);
 }
 
 /* Its output goes nowhere: the server that it starts keeps it open. */
@@ -246,12 +246,15 @@ do_restart(const InitMachine *machine)
 {
 	int status = 0;
 
-	TRY(run_words(machine, &machine->restart.words, machine->restart.as_user, RESTART_MS, &status));
+	TRY(run_words(machine, &machine->restart.words,
+	              machine->restart.directory == NULL ? "/" : machine->restart.directory,
+	              machine->restart.as_user, &status));
 	if (status == 0)
 		return NULL;
-	return error_hint(error_new(ERR_SYSTEM, "the server was not restarted: \"%s\" ended with exit code %d",
-	                            machine->restart_command, status),
-	                  "Its log says why. Then run \"walship init\" again.");
+	return error_hint(
+		error_new(ERR_SYSTEM, "the server was not restarted: \"%s\" ended with exit code %d",
+	              machine->restart_command, status),
+		"It may be down now. Its log says why; start it as usual, then run \"walship init\" again.");
 }
 
 /* As the archiver and timers will run it: nothing of this environment says where store and server are. */
@@ -432,7 +435,7 @@ do_timers(const InitMachine *machine)
 		strlist_add(&words, name);
 		name += length + more;
 	}
-	TRY(run_words(machine, &words, false, RESTART_MS, &status));
+	TRY(run_words(machine, &words, "/", false, &status));
 	return status == 0 ? NULL
 	                   : error_new(ERR_SYSTEM, "\"systemctl enable --now %s\" ended with exit code %d",
 	                               machine->timers_names, status);

@@ -24,6 +24,7 @@ init_machine_release(InitMachine *machine)
 	init_user_release(&machine->user);
 	server_facts_release(&machine->server);
 	strlist_release(&machine->restart.words);
+	free(machine->restart.directory);
 	for (size_t i = 0; i < machine->n_wanted; i++)
 	{
 		free(machine->wanted[i].name);

@@ -70,16 +70,56 @@ log_file_of(pid_t pid)
 	return stat(path, &status) == 0 && S_ISREG(status.st_mode) ? mem_strdup(path) : NULL;
 }
 
+/* Each word stands in double quotes: "-D" "data", or "-Ddata" (PostgreSQL: postmaster.c, CreateOptsFile). */
+static char *
+given_data_directory(const char *words)
+{
+	const char *option = strstr(words, " \"-D");
+	const char *value;
+
+	if (option == NULL)
+		return NULL;
+	value = option + strlen(" \"-D");
+	if (str_starts_with(value, "\" \""))
+		value += strlen("\" \"");
+	return mem_strndup(value, strcspn(value, "\""));
+}
+
+bool
+init_started_in(const char *words, const char *data_directory, char **ret_directory)
+{
+	AUTO_FREE char *given = given_data_directory(words);
+	const char *relative = given;
+	size_t whole = strlen(data_directory);
+	size_t length;
+
+	if (given == NULL || given[0] == '/')
+	{
+		*ret_directory = mem_strdup("/");
+		return true;
+	}
+	while (str_starts_with(relative, "./"))
+		relative += strlen("./");
+	length = strlen(relative);
+	while (length > 1 && relative[length - 1] == '/')
+		length--;
+	if (length == 0 || whole <= length + 1 || data_directory[whole - length - 1] != '/' ||
+	    strncmp(data_directory + whole - length, relative, length) != 0)
+		return false;
+	*ret_directory = mem_strndup(data_directory, whole - length - 1);
+	return true;
+}
+
 /* postmaster.opts: how the server was started, program first.  pg_ctl starts it again by the rest of that. */
-static bool
-pg_ctl(const char *data_directory, pid_t pid, StrList *words)
+static void
+pg_ctl(const char *data_directory, pid_t pid, InitRestart *restart)
 {
 	AUTO_FREE char *path = path_join(data_directory, "postmaster.opts");
 	AUTO_BUF(text, SMALL_FILE_MAX);
 	AUTO(Error) error = file_read_all(path, &text);
 
-	if (error != NULL || text.size == 0)
-		return false;
+	if (error != NULL || text.size == 0 || !init_started_in(text.data, data_directory, &restart->directory))
+		return;
 	text.data[strcspn(text.data, " \n")] = '\0';
 
 	AUTO_FREE char *bindir = path_parent(text.data);
@@ -88,15 +128,15 @@ pg_ctl(const char *data_directory, pid_t pid, StrList *words)
 	const char *const list[] = {program, "-D", data_directory, "-m", "fast", "-w", "-t", "120", NULL};
 
 	if (!file_exists(program))
-		return false;
-	add_words(words, list);
+		return;
+	restart->as_user = true;
+	add_words(&restart->words, list);
 	if (log != NULL)
 	{
-		strlist_add(words, "-l");
-		strlist_add(words, log);
+		strlist_add(&restart->words, "-l");
+		strlist_add(&restart->words, log);
 	}
-	strlist_add(words, "restart");
-	return true;
+	strlist_add(&restart->words, "restart");
 }
 
 void
@@ -114,5 +154,5 @@ init_find_restart(const ServerFacts *server, bool is_root, InitRestart *ret_rest
 	if (unit != NULL && is_root)
 		add_words(&ret_restart->words, by_systemd);
 	else if (!debian_cluster(server->config_file, &ret_restart->words))
-		ret_restart->as_user = pg_ctl(server->data_directory, pid, &ret_restart->words);
+		pg_ctl(server->data_directory, pid, ret_restart);
 }

@@ -378,6 +378,37 @@ test_a_line_for_pg_hba_stands_before_all_others(void **state)
 	assert_string_equal(line, "local replication \"a\"\"b\" peer");
 }
 
+static void
+test_a_server_is_started_again_where_it_was_started(void **state)
+{
+	static const struct
+	{
+		const char *words;
+		const char *data_directory;
+		const char *expected; /* NULL: it cannot be told */
+	} rows_of_words[] = {
+		{"/usr/bin/postgres \"-D\" \"/srv/data\"\n", "/srv/data", "/"},
+		{"/usr/bin/postgres\n", "/srv/data", "/"},
+		{"/usr/bin/postgres \"-D\" \"data\" \"-c\" \"x=y\"\n", "/srv/data", "/srv"},
+		{"/usr/bin/postgres \"-Ddata\"\n", "/srv/data", "/srv"},
+		{"/usr/bin/postgres \"-c\" \"x=y\" \"-D\" \"./a/data/\"\n", "/srv/a/data", "/srv"},
+		{"/usr/bin/postgres \"-D\" \".\"\n", "/srv/data", NULL},
+		{"/usr/bin/postgres \"-D\" \"../data\"\n", "/srv/data", NULL},
+		{"/usr/bin/postgres \"-D\" \"ata\"\n", "/srv/data", NULL},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows_of_words); i++)
+	{
+		AUTO_FREE char *directory = NULL;
+		bool known = init_started_in(rows_of_words[i].words, rows_of_words[i].data_directory, &directory);
+
+		assert_int_equal(known, rows_of_words[i].expected != NULL);
+		if (known)
+			assert_string_equal(directory, rows_of_words[i].expected);
+	}
+}
+
 int
 main(void)
 {
@@ -385,6 +416,7 @@ main(void)
 		cmocka_unit_test(test_the_fresh_machine),
 		cmocka_unit_test(test_what_is_to_be_done_follows_from_what_is_there),
 		cmocka_unit_test(test_a_line_for_pg_hba_stands_before_all_others),
+		cmocka_unit_test(test_a_server_is_started_again_where_it_was_started),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

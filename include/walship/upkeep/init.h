@@ -236,7 +236,14 @@ void init_hba_text(const char *text, size_t size, const char *line, Buf *into); 
 typedef struct InitRestart
 {
 	StrList words;
-	bool as_user; /* as the server's user, else as root */
+	char *directory; /* where they are run; NULL: anywhere */
+	bool as_user;    /* as the server's user, else as root */
 } InitRestart;
+
+/*
+ * The directory in which a server was started by these words (postmaster.opts), of which "-D" may be a relative path: pg_ctl
+ * starts it again by just these.  False: it cannot be told; "/" when it does not matter.  Pure; the caller frees.
+ */
+bool init_started_in(const char *words, const char *data_directory, char **ret_directory);
 
 void init_find_restart(const ServerFacts *server, bool is_root, InitRestart *ret_restart);
