@@ -262,6 +262,11 @@ command_main(int argc, char **argv)
 		log_line(LOG_ERROR, "Try \"walship --help\".", "no command was given");
 		return status_without_command();
 	}
+	if (strcmp(name, "help") == 0 && argc > 2 && command_by_name(argv[2]) != NULL)
+	{
+		help_print_command(command_by_name(argv[2]));
+		return print_and_report(print_flush);
+	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
 		return print_and_report(help_print_overview);
 	if (strcmp(name, "--version") == 0)

@@ -90,6 +90,11 @@ def test_help_has_exit_codes_two_examples_and_groups():
     assert not {command: found for command, found in faults.items() if found}
 
 
+def test_help_of_a_command_may_be_asked_for_in_either_order():
+    assert run_ok([binary(), "help", "recover"]).out == run_ok([binary(), "recover", "--help"]).out
+    assert run_ok([binary(), "help"]).out == run_ok([binary(), "--help"]).out
+
+
 def test_a_page_says_what_help_says():
     page = run_ok([binary(), "manual", "recover"]).out
     for line in run_ok([binary(), "recover", "--help"]).out.splitlines():
