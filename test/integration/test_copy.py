@@ -2,11 +2,11 @@
 import hashlib
 import json
 import random
-import signal
 import time
 
 import pytest
 
+from walship_testing import crash
 from walship_testing import server as pg
 from walship_testing import trees
 from walship_testing.age import Key
@@ -204,21 +204,17 @@ def test_a_segment_of_another_writer_is_the_same(walship, server, store, offsite
     assert offsite.read(key) == before
 
 
-@pytest.mark.directory_only("some dozen runs are killed")
-def test_killed_anywhere_the_next_run_goes_on(story, walship, store, offsite):
-    chooser = random.Random(20261129)
+@pytest.mark.directory_only("it stops at the system calls that make files")
+def test_killed_anywhere_the_next_run_goes_on(story, walship, store, offsite, directory):
+    crash.need_strace()
+    walship.configure(jobs=1)
     expected = archive_of(store)
-    began = time.monotonic()
-    copied(walship)
-    whole = time.monotonic() - began
+    copy = walship.command("copy", "--to", "offsite")
+    steps = crash.count_calls(copy, directory)
     killed = 0
-    for _ in range(15):
+    for point in crash.points({step: times for step, times in steps.items() if "link" in step[1] or "rename" in step[1]}, 5):
         offsite.remove_all()
-        process = walship.start("copy", "--to", "offsite")
-        time.sleep(chooser.uniform(0, whole))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait(timeout=20) == -signal.SIGKILL
-        process.communicate()
+        killed += crash.killed_at(copy, point)
         for record in story.backups:
             if offsite.exists(backup_key(record, "backup.json")):
                 prefix = backup_key(record, "")
@@ -228,9 +224,7 @@ def test_killed_anywhere_the_next_run_goes_on(story, walship, store, offsite):
         report = copied(walship)
         assert objects(report) == len(expected) - len(there)
         assert archive_of(offsite) == expected
-        if time.monotonic() - began > 25:
-            break
-    assert killed > 3
+    assert killed >= 5, "strace killed nothing"
 
 
 @pytest.mark.directory_only("what is at work is no matter of the store")

@@ -1,13 +1,12 @@
 """What no rule keeps is removed, record first, and what is left restores; what must not happen is refused."""
 import json
 import os
-import random
 import re
-import signal
 import time
 
 import pytest
 
+from walship_testing import crash
 from walship_testing import faultproxy as fault
 from walship_testing.proc import wait_until
 from walship_testing.recovery import backup_key, take_backup
@@ -222,27 +221,24 @@ def test_backup_and_expire_in_one(server, walship, store, recoveries):
     assert recoveries.live("--latest", "--copy", "--action", "promote").checksums() == expected
 
 
-@pytest.mark.directory_only("fifty runs are killed")
-def test_killed_anywhere_the_next_run_goes_on(story, walship, store):
-    """SIGKILL at fifty random moments of a run that removes some hundred objects."""
+@pytest.mark.directory_only("it stops at the system calls that remove files")
+def test_killed_anywhere_the_next_run_goes_on(story, walship, store, directory):
+    """SIGKILL at a dozen places of a run that removes some hundred objects."""
+    crash.need_strace()
     walship.configure(retention="last 1")
     old, new = story.backups
     full = store.snapshot()
-    chooser = random.Random(20261129)
-    began = time.monotonic()
-    walship.ok("expire", "--force")
-    whole = time.monotonic() - began
+    expire = walship.command("expire", "--force")
+    steps = crash.count_calls(expire, directory)
+    removals = max(times for (_, name), times in steps.items() if name.startswith("unlink"))
+    assert removals > 20, steps
     expected = {key: value for key, value in store.snapshot().items() if "/proof/" not in key}
     killed = 0
-    for _ in range(50):
+    for point in crash.points({step: times for step, times in steps.items() if "write" not in step[1]}, 4):
         store.remove_all()
         for key, value in full.items():
             store.write(key, value)
-        process = walship.start("expire", "--force")
-        time.sleep(chooser.uniform(0, whole))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait(timeout=20) == -signal.SIGKILL
-        process.communicate()
+        killed += crash.killed_at(expire, point)
         present = store.snapshot()
         assert all(present[key] == value for key, value in expected.items()), "something that is needed has gone"
         assert store.exists(backup_key(new, "backup.json"))
@@ -253,9 +249,7 @@ def test_killed_anywhere_the_next_run_goes_on(story, walship, store):
         walship.ok("expire", "--force")
         rest = {key: value for key, value in store.snapshot().items() if "/proof/" not in key and "/lease/" not in key}
         assert rest == expected
-        if time.monotonic() - began > 40:
-            break
-    assert killed > 5
+    assert killed >= 5, "strace killed nothing"
 
 
 def test_beside_a_running_backup(server, walship, store, recoveries):

@@ -1,17 +1,12 @@
-"""kill -9 in the middle of push, at every step and at many moments: nothing half-made, and the next push works."""
-import random
+"""kill -9 in the middle of push, at every step and while its request is on the way: nothing half-made, and the next works."""
 import shutil
-import time
-from collections import Counter
+import signal
 
 import pytest
 
-from walship_testing.proc import run
-
-CHANGES_FILES = (
-    "write,pwrite64,writev,fsync,fdatasync,link,linkat,rename,renameat,renameat2,"
-    "unlink,unlinkat,mkdir,mkdirat,ftruncate,fallocate"
-)
+from walship_testing import crash
+from walship_testing.faultproxy import stall, stall_in_body
+from walship_testing.recovery import interrupt_when
 
 
 def check_after_crash(walship, store, datadir, name, moment):
@@ -29,66 +24,38 @@ def check_after_crash(walship, store, datadir, name, moment):
     assert store.keys() == [key], moment
 
 
-def test_killed_at_any_moment_push_can_be_repeated(walship, store, datadir, real_wal):
-    name = real_wal.into(datadir)[0]
-    duration = datadir.push(walship, name).seconds
-    chance = random.Random(20261121)
-    n_killed = 0
-    for round_number in range(20):
-        store.remove_all()
-        push = walship.start("push", f"pg_wal/{name}", cwd=datadir.path)
-        time.sleep(chance.uniform(0, duration))
-        push.kill()
-        push.communicate(timeout=10)
-        n_killed += push.returncode == -9
-        check_after_crash(walship, store, datadir, name, f"round {round_number}")
-    assert n_killed > 0, "no push was killed in time"
-
-
-@pytest.fixture
-def strace():
-    """Runs a program under strace with more options; None where tracing is not allowed."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    if run(["strace", "-o", "/dev/null", "true"]).rc != 0:
-        pytest.skip("this machine does not allow strace")
-
-    def traced(options, command, cwd):
-        # LeakSanitizer does not work under a tracer.
-        return run(
-            ["strace", "-f", *options, *command], cwd=cwd, env={"ASAN_OPTIONS": "exitcode=99:detect_leaks=0"}
-        )
-
-    return traced
-
-
-def count_system_calls(path):
-    """{name: how often} in a trace."""
-    counted = Counter()
-    for line in path.read_text(errors="replace").splitlines():
-        words = line.split(None, 1)
-        call = words[1] if len(words) > 1 else ""
-        if "(" in call and not call.startswith(("+++", "---", "<")):
-            counted[call.partition("(")[0]] += 1
-    return counted
-
-
 @pytest.mark.directory_only("it stops at the system calls that make files")
-def test_killed_at_each_step_push_can_be_repeated(walship, store, datadir, real_wal, strace, directory):
+def test_killed_at_each_step_push_can_be_repeated(walship, store, datadir, real_wal, directory):
+    crash.need_strace()
     name = real_wal.into(datadir)[0]
     push = walship.command("push", f"pg_wal/{name}")
-    trace = directory / "trace"
-    result = strace(["-o", trace, "-e", f"trace={CHANGES_FILES}"], push, datadir.path)
-    assert result.rc == 0, str(result)
-    steps = count_system_calls(trace)
-    assert steps["fsync"] + steps["fdatasync"] > 0, steps
+    steps = crash.count_calls(push, directory, datadir.path)
+    names = {call for _, call in steps}
+    assert {"fsync", "fdatasync"} & names, steps
     n_killed = 0
-    for call, times in sorted(steps.items()):
-        for when in sorted({1, 2, times}):
-            store.remove_all()
-            shutil.rmtree(store.directory / str(datadir.system), ignore_errors=True)
-            inject = f"inject={call}:signal=KILL:when={when}"
-            result = strace(["-o", "/dev/null", "-e", f"trace={CHANGES_FILES}", "-e", inject], push, datadir.path)
-            n_killed += result.rc != 0
-            check_after_crash(walship, store, datadir, name, inject)
-    assert n_killed >= len(steps), "strace killed nothing"
+    for point in crash.points(steps, 2):
+        store.remove_all()
+        shutil.rmtree(store.directory / str(datadir.system), ignore_errors=True)
+        n_killed += crash.killed_at(push, point, datadir.path)
+        check_after_crash(walship, store, datadir, name, point)
+    assert n_killed >= len(names), "strace killed nothing"
+
+
+def keep_the_answer(exchange):
+    """The server has done it, and its answer never comes."""
+    exchange.ask()
+    exchange.wait_for_client_to_leave()
+
+
+@pytest.mark.s3_only
+@pytest.mark.parametrize("fault", [stall_in_body(), stall, keep_the_answer], ids=["halfway", "sent", "done"])
+def test_killed_while_its_request_is_on_the_way_push_can_be_repeated(walship, store, proxy, datadir, real_wal, fault):
+    name = real_wal.into(datadir)[0]
+    rule = proxy.add(fault, method="PUT")
+    push = walship.start("push", f"pg_wal/{name}", cwd=datadir.path)
+    done = fault is keep_the_answer
+    reached = (lambda: store.exists(datadir.key(name))) if done else (lambda: rule.hits > 0)
+    assert interrupt_when(push, reached, signal.SIGKILL) == -signal.SIGKILL
+    proxy.clear()
+    assert store.keys() == ([datadir.key(name)] if done else [])
+    check_after_crash(walship, store, datadir, name, "while its request is on the way")
