@@ -44,21 +44,13 @@ known_gap_write(Store *store, uint64_t system_identifier, const KnownGap *gap)
 	                     "could not acknowledge the gap from \"%s\" to \"%s\"", gap->first, gap->last);
 }
 
-static Error *
-add_key(void *keys, const StoreEntry *entry)
-{
-	if (!entry->is_prefix && str_ends_with(entry->key, ".json"))
-		strlist_add(keys, entry->key);
-	return NULL;
-}
-
 Error *
 known_gap_list_read(Store *store, uint64_t system_identifier, KnownGapList *ret_gaps)
 {
 	AUTO_FREE char *prefix = layout_known_gap_prefix(system_identifier);
 	AUTO_STRLIST keys = {0};
 
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_key, &keys));
+	TRY(store_list_keys(store, prefix, ".json", &keys));
 	for (size_t i = 0; i < keys.count; i++)
 	{
 		KnownGap gap = {.time = TIME_NONE};

@@ -128,21 +128,13 @@ pin_remove(Store *store, uint64_t system_identifier, const char *backup)
 	return store_remove(store, key);
 }
 
-static Error *
-add_key(void *keys, const StoreEntry *entry)
-{
-	if (str_ends_with(entry->key, SUFFIX))
-		strlist_add(keys, entry->key);
-	return NULL;
-}
-
 Error *
 pin_list_read(Store *store, uint64_t system_identifier, PinList *ret_pins)
 {
 	AUTO_FREE char *prefix = layout_pin_prefix(system_identifier);
 	AUTO_STRLIST keys = {0};
 
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_key, &keys));
+	TRY(store_list_keys(store, prefix, SUFFIX, &keys));
 	for (size_t i = 0; i < keys.count; i++)
 	{
 		const char *name = keys.items[i] + strlen(prefix);

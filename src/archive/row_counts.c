@@ -1,15 +1,12 @@
 /* Counts of rows in the store; see walship/archive/row_counts.h. */
 #include "walship/archive/row_counts.h"
 
-#include "walship/archive/layout.h"
+#include "walship/archive/evidence.h"
 #include "walship/archive/sealed_json.h"
 #include "walship/base/mem.h"
-#include "walship/base/strs.h"
 #include "walship/wal/json.h"
 
-#define KIND      "counts"
-#define SUFFIX    "-" KIND ".json"
-#define TRIES_MAX 100
+#define KIND "counts"
 
 static const JsonField count_fields[] = {
 	{"database", &json_uint, JSON_AT(RowCount, database)},
@@ -36,38 +33,19 @@ row_counts_release(RowCounts *counts)
 	*counts = (RowCounts){0};
 }
 
-/* A key is a second: the second within one has the next one's. */
 Error *
 row_counts_write(Store *store, uint64_t system_identifier, const RowCounts *counts)
 {
-	for (int tries = 0;; tries++)
-	{
-		AUTO_FREE char *key =
-			layout_proof_key(system_identifier, counts->time + tries * INT64_C(1000000), KIND);
-		Error *error = sealed_json_put(store, key, &counts_table, counts);
-
-		if (!error_is(error, ERR_EXISTS) || tries == TRIES_MAX)
-			return error;
-		error_free(error);
-	}
-}
-
-static Error *
-add_key(void *keys, const StoreEntry *entry)
-{
-	if (str_ends_with(entry->key, SUFFIX))
-		strlist_add(keys, entry->key);
-	return NULL;
+	return evidence_put(store, system_identifier, counts->time, KIND, &counts_table, counts);
 }
 
 Error *
 row_counts_read(Store *store, uint64_t system_identifier, RowCountsSuit *suit, const void *context,
                 const Notices *notices, RowCounts *ret_counts)
 {
-	AUTO_FREE char *prefix = layout_proof_prefix(system_identifier);
 	AUTO_STRLIST keys = {0};
 
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_key, &keys));
+	TRY(evidence_keys(store, system_identifier, KIND, &keys));
 	for (size_t i = keys.count; i-- > 0;)
 	{
 		AUTO_ROW_COUNTS counts = {.time = TIME_NONE};

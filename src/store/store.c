@@ -89,6 +89,30 @@ store_list(Store *store, const char *prefix, ListDepth depth, const char *start_
 	return store->ops->list(store, prefix, depth, start_after, callback, context);
 }
 
+typedef struct KeySearch
+{
+	const char *suffix;
+	StrList *keys;
+} KeySearch;
+
+static Error *
+add_key(void *context, const StoreEntry *entry)
+{
+	const KeySearch *search = context;
+
+	if (!entry->is_prefix && str_ends_with(entry->key, search->suffix))
+		strlist_add(search->keys, entry->key);
+	return NULL;
+}
+
+Error *
+store_list_keys(Store *store, const char *prefix, const char *suffix, StrList *ret_keys)
+{
+	KeySearch search = {suffix, ret_keys};
+
+	return store_list(store, prefix, LIST_LEVEL, NULL, add_key, &search);
+}
+
 Error *
 store_remove(Store *store, const char *key)
 {

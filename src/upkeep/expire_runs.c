@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "expire_steps.h"
-#include "walship/archive/layout.h"
+#include "walship/archive/evidence.h"
 #include "walship/archive/sealed_json.h"
 #include "walship/base/mem.h"
 #include "walship/upkeep/expire_backups.h"
@@ -25,40 +25,13 @@ static const JsonField evidence_fields[] = {
 };
 const JsonTable expire_evidence_table = JSON_TABLE(ExpireEvidence, evidence_fields);
 
-typedef struct EvidenceSearch
-{
-	char *suffix;
-	StrList *keys;
-} EvidenceSearch;
-
-static Error *
-add_key(void *context, const StoreEntry *entry)
-{
-	const EvidenceSearch *search = context;
-
-	if (str_ends_with(entry->key, search->suffix))
-		strlist_add(search->keys, entry->key);
-	return NULL;
-}
-
-/* Keys of the evidence of this kind, oldest first. */
-static Error *
-list_evidence(Store *store, uint64_t system_identifier, const char *kind, StrList *ret_keys)
-{
-	AUTO_FREE char *prefix = layout_proof_prefix(system_identifier);
-	AUTO_FREE char *suffix = mem_printf("-%s.json", kind);
-	EvidenceSearch search = {suffix, ret_keys};
-
-	return store_list(store, prefix, LIST_LEVEL, NULL, add_key, &search);
-}
-
 Error *
 expire_runs_read_last(Expire *expire)
 {
 	AUTO_STRLIST keys = {0};
 	size_t looked = 0;
 
-	TRY(list_evidence(expire->store, expire->system_identifier, expire->kind->evidence, &keys));
+	TRY(evidence_keys(expire->store, expire->system_identifier, expire->kind->evidence, &keys));
 	for (size_t i = keys.count; i-- > 0 && looked < LOOKED_MAX && !expire->guard.has_last_run; looked++)
 	{
 		ExpireEvidence run = {.time = TIME_NONE};
@@ -79,22 +52,13 @@ expire_runs_read_last(Expire *expire)
 	return NULL;
 }
 
-/* A key is a second: a run that began and ended in the same one has the next one's. */
 static Error *
 write_run(const Expire *expire, TimeUs time, ExpireEvidence *run)
 {
 	run->retention = expire->policy_text;
 	run->time = expire->now;
-	for (int tries = 0;; tries++)
-	{
-		AUTO_FREE char *key = layout_proof_key(expire->system_identifier, time + tries * INT64_C(1000000),
-		                                       expire->kind->evidence);
-		Error *error = sealed_json_put(expire->store, key, expire->kind->evidence_table, run);
-
-		if (!error_is(error, ERR_EXISTS) || tries == LOOKED_MAX)
-			return error;
-		error_free(error);
-	}
+	return evidence_put(expire->store, expire->system_identifier, time, expire->kind->evidence,
+	                    expire->kind->evidence_table, run);
 }
 
 Error *
@@ -103,7 +67,7 @@ expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *re
 	AUTO_STRLIST keys = {0};
 
 	*ret_any = false;
-	TRY(list_evidence(store, system_identifier, expire_of_backups.evidence, &keys));
+	TRY(evidence_keys(store, system_identifier, expire_of_backups.evidence, &keys));
 	for (size_t i = keys.count; i-- > 0 && keys.count - i <= LOOKED_MAX && !*ret_any;)
 	{
 		ExpireEvidence run = {.time = TIME_NONE};

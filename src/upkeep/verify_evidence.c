@@ -2,14 +2,12 @@
 #include <stdlib.h>
 
 #include "verify_steps.h"
-#include "walship/archive/layout.h"
+#include "walship/archive/evidence.h"
 #include "walship/archive/sealed_json.h"
 #include "walship/base/json_fields.h"
 #include "walship/base/mem.h"
 
 #define KIND       "verify"
-#define SUFFIX     "-" KIND ".json"
-#define TRIES_MAX  100 /* one a second: so many others may write theirs at the same time */
 #define LOOKED_MAX 400 /* the newest ones: a month of hourly runs without --rotate lies between two with it */
 
 static const JsonField evidence_fields[] = {
@@ -47,21 +45,6 @@ static const JsonField evidence_fields[] = {
 };
 static const JsonTable evidence_table = JSON_TABLE(VerifyEvidence, evidence_fields);
 
-static Error *
-store_under_free_key(const Verify *verify, const VerifyEvidence *evidence)
-{
-	for (int tries = 0;; tries++)
-	{
-		AUTO_FREE char *key =
-			layout_proof_key(verify->system_identifier, verify->now + tries * INT64_C(1000000), KIND);
-		Error *error = sealed_json_put(verify->store, key, &evidence_table, evidence);
-
-		if (!error_is(error, ERR_EXISTS) || tries == TRIES_MAX)
-			return error;
-		error_free(error);
-	}
-}
-
 Error *
 verify_store_evidence(const Verify *verify)
 {
@@ -82,7 +65,8 @@ verify_store_evidence(const Verify *verify)
 	for (int kind = 0; kind < N_FINDING_KINDS; kind++)
 		evidence.kinds[kind] = verify_count(verify, (FindingKind) kind);
 
-	AUTO(Error) error = store_under_free_key(verify, &evidence);
+	AUTO(Error) error =
+		evidence_put(verify->store, verify->system_identifier, verify->now, KIND, &evidence_table, &evidence);
 
 	if (!error_is(error, ERR_DENIED))
 		return MOVE(error);
@@ -100,24 +84,15 @@ verify_evidence_release(VerifyEvidence *evidence)
 	*evidence = (VerifyEvidence){0};
 }
 
-static Error *
-add_key(void *keys, const StoreEntry *entry)
-{
-	if (!entry->is_prefix && str_ends_with(entry->key, SUFFIX))
-		strlist_add(keys, entry->key);
-	return NULL;
-}
-
 /* A damaged one says nothing, and the one before it is asked. */
 static Error *
 find_newest(Store *store, uint64_t system_identifier, bool (*fits)(const VerifyEvidence *, int), int rotate,
             VerifyEvidence *ret_evidence, bool *ret_found)
 {
-	AUTO_FREE char *prefix = layout_proof_prefix(system_identifier);
 	AUTO_STRLIST keys = {0};
 
 	*ret_found = false;
-	TRY(store_list(store, prefix, LIST_LEVEL, NULL, add_key, &keys));
+	TRY(evidence_keys(store, system_identifier, KIND, &keys));
 	for (size_t i = keys.count; i-- > 0 && keys.count - i <= LOOKED_MAX && !*ret_found;)
 	{
 		VerifyEvidence evidence = {.newer_than = TIME_NONE};

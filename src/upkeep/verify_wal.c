@@ -20,16 +20,6 @@
 
 /* ---- history files ---- */
 
-static Error *
-add_digest(void *context, const StoreEntry *entry)
-{
-	StrList *digests = context;
-
-	if (!entry->is_prefix && str_ends_with(entry->key, DIGEST_SUFFIX))
-		strlist_add(digests, entry->key);
-	return NULL;
-}
-
 static bool
 has_contents(const Catalog *catalog, const CatalogTimeline *timeline)
 {
@@ -59,7 +49,7 @@ verify_histories(Verify *verify)
 	AUTO_FREE char *prefix = layout_wal_prefix(verify->system_identifier);
 	AUTO_STRLIST digests = {0};
 
-	TRY(store_list(verify->store, prefix, LIST_LEVEL, NULL, add_digest, &digests));
+	TRY(store_list_keys(verify->store, prefix, DIGEST_SUFFIX, &digests));
 	for (size_t i = 0; i < catalog->n_timelines; i++)
 	{
 		const CatalogTimeline *timeline = &catalog->timelines[i];

@@ -18,6 +18,7 @@
 #include "walship/base/clock.h"
 #include "walship/base/error.h"
 #include "walship/base/spool.h"
+#include "walship/base/strs.h"
 #include "walship/pipe/sink.h"
 
 #define STORE_KEY_MAX      1024 /* as in S3 */
@@ -125,6 +126,9 @@ Error *store_stat(Store *store, const char *key, StoreEntry *ret_entry) MUST_CHE
  */
 Error *store_list(Store *store, const char *prefix, ListDepth depth, const char *start_after,
                   StoreListCallback callback, void *context) MUST_CHECK;
+
+/* Of the objects directly below a prefix, those whose keys end so. */
+Error *store_list_keys(Store *store, const char *prefix, const char *suffix, StrList *ret_keys) MUST_CHECK;
 
 /* A missing object is success.  Works, briefly, also after a cancellation: to tidy up. */
 Error *store_remove(Store *store, const char *key) MUST_CHECK;
