@@ -86,10 +86,6 @@ Error *expire_runs_read_last(Expire *expire) MUST_CHECK;
 Error *expire_runs_begin(Expire *expire) MUST_CHECK;
 Error *expire_runs_end(Expire *expire) MUST_CHECK;
 
-/* Of verify: the retention line of the last expire of backups that left evidence; *ret_any: there is one. */
-Error *expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *ret_policy,
-                          bool *ret_any) MUST_CHECK;
-
 /* expire_records.c: what is read into groups, by those who know the records; the pointer holds until the next group */
 
 ExpireGroup *expire_add_group(ExpireRecords *expire, const char *name, char *prefix); /* takes the prefix */

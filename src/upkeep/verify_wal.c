@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expire_steps.h"
 #include "verify_steps.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/pin.h"
@@ -12,6 +11,7 @@
 #include "walship/base/mem.h"
 #include "walship/pipe/tar.h"
 #include "walship/plan/gaps.h"
+#include "walship/upkeep/expire_backups.h"
 
 #define DIGEST_SUFFIX ".history.sha256"
 

@@ -20,3 +20,7 @@ typedef struct ExpireBackups
 
 void expire_backups_release(ExpireBackups *expire);
 #define AUTO_EXPIRE_BACKUPS __attribute__((cleanup(expire_backups_release))) ExpireBackups
+
+/* The retention line of the last expire of backups that left evidence; *ret_any: there is one. */
+Error *expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *ret_policy,
+                          bool *ret_any) MUST_CHECK;
