@@ -160,6 +160,7 @@ run(Invocation *invocation)
 	AUTO(Store) store = NULL;
 	AUTO_VERIFY verify = {.walship_version = WALSHIP_VERSION,
 	                      .zone = settings_text(settings, SETTING_timezone),
+	                      .state_dir = settings_text(settings, SETTING_state_dir),
 	                      .jobs = (int) settings_integer(settings, SETTING_jobs)};
 	RetentionPolicy policy;
 

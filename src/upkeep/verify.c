@@ -85,8 +85,10 @@ verify_run(Verify *verify)
 	if (verify->deep)
 	{
 		TRY(verify_choose_slice(verify));
+		verify_find_place(verify);
 		TRY(verify_deep(verify));
 		TRY(read_catalog(verify));
+		verify_forget_place(verify);
 	}
 	TRY(look_at_lists(verify));
 	if (verify->backup != NULL)

@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "verify_steps.h"
 #include "walship/base/crypto.h"
 #include "walship/base/mem.h"
-#include "walship/upkeep/verify.h"
 
 #define MILLION     UINT64_C(1000000)
 #define ROTATE_SEED 0 /* never another one: else what was read in this turn would not be known */
@@ -26,6 +26,8 @@ key_hash(const char *key, uint64_t seed)
 bool
 verify_chooses(const VerifyChoice *choice, const char *key, TimeUs modified)
 {
+	if (verify_was_read(choice, key, modified))
+		return false;
 	if (choice->newer_than != TIME_NONE && modified < choice->newer_than)
 		return false;
 	if (choice->rotate != 0 &&

@@ -254,7 +254,9 @@ read_backup(DeepVerify *deep, const BackupRecord *record)
 	if (locked != NULL && !error_is(locked, ERR_DENIED) && !error_is(locked, ERR_UNTRUSTED))
 		return MOVE(locked);
 	look.locked = locked != NULL || !codec_from_name(record->codec, &look.codec);
-	return look.locked ? read_objects(&look, true) : read_whole(&look);
+	TRY(look.locked ? read_objects(&look, true) : read_whole(&look));
+	deep_note_place(deep, look.prefix, true);
+	return NULL;
 }
 
 Error *
@@ -268,10 +270,12 @@ verify_deep(Verify *verify)
 	for (size_t i = 0; i < catalog->n_backups && error == NULL; i++)
 		if (verify->backup == NULL || str_equal(catalog->backups[i]->id, verify->backup))
 			error = read_backup(&deep, catalog->backups[i]);
-	if (error == NULL)
-		error = verify_deep_wal(&deep);
+
+	/* In the order of the keys, by which a run that was broken off goes on: base/, dump/, files/, wal/. */
 	if (error == NULL && verify->backup == NULL)
 		error = verify_deep_named(&deep);
+	if (error == NULL)
+		error = verify_deep_wal(&deep);
 	if (error == NULL && verify->backup == NULL)
 		error = verify_deep_small(&deep);
 	(void) pthread_mutex_destroy(&deep.mutex);

@@ -11,7 +11,7 @@
 #include "walship/base/workers.h"
 #include "walship/pipe/stages.h"
 
-#define BATCH 1024 /* jobs that wait at a time */
+#define BATCH 256 /* jobs that wait at a time; then the place is noted */
 
 /* A segment or partial that was listed and chosen. */
 typedef struct WalTarget
@@ -35,6 +35,15 @@ target_list_release(TargetList *list)
 	for (size_t i = 0; i < list->count; i++)
 		free(list->items[i].partial);
 	free(list->items);
+}
+
+static char *
+key_of(const Verify *verify, const WalTarget *target)
+{
+	WalName name = wal_name_of_segment(target->timeline, target->segno, verify->catalog->segment_size);
+
+	return target->partial != NULL ? mem_strdup(target->partial)
+	                               : layout_wal_key(verify->system_identifier, &name, NULL);
 }
 
 /* ---- one segment ---- */
@@ -184,8 +193,7 @@ run_job(void *argument)
 	bool is_locked = false;
 
 	name.kind = target->partial == NULL ? WAL_SEGMENT : WAL_PARTIAL;
-	key = target->partial == NULL ? layout_wal_key(job->deep->verify->system_identifier, &name, NULL)
-	                              : mem_strdup(target->partial);
+	key = key_of(job->deep->verify, target);
 
 	AUTO(Error) error = read_well(job, key, &name, false, index);
 
@@ -257,6 +265,11 @@ read_targets(DeepVerify *deep, const WalTarget *targets, size_t count)
 			workers_submit(workers, run_job, job, free);
 		}
 		TRY(workers_wait(workers));
+
+		AUTO_FREE char *key =
+			key_of(deep->verify, &targets[(begin + BATCH < count ? begin + BATCH : count) - 1]);
+
+		deep_note_place(deep, key, false);
 	}
 	return NULL;
 }

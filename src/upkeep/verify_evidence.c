@@ -22,6 +22,7 @@ static const JsonField evidence_fields[] = {
 	{"newer_than", &json_time, JSON_AT(VerifyEvidence, newer_than), .flags = JSON_OPTIONAL},
 	{"rotate", &json_uint, JSON_AT(VerifyEvidence, rotate), .flags = JSON_OPTIONAL},
 	{"slice", &json_uint, JSON_AT(VerifyEvidence, slice), .flags = JSON_OPTIONAL},
+	{"read_since", &json_time, JSON_AT(VerifyEvidence, read_since), .flags = JSON_OPTIONAL},
 	{"read_objects", &json_uint, JSON_AT(VerifyEvidence, reads.objects)},
 	{"read_segments", &json_uint, JSON_AT(VerifyEvidence, reads.segments)},
 	{"read_size", &json_uint, JSON_AT(VerifyEvidence, reads.stored_size)},
@@ -58,6 +59,7 @@ verify_store_evidence(const Verify *verify)
 	                           .newer_than = verify->deep ? verify->choice.newer_than : TIME_NONE,
 	                           .rotate = verify->choice.rotate,
 	                           .slice = verify->choice.slice,
+	                           .read_since = verify->resumed_after == NULL ? TIME_NONE : verify->choice.since,
 	                           .reads = verify->reads,
 	                           .counts = verify->counts,
 	                           .found = verify->findings.found};
@@ -95,7 +97,7 @@ find_newest(Store *store, uint64_t system_identifier, bool (*fits)(const VerifyE
 	TRY(evidence_keys(store, system_identifier, KIND, &keys));
 	for (size_t i = keys.count; i-- > 0 && keys.count - i <= LOOKED_MAX && !*ret_found;)
 	{
-		VerifyEvidence evidence = {.newer_than = TIME_NONE};
+		VerifyEvidence evidence = {.newer_than = TIME_NONE, .read_since = TIME_NONE};
 		AUTO(Error) error = sealed_json_get(store, keys.items[i], &evidence_table, &evidence);
 
 		*ret_found = error == NULL && fits(&evidence, rotate);

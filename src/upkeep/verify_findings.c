@@ -233,6 +233,7 @@ verify_release(Verify *verify)
 	window_list_release(&verify->windows);
 	catalog_free(verify->catalog);
 	free(verify->kept);
+	free(verify->resumed_after);
 	*verify = (Verify){0};
 }
 

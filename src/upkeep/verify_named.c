@@ -13,7 +13,7 @@
 /* As of backups: whose credentials cannot write a lease may still be at it. */
 #define UNFINISHED_GRACE_US (INT64_C(3600) * 1000000)
 
-#define BATCH 1024 /* objects that wait at a time */
+#define BATCH 256 /* objects that wait at a time; then the place is noted */
 
 /* An object that records name: of sets of files several may. */
 typedef struct NamedObject
@@ -469,8 +469,10 @@ read_chosen(DeepVerify *deep, const Named *named, const ListedObjects *listed)
 		    !verify_chooses(&deep->verify->choice, object->key, found->modified))
 			continue;
 		submit(deep, workers, &named->records[object->record], object);
-		if (++waiting % BATCH == 0)
-			TRY(workers_wait(workers));
+		if (++waiting % BATCH != 0)
+			continue;
+		TRY(workers_wait(workers));
+		deep_note_place(deep, object->key, false);
 	}
 	return workers_wait(workers);
 }

@@ -72,6 +72,15 @@ void deep_add(DeepVerify *deep, Finding finding);
 void deep_count(DeepVerify *deep, bool segment, uint64_t stored_size, bool locked);
 void deep_count_bytes(void *deep, uint64_t bytes); /* for on_bytes */
 
+/* verify_place.c: a plain deep verify that was broken off goes on */
+
+void verify_find_place(Verify *verify);
+bool verify_was_read(const VerifyChoice *choice, const char *key, TimeUs modified);
+
+/* All up to this key was read; "all_below": and what it is the beginning of. */
+void deep_note_place(DeepVerify *deep, const char *key, bool all_below);
+void verify_forget_place(const Verify *verify);
+
 /* verify_stored.c */
 
 /* An object that is read by itself. */

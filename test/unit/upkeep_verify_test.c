@@ -127,6 +127,7 @@ typedef struct HookedStore
 	Store store;
 	Store *inner;
 	void (*hook)(Store *inner, const char *key); /* before an object is read */
+	const char *dead;                            /* keys that contain this are not answered for */
 } HookedStore;
 
 static Error *
@@ -142,6 +143,8 @@ hooked_get(Store *store, const char *key, uint64_t offset, uint64_t size, Sink *
 
 	if (hooked->hook != NULL)
 		hooked->hook(hooked->inner, key);
+	if (hooked->dead != NULL && strstr(key, hooked->dead) != NULL)
+		return error_new(ERR_TRANSIENT, "nobody answers");
 	return store_get(hooked->inner, key, offset, size, into);
 }
 
@@ -181,6 +184,9 @@ static const StoreOps hooked_ops = {.put = hooked_put,
                                     .remove = hooked_remove,
                                     .free = hooked_free};
 
+static const char *recipients =
+	""; /* of what is encrypted the stored bytes alone are read, for there is no key */
+
 static void
 add_backup(const Place *place, const char *id)
 {
@@ -197,8 +203,8 @@ add_backup(const Place *place, const char *id)
 	                         .timeline = 1,
 	                         .start_lsn = BUILDER_START + 40,
 	                         .stop_lsn = BUILDER_START + 4096,
-	                         .start_time = clock_now(),
-	                         .stop_time = clock_now(),
+	                         .start_time = clock_now() - 2 * INT64_C(86400) * 1000000,
+	                         .stop_time = clock_now() - 2 * INT64_C(86400) * 1000000,
 	                         .label = mem_strdup("walship"),
 	                         .wal_inside = true,
 	                         .codec = mem_strdup("none"),
@@ -209,6 +215,7 @@ add_backup(const Place *place, const char *id)
 	                         .walship_version = mem_strdup("0.1.0"),
 	                         .n_parts = 1,
 	                         .parts = NEW_ARRAY(BackupPart, 1)};
+	(void) snprintf(record->recipients, sizeof(record->recipients), "%s", recipients);
 	sha256_of("list", 4, record->manifest_sha256);
 	record->parts[0] = (BackupPart){mem_strdup("base-0001.tar"), mem_strdup("base"), 4, 4, {0}};
 	sha256_of("part", 4, record->parts[0].stored_sha256);
@@ -362,6 +369,77 @@ what_is_read_is_leased_and_every_fault_is_told(void **state)
 	assert_int_equal(verify.reads.objects, 2);
 }
 
+/* ---- one that is broken off ---- */
+
+static int old_reads;
+
+static void
+count_old_reads(Store *inner, const char *key)
+{
+	(void) inner;
+	old_reads += strstr(key, ID_OLD "/base-0001.tar") != NULL;
+}
+
+/* Of a deep verify of this; *ret_reads: how often the part of the old backup was read. */
+static Error *
+look_deep(const Place *place, const char *dead, const char *state_dir, VerifyReads *ret_reads,
+          uint64_t *ret_found)
+{
+	HookedStore hooked;
+	AUTO_VERIFY verify = verify_of(&hooked, place);
+	Error *error;
+
+	verify.deep = true;
+	verify.state_dir = state_dir;
+	hooked.hook = count_old_reads;
+	hooked.dead = dead;
+	old_reads = 0;
+	error = verify_run(&verify);
+	*ret_reads = verify.reads;
+	*ret_found = verify.findings.found;
+	return error;
+}
+
+static void
+one_that_is_broken_off_goes_on(void **state)
+{
+	const Place *place = *state;
+	VerifyReads reads;
+	uint64_t found;
+
+	recipients = "0011223344556677";
+	add_backup(place, ID_OLD);
+	add_backup(place, ID_NEW);
+	recipients = "";
+	add_segment(place);
+
+	assert_error(look_deep(place, ID_NEW "/base-0001", place->scratch, &reads, &found), ERR_TRANSIENT, NULL);
+	assert_int_equal(old_reads, 1);
+	assert_error(look_deep(place, ".tar", place->scratch, &reads, &found), ERR_TRANSIENT, NULL);
+	assert_int_equal(old_reads, 0);
+
+	/* Without that directory nothing is known; with it the rest is read, and counted with what was. */
+	assert_ok(look_deep(place, NULL, NULL, &reads, &found));
+	assert_int_equal(old_reads, 1);
+	assert_ok(look_deep(place, NULL, place->scratch, &reads, &found));
+	assert_int_equal(old_reads, 0);
+	assert_int_equal(reads.objects, 4);
+	assert_int_equal(reads.segments, 1);
+	assert_int_equal(found, 0);
+
+	/* It is done: the next one begins at the beginning. */
+	assert_ok(look_deep(place, NULL, place->scratch, &reads, &found));
+	assert_int_equal(old_reads, 1);
+	assert_int_equal(reads.objects, 4);
+
+	/* What is found is found again. */
+	put_raw(place, BASE ID_OLD "/base-0001.tar", "pART", 4);
+	assert_error(look_deep(place, ID_NEW "/base-0001", place->scratch, &reads, &found), ERR_TRANSIENT, NULL);
+	assert_ok(look_deep(place, NULL, place->scratch, &reads, &found));
+	assert_int_equal(old_reads, 3);
+	assert_int_equal(found, 1);
+}
+
 /* ---- small objects ---- */
 
 static char *
@@ -492,6 +570,7 @@ main(void)
 		PLACE_TEST(what_an_expire_removes_meanwhile_is_not_missing),
 		PLACE_TEST(what_is_gone_while_the_record_stays_is_missing),
 		PLACE_TEST(what_is_read_is_leased_and_every_fault_is_told),
+		PLACE_TEST(one_that_is_broken_off_goes_on),
 		PLACE_TEST(small_objects_are_looked_at),
 	};
 

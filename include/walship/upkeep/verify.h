@@ -96,6 +96,10 @@ typedef struct VerifyChoice
 	TimeUs newer_than;   /* by the store's clock; TIME_NONE: of any age */
 	int rotate;          /* everything falls into so many parts, of which one is read; 0: all */
 	int slice;           /* that one, from 0; verify_run() sets it, by the evidence of the last run */
+
+	/* Set by verify_run(), of a run that goes on where another one was broken off. */
+	const char *after; /* what comes up to this key was read ...; NULL: nothing was */
+	TimeUs since;      /* ... from then on: what came later was not */
 } VerifyChoice;
 
 /* Pure.  "modified": when the object came; of a backup's objects when that ended. */
@@ -135,7 +139,8 @@ typedef struct Verify
 	Notices notices;
 	const char *backup; /* look at this one alone; NULL: at everything */
 	bool deep;
-	VerifyChoice choice; /* with "deep" */
+	VerifyChoice choice;   /* with "deep" */
+	const char *state_dir; /* where a deep one that is broken off leaves its place; NULL: nowhere */
 	void (*on_bytes)(void *context,
 	                 uint64_t bytes); /* with "deep": read and decoded; from several threads; may be NULL */
 	void *on_bytes_context;
@@ -148,7 +153,8 @@ typedef struct Verify
 	FindingList findings;
 	StrList notes; /* sentences: what is worth knowing, and no fault */
 	VerifyCounts counts;
-	VerifyReads reads;
+	VerifyReads reads;   /* by the run that was broken off, too */
+	char *resumed_after; /* the choice's, owned */
 } Verify;
 
 /* Main thread only, for the calendar.  ERR_NOT_FOUND: there is no such backup. */
@@ -167,6 +173,8 @@ typedef struct VerifyEvidence
 	TimeUs newer_than;
 	uint64_t rotate;
 	uint64_t slice;
+	TimeUs
+		read_since; /* the run that this one went on with began then; TIME_NONE: it began at the beginning */
 	VerifyReads reads;
 	VerifyCounts counts;
 	uint64_t found;
