@@ -97,6 +97,10 @@ message_of(const Invocation *invocation, const Error *error, int status, const c
 	AUTO_BUF(flags, FLAGS_MAX);
 
 	invocation_append_flags(invocation, &flags);
+
+	AUTO_FREE char *help =
+		mem_printf("walship %s%s", invocation->command->tells_more, flags.data == NULL ? "" : flags.data);
+
 	return (NotifyMessage){
 		.item = mem_strdup(invocation->command->name),
 		.key = key_of(invocation, pgdata),
@@ -108,8 +112,7 @@ message_of(const Invocation *invocation, const Error *error, int status, const c
 		.exit_status = status,
 		.reason = notify_text(reason, NOTIFY_REASON_MAX),
 		.hint = notify_text(error == NULL ? NULL : error_get_hint(error), NOTIFY_HINT_MAX),
-		.help =
-			mem_printf("walship %s%s", invocation->command->tells_more, flags.data == NULL ? "" : flags.data),
+		.help = notify_text(help, NOTIFY_HELP_MAX),
 	};
 }
 

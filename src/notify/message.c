@@ -45,20 +45,27 @@ notify_message_release(NotifyMessage *message)
 	*message = (NotifyMessage){0};
 }
 
+void
+notify_cut(char *text, size_t most)
+{
+	size_t end = most - strlen("...");
+
+	if (strlen(text) <= most)
+		return;
+
+	/* What follows the first byte of a character begins with the bits 10. */
+	while (end > 0 && ((unsigned char) text[end] & 0xC0) == 0x80)
+		end--;
+	(void) memcpy(text + end, "...", sizeof("..."));
+}
+
 char *
 notify_text(const char *text, size_t most)
 {
 	char *printable = text == NULL ? NULL : str_printable(text);
 
-	if (printable == NULL || strlen(printable) <= most)
-		return printable;
-
-	/* Not within a character: what follows its first byte begins with the bits 10. */
-	size_t end = most - strlen("...");
-
-	while (end > 0 && ((unsigned char) printable[end] & 0xC0) == 0x80)
-		end--;
-	(void) memcpy(printable + end, "...", sizeof("..."));
+	if (printable != NULL)
+		notify_cut(printable, most);
 	return printable;
 }
 

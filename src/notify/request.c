@@ -14,7 +14,12 @@
 #include "walship/base/crypto.h"
 #include "walship/base/mem.h"
 
-#define TEXT_MAX     (64 * 1024)
+#define TEXT_MAX (64 * 1024)
+
+/* Longer ones are refused.  Characters, of which no text has more than bytes. */
+#define DISCORD_MAX    2000
+#define MATTERMOST_MAX 4000
+
 #define FORMAT       1
 #define JSON_HEADER  "Content-Type: application/json"
 #define PLAIN_HEADER "Content-Type: text/plain; charset=utf-8"
@@ -88,23 +93,41 @@ slack(const NotifyTarget *target, const NotifyMessage *message, NotifyRequest *r
 	set_json(request, root);
 }
 
-/* As code: then nothing in it is markup, or mentions anybody. */
-static char *
-as_code(const NotifyMessage *message)
+/* With a character of no width behind it no '@' is a mention; the title is not code, for it is what a telephone shows. */
+static void
+put_harmless(const char *title, Buf *into)
 {
+	for (; *title != '\0'; title++)
+	{
+		buf_putc(into, *title == '`' ? '\'' : *title);
+		if (*title == '@')
+			buf_puts(into, "\xE2\x80\x8B");
+	}
+}
+
+/* As code: then nothing in it is markup, or mentions anybody.  At most so many bytes. */
+static char *
+as_code(const NotifyMessage *message, size_t most)
+{
+	static const char begin[] = "\n```\n";
+	static const char end[] = "```";
 	AUTO_FREE char *title = notify_title(message);
 	AUTO_FREE char *body = notify_body(message);
+	AUTO_BUF(text, TEXT_MAX);
 
 	for (char *c = body; *c != '\0'; c++)
 		*c = *c == '`' ? '\'' : *c;
-	return mem_printf("%s\n```\n%s```", title, body);
+	put_harmless(title, &text);
+	notify_cut(body, most - text.size - strlen(begin) - strlen(end));
+	buf_printf(&text, "%s%s%s", begin, body, end);
+	return buf_steal(&text);
 }
 
 static void
 discord(const NotifyTarget *target, const NotifyMessage *message, NotifyRequest *request)
 {
 	AUTO(Json) root = json_new_object();
-	AUTO_FREE char *text = as_code(message);
+	AUTO_FREE char *text = as_code(message, DISCORD_MAX);
 
 	request->url = mem_strdup(target->secret);
 	json_add_string(root, "content", text);
@@ -116,7 +139,7 @@ static void
 mattermost(const NotifyTarget *target, const NotifyMessage *message, NotifyRequest *request)
 {
 	AUTO(Json) root = json_new_object();
-	AUTO_FREE char *text = as_code(message);
+	AUTO_FREE char *text = as_code(message, MATTERMOST_MAX);
 
 	request->url = mem_strdup(target->secret);
 	json_add_string(root, "text", text);

@@ -138,6 +138,12 @@ add_target(const char *word, NotifyTargets *targets)
 	const KindRow *row = find_kind(word, &kind);
 	const char *address = row == NULL ? NULL : word + strlen(row->scheme) + 1;
 
+	if (row == NULL && (str_starts_with(word, "https:") || str_starts_with(word, "http:")))
+		return error_hint(
+			error_new(ERR_USAGE, "setting \"notify\": target %zu is a URL, and does not say of what kind",
+		              targets->count + 1),
+			"Write the kind before it, as in webhook:https://... or ntfy:https://...; the URL of slack, discord and "
+			"mattermost is a secret: write it into a file of mode 0600, and slack:/FILE here.");
 	if (row == NULL)
 		return error_hint(
 			error_new(ERR_USAGE, "setting \"notify\": target %zu is of no known kind", targets->count + 1),

@@ -131,6 +131,84 @@ succeeded(void)
 	                       .help = (char *) "walship check"};
 }
 
+#define HOSTILE "@everyone <!channel> <https://evil|x> `a` **b**\r\nBcc: evil@example.com\n.\n\x1b[31m\xff"
+
+/* As long as texts can be, of characters of three bytes, and hostile. */
+static char *
+long_text(size_t most)
+{
+	size_t size = 300 * 1024;
+	char *raw = mem_alloc(size + 1);
+
+	for (size_t i = 0; i < size; i++)
+		raw[i] = "\xE2\x82\xAC"[i % 3];
+	(void) memcpy(raw, HOSTILE, strlen(HOSTILE) - 1);
+	raw[size] = '\0';
+
+	char *text = notify_text(raw, most);
+
+	free(raw);
+	return text;
+}
+
+static void
+test_nothing_in_a_text_is_more_than_text(void **state)
+{
+	static const struct
+	{
+		const char *target;
+		const char *secret;
+		size_t most; /* bytes that the service takes, or ours are allowed to be */
+	} services_of[] = {
+		{"telegram:-1", "1:A", 4096 + 512},        {"slack:/f", "https://slack/x", 40000},
+		{"discord:/f", "https://discord/x", 4096}, {"mattermost:/f", "https://chat/x", 16383},
+		{"ntfy:https://ntfy/x", NULL, 4096},       {"webhook:https://w/x", NULL, 65536},
+		{"pagerduty:/f", "key", 512 * 1024},       {"mailto:ops@example.com", NULL, 65536},
+		{"exec:/bin/alarm", NULL, 65536 / 2},
+	};
+	NotifyMessage message = failed();
+
+	(void) state;
+	message.host = long_text(NOTIFY_NAME_MAX);
+	message.cluster = long_text(NOTIFY_NAME_MAX);
+	message.store = long_text(NOTIFY_NAME_MAX);
+	message.reason = long_text(NOTIFY_REASON_MAX);
+	message.hint = long_text(NOTIFY_HINT_MAX);
+	message.help = long_text(NOTIFY_HELP_MAX);
+	for (size_t i = 0; i < lengthof(services_of); i++)
+	{
+		AUTO_NOTIFY_TARGETS targets = {0};
+		AUTO_NOTIFY_REQUEST request = {0};
+
+		assert_ok(notify_targets_parse(services_of[i].target, &targets));
+		targets.items[0].secret =
+			mem_strdup(services_of[i].secret != NULL ? services_of[i].secret : targets.items[0].address);
+		notify_request_make(&targets.items[0], &message, &services, &request);
+		assert_in_range(strlen(request.body), 1, services_of[i].most);
+		for (size_t k = 0; k < request.headers.count; k++)
+			assert_null(strpbrk(request.headers.items[k], "\r\n"));
+		assert_null(strchr(request.body, '\x1b'));
+		assert_null(strchr(request.body, '\r'));
+		assert_null(strstr(request.body, "\nBcc:"));
+		if (targets.items[0].kind == NOTIFY_SLACK)
+			assert_null(strchr(request.body, '<'));
+		if (targets.items[0].kind == NOTIFY_DISCORD)
+		{
+			assert_non_null(strstr(request.body, "...```\",\"allowed_mentions\":{\"parse\":[]}}"));
+			assert_null(strstr(strstr(request.body, "```") + 3, "`a`"));
+		}
+		if (targets.items[0].kind == NOTIFY_DISCORD || targets.items[0].kind == NOTIFY_MATTERMOST)
+			assert_in_range(strstr(request.body, "@everyone") - request.body, /* within the code */
+			                strstr(request.body, "```") - request.body, strlen(request.body));
+	}
+	free(message.host);
+	free(message.cluster);
+	free(message.store);
+	free(message.reason);
+	free(message.hint);
+	free(message.help);
+}
+
 static NotifyMessage
 started(void)
 {
@@ -273,7 +351,7 @@ test_what_is_no_target_is_named_and_no_secret_is_repeated(void **state)
 		const char *text;
 		const char *part;
 	} wrong[] = {
-		{"https://hooks.slack.com/services/SECRET", "target 1 is of no known kind"},
+		{"https://hooks.slack.com/services/SECRET", "target 1 is a URL, and does not say of what kind"},
 		{"exec:/a smoke:/b", "target 2 is of no known kind"},
 		{"slack", "target 1 is of no known kind"},
 		{"slack:https://hooks.slack.com/services/SECRET", "\"slack\", is not well formed"},
@@ -350,6 +428,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_target_is_sent_these_bytes),
+		cmocka_unit_test(test_nothing_in_a_text_is_more_than_text),
 		cmocka_unit_test(test_a_heartbeat_is_its_url_alone_while_all_is_well),
 		cmocka_unit_test(test_a_long_subject_is_cut_into_words_between_characters),
 		cmocka_unit_test(test_mail_by_smtp_has_its_line_ends),

@@ -44,6 +44,7 @@ typedef struct NotifyMessage
 #define NOTIFY_REASON_MAX 1000
 #define NOTIFY_HINT_MAX   400
 #define NOTIFY_NAME_MAX   200
+#define NOTIFY_HELP_MAX   400
 
 extern const JsonTable notify_message_table;
 
@@ -53,6 +54,9 @@ void notify_message_release(NotifyMessage *message);
 
 /* Of this text, printable and at most so many bytes: a copy; NULL gives NULL. */
 char *notify_text(const char *text, size_t most);
+
+/* Ends the text there if it is longer: with "...", and not within a character. */
+void notify_cut(char *text, size_t most);
 
 /* "walship: backup failed on db1 (billing)": one line.  The caller frees. */
 char *notify_title(const NotifyMessage *message);
