@@ -133,8 +133,9 @@ read_stores(const Look *look)
 	AUTO(Store) store = NULL;
 	AUTO(Store) second = NULL;
 
+	/* Also of one that cannot be opened it is known which it is. */
+	facts->store = mem_strdup(settings_text(look->settings, SETTING_store));
 	TRY(context_open_store_to_look_at(look->settings, &patience, &store));
-	facts->store = mem_strdup(store_url(store));
 	if (look->second != NULL)
 	{
 		facts->second.url = mem_strdup(settings_text(look->second, SETTING_store));

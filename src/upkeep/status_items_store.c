@@ -71,8 +71,13 @@ status_decide_storage(Decision *decision)
 	buf_printf(&text, "%s in %" PRIu64 " object%s", size_format(storage->size, size), storage->objects,
 	           storage->objects == 1 ? "" : "s");
 	if (storage->size_per_day >= 0)
+	{
 		buf_printf(&text, "; %s a day come, in about %" PRId64 " requests",
 		           size_format((uint64_t) storage->size_per_day, size), storage->puts_per_day);
+		buf_printf(&text, ": a month %s, %" PRId64 " requests",
+		           size_format((uint64_t) storage->size_per_day * DAYS_OF_A_MONTH, size),
+		           storage->puts_per_day * DAYS_OF_A_MONTH);
+	}
 	if (price >= 0)
 		buf_printf(&text, "; about %.2f a month", price);
 	(void) status_add(decision, "storage", buf_steal(&text));

@@ -203,6 +203,8 @@ status_decide_gaps(Decision *decision)
 	                  count == 0
 	                      ? mem_strdup("none")
 	                      : mem_printf("%" PRIu64 ": %s", count, window->gap != NULL ? window->gap : "?"));
+	if (window->gaps_open > 0)
+		status_threshold(item, "push_alarm_after", decision->limits->push_alarm_after_ms);
 	if (window->gaps_open > 0 && may_come)
 		status_judge(item, STATUS_WARN, NULL, "the WAL behind it came just now: it may still be on its way");
 	else if (window->gaps_open > 0)

@@ -158,6 +158,7 @@ def test_a_store_that_cannot_be_reached_fails(story, walship, store):
         report = status(walship, expected=8, timeout=40)
         assert time.monotonic() - began < 25
     assert states(report) == {"store": "FAIL"} and "wal" not in report
+    assert item(report, "store")["value"] == store.url, "which it is, is known all the same"
     assert "nothing is known" in report["verdict"]
 
 
@@ -311,6 +312,14 @@ def test_records_are_read_once(story, walship, store, proxy):
     store.write(f"{story.system}/base/{record['id']}/backup.json", b"damaged")
     report = status(walship, "--system", story.system)
     assert report["backups"]["count"] == 41
+    # At the same time, without what was kept, and where nothing can be kept, they say the same.
+    for kept in walship.state_dir.glob("records-*"):
+        kept.unlink()
+    several = [walship.start("status", "--json", "--store-only", "--system", story.system) for _ in range(3)]
+    assert [json.loads(one.communicate(timeout=30)[0])["backups"] for one in several] == [report["backups"]] * 3
+    walship.state_dir.chmod(0o555)
+    assert status(walship, "--system", story.system)["backups"] == report["backups"]
+    walship.state_dir.chmod(0o755)
     kept = list(walship.state_dir.glob("records-*"))
     assert len(kept) == 1 and kept[0].stat().st_mode & 0o777 == 0o600
     kept[0].write_bytes(kept[0].read_bytes()[:-3000])
