@@ -240,6 +240,20 @@ run_words(const InitMachine *machine, const StrList *words, const char *director
 	return child_wait(pid, RESTART_MS, ret_status);
 }
 
+static Error *
+ask_again(const InitMachine *machine)
+{
+	ServerFacts now = {0};
+	Error *error = init_ask_server(machine->conninfo, &now);
+	bool as_before = error == NULL && init_needs_restart(&now);
+
+	server_facts_release(&now);
+	if (as_before)
+		return error_new(ERR_SYSTEM, "the server runs as before: it was not restarted by \"%s\"",
+		                 machine->restart_command);
+	return error_context(error, "the server was restarted, but does not answer");
+}
+
 /* Its output goes nowhere: the server that it starts keeps it open. */
 static Error *
 do_restart(const InitMachine *machine)
@@ -250,7 +264,7 @@ do_restart(const InitMachine *machine)
 	              machine->restart.directory == NULL ? "/" : machine->restart.directory,
 	              machine->restart.as_user, &status));
 	if (status == 0)
-		return NULL;
+		return as_user(machine, ask_again);
 	return error_hint(
 		error_new(ERR_SYSTEM, "the server was not restarted: \"%s\" ended with exit code %d",
 	              machine->restart_command, status),
