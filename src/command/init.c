@@ -127,9 +127,10 @@ show_plan(Invocation *invocation, const InitReport *report, const InitMachine *m
 {
 	AUTO_FREE char *verdict =
 		plan->refused ? mem_strdup("This would be refused, and nothing done.")
-		: plan->waits
-			? mem_printf("%zu steps would be done; the rest waits for a restart of the server.", plan->to_do)
-			: mem_printf("Nothing stands in the way: %zu steps would be done.", plan->to_do);
+		: plan->waits ? mem_printf("%zu step%s would be done; the rest waits for a restart of the server.",
+	                               plan->to_do, plan->to_do == 1 ? "" : "s")
+					  : mem_printf("Nothing stands in the way: %zu step%s would be done.", plan->to_do,
+	                               plan->to_do == 1 ? "" : "s");
 
 	if (!report->json)
 	{

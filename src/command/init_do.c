@@ -27,12 +27,20 @@
 #define SYSTEMCTL     "/bin/systemctl"
 #define UNITS_FOLDER  "/etc/walship"
 
-/* Files.  Of root and the server's group, where root makes them, who alone may change them; else of this user alone. */
+/*
+ * Files.  Where root makes them they are root's, who alone may change them, and of the group of the server's user, when that
+ * is its own: of one that others are in, too, they would be everybody's.  Else they are the user's alone.
+ */
+static bool
+is_roots(const InitMachine *machine)
+{
+	return machine->is_root && machine->user.has_own_group;
+}
 
 static mode_t
 file_mode(const InitMachine *machine)
 {
-	return machine->is_root ? 0640 : 0600;
+	return is_roots(machine) ? 0640 : 0600;
 }
 
 /* Whole or not at all.  "only_new": one that is there meanwhile is ERR_EXISTS. */
@@ -43,8 +51,9 @@ write_file(const InitMachine *machine, const char *path, const char *text, size_
 	AUTO_FREE char *directory = path_parent(path);
 
 	TRY(temporary_file_open(path, file_mode(machine), &file));
-	if (machine->is_root && fchown(file.fd, 0, machine->user.gid) != 0)
-		return error_errno("could not give file \"%s\" to its group", file.temporary);
+	if (machine->is_root &&
+	    fchown(file.fd, is_roots(machine) ? 0 : machine->user.uid, machine->user.gid) != 0)
+		return error_errno("could not give file \"%s\" to its owner", file.temporary);
 	TRY(file_write(file.fd, file.temporary, text, size));
 	if (!only_new)
 		return temporary_file_rename(&file, true);

@@ -46,6 +46,21 @@ is_wrong(InitMachine *machine, char *what, const char *hint)
 	return true;
 }
 
+/* The values only of settings that never hold a secret. */
+static char *
+contradiction(const InitMachine *machine, SettingId id, const char *here, const char *given)
+{
+	static const SettingId shown[] = {SETTING_store,     SETTING_s3_endpoint, SETTING_s3_region,
+	                                  SETTING_state_dir, SETTING_retention,   SETTING_s3_access_key_id};
+	AUTO_FREE char *without = str_url_without_password(here);
+	AUTO_FREE char *other = str_url_without_password(given);
+
+	for (size_t i = 0; i < lengthof(shown); i++)
+		if (shown[i] == id)
+			return mem_printf("%s says %s = %s, and not %s", machine->config, name_of(id), without, other);
+	return mem_printf("%s says something else for %s than the option", machine->config, name_of(id));
+}
+
 /* Is the file, or its section, about something else than what was asked for? */
 bool
 init_settings_contradict(InitMachine *machine)
@@ -77,15 +92,8 @@ init_settings_contradict(InitMachine *machine)
 		const char *given = settings_as_written(machine->given, id);
 
 		if (!str_equal(here, given))
-		{
-			AUTO_FREE char *shown_here = str_url_without_password(here);
-			AUTO_FREE char *shown_given = str_url_without_password(given);
-
-			return is_wrong(machine,
-			                mem_printf("%s says %s = %s, and not %s", machine->config, name_of(id),
-			                           shown_here, shown_given),
+			return is_wrong(machine, contradiction(machine, (SettingId) id, here, given),
 			                "What is there is kept: leave the option out, or edit the file.");
-		}
 	}
 	if (machine->secret_file != NULL && settings_is_set(file, SETTING_s3_secret_access_key) &&
 	    !file_exists(machine->secret_file))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "walship/base/mem.h"
@@ -28,6 +29,10 @@ take(const struct passwd *entry, InitUser *user)
 	                   .gid = entry->pw_gid,
 	                   .groups = NEW_ARRAY(gid_t, GROUPS_MOST),
 	                   .n_groups = GROUPS_MOST};
+
+	const struct group *own = getgrgid(user->gid);
+
+	user->has_own_group = own != NULL && strcmp(own->gr_name, user->name) == 0;
 
 	/* Of one that is in more groups the first ones do. */
 	if (getgrouplist(user->name, user->gid, user->groups, &user->n_groups) < 0)

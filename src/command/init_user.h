@@ -13,6 +13,7 @@ typedef struct InitUser
 	char *home;
 	uid_t uid;
 	gid_t gid;
+	bool has_own_group; /* of its name: nobody else's first one */
 	gid_t *groups;
 	int n_groups;
 } InitUser;

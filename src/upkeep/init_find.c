@@ -1,7 +1,8 @@
 /* Servers of this machine, by what they leave beside their sockets. */
-#include <signal.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "walship/base/dir.h"
 #include "walship/base/file.h"
@@ -65,10 +66,38 @@ read_lock_file(const char *path, FoundServers *servers)
 	return true;
 }
 
+/* One whose socket lies elsewhere: the postmaster's working directory is its data directory, as far as that may be seen. */
+static void
+find_by_processes(FoundServers *servers)
+{
+	AUTO_STRLIST processes = {0};
+	AUTO(Error) error = dir_list("/proc", &processes);
+
+	for (size_t i = 0; error == NULL && i < processes.count; i++)
+	{
+		AUTO_FREE char *link = mem_printf("/proc/%s/cwd", processes.items[i]);
+		char directory[PATH_MAX];
+		ssize_t size = readlink(link, directory, sizeof(directory) - 1);
+		uint64_t number;
+		pid_t pid;
+
+		if (size <= 0 || !str_to_uint64(processes.items[i], &number))
+			continue;
+		directory[size] = '\0';
+
+		AUTO_FREE char *path = path_join(directory, "postmaster.pid");
+
+		/* Only the postmaster itself: that of a container has another number here. */
+		if (postmaster_of(directory, &pid) && (uint64_t) pid == number)
+			(void) read_lock_file(path, servers);
+	}
+}
+
 void
 init_find_servers(const char *const *directories, FoundServers *ret_servers)
 {
 	static const char *const usual[] = {"/var/run/postgresql", "/tmp", NULL};
+	bool anywhere = directories == NULL;
 
 	for (const char *const *directory = directories != NULL ? directories : usual; *directory != NULL;
 	     directory++)
@@ -84,6 +113,8 @@ init_find_servers(const char *const *directories, FoundServers *ret_servers)
 				(void) read_lock_file(path, ret_servers);
 		}
 	}
+	if (anywhere && ret_servers->count == 0)
+		find_by_processes(ret_servers);
 }
 
 Error *

@@ -34,7 +34,7 @@ void found_servers_release(FoundServers *servers);
 
 /*
  * Those with a socket in these directories that this user may see, by port and directory; each server once.  NULL: where
- * PostgreSQL and Debian put sockets.
+ * PostgreSQL and Debian put sockets, and when there are none, by the processes.
  */
 void init_find_servers(const char *const *directories, FoundServers *ret_servers);
 
