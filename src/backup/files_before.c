@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
+#include "walship/archive/read_again.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/pipe/stages.h"
@@ -108,11 +109,10 @@ read_kept(const FilesTakeOptions *options, const FilesRecord *record, Spool *int
 	return copy_slice(&file, pipe);
 }
 
-Error *
-files_list_fetch(Store *store, const FilesRecord *record, const AgeIdentities *identities, Spool *into)
+static Error *
+fetch_once(Store *store, const char *key, const FilesRecord *record, const AgeIdentities *identities,
+           Spool *into)
 {
-	AUTO_FREE char *prefix = layout_files_set_prefix(record->system_identifier, record->name, record->id);
-	AUTO_FREE char *key = mem_printf("%s%s", prefix, record->list.name);
 	Digest stored = {.size = record->list.stored_size};
 	Digest raw = {.size = record->list.raw_size};
 	AUTO(Pipe) pipe = pipe_new();
@@ -130,8 +130,22 @@ files_list_fetch(Store *store, const FilesRecord *record, const AgeIdentities *i
 
 	Error *error = store_get(store, key, 0, STORE_TO_END, pipe_as_sink(pipe));
 
-	if (error == NULL)
-		error = pipe_finish(pipe);
+	return error != NULL ? error : pipe_finish(pipe);
+}
+
+Error *
+files_list_fetch(Store *store, const FilesRecord *record, const AgeIdentities *identities, Spool *into)
+{
+	AUTO_FREE char *prefix = layout_files_set_prefix(record->system_identifier, record->name, record->id);
+	AUTO_FREE char *key = mem_printf("%s%s", prefix, record->list.name);
+	Error *error;
+	int reads = 0;
+
+	do
+	{
+		spool_clear(into);
+		error = fetch_once(store, key, record, identities, into);
+	} while (read_again(store, key, &error, &reads));
 
 	/* The record says that it is there: its absence is damage, not an answer. */
 	if (error_is(error, ERR_NOT_FOUND))

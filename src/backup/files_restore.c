@@ -18,6 +18,7 @@
 #include "files_place.h"
 #include "files_wanted.h"
 #include "walship/archive/layout.h"
+#include "walship/archive/read_again.h"
 #include "walship/base/cancel.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
@@ -279,6 +280,52 @@ read_part(PartRestore *part, const char *key)
 	return error != NULL ? error : pipe_finish(pipe);
 }
 
+/* What a read that failed has made goes again, but the directories: others may have put something into them. */
+static Error *
+undo_part(PartRestore *part)
+{
+	FilesRestore *restore = part->restore;
+	const size_t *numbers = restore->wanted.of_part[part->part];
+
+	if (part->fd >= 0)
+		(void) close(part->fd);
+	part->fd = -1;
+	tar_sparse_release(&part->sparse_reader);
+	for (size_t i = 0; i < part->next; i++)
+	{
+		Wanted *wanted = &restore->wanted.items[numbers[i]];
+		const char *path = files_wanted_destination(wanted);
+
+		if (!atomic_exchange(&wanted->seen, false) || restore->place.fd < 0)
+			continue;
+		files_facts_free(MOVE(wanted->facts));
+		if (wanted->type == TAR_DIRECTORY)
+			continue;
+		TRY(files_parent_find(&restore->place, &part->parent, path, &part->leaf));
+		if (unlinkat(part->parent.fd, part->leaf, 0) != 0 && errno != ENOENT)
+			return error_errno("could not remove \"%s/%s\"", restore->place.path, path);
+	}
+	part->next = 0;
+	part->current = NULL;
+	return NULL;
+}
+
+/* The network may have done it, or there is a second store. */
+static Error *
+read_part_well(PartRestore *part, const char *key)
+{
+	Error *error = read_part(part, key);
+	int reads = 0;
+
+	while (read_again(part->restore->options->store, key, &error, &reads))
+	{
+		error = undo_part(part);
+		if (error == NULL)
+			error = read_part(part, key);
+	}
+	return error;
+}
+
 /* A WorkersJob. */
 static Error *
 restore_part(void *argument)
@@ -287,7 +334,7 @@ restore_part(void *argument)
 	FilesRestore *restore = part->restore;
 	const FilesPart *object = &restore->record->parts[part->part];
 	AUTO_FREE char *key = mem_printf("%s%s/%s", restore->prefix, object->set, object->name);
-	Error *error = read_part(part, key);
+	Error *error = read_part_well(part, key);
 
 	/* The record says that it is there: its absence is damage, not an answer. */
 	if (error_is(error, ERR_NOT_FOUND))
