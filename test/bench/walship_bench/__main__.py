@@ -13,7 +13,7 @@ from walship_testing import proc
 
 proc.drop_root()
 
-from . import cases_base, cases_growth, cases_process, cases_wal, report  # noqa: E402
+from . import cases_base, cases_dump, cases_growth, cases_process, cases_wal, report  # noqa: E402
 from .bench import Bench, Patience  # noqa: E402
 from .data import Data  # noqa: E402
 from .measure import adopt_orphans, end_orphans  # noqa: E402
@@ -31,6 +31,7 @@ CASES = {
     "backup-directory": cases_base.backup_to_a_directory,
     "restore-directory": cases_base.restore_from_a_directory,
     "restore-s3": cases_base.backup_and_restore_on_s3,
+    "dumps": cases_dump.dumps,
     "requests": cases_wal.requests,
     "starts": cases_process.starts,
     "memory": cases_process.memory,

@@ -146,6 +146,10 @@ class Bench:
                 found[tool].append(figures)
         return {tool: median(runs) for tool, runs in found.items() if runs and tool not in out}
 
+    def medians(self, found):
+        """{tool: figures} of {tool: runs}."""
+        return {tool: median(runs) for tool, runs in found.items()}
+
     def with_best(self, tool, run, counts=(1, 2, 4)):
         """The tool, if it is here, with the number of processes that is the fastest in one run of each."""
         candidates = self.peers(*map(tool.with_processes, counts))
