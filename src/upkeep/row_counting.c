@@ -425,7 +425,7 @@ row_counting_run(const char *conninfo, uint64_t system_identifier, const StrList
 	CountedDatabases databases __attribute__((cleanup(databases_release))) = {0};
 	AUTO_ROW_COUNTS counts = {0};
 	RowCounting counting = {0};
-	bool standby;
+	bool standby = false;
 
 	TRY(server_connect_sql(conninfo, &server));
 	TRY(check_server(server, system_identifier, &standby));
