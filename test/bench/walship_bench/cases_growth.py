@@ -19,6 +19,7 @@ from .measure import run_lines, run_measured
 from .tools import AUTO
 
 SEGMENT = 16 * MIB
+OLD_ENOUGH = 0.5  # seconds since a segment's last change, before it is pushed along with another
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16, 32, 64), (1, 4)
 SEGMENTS, QUICK_SEGMENTS = (2_000, 20_000, 200_000), (100, 1_000)
 BACKUPS, QUICK_BACKUPS = (20, 200, 2_000), (2, 20)
@@ -80,6 +81,7 @@ def growth_of_segments(bench):
             break
         view = bench.view(some, ready=True)
         bound = bench.at(AUTO, "directory", pgdata=view)
+        time.sleep(OLD_ENOUGH)
         pushes[n] = run_measured(["sh", "-c", bound.push(f"pg_wal/{some[0]}")], cwd=view, timeout=bench.patience.loop(n))
         stored = bound.place.segments()
         pushes[n].facts = {"objects": len(stored), "MB stored": sum(stored.values()) / 1e6}
