@@ -1,15 +1,10 @@
 /* One request by libcurl: its options, its callbacks, and the waiting for its answer. */
 #include <curl/curl.h>
 #include <inttypes.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "curl_library.h"
-#include "private.h"
+#include "flow.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
 
@@ -19,21 +14,6 @@
 #define HEADER_MAX      4096 /* bytes; nothing that is looked at is as long */
 #define TRANSFER_BUFFER (512L * 1024)
 #define SIZE_UNKNOWN    ((curl_off_t) -1)
-
-/* Bytes that wait in the kernel and were not sent: enough for a fast link, and soon sent by a slow one. */
-#define UNSENT_MOST (512 * 1024)
-
-/* Bytes moved, looked at FLOW_SLOTS times in a span of stall_ms. */
-#define FLOW_SLOTS 8
-
-typedef struct Flow
-{
-	bool hurried;
-	int64_t look_ms; /* when to look whether there is a hurry */
-	int64_t next_ms;
-	uint64_t samples[FLOW_SLOTS]; /* a ring */
-	int taken;
-} Flow;
 
 typedef struct Transfer
 {
@@ -222,57 +202,19 @@ on_connected(void *context, char *remote, char *local, int remote_port, int loca
 	return CURL_PREREQFUNC_OK;
 }
 
-/*
- * What the other side has acknowledged.  What libcurl counts is what the kernel
- * took: 4 MB at once, and then on a slow link nothing for a quarter of a minute,
- * though all the while bytes arrive.  False where the kernel does not tell.
- */
-static bool
-acked_on_socket(int fd, uint64_t *ret_acked)
-{
-	struct tcp_info info = {0};
-	socklen_t size = sizeof(info);
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
-	    size < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
-		return false;
-	*ret_acked = info.tcpi_bytes_acked;
-	return true;
-}
-
-/*
- * Called for every socket before it connects.  A multi handle does not tell which
- * socket a transfer uses (CURLINFO_ACTIVESOCKET is -1 while it runs), so all of
- * them are kept: of those that are not used nothing moves.
- */
+/* For every socket before it connects. */
 static int
-on_socket(void *context, curl_socket_t fd, curlsocktype purpose)
+on_socket(void *connection, curl_socket_t fd, curlsocktype purpose)
 {
-	Connection *connection = context;
-	int unsent = UNSENT_MOST;
-
 	(void) purpose;
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-	if (connection->n_sockets < SOCKETS_MOST)
-		connection->sockets[connection->n_sockets++] = fd;
+	flow_opened(connection, fd);
 	return CURL_SOCKOPT_OK;
 }
 
 static int
-on_close(void *context, curl_socket_t fd)
+on_close(void *connection, curl_socket_t fd)
 {
-	Connection *connection = context;
-	uint64_t acked = 0;
-
-	for (int i = 0; i < connection->n_sockets; i++)
-		if (connection->sockets[i] == fd)
-		{
-			if (acked_on_socket(fd, &acked))
-				connection->closed_acked += acked;
-			connection->sockets[i] = connection->sockets[--connection->n_sockets];
-			break;
-		}
-	return close(fd);
+	return flow_close(connection, fd) ? 0 : 1;
 }
 
 /* libcurl's setters fail only for options that it does not know, and we ask for none of those. */
@@ -359,65 +301,6 @@ set_request_options(Transfer *transfer)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-/* Came, or arrived at the other side.  Never less than before. */
-static uint64_t
-bytes_moved(const Transfer *transfer)
-{
-	const Connection *connection = transfer->connection;
-	uint64_t up = connection->closed_acked;
-	curl_off_t taken = 0;
-	curl_off_t down = 0;
-
-	(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
-	for (int i = 0; i < connection->n_sockets; i++)
-	{
-		uint64_t acked = 0;
-
-		if (!acked_on_socket(connection->sockets[i], &acked))
-		{
-			(void) curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &taken);
-			return (uint64_t) taken + (uint64_t) down;
-		}
-		up += acked;
-	}
-	return up + (uint64_t) down;
-}
-
-/* Has it stood still?  What counts is any span of stall_ms, not the average since the beginning. */
-static Error *
-check_flow(Transfer *transfer)
-{
-	int64_t stall_ms = transfer->request->patience.stall_ms;
-	int64_t now_ms = clock_monotonic_ms();
-	Flow *flow = &transfer->flow;
-	uint64_t *oldest;
-	uint64_t moved;
-
-	/* To look costs something; a request that is done at once never does. */
-	if (flow->look_ms == 0)
-		flow->look_ms = now_ms + WAIT_MOST_MS;
-	if (!flow->hurried && now_ms >= flow->look_ms)
-	{
-		flow->look_ms = now_ms + WAIT_MOST_MS;
-		if (patience_hurries(&transfer->request->patience))
-			*flow = (Flow){.hurried = true, .look_ms = flow->look_ms};
-	}
-	if (flow->hurried && (stall_ms == 0 || stall_ms > PATIENCE_HURRIED_STALL_MS))
-		stall_ms = PATIENCE_HURRIED_STALL_MS;
-
-	oldest = &flow->samples[flow->taken % FLOW_SLOTS];
-	if (stall_ms == 0 || now_ms < flow->next_ms)
-		return NULL;
-	flow->next_ms = now_ms + stall_ms / FLOW_SLOTS;
-	moved = bytes_moved(transfer);
-	if (flow->taken >= FLOW_SLOTS && moved - *oldest < (uint64_t) (stall_ms * PATIENCE_LEAST_RATE / 1000))
-		return error_new(ERR_TRANSIENT, "connection stalled: %llu bytes in %lld s",
-		                 (unsigned long long) (moved - *oldest), (long long) stall_ms / 1000);
-	*oldest = moved;
-	flow->taken++;
-	return NULL;
-}
-
 static Error *
 wait_for_answer(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 {
@@ -434,7 +317,7 @@ wait_for_answer(Transfer *transfer, CURLM *multi, CURLcode *ret_result)
 		if (running == 0)
 			break;
 		TRY(patience_check(&transfer->request->patience));
-		TRY(check_flow(transfer));
+		TRY(flow_check(&transfer->flow, transfer->connection, &transfer->request->patience));
 		if (curl_multi_poll(multi, &signal, heeds_signal ? 1 : 0, WAIT_MOST_MS, NULL) != CURLM_OK)
 			return error_new(ERR_TRANSIENT, "libcurl could not wait");
 	}
