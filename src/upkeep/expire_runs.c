@@ -84,14 +84,27 @@ expire_last_policy(Store *store, uint64_t system_identifier, RetentionPolicy *re
 	return NULL;
 }
 
-/* What only a record will say at the end needs none at the beginning. */
+/*
+ * What only a record will say at the end needs none at the beginning.  A store that is full
+ * takes none: that is when an expire is needed most, and it is only a guard.
+ */
 Error *
 expire_runs_begin(Expire *expire)
 {
 	ExpireEvidence run = {.finished = false};
 
 	expire->kind->sum(expire, &run);
-	return run.removed == 0 ? NULL : write_run(expire, expire->now, &run);
+	if (run.removed == 0)
+		return NULL;
+
+	Error *error = write_run(expire, expire->now, &run);
+
+	if (!error_is(error, ERR_SYSTEM))
+		return error;
+	notice(&expire->notices, LOG_WARNING, "It removes all the same: what is full is emptied so.",
+	       "that this run begins could not be noted: %s", error_message(error));
+	error_free(error);
+	return NULL;
 }
 
 /* Nightly runs that remove nothing say nothing new. */

@@ -43,6 +43,7 @@ typedef struct MemoryStore
 	/* Called before a removal; the store goes on as it left it. */
 	void (*before_remove)(struct MemoryStore *store, const char *key);
 	size_t cut_after;   /* so many objects are removed; then it cannot be reached; 0: always */
+	bool full;          /* until something was removed */
 	const char *locked; /* keys that contain this are not removed */
 	const char *answer; /* why: a format for the key and a day of May 2027; NULL: the usual */
 	int answers;
@@ -98,6 +99,8 @@ memory_put(Store *store, const char *key, const Slice *slices, int n_slices, Put
 	assert_int_equal(n_slices, 1);
 	if (find(memory, key) != NULL)
 		return error_new(ERR_EXISTS, "\"%s\" is there", key);
+	if (memory->full)
+		return error_new(ERR_SYSTEM, "no space left on device");
 	set_object(memory, key, slices[0].data, slices[0].size, memory->now);
 	return NULL;
 }
@@ -197,6 +200,7 @@ drop(MemoryStore *memory, const char *key)
 	free(object->data);
 	memmove(object, object + 1, (--memory->count - position) * sizeof(Object));
 	memory->removals++;
+	memory->full = false;
 }
 
 static Error *
@@ -647,6 +651,22 @@ test_until_when_it_is_locked(void **state)
 	}
 }
 
+/* That is when it is needed most. */
+static void
+test_a_store_that_is_full_is_emptied(void **state)
+{
+	AUTO(Store) store = &memory_new()->store;
+	MemoryStore *memory = (MemoryStore *) store;
+	AUTO_FREE char *old = add_backup(memory, 48, 5);
+	AUTO_FREE char *new = add_backup(memory, 24, 9);
+
+	(void) state;
+	memory->full = true;
+	assert_ok(expire_once(memory, "last 1"));
+	assert_false(has_record(memory, old) || has_part(memory, old));
+	assert_true(has_record(memory, new) && has_part(memory, new));
+}
+
 static void
 test_uploads_that_never_ended_are_named(void **state)
 {
@@ -770,6 +790,7 @@ main(void)
 		cmocka_unit_test(test_what_is_locked_is_counted_and_keeps_its_parts),
 		cmocka_unit_test(test_a_set_whose_record_is_locked_keeps_what_it_needs_of_another),
 		cmocka_unit_test(test_until_when_it_is_locked),
+		cmocka_unit_test(test_a_store_that_is_full_is_emptied),
 		cmocka_unit_test(test_uploads_that_never_ended_are_named),
 		cmocka_unit_test(test_one_damaged_read_of_a_small_object_is_not_believed),
 		cmocka_unit_test(test_two_at_the_same_time),
