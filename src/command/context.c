@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "systems.h"
@@ -175,6 +176,41 @@ free_second(void *context)
 	free(second);
 }
 
+/* By another name: through a link, or with a slash more. */
+static bool
+is_same_directory(const char *ours, const char *theirs)
+{
+	struct stat one;
+	struct stat other;
+
+	return ours != NULL && theirs != NULL && stat(ours, &one) == 0 && stat(theirs, &other) == 0 &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+bool
+context_is_same_store(const Store *ours, const Store *theirs)
+{
+	return strcmp(store_identity(ours), store_identity(theirs)) == 0 ||
+	       is_same_directory(store_directory_path(ours), store_directory_path(theirs));
+}
+
+/* No reason for a recovery to fail: it reads the one store. */
+static bool
+is_own_directory(const Settings *settings, const Settings *other)
+{
+	const char *ours;
+	const char *theirs;
+	AUTO(Error) error = store_directory(settings, &ours);
+
+	if (error == NULL)
+		error = store_directory(other, &theirs);
+	if (error != NULL || !is_same_directory(ours, theirs))
+		return false;
+	log_line(LOG_WARNING, "A second copy lies on another disk, better in another place.",
+	         "setting \"second_store\": \"%s\" is the store itself, and no second copy", theirs);
+	return true;
+}
+
 Error *
 context_second_settings(const Settings *settings, Settings **ret_settings)
 {
@@ -190,7 +226,7 @@ context_second_settings(const Settings *settings, Settings **ret_settings)
 	theirs = context_store_identity(other);
 
 	/* As of a command that was given the second one as its store. */
-	if (!str_equal(ours, theirs))
+	if (!str_equal(ours, theirs) && !is_own_directory(settings, other))
 		*ret_settings = MOVE(other);
 	return NULL;
 }

@@ -35,6 +35,9 @@ Error *context_open_stores(const Settings *settings, Store **ret_store) MUST_CHE
 /* Settings of the second store; NULL: none is set, or it is the first one itself.  The caller frees. */
 Error *context_second_settings(const Settings *settings, Settings **ret_settings) MUST_CHECK;
 
+/* Also by another name of its directory: what is copied there is no second copy. */
+bool context_is_same_store(const Store *ours, const Store *theirs);
+
 /* Of the setting "second_store", and what --without-second-store makes of it. */
 #define NO_SECOND_STORE "none"
 

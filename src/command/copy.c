@@ -233,7 +233,7 @@ run(Invocation *invocation)
 	TRY(choose_what(invocation, target, &copy, &rules));
 	TRY(context_open_store(settings, &ours));
 	TRY(error_context(context_open_store(other, &theirs), "option --%s", directions[direction]));
-	if (strcmp(store_identity(ours), store_identity(theirs)) == 0)
+	if (context_is_same_store(ours, theirs))
 		return error_new(ERR_USAGE, "both are the same store, \"%s\"", store_url(ours));
 	if (invocation_flag(invocation, "heal"))
 		return heal_store(invocation, ours, theirs);

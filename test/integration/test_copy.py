@@ -91,6 +91,10 @@ def test_what_cannot_be_meant_is_refused(story, walship, store, offsite, directo
     walship.fails(2, "copy", "--to", "offsite", "--from", "offsite", says="exclude each other")
     walship.fails(2, "copy", "--to", store.url, says="both are the same store")
     assert "there are offsite" in walship.fails(2, "copy", "--to", "offside", says='unknown store "offside"').err
+    (directory / "link").symlink_to(store.path(""))
+    for same in (f"file://{directory}/link", f"{store.url}/"):
+        walship.fails(2, "copy", "--to", same, says="both are the same store")
+        walship.fails(0, "list", "--second-store", same, says="is the store itself, and no second copy")
     walship.fails(2, "copy", "--to", "offsite", "--window", says="has no window")
     walship.fails(2, "copy", "--to", "offsite", "--window", "soon", says="no length of a window")
     walship.fails(1, "copy", "--to", "offsite", "--backup", "20200101T000000Z-abcd", says="is not in store")
