@@ -725,8 +725,10 @@ def test_the_bars_beside_the_best_of_all_peers(directory):
     bench.compare_with_best("a", found, {"auto": 0.5, "zstd": 1})
     bench.compare_with_best("b", found, {"auto": 0.9}, more_bytes=1.2)
     bench.compare_with_best("c", {auto: figures_of(1, 100), far: figures_of(0.1, 150)}, {"auto": 0.9})
+    bench.compare_with_best("d", {auto: figures_of(1, 100), far: figures_of(2, 114)}, {"auto": 0.9})
     assert [(bar.codec, bar.measured, bar.is_met) for bar in bench.bars] == [
-        ("auto", "0.50 x (wal-rus zstd)", True), ("zstd", "", None), ("auto", "10.00 x (p)", False), ("auto", "", None)
+        ("auto", "0.50 x (wal-rus zstd)", True), ("zstd", "", None), ("auto", "10.00 x (p)", False), ("auto", "", None),
+        ("auto", "0.50 x (WAL-G lz4)", True),
     ]  # fmt: skip
 
 
