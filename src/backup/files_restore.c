@@ -302,7 +302,8 @@ undo_part(PartRestore *part)
 		if (wanted->type == TAR_DIRECTORY)
 			continue;
 		TRY(files_parent_find(&restore->place, &part->parent, path, &part->leaf));
-		if (unlinkat(part->parent.fd, part->leaf, 0) != 0 && errno != ENOENT)
+		/* In a forged part a member's place can be a directory that another member's path has made. */
+		if (unlinkat(part->parent.fd, part->leaf, 0) != 0 && errno != ENOENT && errno != EISDIR)
 			return error_errno("could not remove \"%s/%s\"", restore->place.path, path);
 	}
 	part->next = 0;
