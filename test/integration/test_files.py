@@ -17,6 +17,7 @@ from walship_testing.age import Key, have_age
 from walship_testing.proc import run_ok
 from walship_testing.recipe import DOCUMENT, scripts_of_document
 from walship_testing.recovery import interrupt_when
+from walship_testing.store import sealed
 
 SYSTEM = "7000000000000000001"
 needs_tools = pytest.mark.skipif(not trees.have_tools(), reason="rsync, acl or attr is missing; run test/install test")
@@ -546,3 +547,34 @@ def test_nothing_goes_of_a_name_in_use_or_with_a_record_that_cannot_be_read(wals
     assert process.wait() == 0
     expire(walship, "--force")
     assert len(json.loads(walship.ok("files", "--list", "up", "--json").out)["sets"]) == 1
+
+
+@directory_only
+def test_a_clock_that_went_back_is_said_and_nothing_is_built_on_the_future(walship, store, tree, directory):
+    """The newest set is of a time that has not come: the list of what is real, under another id."""
+    first = take(walship, tree)
+    future = "20991231T235959Z-ffff"
+    made = json.loads(store.read(prefix(first) + "files.json"))
+    run_ok(["zstd", "-dq", store.path(prefix(first) + "list.zst"), "-o", directory / "list"])
+    real = (directory / "list").read_bytes()
+    (directory / "list").write_bytes(real.replace(first["id"].encode(), future.encode(), 1))
+    run_ok(["zstd", "-q", directory / "list", "-o", directory / "list.zst"])
+    contents, packed = (directory / "list").read_bytes(), (directory / "list.zst").read_bytes()
+    made["id"] = future
+    made["list"].update(
+        raw_size=len(contents),
+        stored_size=len(packed),
+        raw_sha256=hashlib.sha256(contents).hexdigest(),
+        stored_sha256=hashlib.sha256(packed).hexdigest(),
+    )
+    store.write(f"{SYSTEM}/files/up/{future}/list.zst", packed)
+    store.write(f"{SYSTEM}/files/up/{future}/files.json", sealed(made))
+    restore(walship, directory / "future")
+    assert_equal(tree, directory / "future")
+
+    result = walship.ok("files", "up", tree, "--json")
+    record = json.loads(result.out)
+    assert f'set "{future}" of files "up" is in the future by this machine\'s clock' in result.err
+    assert record["since"] is None and record["chain"] == 0 and record["id"] < future
+    walship.ok("files", "--restore", "up", record["id"], "--into", directory / "now")
+    assert_equal(tree, directory / "now")
