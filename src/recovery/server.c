@@ -298,9 +298,14 @@ gave_up(const PrivateServer *server, int status)
 	AUTO_FREE char *words = private_server_last_words(server->pgdata);
 	AUTO_FREE char *log = server_file(server->pgdata, SERVER_LOG);
 
-	return error_hint(error_new(ERR_CORRUPT, "the server ended with status %d: %s", status,
-	                            words != NULL ? words : "it said nothing"),
-	                  "Its log is \"%s\".", log);
+	Error *error = error_new(ERR_CORRUPT, "the server ended with status %d: %s", status,
+	                         words != NULL ? words : "it said nothing");
+
+	/* PostgreSQL: rmgr.c, RmgrNotFound: WAL of an extension that has its own kind of records. */
+	if (words != NULL && strstr(words, "resource manager with ID") != NULL)
+		return error_hint(error, "An extension wrote this WAL: install it here, and name its library by "
+		                         "--preload-libraries.");
+	return error_hint(error, "Its log is \"%s\".", log);
 }
 
 /* Not yet, or never: a database that no one can enter here. */

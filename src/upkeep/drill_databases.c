@@ -5,6 +5,7 @@
 #include "walship/base/cancel.h"
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
+#include "walship/plan/recovery_conf.h"
 
 #define FINDINGS_MAX 20 /* of one level; more are only counted */
 #define CONF_MAX     (1024 * 1024)
@@ -156,6 +157,25 @@ check_structure(Server *connection, const char *database, DrillReport *report)
 		check_heap, report);
 }
 
+/* "directory": PostgreSQL's own. */
+static bool
+library_is_here(const char *directory, const char *named)
+{
+	AUTO_FREE char *path = str_starts_with(named, "$libdir") ? mem_printf("%s%s", directory, named + 7)
+	                       : named[0] == '/'                 ? mem_strdup(named)
+	                                                         : path_join(directory, named);
+	AUTO_FREE char *with_suffix = mem_printf("%s.so", path);
+
+	return file_exists(path) || file_exists(with_suffix);
+}
+
+static Error *
+ask_library_directory(Server *connection, char **ret_directory)
+{
+	return server_value(connection, "SELECT setting FROM pg_config() WHERE name = 'PKGLIBDIR'",
+	                    ret_directory);
+}
+
 /* A library that a function needs and that is not here breaks what calls it. */
 static Error *
 check_libraries(Server *connection, const char *database, DrillReport *report)
@@ -163,10 +183,8 @@ check_libraries(Server *connection, const char *database, DrillReport *report)
 	AUTO_RESULTS libraries = {0};
 	AUTO_FREE char *directory = NULL;
 
-	TRY(take_server_error(
-		report, DRILL_CONFIGURED,
-		server_value(connection, "SELECT setting FROM pg_config() WHERE name = 'PKGLIBDIR'", &directory),
-		database, ""));
+	TRY(take_server_error(report, DRILL_CONFIGURED, ask_library_directory(connection, &directory), database,
+	                      ""));
 	TRY(take_server_error(
 		report, DRILL_CONFIGURED,
 		server_run(connection,
@@ -176,13 +194,9 @@ check_libraries(Server *connection, const char *database, DrillReport *report)
 	for (size_t i = 0; directory != NULL && libraries.count == 1 && i < libraries.items[0].count; i++)
 	{
 		const char *named = libraries.items[0].values[i];
-		AUTO_FREE char *path = str_starts_with(named, "$libdir") ? mem_printf("%s%s", directory, named + 7)
-		                       : named[0] == '/'                 ? mem_strdup(named)
-		                                                         : path_join(directory, named);
-		AUTO_FREE char *with_suffix = mem_printf("%s.so", path);
 
 		report->checks[DRILL_CONFIGURED].checked++;
-		if (!file_exists(path) && !file_exists(with_suffix))
+		if (!library_is_here(directory, named))
 			drill_finding(report, DRILL_CONFIGURED,
 			              "database \"%s\" needs library \"%s\", which is not installed here", database,
 			              named);
@@ -248,6 +262,55 @@ included(const char *line)
 	return NULL;
 }
 
+/* The later one wins; includes are not followed. */
+static char *
+setting_of_backup(const char *pgdata, const char *name)
+{
+	static const char *const files[] = {"postgresql.auto.conf", "postgresql.conf"};
+	char *value = NULL;
+
+	for (size_t i = 0; i < lengthof(files) && value == NULL; i++)
+	{
+		AUTO_FREE char *path = path_join(pgdata, files[i]);
+		AUTO_BUF(text, CONF_MAX);
+		AUTO(Error) error = file_read_all(path, &text);
+
+		if (error == NULL && text.size > 0)
+			value = recovery_conf_find(text.data, text.size, name);
+	}
+	return value;
+}
+
+/* The drill's own server loads none of them, and would pass where the real one does not start. */
+static Error *
+check_preloaded(PrivateServer *server, DrillReport *report)
+{
+	static const char *const names[] = {"shared_preload_libraries", "session_preload_libraries"};
+	AUTO(Server) connection = NULL;
+	AUTO_FREE char *directory = NULL;
+	Error *error = private_server_connect(server, "template1", &connection);
+
+	if (error == NULL)
+		error = ask_library_directory(connection, &directory);
+	TRY(take_server_error(report, DRILL_CONFIGURED, error, "template1", ""));
+	for (size_t i = 0; directory != NULL && i < lengthof(names); i++)
+	{
+		AUTO_FREE char *value = setting_of_backup(server->pgdata, names[i]);
+		char *rest = NULL;
+
+		for (char *library = value == NULL ? NULL : strtok_r(value, ", \t\"", &rest); library != NULL;
+		     library = strtok_r(NULL, ", \t\"", &rest))
+		{
+			report->checks[DRILL_CONFIGURED].checked++;
+			if (!library_is_here(directory, library))
+				drill_finding(report, DRILL_CONFIGURED,
+				              "the backup's %s has \"%s\", which is not installed here: %s", names[i],
+				              library, i == 0 ? "a server would not start" : "nobody could connect");
+		}
+	}
+	return NULL;
+}
+
 /*
  * The server of the drill has settings of its own.  The real one would read those of
  * the backup, and does not start without a file that they include.
@@ -257,8 +320,10 @@ drill_check_configuration(PrivateServer *server, DrillReport *report)
 {
 	AUTO_FREE char *path = path_join(server->pgdata, "postgresql.conf");
 	AUTO_BUF(text, CONF_MAX);
-	Error *error = file_read_all(path, &text);
+	Error *error;
 
+	TRY(check_preloaded(server, report));
+	error = file_read_all(path, &text);
 	if (error_is(error, ERR_NOT_FOUND))
 	{
 		error_free(error);

@@ -438,7 +438,7 @@ def test_nothing_leads_out(servers, walship, drill, directory, store):
         for name in ("archive_command", "recovery_end_command", "archive_cleanup_command", "restore_command"):
             file.write(f"{name} = 'touch {touched}-{name}; false'\n")
         file.write(f"primary_conninfo = 'host=127.0.0.1 port={port}'\n")
-        file.write("shared_preload_libraries = 'pg_prewarm,no_such_worker'\nssl = on\nlisten_addresses = '*'\n")
+        file.write("shared_preload_libraries = 'pg_prewarm, no_such_worker'\nssl = on\nlisten_addresses = '*'\n")
     (server.pgdata / "postgresql.auto.conf").rename(directory / "auto.conf")
     (server.pgdata / "postgresql.auto.conf").write_text("")
     server.start()
@@ -452,12 +452,15 @@ def test_nothing_leads_out(servers, walship, drill, directory, store):
     (sql / "workers.expected").write_text("0\n")
     walship.configure(drill_dir=sql)
     for target in ((), ("--immediate", "--dump-check")):
-        report = drill.passes(*target)
-        assert report["checks"]["consistent"]["outcome"] == "passed"
+        report = drill.fails("configured", 'shared_preload_libraries has "no_such_worker"', *target)
+        assert report["checks"]["consistent"]["outcome"] == "passed", "the drill's own server loads none of them"
+        assert len(report["checks"]["configured"]["findings"]) == 1, "pg_prewarm is here"
     (sql / "workers.expected").write_text("1\n")
-    drill.passes("--immediate", "--preload-libraries", "pg_prewarm")
     (sql / "far.sql").write_text("SELECT count(*) FROM far")
-    drill.fails("sql", "far.sql: ", "--immediate", "--preload-libraries", "pg_prewarm", "--network-fence", "auto")
+    report = drill.run(8, "--immediate", "--preload-libraries", "pg_prewarm", "--network-fence", "auto")
+    failed = {name: check["findings"] for name, check in report["checks"].items() if check["outcome"] == "failed"}
+    assert list(failed) == ["configured", "sql"], failed
+    assert len(failed["sql"]) == 1 and "far.sql: " in failed["sql"][0], "pg_prewarm was loaded, as was said"
     with pytest.raises(TimeoutError):
         decoy.accept()
     decoy.close()
