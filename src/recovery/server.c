@@ -308,12 +308,13 @@ gave_up(const PrivateServer *server, int status)
 	return error_hint(error, "Its log is \"%s\".", log);
 }
 
-/* Not yet, or never: a database that no one can enter here. */
+/* Not yet, or never: a database that no one can enter here, an environment (PGTZ) that no server takes. */
 static bool
 will_never_connect(const Error *error)
 {
 	return !error_is(error, ERR_TRANSIENT) ||
-	       strstr(error_message(error), "incompatible with operating system") != NULL;
+	       strstr(error_message(error), "incompatible with operating system") != NULL ||
+	       strstr(error_message(error), "invalid value for parameter") != NULL;
 }
 
 static Error *

@@ -111,7 +111,7 @@ Error *private_server_connect(PrivateServer *server, const char *database, Serve
 #define PRIVATE_SERVER_OPTIONS                                                             \
 	"-c session_preload_libraries= -c local_preload_libraries= -c statement_timeout=0 "    \
 	"-c lock_timeout=0 -c search_path=pg_catalog,public -c datestyle=ISO -c timezone=UTC " \
-	"-c session_replication_role=replica"
+	"-c session_replication_role=replica -c role=none"
 
 /*
  * The environment of the server, and of a program that works on it: no address, no
