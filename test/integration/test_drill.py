@@ -520,6 +520,13 @@ def test_an_interrupted_drill_tidies_up(story, drill, walship):
     assert processes_below(drill.scratch) == []
 
 
+def test_an_environment_that_no_server_takes_is_not_waited_out(story, drill, walship):
+    """libpq sends PGTZ; the server refuses it, at every attempt."""
+    target = ("--target-time", story.moment("evening").time)
+    walship.fails(4, "drill", *target, env={"PGTZ": "Foo/Bar"}, says='"TimeZone": "Foo/Bar"', timeout=40)
+    assert drill.left() == []
+
+
 def test_a_plan_touches_nothing(story, drill, walship):
     result = walship.ok("drill", "--plan", "--target-time", story.moment("evening").time)
     assert "to fetch" in result.out
