@@ -150,7 +150,7 @@ static Error *
 begin_snapshot(const DumpRun *run, Server *server, char **ret_snapshot)
 {
 	AUTO_FREE char *settings = mem_printf(
-		"SELECT set_config('search_path', '', false); SET statement_timeout = 0; SET "
+		"SET statement_timeout = 0; SET "
 		"idle_in_transaction_session_timeout = 0; SET lock_timeout = %" PRId64 "%s",
 		run->options->lock_timeout_ms, server_major(server) >= 17 ? "; SET transaction_timeout = 0" : "");
 	AUTO_RESULTS done = {0};
@@ -321,6 +321,18 @@ ask_parts(Server *server, DumpDatabaseFacts *facts)
 	return NULL;
 }
 
+/* The size of a table is asked for under a lock; which one it was the server does not say. */
+static Error *
+explain_lock(Error *error)
+{
+	if (error == NULL || strstr(error_message(error), "lock timeout") == NULL)
+		return error;
+	return error_hint(
+		error,
+		"Somebody changes a table: SELECT pid, relation::regclass FROM pg_locks WHERE granted AND mode = "
+		"'AccessExclusiveLock' shows who and which. --lock-timeout waits longer.");
+}
+
 Error *
 dump_open_database(const DumpRun *run, const DumpChoice *choice, Server **ret_server, char **ret_snapshot,
                    DumpDatabaseFacts *facts)
@@ -335,7 +347,7 @@ dump_open_database(const DumpRun *run, const DumpChoice *choice, Server **ret_se
 	TRY(ask_roles(server, facts));
 	TRY(ask_tablespaces(server, facts));
 	TRY(ask_extensions(server, facts));
-	TRY(ask_tables(run, server, facts));
+	TRY(explain_lock(ask_tables(run, server, facts)));
 	TRY(ask_parts(server, facts));
 	*ret_server = MOVE(server);
 	return NULL;

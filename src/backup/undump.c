@@ -11,8 +11,9 @@
 #include "walship/base/workers.h"
 #include "walship/pg/programs.h"
 
-#define ALREADY_THERE    "42710:" /* SQLSTATE: duplicate_object */
-#define ENTRIES_TEXT_MAX (64u * 1024 * 1024)
+#define ALREADY_THERE         "42710:" /* SQLSTATE: duplicate_object */
+#define TABLES_IN_TRANSACTION 500
+#define ENTRIES_TEXT_MAX      (64u * 1024 * 1024)
 
 static void
 undump_run_release(UndumpRun *run)
@@ -154,8 +155,14 @@ undump_failed(const UndumpRun *run, const UndumpChoice *choice, const StrList *l
 
 	ErrorKind kind = strstr(lines->items[reason], "permission denied") != NULL ? ERR_DENIED : ERR_TRANSIENT;
 
-	return error_new(kind_of_failure(run, kind), "pg_restore of database \"%s\" failed: %s",
-	                 choice->facts->name, lines->items[reason]);
+	Error *error = error_new(kind_of_failure(run, kind), "pg_restore of database \"%s\" failed: %s",
+	                         choice->facts->name, lines->items[reason]);
+
+	if (strstr(lines->items[reason], "out of shared memory") == NULL)
+		return error;
+	return error_hint(error,
+	                  "One transaction locks every table. Raise max_locks_per_transaction of the server, or "
+	                  "restore with --create, which needs no single transaction.");
 }
 
 /* pg_restore reads it by its descriptor: no name, no file. */
@@ -252,12 +259,21 @@ add_choices(const UndumpRun *run, const UndumpChoice *choice, const RestorePass 
 		*argv++ = "--no-statistics";
 }
 
+/*
+ * One transaction holds a lock for each table, index and TOAST table, and a server with its defaults has room for
+ * some thousand.  A database that was made for this is dropped after a failure, and needs none.
+ */
+static bool
+in_one_transaction(const UndumpChoice *choice)
+{
+	return !choice->create || choice->facts->n_tables <= TABLES_IN_TRANSACTION;
+}
+
 static Error *
 run_pass(UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass)
 {
 	AUTO_FREE char *program = program_in(run->programs, "pg_restore");
-	AUTO_FREE char *conninfo = server_conninfo(run->server, choice->target);
-	AUTO_FREE char *dbname = mem_printf("--dbname=%s", conninfo);
+	AUTO_FREE char *dbname = undump_dbname_option(run, choice);
 	AUTO_FREE char *use_list = mem_printf("--use-list=/proc/self/fd/%d", pass->entries);
 	bool as_text = undump_needs_script(run);
 	const char *argv[20] = {program};
@@ -266,7 +282,8 @@ run_pass(UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass)
 	int status = 0;
 
 	argv[n++] = as_text ? "--file=-" : dbname;
-	argv[n++] = "--single-transaction"; /* as text, too: its COMMIT is printed when all has been read */
+	if (in_one_transaction(choice))
+		argv[n++] = "--single-transaction"; /* as text, too: its COMMIT is printed when all has been read */
 	if (!as_text)
 	{
 		argv[n++] = "--no-password";
@@ -280,7 +297,7 @@ run_pass(UndumpRun *run, const UndumpChoice *choice, const RestorePass *pass)
 	                                        .object = pass->object,
 	                                        .kept = pass->entries,
 	                                        .head = pass->head,
-	                                        .into = as_text ? choice->target : NULL},
+	                                        .into = as_text ? choice : NULL},
 	                       &lines, &status));
 	if (status != 0)
 		return undump_failed(run, choice, &lines, status);

@@ -231,14 +231,36 @@ restore_properties(UndumpRun *run, const UndumpChoice *choice)
 
 	buf_puts(&text, "");
 	TRY(print_properties(run, choice, &text));
-	TRY(undump_script_start(run, choice->target, false, &script));
+	TRY(undump_script_start(run, choice, false, &script));
 	TRY(undump_script_write(script, text.data, text.size));
 	TRY(undump_script_end(script, &lines, &status));
 	return status == 0 ? NULL : undump_failed(run, choice, &lines, status);
 }
 
+/* As a database that was frozen is: its rows come back all the same. */
+static Error *
+look_whether_read_only(const UndumpRun *run, UndumpChoice *choice)
+{
+	AUTO(Server) inside = NULL;
+	AUTO_FREE char *value = NULL;
+
+	TRY(server_connect_to(run->options->conninfo, choice->target, &inside));
+	TRY(server_value(inside, "SHOW default_transaction_read_only", &value));
+	choice->read_only = strcmp(value, "on") == 0;
+	return NULL;
+}
+
+char *
+undump_dbname_option(const UndumpRun *run, const UndumpChoice *choice)
+{
+	AUTO_FREE char *conninfo = server_conninfo(run->server, choice->target);
+
+	return mem_printf("--dbname=%s%s", conninfo,
+	                  choice->read_only ? " options='-c default_transaction_read_only=off'" : "");
+}
+
 Error *
-undump_make_database(UndumpRun *run, const UndumpChoice *choice)
+undump_make_database(UndumpRun *run, UndumpChoice *choice)
 {
 	Error *error;
 
@@ -253,6 +275,8 @@ undump_make_database(UndumpRun *run, const UndumpChoice *choice)
 		return NULL;
 	}
 	error = restore_properties(run, choice);
+	if (error == NULL)
+		error = look_whether_read_only(run, choice);
 	if (error != NULL)
 		undump_drop_database(run, choice);
 	return error;

@@ -18,6 +18,7 @@ typedef struct UndumpChoice
 	const char *target;
 	bool create;
 	bool no_tablespaces; /* the server lacks one of them */
+	bool read_only;      /* it was made, and its settings say so of its transactions */
 } UndumpChoice;
 
 typedef struct UndumpRun
@@ -46,10 +47,10 @@ typedef struct UndumpProgram
 {
 	const char *const *argv;
 	const BackupObject *object;
-	int kept;         /* see ChildOptions */
-	Buf *output;      /* what it prints; NULL: nobody asks */
-	bool head;        /* it needs no more than the object's beginning, which is read no further then */
-	const char *into; /* what it prints is run by psql in this database; NULL: it is not */
+	int kept;    /* see ChildOptions */
+	Buf *output; /* what it prints; NULL: nobody asks */
+	bool head;   /* it needs no more than the object's beginning, which is read no further then */
+	const UndumpChoice *into; /* what it prints is run by psql in its database; NULL: it is not */
 } UndumpProgram;
 
 /* From any thread.  Its words, and its status; the error is of the store, or of what it was fed with. */
@@ -59,6 +60,9 @@ Error *undump_program_run(UndumpRun *run, const UndumpProgram *program, StrList 
 /* What pg_restore prints of a database's archive without its rows; "kept" as in ChildOptions. */
 Error *undump_print(UndumpRun *run, const UndumpChoice *choice, const char *const *argv, int kept,
                     Buf *ret_text) MUST_CHECK;
+
+/* Into the chosen database, for pg_restore and psql. */
+char *undump_dbname_option(const UndumpRun *run, const UndumpChoice *choice);
 
 /* Lines of a table of contents, as a file that pg_restore reads by its descriptor. */
 Error *undump_list_file(const Buf *lines, int *ret_fd) MUST_CHECK;
@@ -71,14 +75,14 @@ Error *undump_failed(const UndumpRun *run, const UndumpChoice *choice, const Str
 Error *undump_look_for_tablespaces(const UndumpRun *run, UndumpChoice *choice) MUST_CHECK;
 
 /* The database, empty; under its own name with all that the archive says of it.  On failure there is none. */
-Error *undump_make_database(UndumpRun *run, const UndumpChoice *choice) MUST_CHECK;
+Error *undump_make_database(UndumpRun *run, UndumpChoice *choice) MUST_CHECK;
 void undump_drop_database(const UndumpRun *run, const UndumpChoice *choice);
 
 /* Text that psql runs, up to the first error; "long_text": it is not kept, and connects to no other database. */
 typedef struct UndumpScript UndumpScript;
 
 bool undump_needs_script(const UndumpRun *run);
-Error *undump_script_start(const UndumpRun *run, const char *database, bool long_text,
+Error *undump_script_start(const UndumpRun *run, const UndumpChoice *choice, bool long_text,
                            UndumpScript **ret_script) MUST_CHECK;
 Error *undump_script_write(UndumpScript *script, const void *text, size_t size) MUST_CHECK;
 bool undump_script_wants(const UndumpScript *script); /* false: it has ended */

@@ -47,12 +47,12 @@ leave_out(Buf *text)
 }
 
 Error *
-undump_script_start(const UndumpRun *run, const char *database, bool long_text, UndumpScript **ret_script)
+undump_script_start(const UndumpRun *run, const UndumpChoice *choice, bool long_text,
+                    UndumpScript **ret_script)
 {
 	AUTO(UndumpScript) script = NEW(UndumpScript);
 	AUTO_FREE char *program = program_in(run->programs, "psql");
-	AUTO_FREE char *conninfo = server_conninfo(run->server, database);
-	AUTO_FREE char *dbname = mem_printf("--dbname=%s", conninfo);
+	AUTO_FREE char *dbname = undump_dbname_option(run, choice);
 	const char *const argv[] = {program, "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1",
 	                            dbname,  NULL};
 

@@ -352,7 +352,13 @@ server_connect_sql_within(const char *conninfo, int64_t timeout_ms, Server **ret
 Error *
 server_connect_to(const char *conninfo, const char *database, Server **ret_server)
 {
-	return server_open(conninfo, database, CONNECT_TIMEOUT_MS, ret_server);
+	AUTO(Server) server = NULL;
+	AUTO_FREE char *done = NULL;
+
+	TRY(server_open(conninfo, database, CONNECT_TIMEOUT_MS, &server));
+	TRY(server_value(server, "SELECT pg_catalog.set_config('search_path', '', false)", &done));
+	*ret_server = MOVE(server);
+	return NULL;
 }
 
 Error *

@@ -53,7 +53,10 @@ Error *server_connect_sql(const char *conninfo, Server **ret_server) MUST_CHECK;
 /* The same, and a host whose connect_timeout is not set is given up after so long. */
 Error *server_connect_sql_within(const char *conninfo, int64_t timeout_ms, Server **ret_server) MUST_CHECK;
 
-/* For SQL, in this database. */
+/*
+ * For SQL, in this database, whose owner may be anybody: its search_path is empty here, so that names without a schema
+ * are PostgreSQL's own (CVE-2018-1058).
+ */
 Error *server_connect_to(const char *conninfo, const char *database, Server **ret_server) MUST_CHECK;
 
 /* For SQL, in "postgres" or, where that is not there or lets nobody in, in "template1". */
