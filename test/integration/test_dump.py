@@ -198,6 +198,15 @@ def test_large_tables_have_objects_of_their_own(world, walship, store):
     assert of_the_database(other, HOSTILE) == of_the_database(world.server, HOSTILE)
     other.kill()
 
+    # By hand, as docs/format.md has it.
+    world.server.sql("CREATE DATABASE stock")
+    restore = f"{pg.client_bindir()}/pg_restore --exit-on-error -d stock"
+    archive = store.path(prefix + database["archive"]["name"])
+    steps = [(archive, "--section=pre-data --section=data"), *((store.path(key), "") for key in tables.values()), (archive, "--section=post-data")]
+    run_ok(["sh", "-ec", "\n".join(f"zstd -dcq {path} | {restore} {words}" for path, words in steps)], env=there)
+    assert fingerprint(world.server, "stock") == world.truth[HOSTILE]
+    world.server.sql("DROP DATABASE stock")
+
     # One table needs no other one's object.
     (oid,) = [row[0] for row in world.server.sql("SELECT 'pairs'::regclass::oid::int8", database=HOSTILE)]
     for table, key in tables.items():
@@ -332,6 +341,61 @@ def test_an_older_pg_dump_is_refused_before_anything_runs(servers, walship, stor
     assert "postgresql-client-18" in said.err and objects(store) == []
 
 
+def test_what_a_database_says_of_its_sessions_is_not_in_the_way(world, walship):
+    """Frozen by its settings; and with functions before PostgreSQL's own, which nobody is to run as a superuser."""
+    there = world.server.pg_environment
+    world.server.sql("CREATE ROLE mallory")
+    world.server.sql("CREATE DATABASE frozen OWNER mallory")
+    world.server.sql(
+        """
+        CREATE TABLE public.seen AS SELECT current_user::text AS who;
+        CREATE SCHEMA evil;
+        GRANT ALL ON SCHEMA evil, public TO public; GRANT ALL ON public.seen TO public;
+        CREATE FUNCTION evil.set_config(text, text, bool) RETURNS text LANGUAGE sql AS $$
+            INSERT INTO public.seen VALUES (current_user) RETURNING who $$;
+        CREATE FUNCTION evil.quote_ident(name) RETURNS text LANGUAGE sql AS $$
+            INSERT INTO public.seen VALUES (current_user) RETURNING who $$;
+        ALTER DATABASE frozen SET search_path = evil, pg_catalog;
+        """,
+        database="frozen",
+    )
+    walship.ok("dump", "empty", env=there)
+    walship.fails(3, "undump", "--database", "empty", "--to", "dbname=frozen", env=there, says="is not empty")
+    world.server.sql("ALTER DATABASE frozen SET default_transaction_read_only = on")
+    for size in ("1GB", "1"):
+        walship.ok("dump", "frozen", "--table-size", size, env=there)
+        world.server.sql("DROP DATABASE frozen")
+        walship.ok("undump", "--database", "frozen", "--create", env=there)
+        assert world.server.value("SELECT count(*) FROM public.seen", database="frozen") == 1
+        assert world.server.value("SHOW default_transaction_read_only", database="frozen") == "on"
+    world.server.sql("DROP DATABASE frozen")
+    world.server.sql("DROP ROLE mallory")
+
+
+def test_a_lock_that_is_waited_for_too_long_is_explained(world, walship, store):
+    with world.server.connect(HOSTILE) as other:
+        other.cursor().execute("BEGIN; LOCK TABLE pairs IN ACCESS EXCLUSIVE MODE")
+        said = walship.fails(4, "dump", HOSTILE, "--lock-timeout", "300ms", env=world.server.pg_environment)
+    assert "lock timeout" in said.err and "pg_locks" in said.err and objects(store) == []
+
+
+@pytest.mark.parametrize("ended", ["cancelled", "failed"])
+def test_a_database_that_was_made_goes_with_its_restore(world, walship, programs, directory, ended):
+    there = world.server.pg_environment
+    walship.ok("dump", "empty", env=there)
+    last = {"cancelled": "exec sleep 30", "failed": "exit 1"}[ended]
+    place = programs("pg_restore", f'case "$*" in *single*) echo >{directory}/reached; {last};; esac\nexec REAL "$@"\n')
+    walship.configure(pg_bindir=place)
+    process = walship.start("undump", "--database", "empty", "--create", "--to", "dbname=beside", env=there)
+    wait_until((directory / "reached").exists, "the database is there")
+    if ended == "cancelled":
+        assert world.server.sql("SELECT 1 FROM pg_database WHERE datname = 'beside'")
+        process.send_signal(signal.SIGINT)
+    assert process.wait(20) == (-signal.SIGINT if ended == "cancelled" else 7)
+    process.communicate()
+    assert world.server.sql("SELECT 1 FROM pg_database WHERE datname = 'beside'") == []
+
+
 FAILURES = {
     "says why": ('echo "pg_dump: error: no luck" >&2; exit 1', 4, "no luck"),
     "is killed at its end": ('REAL "$@"; kill -9 $$', 7, "status 137"),
@@ -352,8 +416,10 @@ def test_a_pg_dump_that_fails_leaves_nothing(world, walship, store, programs, na
 
 
 def test_what_pg_dump_says_is_passed_on(world, walship, programs):
-    walship.configure(pg_bindir=programs("pg_dump", 'echo "pg_dump: warning: mind this" >&2\nexec REAL "$@"\n'))
+    place = programs("pg_dump", 'nice >"$0.nice"\necho "pg_dump: warning: mind this" >&2\nexec REAL "$@"\n')
+    walship.configure(pg_bindir=place)
     assert "pg_dump: warning: mind this" in walship.ok("dump", "empty", env=world.server.pg_environment).err
+    assert int((place / "pg_dump.nice").read_text()) == min(19, os.nice(0) + 5), "of low priority"
 
 
 def test_a_store_that_ends_meanwhile_leaves_nothing(world, walship, store, programs):
