@@ -437,12 +437,29 @@ make_instance(const InitMachine *machine)
 	return file_exists(variables) ? NULL : write_file(machine, variables, line, strlen(line), false);
 }
 
+/* What it complains of is the reason. */
+static Error *
+run_systemctl(const InitMachine *machine, const StrList *words)
+{
+	AUTO_FREE const char **argv = NEW_ARRAY(const char *, words->count + 1);
+	AUTO_BUF(output, OUTPUT_MAX);
+	int status = 0;
+
+	for (size_t i = 0; i < words->count; i++)
+		argv[i] = words->items[i];
+	TRY(child_run(&(ChildOptions){.argv = argv, .directory = "/"}, RESTART_MS, &output, &status));
+	if (status == 0)
+		return NULL;
+	return error_new(ERR_SYSTEM, "\"systemctl enable --now %s\" ended with exit code %d: %.*s",
+	                 machine->timers_names, status, output.size == 0 ? 0 : (int) strcspn(output.data, "\n"),
+	                 output.size == 0 ? "" : output.data);
+}
+
 static Error *
 do_timers(const InitMachine *machine)
 {
 	AUTO_STRLIST words = {0};
 	AUTO_FREE char *names = mem_strdup(machine->timers_names);
-	int status = 0;
 
 	if (machine->cluster != NULL)
 		TRY(make_instance(machine));
@@ -458,10 +475,7 @@ do_timers(const InitMachine *machine)
 		strlist_add(&words, name);
 		name += length + more;
 	}
-	TRY(run_words(machine, &words, "/", false, &status));
-	return status == 0 ? NULL
-	                   : error_new(ERR_SYSTEM, "\"systemctl enable --now %s\" ended with exit code %d",
-	                               machine->timers_names, status);
+	return run_systemctl(machine, &words);
 }
 
 Error *
