@@ -193,7 +193,7 @@ bool
 s3_state_correct_clock(S3Store *store, const HttpResponse *response)
 {
 	TimeUs theirs = http_time(http_header(response, "date"));
-	int64_t offset_us = theirs - clock_now();
+	int64_t offset_us = theirs == TIME_NONE ? 0 : theirs - clock_now(); /* there may be no date */
 
 	if (theirs == TIME_NONE || offset_us > CLOCK_OFFSET_MOST_US || offset_us < -CLOCK_OFFSET_MOST_US)
 		return false;
