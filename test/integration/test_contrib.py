@@ -85,7 +85,7 @@ def test_a_timer_is_spread_and_says_when_it_failed(job):
 
 ROOT = CONTRIB.parent
 METRICS = set(re.findall(r'"(walship_\w+)"', (ROOT / "src/command/print_status_prometheus.c").read_text()))
-ITEMS = {name for path in ROOT.glob("src/upkeep/status_items*.c")
+ITEMS = {name for path in ROOT.glob("src/upkeep/status/status_items*.c")
          for name in re.findall(r'status_add\(\s*decision,\s*"([^"]+)"', path.read_text())} | {
              "dumps", "files", "certificates", "credentials"}  # fmt: skip
 
