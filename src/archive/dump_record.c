@@ -301,6 +301,13 @@ dump_newest_id(Store *store, uint64_t system_identifier, int threads, char **ret
 	TRY(dump_list_read(store, system_identifier, threads, &dumps));
 	if (dumps.count == 0)
 		return error_new(ERR_NOT_FOUND, "there is no dump in store \"%s\"", store_url(store));
-	*ret_id = mem_strdup(dumps.items[dumps.count - 1]->id);
+
+	/* Ids tell seconds, and small databases are dumped in less. */
+	const DumpRecord *newest = dumps.items[0];
+
+	for (size_t i = 1; i < dumps.count; i++)
+		if (dumps.items[i]->start_time >= newest->start_time)
+			newest = dumps.items[i];
+	*ret_id = mem_strdup(newest->id);
 	return NULL;
 }
