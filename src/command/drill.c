@@ -269,6 +269,35 @@ drill_conclude(Invocation *invocation, Store *store, DrillReport *report)
 	return unstored;
 }
 
+/* Which tables, and how far their counts may be off. */
+static Error *
+read_counts(const Invocation *invocation, DrillCounts *counts)
+{
+	const char *count = invocation_value(invocation, "count");
+	const char *tolerance = invocation_value(invocation, "tolerance");
+
+	if (count != NULL)
+		TRY(table_names_parse(count, &counts->names));
+	if (tolerance == NULL)
+		return NULL;
+	if (count == NULL || invocation_flag(invocation, "record-counts"))
+		return error_new(ERR_USAGE, "\"--tolerance\" goes with \"--count\" of a drill");
+	return drill_tolerance_parse(tolerance, &counts->tolerance);
+}
+
+static void
+print_plan(const Invocation *invocation, const Recovery *recovery)
+{
+	PlanReport plan = {.plan = recovery->plan,
+	                   .zone = settings_text(invocation_settings(invocation), SETTING_timezone),
+	                   .settings = recovery->settings};
+
+	if (invocation_flag(invocation, "json"))
+		print_plan_json(&plan, stdout);
+	else
+		print_plan_text(&plan, stdout);
+}
+
 static Error *
 run(Invocation *invocation)
 {
@@ -301,12 +330,7 @@ run(Invocation *invocation)
 	TRY(read_seed(invocation, &seed));
 	report.seed = report.random ? seed : 0;
 	TRY(drill_request_parse(invocation, &recovery.request));
-	if (count != NULL)
-		TRY(table_names_parse(count, &counted.names));
-	if (tolerance != NULL && (count == NULL || invocation_flag(invocation, "record-counts")))
-		return error_new(ERR_USAGE, "\"--tolerance\" goes with \"--count\" of a drill");
-	if (tolerance != NULL)
-		TRY(drill_tolerance_parse(tolerance, &counted.tolerance));
+	TRY(read_counts(invocation, &counted));
 	if (!plan_only && !evidence_only)
 		TRY(recovery_check_user("drill"));
 	TRY(keys_identities(settings, &identities));
@@ -344,14 +368,7 @@ run(Invocation *invocation)
 	TRY(error);
 	if (plan_only)
 	{
-		PlanReport plan = {.plan = recovery.plan,
-		                   .zone = settings_text(settings, SETTING_timezone),
-		                   .settings = recovery.settings};
-
-		if (invocation_flag(invocation, "json"))
-			print_plan_json(&plan, stdout);
-		else
-			print_plan_text(&plan, stdout);
+		print_plan(invocation, &recovery);
 		return NULL;
 	}
 	TRY(drill(invocation, &recovery, directory, counts, &report));

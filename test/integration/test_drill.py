@@ -1,5 +1,4 @@
 """drill: what passes, what makes it fail, that nothing leads out of it, and that nothing of it is left."""
-import contextlib
 import json
 import os
 import random
@@ -8,7 +7,6 @@ import shutil
 import signal
 import socket
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -222,28 +220,6 @@ def rewrite_counts(store, system, change):
     return key, kept
 
 
-@contextlib.contextmanager
-def written_to(server, table, writers):
-    """Small transactions all the while."""
-    ended = threading.Event()
-
-    def write():
-        with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
-            while not ended.is_set():
-                cursor.execute(f"INSERT INTO {table} VALUES (1)")
-
-    threads = [threading.Thread(target=write) for _ in range(writers)]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_until(lambda: server.value(f"SELECT count(*) FROM {table}") > 100, "they write")
-        yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-
-
 def test_rows_are_those_that_were_counted(servers, walship, drill, store):
     """One server, one backup: exact while others write, off by one, emptied, gone."""
     server = servers.new()
@@ -261,7 +237,7 @@ def test_rows_are_those_that_were_counted(servers, walship, drill, store):
         return walship.fails(expected, "drill", "--record-counts", *options, env=environment)
 
     take_backup(walship, server, "--count", "rows,queue")
-    with written_to(server, "busy", writers=4):
+    with pg.written_to(server, "busy", writers=4):
         said = record(0).out
     assert re.match(r"counted the rows of 4 tables at \S+ of timeline 1; they were locked for \d+ ms", said)
     assert "has no table" in record(2, "--count", "rows,nothing").err

@@ -1,7 +1,5 @@
 """drill beside the server that was backed up: counts taken on a standby, with a tolerance, and whether it is ahead."""
-import contextlib
 import json
-import threading
 import time
 
 import pytest
@@ -13,27 +11,6 @@ from walship_testing.recovery import take_backup
 pytestmark = pytest.mark.directory_only("what servers say does not depend on the store")
 
 MAJORS = [13, pg.default_major()]  # 13 does not tell when it has paused
-
-
-@contextlib.contextmanager
-def written_to(server, table, writers=4):
-    ended = threading.Event()
-
-    def write():
-        with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
-            while not ended.is_set():
-                cursor.execute(f"INSERT INTO {table} VALUES (1)")
-
-    threads = [threading.Thread(target=write) for _ in range(writers)]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_until(lambda: server.value(f"SELECT count(*) FROM {table}") > 100, "they write")
-        yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
 
 
 def drill(walship, expected, *options):
@@ -53,7 +30,7 @@ def test_counts_of_a_standby_are_exact_while_the_primary_writes(of_major, server
     take_backup(walship, primary)
     standby = servers.standby_of(primary).start()
     walship.configure(drill_scratch=directory / "scratch", pg_bindir=primary.install.bindir, conninfo=standby.conninfo)
-    with written_to(primary, "busy"):
+    with pg.written_to(primary, "busy"):
         wait_until(lambda: standby.value("SELECT count(*) FROM busy") > 100, "the standby follows")
         said = walship.ok("drill", "--record-counts").out
     assert "on a standby, whose replay was paused for" in said and "pg_switch_wal()" in said

@@ -44,6 +44,19 @@ heal_add_failure(Heal *heal, const char *key, char *reason)
 	heal->failures[heal->n_failures++] = (HealFailure){mem_strdup(key), reason};
 }
 
+bool
+heal_has_none(Heal *heal, const char *key, const char *which, Error **error)
+{
+	if (!error_is(*error, ERR_NOT_FOUND) && !error_is(*error, ERR_CORRUPT))
+		return false;
+	heal_add_failure(
+		heal, key,
+		mem_printf("store \"%s\" has none %s: %s", store_url(heal->other), which, error_message(*error)));
+	error_free(*error);
+	*error = NULL;
+	return true;
+}
+
 static StoreCopy
 transfer_of(const Heal *heal, Store *from, Store *to)
 {
@@ -91,14 +104,8 @@ heal_bring(Heal *heal, CopyItem *item, bool replace)
 		error_free(error);
 		return NULL;
 	}
-	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
-	{
-		heal_add_failure(heal, item->key,
-		                 mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
-		                            error_message(error)));
-		error_free(error);
+	if (heal_has_none(heal, item->key, "that is whole", &error))
 		return NULL;
-	}
 	if (error == NULL)
 		strlist_add(&heal->healed, item->key);
 	return error_context(error, "could not bring back \"%s\"", item->key);
@@ -176,14 +183,8 @@ heal_history(Heal *heal, const Finding *finding)
 		error = history_check_wal(&archive, history, heal->verify.catalog->segment_size);
 	if (error == NULL && has_digest)
 		error = read_text(heal->other, digest_key, &digest);
-	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
-	{
-		heal_add_failure(heal, finding->key,
-		                 mem_printf("store \"%s\" has none to be believed: %s", store_url(heal->other),
-		                            error_message(error)));
-		error_free(error);
+	if (heal_has_none(heal, finding->key, "to be believed", &error))
 		return NULL;
-	}
 	TRY(error);
 	TRY(put_text(heal, finding->key, &text));
 	return has_digest ? put_text(heal, digest_key, &digest) : NULL;
@@ -198,14 +199,8 @@ heal_backup_file(Heal *heal, const Finding *finding)
 
 	if (error == NULL)
 		error = backup_file_parse(text.data, text.size, &start);
-	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
-	{
-		heal_add_failure(heal, finding->key,
-		                 mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
-		                            error_message(error)));
-		error_free(error);
+	if (heal_has_none(heal, finding->key, "that is whole", &error))
 		return NULL;
-	}
 	TRY(error);
 	return put_text(heal, finding->key, &text);
 }
@@ -218,14 +213,8 @@ heal_record(Heal *heal, const Finding *finding)
 	AUTO(BackupRecord) record = NULL;
 	Error *error = catalog_read_record(heal->other, heal->system_identifier, finding->backup, &record);
 
-	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
-	{
-		heal_add_failure(heal, finding->key,
-		                 mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
-		                            error_message(error)));
-		error_free(error);
+	if (heal_has_none(heal, finding->key, "that is whole", &error))
 		return NULL;
-	}
 	TRY(error);
 
 	/* A record of another backup has a seal that fits, too: so it is not asked once more whether it is damaged. */

@@ -103,14 +103,8 @@ heal_record(Heal *heal, const Finding *finding)
 	Wanted wanted = {.key = finding->key};
 	Error *error = look_into_record(heal, heal->other, finding, &wanted);
 
-	if (error_is(error, ERR_NOT_FOUND) || error_is(error, ERR_CORRUPT))
-	{
-		heal_add_failure(heal, finding->key,
-		                 mem_printf("store \"%s\" has none that is whole: %s", store_url(heal->other),
-		                            error_message(error)));
-		error_free(error);
+	if (heal_has_none(heal, finding->key, "that is whole", &error))
 		return NULL;
-	}
 	TRY(error);
 	return heal_bring(heal, &item, true);
 }

@@ -16,6 +16,9 @@ Error *heal_bring(Heal *heal, CopyItem *item, bool replace) MUST_CHECK;
 /* The other store is of no use here, and why: the reason becomes the heal's. */
 void heal_add_failure(Heal *heal, const char *key, char *reason);
 
+/* The other store's object is absent or damaged, too: a failure, and no error any more.  Which: "that is whole". */
+bool heal_has_none(Heal *heal, const char *key, const char *which, Error **error);
+
 /* heal_named.c: dumps and sets of files */
 
 Error *heal_named(Heal *heal, const Finding *finding) MUST_CHECK;

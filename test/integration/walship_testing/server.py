@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -503,3 +504,23 @@ def copy_tree(source, target):
     run_ok(["cp", "-a", "--reflink=auto", "--sparse=always", source, target])
 
 
+@contextlib.contextmanager
+def written_to(server, table, writers=4):
+    """Small transactions all the while."""
+    ended = threading.Event()
+
+    def write():
+        with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                cursor.execute(f"INSERT INTO {table} VALUES (1)")
+
+    threads = [threading.Thread(target=write) for _ in range(writers)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: server.value(f"SELECT count(*) FROM {table}") > 100, "they write")
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
