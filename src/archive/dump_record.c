@@ -293,21 +293,28 @@ dump_list_release(DumpList *dumps)
 	*dumps = (DumpList){0};
 }
 
+/* Ids tell seconds, and small databases are dumped in less. */
+static int
+later_start_first(const void *a, const void *b)
+{
+	const DumpRecord *left = *(DumpRecord *const *) a;
+	const DumpRecord *right = *(DumpRecord *const *) b;
+
+	if (left->start_time != right->start_time)
+		return left->start_time > right->start_time ? -1 : 1;
+	return strcmp(right->id, left->id);
+}
+
 Error *
-dump_newest_id(Store *store, uint64_t system_identifier, int threads, char **ret_id)
+dump_ids_newest_first(Store *store, uint64_t system_identifier, int threads, StrList *ret_ids)
 {
 	AUTO_DUMPS dumps = {0};
 
 	TRY(dump_list_read(store, system_identifier, threads, &dumps));
 	if (dumps.count == 0)
 		return error_new(ERR_NOT_FOUND, "there is no dump in store \"%s\"", store_url(store));
-
-	/* Ids tell seconds, and small databases are dumped in less. */
-	const DumpRecord *newest = dumps.items[0];
-
-	for (size_t i = 1; i < dumps.count; i++)
-		if (dumps.items[i]->start_time >= newest->start_time)
-			newest = dumps.items[i];
-	*ret_id = mem_strdup(newest->id);
+	qsort(dumps.items, dumps.count, sizeof(DumpRecord *), later_start_first);
+	for (size_t i = 0; i < dumps.count; i++)
+		strlist_add(ret_ids, dumps.items[i]->id);
 	return NULL;
 }

@@ -114,7 +114,7 @@ drill_of_dump(Invocation *invocation)
 {
 	const Settings *settings = invocation_settings(invocation);
 	const char *given = invocation_value(invocation, "dump");
-	AUTO_FREE char *id = given == NULL ? NULL : mem_strdup(given);
+	AUTO_STRLIST ids = {0};
 	AUTO_FREE char *directory = NULL;
 	AUTO_CLOSE int lock = -1;
 	AUTO_DUMP dump = {0};
@@ -126,13 +126,16 @@ drill_of_dump(Invocation *invocation)
 	TRY(keys_identities(settings, &dump.identities));
 	TRY(context_open_stores(settings, &dump.store));
 	TRY(context_system_in_store(settings, dump.store, &system));
-	if (id == NULL)
-		error = dump_newest_id(dump.store, system, (int) settings_integer(settings, SETTING_jobs), &id);
+	if (given != NULL)
+		strlist_add(&ids, given);
+	else
+		error =
+			dump_ids_newest_first(dump.store, system, (int) settings_integer(settings, SETTING_jobs), &ids);
 	if (error == NULL)
 		error = drill_scratch_make(settings_text(settings, SETTING_drill_scratch), dump.store, system,
 		                           &directory, &lock);
 	if (error == NULL)
-		error = drill_in(invocation, directory, system, id, &dump, &report);
+		error = drill_in(invocation, directory, system, ids.items[0], &dump, &report);
 	if (error_is(error, ERR_NOT_FOUND))
 		invocation_set_status(invocation, STATUS_NOT_REACHABLE);
 	TRY(error);

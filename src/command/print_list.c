@@ -83,7 +83,10 @@ print_window_sentence(const Listing *listing, FILE *into)
 	const RecoveryWindow *window = &windows->windows[windows->n_windows - 1];
 
 	time_format_span(window->from_time, window->to_time, from, to);
-	(void) fprintf(into, "Any moment from %s to ", from);
+	if (window->from_time == window->to_time)
+		(void) fputs("Only the moment ", into);
+	else
+		(void) fprintf(into, "Any moment from %s to ", from);
 	if (window->to_time == TIME_NONE)
 		(void) fprintf(into, "LSN %s", lsn_format(window->to_lsn, lsn));
 	else

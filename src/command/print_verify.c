@@ -33,9 +33,10 @@ print_verdict(const Verify *verify, FILE *into)
 		print_line(into, "NOT WELL: %" PRIu64 " finding%s (%s).", verify->findings.found,
 		           verify->findings.found == 1 ? "" : "s", kinds.data);
 	print_line(into,
-	           "Looked at %" PRIu64 " backups with %" PRIu64 " objects, %" PRIu64 " WAL segments, %" PRIu64
-	           " history files: %s.",
-	           counts->backups, counts->objects, counts->segments, counts->histories,
+	           "Looked at %" PRIu64 " backup%s with %" PRIu64 " objects, %" PRIu64 " WAL segment%s, %" PRIu64
+	           " history file%s: %s.",
+	           counts->backups, counts->backups == 1 ? "" : "s", counts->objects, counts->segments,
+	           counts->segments == 1 ? "" : "s", counts->histories, counts->histories == 1 ? "" : "s",
 	           size_format(counts->stored_size, size));
 	if (counts->dumps + counts->file_sets > 0)
 		print_line(into, "Among the objects are those of %" PRIu64 " dumps and %" PRIu64 " sets of files.",

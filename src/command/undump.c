@@ -44,6 +44,7 @@ static const OptionHeading headings[] = {
 typedef struct Reading
 {
 	Store *store;
+	uint64_t system;
 	AgeIdentities *identities;
 	LeaseHold *lease;
 	Notices notices;
@@ -53,37 +54,80 @@ typedef struct Reading
 } Reading;
 
 static void
-reading_release(Reading *reading)
+close_dump(Reading *reading)
 {
 	dump_contents_free(reading->contents);
 	dump_record_free(reading->record);
 	lease_hold_free(reading->lease);
+	reading->contents = NULL;
+	reading->record = NULL;
+	reading->lease = NULL;
+}
+
+static void
+reading_release(Reading *reading)
+{
+	close_dump(reading);
 	age_identities_free(reading->identities);
 	store_free(reading->store);
 }
 
 #define AUTO_READING __attribute__((cleanup(reading_release))) Reading
 
-/* What is removed while it is read cannot be restored: an expire keeps what a lease names. */
 static Error *
-open_dump(const Invocation *invocation, Reading *reading)
+open_store(const Settings *settings, Reading *reading)
 {
-	const Settings *settings = invocation_settings(invocation);
-	AUTO_FREE char *id = mem_strdup(invocation_argument(invocation, 0));
-	uint64_t system;
-
 	reading->notices = log_notices();
 	TRY(keys_identities(settings, &reading->identities));
 	TRY(context_open_stores(settings, &reading->store));
-	TRY(context_system_in_store(settings, reading->store, &system));
-	if (id == NULL)
-		TRY(dump_newest_id(reading->store, system, (int) settings_integer(settings, SETTING_jobs), &id));
-	reading->lease =
-		lease_hold(reading->store, system, &(LeaseOn){.kind = "undump", .backup = id}, &reading->notices);
-	TRY(error_context(dump_record_read(reading->store, system, id, &reading->record), "dump \"%s\"", id));
+	return context_system_in_store(settings, reading->store, &reading->system);
+}
+
+/* What is removed while it is read cannot be restored: an expire keeps what a lease names. */
+static Error *
+open_dump(Reading *reading, const char *id)
+{
+	reading->lease = lease_hold(reading->store, reading->system, &(LeaseOn){.kind = "undump", .backup = id},
+	                            &reading->notices);
+	TRY(error_context(dump_record_read(reading->store, reading->system, id, &reading->record), "dump \"%s\"",
+	                  id));
 	reading->source = (DumpSource){reading->store, reading->record, reading->identities};
 	TRY(dump_source_check(&reading->source));
 	return dump_source_contents(&reading->source, &reading->contents);
+}
+
+/*
+ * Databases may be dumped at different times: "walship dump shop" each hour, all of them at
+ * night.  A database that was dropped since is in older dumps only, and is what somebody
+ * looks for.
+ */
+static Error *
+open_newest(const Settings *settings, const char *database, Reading *reading)
+{
+	AUTO_STRLIST ids = {0};
+
+	TRY(dump_ids_newest_first(reading->store, reading->system, (int) settings_integer(settings, SETTING_jobs),
+	                          &ids));
+	for (size_t i = 0; i < ids.count; i++)
+	{
+		TRY(open_dump(reading, ids.items[i]));
+		if (database == NULL)
+			return NULL;
+		if (dump_contents_database(reading->contents, database) != NULL)
+		{
+			if (i > 0)
+				log_line(
+					LOG_WARNING, NULL,
+					"the newest dump \"%s\" has no database \"%s\": taking \"%s\", the newest that has it",
+					ids.items[0], database, ids.items[i]);
+			return NULL;
+		}
+		close_dump(reading);
+	}
+	return error_hint(
+		error_new(ERR_NOT_FOUND, "no dump has a database \"%s\"; there are %zu in store \"%s\"", database,
+	              ids.count, store_url(reading->store)),
+		"\"walship undump --list\" shows what is in the newest, \"walship undump ID --list\" what is in another.");
 }
 
 static Error *
@@ -249,9 +293,13 @@ static Error *
 run(Invocation *invocation)
 {
 	AUTO_READING reading = {0};
+	const Settings *settings = invocation_settings(invocation);
+	const char *id = invocation_argument(invocation, 0);
 
 	TRY(check_options(invocation));
-	TRY(open_dump(invocation, &reading));
+	TRY(open_store(settings, &reading));
+	TRY(id != NULL ? open_dump(&reading, id)
+	               : open_newest(settings, invocation_value(invocation, "database"), &reading));
 	if (invocation_flag(invocation, "list"))
 		return list_contents(invocation, &reading);
 	if (invocation_value(invocation, "into-file") != NULL)

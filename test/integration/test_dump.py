@@ -237,11 +237,13 @@ def test_what_is_in_a_dump_is_listed(world):
     assert tables["fleeting"]["unlogged"] and not tables["pairs"]["unlogged"]
     assert tables["parted_1"]["parent"] == tables["parted"]["oid"]
     assert "parted_2" in world.walship.ok("undump", "--list", "--database", HOSTILE).out
-    world.walship.fails(1, "undump", "--list", "--database", "nowhere", says='has no database "nowhere"')
+    world.walship.fails(1, "undump", "--list", "--database", "nowhere", says='no dump has a database "nowhere"')
 
 
 def test_the_next_dump_of_an_equal_schema_has_its_digest(world):
     again = json.loads(world.walship.ok("dump", HOSTILE, "--json", "--note", "again", env=world.server.pg_environment).out)
+    listed = world.walship.ok("undump", "--list", "--database", "empty")
+    assert f'"{again["id"]}" has no database "empty": taking "{world.dump["id"]}"' in listed.err and "empty" in listed.out
     before, after = (
         next(
             database["schema_sha256"]
@@ -270,7 +272,7 @@ def test_what_would_fail_is_said_before_anything_is_changed(world):
 
     refused(2, "needs roles that the server does not have", "--database", HOSTILE, "--create")
     refused(2, "there is no database", "--database", HOSTILE, "--no-owner")
-    refused(1, "has no database", "--database", "nowhere", "--create")
+    refused(1, "no dump has a database", "--database", "nowhere", "--create")
     refused(2, "what to restore", "--create")
     refused(2, "password does not belong", "--database", HOSTILE, "--create", "--to", "password=x dbname=y")
     refused(2, "no connection string", "--database", HOSTILE, "--create", "--to", "nonsense")

@@ -79,8 +79,9 @@ Error *dump_record_write(Store *store, const DumpRecord *record) MUST_CHECK;
 Error *dump_record_read(Store *store, uint64_t system_identifier, const char *id, DumpRecord **ret_record)
 	MUST_CHECK;
 
-/* Of the one that began last; ERR_NOT_FOUND when there is none.  The caller frees. */
-Error *dump_newest_id(Store *store, uint64_t system_identifier, int threads, char **ret_id) MUST_CHECK;
+/* The ids of all, first of the one that began last; ERR_NOT_FOUND when there is none. */
+Error *dump_ids_newest_first(Store *store, uint64_t system_identifier, int threads, StrList *ret_ids)
+	MUST_CHECK;
 
 /* Whatever lies below dump/. */
 typedef struct DumpList
