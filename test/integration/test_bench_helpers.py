@@ -726,9 +726,39 @@ def test_the_bars_beside_the_best_of_all_peers(directory):
     bench.compare_with_best("b", found, {"auto": 0.9}, more_bytes=1.2)
     bench.compare_with_best("c", {auto: figures_of(1, 100), far: figures_of(0.1, 150)}, {"auto": 0.9})
     bench.compare_with_best("d", {auto: figures_of(1, 100), far: figures_of(2, 114)}, {"auto": 0.9})
+    bench.compare_with_best("e", found, {"auto": 0.5}, peer="wal-g")
     assert [(bar.codec, bar.measured, bar.is_met) for bar in bench.bars] == [
-        ("auto", "0.50 x (wal-rus zstd)", True), ("zstd", "", None), ("auto", "10.00 x (p)", False), ("auto", "", None),
-        ("auto", "0.50 x (WAL-G lz4)", True),
+        ("auto", "0.50 x (wal-rus zstd: 2.000 s, 1.04 x the bytes)", True), ("zstd", "", None),
+        ("auto", "10.00 x (p: 0.100 s, 0.90 x the bytes)", False), ("auto", "", None),
+        ("auto", "0.50 x (WAL-G lz4: 2.000 s, 1.14 x the bytes)", True),
+        ("auto", "10.00 x (WAL-G lz4: 0.100 s, 1.50 x the bytes)", False),
+    ]  # fmt: skip
+    assert [bar.case for bar in bench.bars][-2:] == ["d: time, the best peer's = 1", "e: time, wal-g's = 1"]
+
+
+@pytest.mark.parametrize(
+    "theirs, who",
+    [
+        ([(2, 1.0, "p"), (1, 1.05, "q")], "q"),  # the fastest of those that store as many
+        ([(2, 0.95, "p"), (1, 1.06, "q")], "q"),  # q stores somewhat more than walship, and nobody as many
+        ([(2, 0.96, "p"), (1, 1.06, "q")], "p"),
+        ([(2, 1.08, "p"), (1, 1.14, "q"), (0.1, 1.2, "r")], "q"),  # nobody stores as many
+        ([(1, 0.5, "p"), (1, 1.2, "q")], None),
+        ([], None),
+    ],
+)
+def test_the_best_peer_is_one_that_stores_as_many_bytes(theirs, who):
+    best = benching.best_at_equal_bytes(theirs)
+    assert (best and best[2]) == who
+
+
+def test_the_bar_on_bytes_is_beside_the_smallest_of_pgbackrest(directory):
+    bench = make_bench(directory)
+    found = {Stub("walship auto"): figures_of(1, 105), Stub("p", "pgbackrest"): figures_of(1, 100), Stub("q", "wal-g"): figures_of(1, 1)}
+    bench.compare_bytes("a", found, {"auto": 1.10, "brotli": 1})
+    bench.compare_bytes("a", found, {"auto": 1.04})
+    assert [(bar.wanted, bar.measured, bar.is_met) for bar in bench.bars] == [
+        ("<= 1.10 x", "1.05 x", True), ("<= 1.04 x", "1.05 x", False)
     ]  # fmt: skip
 
 
@@ -743,6 +773,39 @@ def test_a_short_run_measures_nothing_under_two_names(directory):
     auto, peer = Stub("walship auto"), Stub("pgBackRest zst", "pgbackrest")
     bench.compare("a", {auto: figures_of(1), peer: figures_of(2)}, at_most={"brotli": 0.7})
     assert [(bar.codec, bar.measured) for bar in bench.bars] == [("brotli", "0.50 x")]
+
+
+def test_a_short_run_has_of_each_peer_its_default_and_its_best(directory, programs):
+    for name in ("pgbackrest", "wal-g", "walrus"):
+        programs(name, "echo 2.60")
+    bench = make_bench(directory)
+    everyone = (peers.PGBACKREST, peers.PGBACKREST_LZ4, peers.PGBACKREST_HTTP, *peers.WALG, peers.WALG_CAREFUL, *peers.WALRUS)
+    assert len(bench.peers(*everyone)) == len(everyone)
+    bench.short = True
+    assert [tool.label for tool in bench.peers(*everyone)] == [
+        "pgBackRest zst, sync x1", "WAL-G lz4", "WAL-G zstd", "wal-rus zstd", "wal-rus lz4"
+    ]  # fmt: skip
+
+
+def test_a_round_begins_only_where_it_ends_in_time(directory):
+    bench = make_bench(directory, rounds=5)
+
+    def run(_):
+        time.sleep(0.2)
+        return figures_of(1)
+
+    bench.until = time.monotonic()  # the first round is made in any case
+    assert [figures.n_runs for figures in bench.interleaved([Stub("a"), Stub("b")], run).values()] == [1, 1]
+    bench.until = time.monotonic() + 3600
+    assert [figures.n_runs for figures in bench.interleaved([Stub("a")], run).values()] == [5]
+
+
+def test_what_is_left_of_the_time_is_shared(directory):
+    bench = make_bench(directory)
+    assert list(bench.in_shares("ab")) == ["a", "b"] and bench.until is None
+    bench.until = end = time.monotonic() + 3000
+    shares = [bench.until - time.monotonic() for _ in bench.in_shares("abc")]
+    assert shares == pytest.approx([1000, 1500, 3000], abs=60) and bench.until == end
 
 
 @pytest.mark.parametrize(

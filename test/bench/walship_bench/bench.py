@@ -11,7 +11,8 @@ from .peers import NAMES, PEERS
 from .tools import AUTO_IS, OURS, copy_of_control
 
 EQUAL = 1.03  # so many times the bytes of another are still as many: walship's segments bring their index along
-PEERS_MORE = 1.15  # who stores more than that for speed is another kind of thing
+EQUAL_TO_BEST = 1.05  # of the bars against the best peer, both ways
+PEERS_MORE = 1.15  # where none stores as many: who stores more than that for speed is another kind of thing
 HANGS_MAX = 2  # of a peer, before it is not asked again in this run
 
 
@@ -62,7 +63,8 @@ class Bench:
     rounds: int
     patience: Patience
     chosen: tuple = NAMES  # peers that take part
-    short: bool = False  # the same thing is not measured under two names
+    short: bool = False  # the same thing is not measured under two names, and of the peers not what is minor
+    until: float = None  # of time.monotonic(): no further round begins that would not end by then
     bars: list = field(default_factory=list)
     tools: dict = field(default_factory=dict)  # label: tool, of all that took part
     archives: dict = field(default_factory=dict)  # of the tools that fetch, for several cases
@@ -86,7 +88,18 @@ class Bench:
 
     def peers(self, *configurations):
         """Those that were chosen and are here."""
-        return [tool for tool in configurations if tool.name in self.chosen and tool.available()]
+        found = [tool for tool in configurations if tool.name in self.chosen and tool.available()]
+        return [tool for tool in found if not (self.short and tool.is_minor)]
+
+    def in_shares(self, groups):
+        """Each of them, with its part of the time that is left."""
+        until = self.until
+        for number, group in enumerate(groups):
+            if until:
+                now = time.monotonic()
+                self.until = now + (until - now) / (len(groups) - number)
+            yield group
+        self.until = until
 
     # Running
 
@@ -132,10 +145,15 @@ class Bench:
 
     def interleaved(self, tools, run, *, rounds=None):
         """{tool: figures}; one run of each, then the next round, so that all see the same disturbances.  Who fails is
-        not in the further rounds."""
+        not in the further rounds, of which there are fewer when the time is short."""
         found = {tool: [] for tool in tools}
         out = set()
-        for number in range(rounds or self.rounds):
+        wanted, longest = rounds or self.rounds, 0
+        for number in range(wanted):
+            began = time.monotonic()
+            if number and self.until and began + longest > self.until:
+                self.say(f"  {number} of {wanted} rounds: there is no time for more")
+                break
             for tool in tools:
                 if tool in out or (tool.is_slow and number > 0):
                     continue
@@ -145,6 +163,7 @@ class Bench:
                     continue
                 self.say(f"  {tool}: {figures.wall:.3f} s, {figures.cpu:.2f} s CPU, {figures.peak:.0f} MiB {figures.facts}")
                 found[tool].append(figures)
+            longest = max(longest, time.monotonic() - began)
         return {tool: median(runs) for tool, runs in found.items() if runs and tool not in out}
 
     def medians(self, found):
@@ -230,23 +249,32 @@ class Bench:
         by_label = {tool.label: figures for tool, figures in found.items()}
         return [by_label[label] for label in labels if label in by_label][:1]
 
-    def compare_with_best(self, case, found, limits, *, more_bytes=1.05):
-        """The bars against the fastest of all peers that store as many bytes: walship so many times theirs at most, they
-        PEERS_MORE times walship's."""
+    def compare_with_best(self, case, found, limits, *, more_bytes=EQUAL_TO_BEST, peer=None):
+        """The bars against the fastest of all peers that store as many bytes (best_at_equal_bytes()), or against the
+        fastest of this one, whatever it stores.  What it stores is said, in parts of walship's."""
         for codec, limit in limits.items():
             ours = self.figures_of_ours(found, codec)
-            rivals = [
-                (figures.wall, tool.label)
+            theirs = [
+                (figures.wall, figures.facts["stored bytes"] / ours[0].facts["stored bytes"], tool.label)
                 for tool, figures in found.items()
-                if ours and not tool.is_ours and figures.n == ours[0].n
-                and 1 / more_bytes <= figures.facts["stored bytes"] / ours[0].facts["stored bytes"] <= PEERS_MORE
-            ]  # fmt: skip
-            what, wanted = f"{case}: time, the best peer's = 1", f"<= {limit:.2f} x"
-            if not rivals:
+                if ours and not tool.is_ours and figures.n == ours[0].n and tool.name == (peer or tool.name)
+            ]
+            best = min(theirs, default=None) if peer else best_at_equal_bytes(theirs, more_bytes)
+            what, wanted = f"{case}: time, {peer or 'the best peer'}'s = 1", f"<= {limit:.2f} x"
+            if not best:
                 self.bars.append(Bar(what, codec, wanted, "", None))
                 continue
-            wall, who = min(rivals)
-            self.bars.append(Bar(what, codec, wanted, f"{ours[0].wall / wall:.2f} x ({who})", ours[0].wall <= limit * wall))
+            wall, bytes_ratio, who = best
+            measured = f"{ours[0].wall / wall:.2f} x ({who}: {wall:.3f} s, {bytes_ratio:.2f} x the bytes)"
+            self.bars.append(Bar(what, codec, wanted, measured, ours[0].wall <= limit * wall))
+
+    def compare_bytes(self, case, found, limits):
+        """The bars against the fewest bytes of pgBackRest with zst."""
+        theirs = [figures.facts["stored bytes"] for tool, figures in found.items() if tool.name == "pgbackrest" and tool.codec == "zst"]
+        for codec, limit in limits.items():
+            for ours in self.figures_of_ours(found, codec) if theirs else ():
+                ratio = ours.facts["stored bytes"] / min(theirs)
+                self.bar(f"{case}: stored bytes", codec, f"<= {limit:.2f} x", ratio, "x", ratio <= limit)
 
     def compare_at_equal_bytes(self, case, found):
         """The bar against every peer: where one stores so little, walship does so, too, in no more time."""
@@ -273,6 +301,13 @@ class Bench:
 
     def bar(self, case, codec, wanted, measured, unit, is_met):
         self.bars.append(Bar(case, codec, wanted, f"{measured:.2f} {unit}", bool(is_met)))
+
+
+def best_at_equal_bytes(theirs, more_bytes=EQUAL_TO_BEST):
+    """Of [(seconds, bytes in parts of walship's, label)] the fastest that stores as many bytes as walship does: walship
+    "more_bytes" times its at most.  Where there is none, the fastest of those that store somewhat more; else None."""
+    equal = [each for each in theirs if 1 / more_bytes <= each[1] <= EQUAL_TO_BEST]
+    return min(equal or [each for each in theirs if EQUAL_TO_BEST < each[1] <= PEERS_MORE], default=None)
 
 
 def hardest_at_equal_bytes(ours, theirs):

@@ -25,7 +25,7 @@ def backup_to_a_directory(bench):
     bench.compare("base backup, directory: wall", found, at_most={"brotli": 0.9, "zstd": 0.8})
     bench.compare_with_best("base backup, directory", found, {"auto": 0.90})
     bench.compare_at_equal_bytes("base backup, directory", found)
-    compare_sizes(bench, found)
+    bench.compare_bytes("base backup", found, {tool.codec: 1.0 for tool in bench.ours("base")})
 
 
 def restore_from_a_directory(bench):
@@ -69,14 +69,6 @@ def take_backup(bench, bound):
     return figures
 
 
-def compare_sizes(bench, found):
-    theirs = [figures for tool, figures in found.items() if tool.name == "pgbackrest"]
-    for tool, figures in found.items():
-        if theirs and tool.is_ours:
-            ratio = figures.facts["stored bytes"] / min(each.facts["stored bytes"] for each in theirs)
-            bench.bar("base backup: stored bytes", tool.codec, "<= 1.00 x", ratio, "x", ratio <= 1)
-
-
 def restore_with_all(bench, kind, rtt, slow):
     """({tool: figures of its backup}, {tool: figures of its restores}).  Each restores its own; pgBackRest's
     configurations of one codec share one."""
@@ -100,7 +92,7 @@ def restore_with_all(bench, kind, rtt, slow):
         tools = [*bench.ours("base"), *best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
         found = {}
         # In S3, which keeps everything in memory, there is one backup at a time.
-        for group in [tools] if kind == "directory" else [[tool] for tool in tools]:
+        for group in bench.in_shares([tools] if kind == "directory" else [[tool] for tool in tools]):
             found.update(bench.interleaved(group, run))
             for archive in {tool.archive for tool in group} & set(backups):
                 bench.drop(backups.pop(archive)[0])

@@ -37,6 +37,7 @@ class Figures:
     facts: dict = field(default_factory=dict)
     fastest: float = None  # seconds, when this is the median of several
     slowest: float = None
+    n_runs: int = 1
 
     @property
     def rate(self):
@@ -54,6 +55,7 @@ def median(runs):
         {name: statistics.median(run.facts[name] for run in runs) for name in runs[0].facts},
         min(walls),
         max(walls),
+        len(runs),
     )
 
 

@@ -60,6 +60,7 @@ class PgBackRest(Peer):
         self.n_processes = n_processes
         self.is_async = is_async
         self.tls = tls
+        self.is_minor = codec == "lz4" or not tls
         mode = "async" if is_async else "sync"
         self.label = f"pgBackRest {codec}, {mode} x{n_processes}" + ("" if tls else ", HTTP")
         self.settings = (
@@ -170,6 +171,7 @@ class WalG(Peer):
         """"more": further settings, without their prefix: PREVENT_WAL_OVERWRITE (walship and pgBackRest never
         overwrite, WAL-G does by default), READY_RENAME (the archiver is spared calls)."""
         self.codec = codec
+        self.is_minor = codec == "brotli" or "PREVENT_WAL_OVERWRITE" in more
         self.more = {("PG_" if name == "READY_RENAME" else "WALG_") + name: value for name, value in more.items()}
         self.label = f"{self.title} {codec}" + "".join(f", {name}" for name in self.more)
         self.settings = ", ".join(f"{name}={value}" for name, value in self.set_ones().items())

@@ -28,6 +28,7 @@ class Tool:
     is_ours = False
     environment = None  # file, see set_environment()
     is_slow = False  # so much that it gets fewer segments
+    is_minor = False  # neither what a peer does by default nor the best that it can do, in any case: not in a short run
 
     def __str__(self):
         return self.label
