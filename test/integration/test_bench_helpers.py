@@ -589,7 +589,7 @@ class Spy(benching.Bench):
         super().__init__(data, stores.Stores(directory), directory, True, 1, benching.Patience(1))
         self.seen = {}
 
-    def peers(self, *configurations):
+    def peers(self, *configurations, minor=False):
         return list(configurations)
 
     def view(self, names, **_):
@@ -608,7 +608,7 @@ class Spy(benching.Bench):
 
 
 WAL_G = {"WAL-G lz4", "WAL-G zstd", "WAL-G brotli"}
-WAL_RUS = {"wal-rus zstd", "wal-rus lz4"}
+WAL_RUS = {"wal-rus zstd", "wal-rus zstd 3", "wal-rus lz4"}
 BARMAN = {"barman-cloud zstd", "barman-cloud lz4", "barman-cloud gzip"}
 SYNC = {"pgBackRest zst, sync x1", "pgBackRest lz4, sync x1"}
 ASYNC = {f"pgBackRest zst, async x{n}" for n in (1, 2, 4)} | {"pgBackRest lz4, async x1"}
@@ -783,8 +783,9 @@ def test_a_short_run_has_of_each_peer_its_default_and_its_best(directory, progra
     assert len(bench.peers(*everyone)) == len(everyone)
     bench.short = True
     assert [tool.label for tool in bench.peers(*everyone)] == [
-        "pgBackRest zst, sync x1", "WAL-G lz4", "WAL-G zstd", "wal-rus zstd", "wal-rus lz4"
+        "pgBackRest zst, sync x1", "WAL-G lz4", "WAL-G zstd", "wal-rus zstd 3", "wal-rus lz4"
     ]  # fmt: skip
+    assert len(bench.peers(*everyone, minor=True)) == len(everyone)
 
 
 def test_a_round_begins_only_where_it_ends_in_time(directory):
@@ -868,7 +869,7 @@ def test_peers_that_fail_hang_and_store_nothing_are_named_and_the_rest_is_measur
     assert "not in the store" in failed["wal-rus zstd"]
     assert not any("walship" in who for who in failed), failed
     measured = [row[0] for row in rows if re.fullmatch(r"\d+\.\d{3}", row[1])]
-    assert measured == ["walship auto", "walship brotli", "walship zstd"], text
+    assert measured == ["walship auto", "walship brotli", "walship zstd", "walship zstd 1"], text
     assert "### Bars" in text and "barman-cloud" not in text
     assert processes_of(directory / "bench") == []
 

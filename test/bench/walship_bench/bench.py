@@ -86,10 +86,10 @@ class Bench:
         """Walship with each codec.  "work": a key of AUTO_IS."""
         return [tool for tool in OURS if not (self.short and tool.codec == AUTO_IS.get(work))]
 
-    def peers(self, *configurations):
-        """Those that were chosen and are here."""
+    def peers(self, *configurations, minor=False):
+        """Those that were chosen and are here.  "minor": all of them in a short run, too."""
         found = [tool for tool in configurations if tool.name in self.chosen and tool.available()]
-        return [tool for tool in found if not (self.short and tool.is_minor)]
+        return [tool for tool in found if minor or not (self.short and tool.is_minor)]
 
     def in_shares(self, groups):
         """Each of them, with its part of the time that is left."""

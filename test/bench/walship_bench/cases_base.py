@@ -19,7 +19,7 @@ def backup_to_a_directory(bench):
             return figures
 
         best = bench.with_best(PGBACKREST, run)
-        theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS)]
+        theirs = [*best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG), *bench.peers(*WALRUS, minor=True)]
         found = bench.interleaved([*bench.ours("base"), *theirs], run)
     bench.table("Base backup, directory", found, unit="backup")
     bench.compare("base backup, directory: wall", found, at_most={"brotli": 0.9, "zstd": 0.8})

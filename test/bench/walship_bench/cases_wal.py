@@ -17,7 +17,7 @@ from .peers import (
     BARMAN, PGBACKREST, PGBACKREST_ASYNC, PGBACKREST_HTTP, PGBACKREST_LZ4, WALG, WALG_CAREFUL, WALG_RENAMING, WALRUS,
 )
 from .stores import SEGMENT
-from .tools import AUTO, BROTLI_HTTP, ZSTD_3
+from .tools import AUTO, BROTLI_HTTP, ZSTD_1, ZSTD_3
 
 ROUND_TRIPS = (0, 20, 80)  # ms
 SLOW_SEGMENTS = 8  # what a slow tool gets of a backlog
@@ -30,7 +30,8 @@ STORE_PATIENCE = 10  # seconds until what was said to be archived is seen in the
 
 def one_push_to_a_directory(bench):
     """One segment of OLTP into a directory."""
-    tools = [*bench.ours("segment"), *bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, WALG_CAREFUL, *WALRUS)]
+    theirs = bench.peers(PGBACKREST, PGBACKREST_LZ4, *WALG, WALG_CAREFUL, *WALRUS, minor=True)
+    tools = [*bench.ours("segment"), ZSTD_1, *theirs]
     found = push_alone(bench, tools, "directory", 0)
     bench.table("One push, directory", found)
     bench.compare("one push, directory: wall", found, at_most={"brotli": 0.9, "zstd": 0.7})
@@ -41,9 +42,8 @@ def one_push_to_a_directory(bench):
 
 def one_push_to_s3(bench):
     """One segment of OLTP to S3, at 20 ms."""
-    theirs = bench.peers(PGBACKREST, PGBACKREST_LZ4, PGBACKREST_HTTP, *WALG, WALG_CAREFUL, *WALRUS, *BARMAN)
-    over_http = [] if bench.short else [BROTLI_HTTP]
-    found = push_alone(bench, [*bench.ours("segment"), *over_http, *theirs], "s3", 20)
+    theirs = bench.peers(PGBACKREST, PGBACKREST_LZ4, PGBACKREST_HTTP, *WALG, WALG_CAREFUL, *WALRUS, *BARMAN, minor=True)
+    found = push_alone(bench, [*bench.ours("segment"), ZSTD_1, BROTLI_HTTP, *theirs], "s3", 20)
     bench.table("One push, S3 over TLS, 20 ms", found)
     over_tls = {tool: figures for tool, figures in found.items() if tool.tls}
     bench.compare("one push, S3, 20 ms: wall", over_tls, at_most={"brotli": 0.70, "zstd": 0.60})

@@ -167,13 +167,14 @@ class WalG(Peer):
     processes = ("wal-g",)
     BACKUPS = "/basebackups_"
 
-    def __init__(self, codec="lz4", **more):
+    def __init__(self, codec="lz4", *, level=None, **more):
         """"more": further settings, without their prefix: PREVENT_WAL_OVERWRITE (walship and pgBackRest never
         overwrite, WAL-G does by default), READY_RENAME (the archiver is spared calls)."""
         self.codec = codec
         self.is_minor = codec == "brotli" or "PREVENT_WAL_OVERWRITE" in more
+        self.level = level
         self.more = {("PG_" if name == "READY_RENAME" else "WALG_") + name: value for name, value in more.items()}
-        self.label = f"{self.title} {codec}" + "".join(f", {name}" for name in self.more)
+        self.label = f"{self.title} {codec}" + (f" {level}" if level else "") + "".join(f", {name}" for name in self.more)
         self.settings = ", ".join(f"{name}={value}" for name, value in self.set_ones().items())
 
     def set_ones(self):
@@ -215,15 +216,21 @@ class WalG(Peer):
 
 
 class WalRus(WalG):
-    """WAL-G's settings and commands, but for those that it names as not supported."""
+    """WAL-G's settings and commands, but for those that it names as not supported.  Its zstd is level 1 by default, which
+    stores more than all others' (src/config/mod.rs)."""
 
     name = "wal-rus"
     title = "wal-rus"
     programs = ("walrus", "wal-rus")
     processes = ("walrus", "wal-rus")
 
+    def __init__(self, codec="lz4", *, level=None, **more):
+        super().__init__(codec, level=level, **more)
+        self.is_minor = codec == "zstd" and not level
+
     def set_ones(self):
-        return {"WALG_COMPRESSION_METHOD": self.codec, **self.more}
+        level = {"WALG_COMPRESSION_LEVEL": self.level} if self.level else {}
+        return {"WALG_COMPRESSION_METHOD": self.codec, **level, **self.more}
 
     def certificates(self):
         """Not WAL-G's (docs/WALG_COMPAT.md): it asks rustls-native-certs, whose documentation names this one."""
@@ -314,6 +321,6 @@ PGBACKREST_ASYNC = PgBackRest(is_async=True)
 WALG = tuple(map(WalG, ("lz4", "zstd", "brotli")))
 WALG_CAREFUL = WalG("lz4", PREVENT_WAL_OVERWRITE="true")
 WALG_RENAMING = WalG("zstd", READY_RENAME="true")
-WALRUS = tuple(map(WalRus, ("zstd", "lz4")))
+WALRUS = (WalRus("zstd", level=3), WalRus("zstd"), WalRus("lz4"))
 BARMAN = tuple(map(BarmanCloud, ("zstd", "lz4", "gzip")))
 BARMAN_BACKUPS = tuple(BarmanCloud(codec, backs_up=True) for codec in ("zstd", "lz4", "gzip"))

@@ -19,12 +19,12 @@ def table(title, found, *, unit="segment", only=(), reference=("walship auto", "
         title = f"{title}: {n} {unit}s"
     rates = [f"{unit}s/s", f"ms/{unit}"] if several else []
     facts = ["stored bytes"] if any("stored bytes" in figures.facts for figures in found.values()) else []
-    heads = ["tool", "runs", "wall s", "from - to", *rates, "CPU s", "peak MiB", *facts, "time, walship = 1"]
+    heads = ["tool", "wall s", "from - to", "runs", *rates, "CPU s", "peak MiB", *facts, "time, walship = 1"]
     base = next((figures for tool, figures in found.items() if tool.label in reference), None)
     rows = []
     for tool, figures in found.items():
         each = figures.wall / figures.n
-        row = [tool.label + (f" ({figures.n} only)" if figures.n < n else ""), f"{figures.n_runs}", f"{figures.wall:.3f}", spread(figures)]
+        row = [tool.label + (f" ({figures.n} only)" if figures.n < n else ""), f"{figures.wall:.3f}", spread(figures), f"{figures.n_runs}"]
         if several:
             row += [f"{figures.rate:.1f}", f"{1000 * each:.1f}"]
         row += [f"{figures.cpu:.2f}", f"{figures.peak:.0f}" if figures.peak else ""]

@@ -160,6 +160,7 @@ AUTO_IS = {"segment": "brotli", "base": "zstd"}  # what the default takes; a bac
 BROTLI_HTTP = WalshipTool("brotli", tls=False)
 # In a backlog the level "auto" is lower than otherwise, and more is stored; this one stays where pgBackRest's is.
 ZSTD_3 = WalshipTool("zstd", level=3)
+ZSTD_1 = WalshipTool("zstd", level=1)  # wal-rus's default
 OURS = (AUTO, BROTLI, ZSTD)
 
 
