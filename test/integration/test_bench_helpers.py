@@ -788,25 +788,53 @@ def test_a_short_run_has_of_each_peer_its_default_and_its_best(directory, progra
     assert len(bench.peers(*everyone, minor=True)) == len(everyone)
 
 
-def test_a_round_begins_only_where_it_ends_in_time(directory):
-    bench = make_bench(directory, rounds=5)
+class Clock:
+    """In place of the module "time"."""
+
+    strftime = time.strftime
+
+    def __init__(self):
+        self.now = 1000
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.mark.parametrize("left, n", [(0, 1), (19, 1), (20, 2), (45, 4), (3600, 5)])
+def test_a_round_begins_only_where_it_ends_in_time(left, n, directory, monkeypatch):
+    clock, bench = Clock(), make_bench(directory, rounds=5)
+    monkeypatch.setattr(benching, "time", clock)
 
     def run(_):
-        time.sleep(0.2)
-        return figures_of(1)
+        clock.now += 5
+        return figures_of(5)
 
-    bench.until = time.monotonic()  # the first round is made in any case
-    assert [figures.n_runs for figures in bench.interleaved([Stub("a"), Stub("b")], run).values()] == [1, 1]
-    bench.until = time.monotonic() + 3600
-    assert [figures.n_runs for figures in bench.interleaved([Stub("a")], run).values()] == [5]
+    bench.until = clock.now + left
+    assert [figures.n_runs for figures in bench.interleaved([Stub("a"), Stub("b")], run).values()] == [n, n]
 
 
-def test_what_is_left_of_the_time_is_shared(directory):
-    bench = make_bench(directory)
+def test_what_the_first_round_prepares_is_not_expected_of_the_next_ones(directory, monkeypatch):
+    clock, bench = Clock(), make_bench(directory, rounds=3)
+    monkeypatch.setattr(benching, "time", clock)
+
+    def run(_):
+        clock.now += 100 if clock.now == 1000 else 8
+        return figures_of(8)
+
+    bench.until = clock.now + 120
+    assert [figures.n_runs for figures in bench.interleaved([Stub("a")], run).values()] == [3]
+
+
+def test_what_is_left_of_the_time_is_shared(directory, monkeypatch):
+    clock, bench = Clock(), make_bench(directory)
+    monkeypatch.setattr(benching, "time", clock)
     assert list(bench.in_shares("ab")) == ["a", "b"] and bench.until is None
-    bench.until = end = time.monotonic() + 3000
-    shares = [bench.until - time.monotonic() for _ in bench.in_shares("abc")]
-    assert shares == pytest.approx([1000, 1500, 3000], abs=60) and bench.until == end
+    bench.until = 1000 + 3000
+    shares = []
+    for _ in bench.in_shares("abc"):
+        shares.append(bench.until - clock.now)
+        clock.now += 400
+    assert shares == [1000, 1300, 2200] and bench.until == 4000
 
 
 @pytest.mark.parametrize(

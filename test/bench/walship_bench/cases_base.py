@@ -1,6 +1,7 @@
 """Base backups of gigabytes, and what it takes to get them back."""
 import contextlib
 import filecmp
+import os
 import shutil
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def running_big(bench):
 
 
 def take_backup(bench, bound):
+    os.sync()  # not what an earlier one has left to be written
     figures = run_measured(["sh", "-c", bound.backup()], timeout=bench.patience.backup)
     figures.facts["stored bytes"] = bound.place.stored(bound.BACKUPS)
     if not figures.facts["stored bytes"]:
@@ -103,6 +105,7 @@ def restore(bench, bound, *, compare):
     target = bench.new_directory() / "restored"
     if not bound.is_ours:
         target.mkdir()
+    os.sync()
     figures = run_measured(["sh", "-c", bound.restore(target)], timeout=bench.patience.backup)
     if compare:
         compare_trees(bench.data.big(), target)
