@@ -837,6 +837,16 @@ def test_what_is_left_of_the_time_is_shared(directory, monkeypatch):
     assert shares == [1000, 1300, 2200] and bench.until == 4000
 
 
+def test_files_that_are_read_are_counted():
+    log = """openat(AT_FDCWD</tmp>, "/store/1/a", O_RDONLY|O_CLOEXEC) = 3</store/1/a>
+openat(3</store>, "1", O_RDONLY|O_DIRECTORY) = 4</store/1>
+openat(4</store/1>, "b", O_RDONLY) = 5</store/1/b>
+openat(4</store/1>, "c", O_RDONLY) = -1 ENOENT (No such file or directory)
+openat(AT_FDCWD</tmp>, "/stored", O_RDONLY) = 6</stored>
+"""
+    assert cases_growth.n_files_read(log, Path("/store")) == 2
+
+
 @pytest.mark.parametrize(
     "points, power, words",
     [

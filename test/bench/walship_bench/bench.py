@@ -304,7 +304,9 @@ class Bench:
             self.bar(f"{case}: against barman-cloud", "brotli", f">= {factor} x", ratio, "x", ratio >= factor)
 
     def bar(self, case, codec, wanted, measured, unit, is_met):
-        self.bars.append(Bar(case, codec, wanted, f"{measured:.2f} {unit}", bool(is_met)))
+        """Without a unit it is a count."""
+        text = f"{measured:.2f} {unit}" if unit else report.number(measured)
+        self.bars.append(Bar(case, codec, wanted, text, bool(is_met)))
 
 
 def best_at_equal_bytes(theirs, more_bytes=EQUAL_TO_BEST):

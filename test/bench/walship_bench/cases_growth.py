@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tarfile
 import time
@@ -34,6 +35,18 @@ LOOKS = {  # at an archive
     "find": ("find",),
     "recover --plan": ("recover", "--plan", "--latest", "--copy", "--pgdata"),
 }
+# The bars at the largest size: most seconds of processor time and most MiB, with a third to spare, and most files read, of which each is
+# a request on S3 (and so is each thousand names that are listed).
+LIMITS = {
+    ("segments", "list"): (0.8, 40, 80),
+    ("segments", "find"): (13, 75, 200_020),
+    ("segments", "recover --plan"): (13, 75, 200_020),
+    ("backups", "list"): (0.25, 18, 2_020),
+    ("backups", "find"): (0.25, 22, 2_020),
+    ("backups", "recover --plan"): (0.2, 20, 2_020),
+}
+FILES_READ = "files read"
+OPENED = re.compile(r"^openat\(.* = \d+<(.*)>$")
 
 
 def exponent(points):
@@ -122,18 +135,42 @@ def growth_of_archives(bench):
             bench.say(f"  {size} {what}, made in {time.monotonic() - began:.1f} s")
             for look, words in LOOKS.items():
                 command = walship.command(*words, *([store.parent / "pgdata"] if "--pgdata" in words else []))
-                # "status" and "verify" end with 8 when something is not well, which idle segments of no server may be.
-                script = '"$@"; status=$?; [ $status -ne 8 ] || status=0; exit $status'
-                figures = bench.attempt(
-                    AUTO, lambda tool: run_measured(["sh", "-c", script, "sh", *command], timeout=bench.patience.backup)
-                )
+                figures = bench.attempt(AUTO, lambda tool: look_at_archive(bench, command, store))
                 if figures:
                     found[look][size] = figures
         for look, each in found.items():
             if each:
-                show(bench, f"{look}, of so many {what}", what, each)
+                show(bench, f"{look}, of so many {what}", what, each, counts=(FILES_READ,))
+            if sizes[-1] in each and (what, look) in LIMITS:
+                bars_of_look(bench, f"{look}, of {sizes[-1]:,} {what}", each[sizes[-1]], *LIMITS[what, look])
         idle.remove()
     shutil.rmtree(store, ignore_errors=True)
+
+
+def look_at_archive(bench, command, store):
+    """Twice: for the time, and for what it reads."""
+    # "status" and "verify" end with 8 when something is not well, which idle segments of no server may be.
+    words = ["sh", "-c", '"$@"; status=$?; [ $status -ne 8 ] || status=0; exit $status', "sh", *command]
+    figures = run_measured(words, timeout=bench.patience.backup)
+    logs = bench.new_directory()  # one for each thread: in a common one, calls at the same time are two lines each
+    tracer = ["strace", "-ff", "--seccomp-bpf", "-qq", "-y", "-e", "trace=openat", "-o", logs / "opened"]
+    run_measured([*tracer, *words], timeout=bench.patience.backup)
+    figures.facts[FILES_READ] = sum(n_files_read(log.read_text(), store) for log in logs.iterdir())
+    shutil.rmtree(logs)
+    return figures
+
+
+def n_files_read(log, store):
+    """Of what is below the store, according to strace -y."""
+    found = (OPENED.search(line) for line in log.splitlines() if "O_DIRECTORY" not in line)
+    return sum(bool(match) and match[1].startswith(f"{store}/") for match in found)
+
+
+def bars_of_look(bench, case, figures, cpu, mib, n_read):
+    bench.bar(f"{case}: processor time", "auto", f"<= {cpu:g} s", figures.cpu, "s", figures.cpu <= cpu)
+    bench.bar(f"{case}: memory", "auto", f"<= {mib} MiB", figures.peak, "MiB", figures.peak <= mib)
+    n = figures.facts[FILES_READ]
+    bench.bar(f"{case}: {FILES_READ}", "auto", f"<= {n_read:,}", n, "", n <= n_read)
 
 
 def growth_of_databases(bench):
