@@ -72,6 +72,13 @@ file_write(int fd, const char *path, const void *data, size_t size)
 	return NULL;
 }
 
+/* Without SYNC_FILE_RANGE_WAIT_*: it waits for nothing, and makes nothing durable. */
+void
+file_begin_sync(int fd, uint64_t offset, uint64_t size)
+{
+	(void) sync_file_range(fd, (off_t) offset, (off_t) size, SYNC_FILE_RANGE_WRITE);
+}
+
 Error *
 file_sync(int fd, const char *path)
 {

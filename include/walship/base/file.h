@@ -22,6 +22,10 @@ Error *file_read_at(int fd, const char *path, uint64_t offset, void *data, size_
 
 Error *file_write(int fd, const char *path, const void *data, size_t size) MUST_CHECK;
 Error *file_sync(int fd, const char *path) MUST_CHECK;
+
+/* Sends written bytes on their way to the disk, so that file_sync() has less to wait for.  No more than a hint. */
+void file_begin_sync(int fd, uint64_t offset, uint64_t size);
+
 Error *file_close(int *fd, const char *path) MUST_CHECK; /* sets *fd to -1 */
 
 /* Whole file into buf, whose cap bounds it (longer is ERR_CORRUPT).  A missing file is ERR_NOT_FOUND. */
