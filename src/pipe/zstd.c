@@ -43,6 +43,8 @@ context_set(ZSTD_CCtx *context, ZSTD_cParameter parameter, int value)
  * Levels whose parameters are not the library's, but better ones for PostgreSQL's
  * files (measured: zstd 1.5.4).  0 is the level's own.
  *
+ * 1: matches from six bytes on instead of seven: 1.4 % less of WAL, for 6 % more time.
+ *
  * 2: rows and WAL records repeat short fields, which its fast strategy passes
  * over.  With matches from five bytes on and twice the table it is as small as
  * level 3 on WAL, and a quarter to a third faster.
@@ -59,6 +61,7 @@ typedef struct Tuning
 } Tuning;
 
 static const Tuning tunings[] = {
+	{.level = 1, .min_match = 6},
 	{.level = 2, .min_match = 5, .hash_log = 17},
 	{.level = 3, .hash_log = 18, .chain_log = 14},
 };

@@ -106,8 +106,11 @@ push_segment(const PushOptions *options, const HistoryFiles *histories, bool hur
 
 	time_run_join(&before, &index);
 	TRY(wal_object_store(&archive, options->path, &name, spool, &index, &result));
-	push_tell(options, options->path, &index, result);
 
+	int64_t stored_ms = clock_monotonic_ms();
+
+	push_tell(options, options->path, &index, result);
+	push_tell_rate(options, options->path, &archive.compression, made_ms - begun_ms, stored_ms - made_ms);
 	if (index.walked)
 	{
 		TimeRun after = time_run_after(&index);
@@ -116,7 +119,7 @@ push_segment(const PushOptions *options, const HistoryFiles *histories, bool hur
 	}
 	if (hurry)
 	{
-		backlog_rate_add(&rate, hurries, made_ms - begun_ms, clock_monotonic_ms() - made_ms);
+		backlog_rate_add(&rate, hurries, made_ms - begun_ms, stored_ms - made_ms);
 		tell_unnoted(options, backlog_rate_note(options->state_dir, &options->archive, timeline, &rate));
 	}
 	return NULL;

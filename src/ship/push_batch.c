@@ -155,13 +155,17 @@ push_one(const PushJob *job, const WalArchive *into, const char *path, WalName n
 	int64_t sent_from_ms = clock_monotonic_ms();
 
 	TRY(wal_object_store(&archive, path, &name, spool, index, &result));
+
+	int64_t stored_ms = clock_monotonic_ms();
+
 	push_tell(batch->options, path, index, result);
+	push_tell_rate(batch->options, path, &archive.compression, made_ms - begun_ms, stored_ms - sent_from_ms);
 
 	/* What was stored before may have a longer run: the next push carries on that one, unless another segment has gone on. */
 	(void) pthread_mutex_lock(&batch->mutex);
 	if (index->walked && batch->run_order == job->number + 1)
 		batch->run = time_run_after(index);
-	backlog_rate_add(&batch->rate, hurries, made_ms - begun_ms, clock_monotonic_ms() - sent_from_ms);
+	backlog_rate_add(&batch->rate, hurries, made_ms - begun_ms, stored_ms - sent_from_ms);
 	(void) pthread_mutex_unlock(&batch->mutex);
 	return NULL;
 }

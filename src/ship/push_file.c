@@ -1,4 +1,5 @@
 /* What each file of a push needs: patience, the name under which it is stored, and what the log should know of it. */
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "push_private.h"
@@ -86,4 +87,13 @@ push_tell(const PushOptions *options, const char *path, const WalIndex *index, P
 		       "Recovery cannot go beyond it. Look for disk or memory faults and take a new base backup.",
 		       "\"%s\" holds a damaged WAL record at %s; it was archived as it is", path,
 		       lsn_format(index->walk.damaged_at, text));
+}
+
+void
+push_tell_rate(const PushOptions *options, const char *path, const Compression *compression,
+               int64_t making_ms, int64_t sending_ms)
+{
+	notice(&options->notices, LOG_DEBUG, NULL,
+	       "\"%s\" was compressed with %s, level %d, in %" PRId64 " ms and stored in %" PRId64 " ms", path,
+	       codec_name(compression->codec), compression->level, making_ms, sending_ms);
 }

@@ -16,5 +16,9 @@ Error *push_batch(const PushOptions *options, const char *wal_directory, const H
 Error *push_choose_name(const PushOptions *options, const WalArchive *archive, const HistoryFiles *histories,
                         const char *path, WalName *name) MUST_CHECK;
 
+/* Where the time of a segment went, and what it was compressed with: why a backlog is as fast as it is. */
+void push_tell_rate(const PushOptions *options, const char *path, const Compression *compression,
+                    int64_t making_ms, int64_t sending_ms);
+
 /* What the log should know of a file that is stored. */
 void push_tell(const PushOptions *options, const char *path, const WalIndex *index, PutResult result);

@@ -155,6 +155,19 @@ def test_with_many_waiting_the_usual_compression_of_wal_gives_way_to_a_faster_co
     walship.fails(2, "push", datadir.wal / names[0], env={"WALSHIP_COMPRESSION_LEVEL": "3"})
 
 
+def test_a_backlog_is_stored_with_the_same_level_to_its_end_and_the_log_says_so(walship, store, datadir):
+    """What is noted of the first batch does not lead the next one astray."""
+    names = make_backlog(datadir, 12)
+    walship.configure(log_level="debug", push_ahead=2, jobs=1)
+    for name in names[:3]:
+        said = datadir.push(walship, name).err
+        status = datadir.wal / "archive_status"
+        (status / f"{name}.ready").rename(status / f"{name}.done")
+        assert "brotli" not in said
+        assert said.count("was compressed with zstd, level 1, in ") == (3 if name == names[0] else 0), said
+    assert "was compressed with zstd, level 1, in " in datadir.push(walship, names[3]).err
+
+
 @pytest.mark.parametrize("codec, hurried", [("brotli", 0), ("zstd", 1)])
 def test_with_many_waiting_compression_hurries_unless_it_was_set(walship, store, datadir, real_wal, codec, hurried):
     names = real_wal.into(datadir)

@@ -28,7 +28,7 @@ typedef struct Compression
 typedef enum CompressFor
 {
 	COMPRESS_WAL,
-	COMPRESS_BACKLOG, /* of WAL: a third to two thirds of the time, a twelfth to a fifth more bytes */
+	COMPRESS_BACKLOG, /* of WAL: a third to two thirds of the time, a sixteenth to a fifth more bytes */
 	COMPRESS_BASE,
 } CompressFor;
 

@@ -156,7 +156,7 @@ class WalshipTool(Tool):
 
 
 AUTO, BROTLI, ZSTD = WalshipTool("auto"), WalshipTool("brotli"), WalshipTool("zstd")
-AUTO_IS = {"segment": "brotli", "base": "zstd"}  # what the default takes; a backlog gets zstd 2 from it
+AUTO_IS = {"segment": "brotli", "base": "zstd"}  # what the default takes; a backlog gets zstd 1 from it
 BROTLI_HTTP = WalshipTool("brotli", tls=False)
 # In a backlog the level "auto" is lower than otherwise, and more is stored; this one stays where pgBackRest's is.
 ZSTD_3 = WalshipTool("zstd", level=3)
