@@ -61,7 +61,8 @@ ready_files_list(const char *wal_directory, const WalName *segment, size_t most,
 	AUTO_FREE char *directory = path_join(wal_directory, "archive_status");
 	AUTO_STRLIST statuses = {0};
 
-	TRY(dir_list(directory, &statuses));
+	TRY(dir_list_ending(directory, READY_SUFFIX, &statuses));
+	strlist_sort(&statuses);
 	ready_files_choose(&statuses, segment, most, ret_files);
 	return NULL;
 }
