@@ -41,8 +41,8 @@ CASES = {
     "growth-databases": cases_growth.growth_of_databases,
 }
 SHORT = {  # what there is a bar for beside the best peer, and what takes a moment: the seconds of three rounds
-    "push-directory": 40,
-    "push-s3": 60,
+    "push-directory": 60,
+    "push-s3": 80,
     "fetch-loop": 310,
     "fetch-replay": 360,
     "restore-s3": 300,
