@@ -726,14 +726,16 @@ def test_the_bars_beside_the_best_of_all_peers(directory):
     bench.compare_with_best("b", found, {"auto": 0.9}, more_bytes=1.2)
     bench.compare_with_best("c", {auto: figures_of(1, 100), far: figures_of(0.1, 150)}, {"auto": 0.9})
     bench.compare_with_best("d", {auto: figures_of(1, 100), far: figures_of(2, 114)}, {"auto": 0.9})
-    bench.compare_with_best("e", found, {"auto": 0.5}, peer="wal-g")
+    bench.compare_with_best("e", {auto: figures_of(1, 100), near: figures_of(2, 104), far: figures_of(0.5, 114)}, {"auto": 0.9})
+    bench.compare_with_best("f", found, {"auto": 0.5}, peer="wal-g")
     assert [(bar.codec, bar.measured, bar.is_met) for bar in bench.bars] == [
         ("auto", "0.50 x (wal-rus zstd: 2.000 s, 1.04 x the bytes)", True), ("zstd", "", None),
         ("auto", "10.00 x (p: 0.100 s, 0.90 x the bytes)", False), ("auto", "", None),
         ("auto", "0.50 x (WAL-G lz4: 2.000 s, 1.14 x the bytes)", True),
+        ("auto", "0.50 x (wal-rus zstd: 2.000 s, 1.04 x the bytes); 2.00 x (WAL-G lz4: 0.500 s, 1.14 x the bytes)", True),
         ("auto", "10.00 x (WAL-G lz4: 0.100 s, 1.50 x the bytes)", False),
     ]  # fmt: skip
-    assert [bar.case for bar in bench.bars][-2:] == ["d: time, the best peer's = 1", "e: time, wal-g's = 1"]
+    assert [bar.case for bar in bench.bars][-2:] == ["e: time, the best peer's = 1", "f: time, wal-g's = 1"]
 
 
 @pytest.mark.parametrize(
