@@ -92,7 +92,10 @@ release_timeline(CatalogTimeline *timeline)
 	timeline_history_free(timeline->history);
 	free(timeline->history_damage);
 	for (size_t i = 0; i < timeline->n_runs; i++)
+	{
 		free(timeline->runs[i].sizes);
+		free(timeline->runs[i].modified);
+	}
 	free(timeline->runs);
 	for (size_t i = 0; i < timeline->n_partials; i++)
 		free(timeline->partials[i].key);
@@ -138,10 +141,27 @@ catalog_timeline(const Catalog *catalog, TimeLineID timeline)
 bool
 catalog_has_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno)
 {
+	ListedSegment listed;
+
+	return catalog_listed_segment(catalog, timeline, segno, &listed);
+}
+
+bool
+catalog_listed_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno,
+                       ListedSegment *ret_listed)
+{
 	const CatalogTimeline *found = catalog_timeline(catalog, timeline);
 
 	for (size_t i = 0; found != NULL && i < found->n_runs; i++)
-		if (segno >= found->runs[i].first && segno <= found->runs[i].last)
-			return true;
+	{
+		const SegmentRun *run = &found->runs[i];
+
+		if (segno < run->first || segno > run->last)
+			continue;
+		*ret_listed = (ListedSegment){.stored_size = run->sizes[segno - run->first],
+		                              .modified = run->modified == NULL ? TIME_NONE
+		                                                                : run->modified[segno - run->first]};
+		return true;
+	}
 	return false;
 }

@@ -173,9 +173,11 @@ add_run(Catalog *catalog, const FoundList *list, size_t first)
 		count++;
 	run.last = files[count - 1].segno;
 	run.sizes = NEW_ARRAY(uint32_t, count);
+	run.modified = NEW_ARRAY(TimeUs, count);
 	for (size_t i = 0; i < count; i++)
 	{
 		run.sizes[i] = files[i].stored_size > UINT32_MAX ? UINT32_MAX : (uint32_t) files[i].stored_size;
+		run.modified[i] = files[i].modified;
 		run.stored_size += files[i].stored_size;
 		note_modified(timeline, &files[i]);
 	}

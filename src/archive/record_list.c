@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "walship/archive/layout.h"
+#include "walship/archive/small_reads.h"
 #include "walship/base/mem.h"
 #include "walship/base/workers.h"
 
@@ -56,10 +57,10 @@ read_one(void *argument)
 }
 
 Error *
-record_list_read(const RecordPlace *place, const char *prefix, int threads, RecordRead read,
+record_list_read(const RecordPlace *place, const char *prefix, int jobs, RecordRead read,
                  RecordList *ret_list)
 {
-	AUTO(Workers) workers = workers_new(threads);
+	AUTO(Workers) workers = workers_new(small_reads_at_once(jobs));
 	AUTO_STRLIST ids = {0};
 	AUTO_FREE Reading *readings = NULL;
 	Error *error;

@@ -5,6 +5,8 @@
 
 #include "walship/archive/layout.h"
 #include "walship/archive/read_again.h"
+#include "walship/archive/remembered_indexes.h"
+#include "walship/archive/small_reads.h"
 #include "walship/archive/wal_object.h"
 #include "walship/base/cancel.h"
 #include "walship/base/mem.h"
@@ -15,7 +17,10 @@ typedef struct WalReader
 	WalSource source;
 	WalArchive archive;
 	uint32_t segment_size;
-	Workers *workers;
+	Workers *workers;       /* of whole segments: one decoder for each */
+	Workers *index_workers; /* of indexes: they only wait */
+
+	RememberedIndexes *remembered; /* NULL: nothing is */
 
 	/* Recipients change seldom: one copy of each text serves all segments.  Filled by the caller's thread alone. */
 	char **recipients;
@@ -78,24 +83,41 @@ keep_recipients(WalReader *reader, const char *recipients)
 	return reader->recipients[reader->n_recipients++] = mem_strdup(recipients);
 }
 
+static bool
+is_remembered(WalReader *reader, SegmentIndex *segment)
+{
+	char recipients[WAL_INDEX_RECIPIENTS_SIZE];
+
+	if (reader->remembered == NULL || !remembered_indexes_find(reader->remembered, segment, recipients))
+		return false;
+	segment->recipients = keep_recipients(reader, recipients);
+	return true;
+}
+
 static Error *
 reader_read_indexes(WalSource *source, SegmentIndex *const *items, size_t n_items)
 {
 	WalReader *reader = (WalReader *) source;
 	AUTO_FREE IndexJob *jobs = NEW_ARRAY(IndexJob, n_items);
+	size_t n_jobs = 0;
 
 	for (size_t i = 0; i < n_items; i++)
-		jobs[i] = (IndexJob){.reader = reader, .segment = items[i]};
-	if (n_items == 1)
+		if (!is_remembered(reader, items[i]))
+			jobs[n_jobs++] = (IndexJob){.reader = reader, .segment = items[i]};
+	if (n_jobs == 1)
 		TRY(run_index_job(&jobs[0]));
 	else
 	{
-		for (size_t i = 0; i < n_items; i++)
-			workers_submit(reader->workers, run_index_job, &jobs[i], NULL);
-		TRY(workers_wait(reader->workers));
+		for (size_t i = 0; i < n_jobs; i++)
+			workers_submit(reader->index_workers, run_index_job, &jobs[i], NULL);
+		TRY(workers_wait(reader->index_workers));
 	}
-	for (size_t i = 0; i < n_items; i++)
-		items[i]->recipients = keep_recipients(reader, jobs[i].recipients);
+	for (size_t i = 0; i < n_jobs; i++)
+	{
+		jobs[i].segment->recipients = keep_recipients(reader, jobs[i].recipients);
+		if (reader->remembered != NULL)
+			remembered_indexes_add(reader->remembered, jobs[i].segment);
+	}
 	return NULL;
 }
 
@@ -280,6 +302,10 @@ reader_free(WalSource *source)
 	WalReader *reader = (WalReader *) source;
 
 	workers_free(reader->workers);
+	workers_free(reader->index_workers);
+	if (reader->remembered != NULL)
+		remembered_indexes_keep(reader->remembered);
+	remembered_indexes_free(reader->remembered);
 	for (size_t i = 0; i < reader->n_recipients; i++)
 		free(reader->recipients[i]);
 	free(reader->recipients);
@@ -298,6 +324,7 @@ wal_reader_new(Store *store, const Catalog *catalog, const AgeIdentities *identi
 		.store = store, .system_identifier = catalog->system_identifier, .identities = identities};
 	reader->segment_size = catalog->segment_size;
 	reader->workers = workers_new(jobs);
+	reader->index_workers = workers_new(small_reads_at_once(jobs));
 	return &reader->source;
 }
 
@@ -305,4 +332,15 @@ WalFacts *
 wal_reader_facts(Store *store, const Catalog *catalog, const AgeIdentities *identities, int jobs)
 {
 	return wal_facts_new(wal_reader_new(store, catalog, identities, jobs));
+}
+
+WalFacts *
+wal_reader_facts_kept(Store *store, const Catalog *catalog, const AgeIdentities *identities, int jobs,
+                      const char *state_dir)
+{
+	WalSource *source = wal_reader_new(store, catalog, identities, jobs);
+
+	if (state_dir != NULL)
+		((WalReader *) source)->remembered = remembered_indexes_new(state_dir, store, catalog);
+	return wal_facts_new(source);
 }

@@ -70,7 +70,8 @@ search(const Settings *settings, SearchRequest *request, Catalog **ret_catalog, 
 
 	request->timeline = catalog_resolve_timeline(*ret_catalog, request->timeline);
 
-	AUTO(WalFacts) facts = wal_reader_facts(store, *ret_catalog, identities, jobs);
+	AUTO(WalFacts) facts = wal_reader_facts_kept(store, *ret_catalog, identities, jobs,
+	                                             settings_text(settings, SETTING_state_dir));
 
 	return search_run(facts, *ret_catalog, request, findings);
 }

@@ -254,6 +254,7 @@ run(Invocation *invocation)
 	recovery.identities = identities;
 	recovery.program = invocation_program(invocation);
 	recovery.flags = flags.data;
+	recovery.state_dir = settings_text(settings, SETTING_state_dir);
 	recovery.jobs = (int) settings_integer(settings, SETTING_jobs);
 
 	if (forward)

@@ -28,8 +28,10 @@ recovery_check_user(const char *command)
 static Error *
 plan_to_target(Recovery *recovery)
 {
-	AUTO(WalFacts) facts =
-		wal_reader_facts(recovery->store, recovery->catalog, recovery->identities, recovery->jobs);
+	/* Before a restore every index is read, not remembered. */
+	const char *state_dir = recovery->request.every_index ? NULL : recovery->state_dir;
+	AUTO(WalFacts) facts = wal_reader_facts_kept(recovery->store, recovery->catalog, recovery->identities,
+	                                             recovery->jobs, state_dir);
 	DropFound found = {0};
 	Error *error = NULL;
 

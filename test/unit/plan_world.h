@@ -97,7 +97,10 @@ static inline void
 world_add_run(World *world, TimeLineID number, XLogSegNo first, XLogSegNo last)
 {
 	CatalogTimeline *timeline = world_timeline(world, number);
-	SegmentRun run = {first, last, (last - first + 1) * WORLD_SIZE, NEW_ARRAY(uint32_t, last - first + 1)};
+	SegmentRun run = {.first = first,
+	                  .last = last,
+	                  .stored_size = (last - first + 1) * WORLD_SIZE,
+	                  .sizes = NEW_ARRAY(uint32_t, last - first + 1)};
 
 	for (XLogSegNo i = 0; i <= last - first; i++)
 		run.sizes[i] = WORLD_SIZE;

@@ -20,7 +20,8 @@ typedef struct SegmentRun
 	XLogSegNo first;
 	XLogSegNo last; /* inclusive */
 	uint64_t stored_size;
-	uint32_t *sizes; /* stored bytes of each segment, from "first" on; owned */
+	uint32_t *sizes;  /* stored bytes of each segment, from "first" on; owned */
+	TimeUs *modified; /* when each came, by the store's clock; owned, NULL: not known */
 } SegmentRun;
 
 /* A .partial, or a .backup file: named after a segment, and proof that the timeline went so far. */
@@ -96,3 +97,13 @@ TimeLineID catalog_resolve_timeline(const Catalog *catalog, TimeLineID timeline)
 
 const CatalogTimeline *catalog_timeline(const Catalog *catalog, TimeLineID timeline); /* NULL when unknown */
 bool catalog_has_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno);
+
+/* A segment's object, as the listing showed it; false: there is none. */
+typedef struct ListedSegment
+{
+	uint32_t stored_size;
+	TimeUs modified; /* TIME_NONE: not known */
+} ListedSegment;
+
+bool catalog_listed_segment(const Catalog *catalog, TimeLineID timeline, XLogSegNo segno,
+                            ListedSegment *ret_listed);

@@ -35,8 +35,8 @@ typedef Error *(*RecordRead)(const RecordPlace *place, const char *id, void **re
 /* Ids of what lies below a prefix, ascending. */
 Error *record_list_ids(Store *store, const char *prefix, StrList *ret_ids) MUST_CHECK;
 
-/* The records of all these, as many at the same time as there are threads: a year of them must not be 365 round trips. */
-Error *record_list_read(const RecordPlace *place, const char *prefix, int threads, RecordRead read,
+/* The records of all these, small_reads_at_once(jobs) at a time: a year of them must not be 365 round trips. */
+Error *record_list_read(const RecordPlace *place, const char *prefix, int jobs, RecordRead read,
                         RecordList *ret_list) MUST_CHECK;
 
 /* For people: adds the unfinished ids, and "<id>: <why>" of damaged records. */

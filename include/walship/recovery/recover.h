@@ -58,7 +58,8 @@ typedef struct Recovery
 	const char *primary_slot_name;
 	bool
 		leased; /* the caller holds a lease on the backup and its WAL, as long as it needs them: none is taken here */
-	int jobs;                                        /* requests, then parts, at a time */
+	const char *state_dir; /* where what indexes told is remembered; NULL: nowhere */
+	int jobs;              /* requests, then parts, at a time */
 	void (*on_bytes)(void *context, uint64_t bytes); /* restored; from several threads; may be NULL */
 	void *on_bytes_context;
 	Notices notices;
