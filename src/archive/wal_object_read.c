@@ -18,6 +18,7 @@ typedef struct Reader
 	const WalArchive *archive;
 	const WalName *name;
 	Sink *into;
+	ChunkList chunks; /* of the payload; read by it until its pipe is freed */
 } Reader;
 
 /* The end of the payload's pipe: checks header and length, and hands on what the caller wants. */
@@ -75,12 +76,32 @@ segment_sink_finish(Sink *sink)
 	                 segment->index->segment_size);
 }
 
+static void
+add_decoder(Reader *reader, const WalIndex *index, Codec codec, Pipe *payload)
+{
+	ChunkList *chunks = &reader->chunks;
+	const ChunkedStream stream = {.codec = codec,
+	                              .list = chunks,
+	                              .raw_size = index->segment_size,
+	                              .size = index->stored_size,
+	                              .what = index->member};
+	Workers *cpu = reader->archive->decoding;
+
+	*chunks = (ChunkList){.chunk_size = index->chunk_size, .places = NEW_ARRAY(ChunkPlace, index->n_chunks)};
+	for (; chunks->count < index->n_chunks; chunks->count++)
+		chunks->places[chunks->count] = (ChunkPlace){.offset = index->chunks[chunks->count].offset,
+		                                             .crc32c = index->chunks[chunks->count].crc32c};
+	if (cpu != NULL && !codec_chunks_pay(&stream, workers_size(cpu)))
+		cpu = NULL;
+	codec_add_chunk_decoder(payload, &stream, cpu);
+}
+
 /* A WalPayloadBegin. */
 static Error *
 begin_payload(void *context, const WalIndex *index, Pipe *payload)
 {
 	static const SinkOps segment_ops = {.write = segment_sink_write, .finish = segment_sink_finish};
-	const Reader *reader = context;
+	Reader *reader = context;
 	SegmentSink *segment;
 	Codec codec;
 
@@ -100,7 +121,7 @@ begin_payload(void *context, const WalIndex *index, Pipe *payload)
 	                                    .segment_size = index->segment_size}));
 	if (index->recipients[0] != '\0')
 		pipe_add(payload, age_decoder_new(reader->archive->identities, index->member));
-	codec_add_decoder(payload, codec, index->segment_size, index->member);
+	add_decoder(reader, index, codec, payload);
 	segment = NEW(SegmentSink);
 	segment->sink.ops = &segment_ops;
 	segment->reader = reader;
@@ -153,9 +174,10 @@ wal_object_get_key(const WalArchive *archive, const char *key, const WalName *na
                    WalIndex *ret_index)
 {
 	Reader reader = {.archive = archive, .name = name, .into = into};
+	Error *error = read_object(archive, key, &reader, ret_index);
 
-	return error_context(read_object(archive, key, &reader, ret_index),
-	                     "could not read \"%s\" from store \"%s\"", key, store_url(archive->store));
+	chunk_list_release(&reader.chunks);
+	return error_context(error, "could not read \"%s\" from store \"%s\"", key, store_url(archive->store));
 }
 
 Error *

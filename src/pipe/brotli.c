@@ -25,7 +25,6 @@ library_free(void *opaque, void *pointer)
 }
 
 AUTO_DEFINE(BrotliEncoderState, BrotliEncoderDestroyInstance);
-AUTO_DEFINE(BrotliDecoderState, BrotliDecoderDestroyInstance);
 
 typedef struct BrotliEncoder
 {
@@ -37,12 +36,12 @@ typedef struct BrotliEncoder
 } BrotliEncoder;
 
 static Error *
-encoder_state_new(int level, uint32_t window_bits, BrotliEncoderState **ret_state)
+encoder_state_new(int level, BrotliEncoderState **ret_state)
 {
 	AUTO(BrotliEncoderState) state = BrotliEncoderCreateInstance(library_alloc, library_free, NULL);
 
 	if (state == NULL || !BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t) level) ||
-	    !BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, window_bits))
+	    !BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, BROTLI_WINDOW_BITS))
 		return error_new(ERR_SYSTEM, "could not compress: brotli refuses level %d", level);
 	*ret_state = MOVE(state);
 	return NULL;
@@ -62,7 +61,7 @@ static Error *
 brotli_encode(BrotliEncoder *self, BrotliEncoderOperation operation, const uint8_t *in, size_t in_left)
 {
 	if (self->state == NULL)
-		TRY(encoder_state_new(self->level, BROTLI_WINDOW_BITS, &self->state));
+		TRY(encoder_state_new(self->level, &self->state));
 	do
 	{
 		uint8_t *out = self->buffer + self->used;
@@ -126,8 +125,8 @@ brotli_encoder_new(int level)
  */
 #define STREAM_OFFSET_MAX (1u << 30)
 
-static Error *
-encode_chunk(Chunk *chunk, uint32_t window_bits)
+Error *
+brotli_encode_chunk(Chunk *chunk)
 {
 	/* FLUSH ends a chunk at a whole byte; only the last one ends the stream. */
 	BrotliEncoderOperation operation = chunk->last ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_FLUSH;
@@ -136,7 +135,8 @@ encode_chunk(Chunk *chunk, uint32_t window_bits)
 	const uint8_t *in = chunk->in;
 	size_t in_left = chunk->in_size;
 
-	TRY(encoder_state_new(chunk->level, window_bits, &state));
+	assert(chunk->position == 0 || chunk->position >= UINT64_C(1) << BROTLI_WINDOW_BITS);
+	TRY(encoder_state_new(chunk->level, &state));
 	if (offset > 0 && !BrotliEncoderSetParameter(state, BROTLI_PARAM_STREAM_OFFSET, offset))
 		return error_new(ERR_SYSTEM, "could not compress: brotli refuses the offset %u", offset);
 
@@ -154,13 +154,6 @@ encode_chunk(Chunk *chunk, uint32_t window_bits)
 		chunk->out_size = chunk->out_capacity - out_left;
 	} while (in_left > 0 || BrotliEncoderHasMoreOutput(state));
 	return NULL;
-}
-
-Error *
-brotli_encode_chunk(Chunk *chunk)
-{
-	assert(chunk->position == 0 || chunk->position >= UINT64_C(1) << BROTLI_WINDOW_BITS);
-	return encode_chunk(chunk, BROTLI_WINDOW_BITS);
 }
 
 /* The beginning of a stream: RFC 7932, 9.1, WBITS; 0: none that every decoder reads. */
@@ -272,41 +265,79 @@ static const SinkOps brotli_decoder_ops = {
 	.free = brotli_decoder_free,
 };
 
-/* The lowest at which the library writes small windows as they are. */
-#define WINDOW_LEVEL 2
+/* Of zeros, at a time: of the stack. */
+#define WINDOW_PIECE ((size_t) 16 * 1024)
 
-/* A window of zeros, to which no chunk refers. */
+/* Nothing is kept of what comes out. */
+static Error *
+decode_to_nothing(BrotliDecoderState *state, const void *data, size_t size, size_t *left, const char *what)
+{
+	const uint8_t *in = data;
+	BrotliDecoderResult result;
+
+	do
+	{
+		size_t no_room = 0;
+		size_t taken = 0;
+
+		result = BrotliDecoderDecompressStream(state, &size, &in, &no_room, NULL, NULL);
+		(void) BrotliDecoderTakeOutput(state, &taken);
+		if (taken > *left)
+			return codec_error_chunk(what);
+		*left -= taken;
+	} while (result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT);
+	return result == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT ? NULL : codec_error_chunk(what);
+}
+
+/*
+ * A window of zeros, to which no chunk refers: the stream's own first bits, which say how large it is, then
+ * meta-blocks that are not compressed (RFC 7932, 9.2: ISLAST 0, MNIBBLES 4, MLEN - 1, ISUNCOMPRESSED 1).  To
+ * have the library encode a run of zeros takes four milliseconds, and it decodes them byte by byte.
+ */
 static Error *
 decode_window(BrotliDecoderState *state, uint8_t first_byte, const char *what)
 {
-	uint32_t window_bits = window_bits_of(first_byte);
-	size_t left = (size_t) 1 << window_bits;
-	AUTO_FREE uint8_t *zeros = mem_zalloc(left);
-	Chunk chunk = {.level = WINDOW_LEVEL, .in = zeros, .in_size = left};
-	Error *error = encode_chunk(&chunk, window_bits);
-	AUTO_FREE uint8_t *encoded = chunk.out;
-	const uint8_t *in = encoded;
-	size_t no_room = 0;
-	BrotliDecoderResult result;
+	const uint8_t zeros[WINDOW_PIECE] = {0};
+	size_t left = (size_t) 1 << window_bits_of(first_byte);
+	size_t piece = left < WINDOW_PIECE ? left : WINDOW_PIECE;
+	uint32_t n_bits = (first_byte & 1) == 0 ? 1 : (first_byte >> 1 & 7) != 0 ? 4 : 7;
+	uint32_t bits = first_byte & ((1u << n_bits) - 1);
 
-	TRY(error);
-	do
+	for (size_t begun = 0, size = left; begun < size; begun += piece, n_bits = bits = 0)
 	{
-		size_t taken = 0;
+		uint8_t head[4];
 
-		result = BrotliDecoderDecompressStream(state, &chunk.out_size, &in, &no_room, NULL, NULL);
-		(void) BrotliDecoderTakeOutput(state, &taken);
-		if (taken > left)
-			return codec_error_chunk(what);
-		left -= taken;
-	} while (result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT);
-	return result == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT && left == 0 ? NULL : codec_error_chunk(what);
+		bits |= ((uint32_t) (piece - 1) << 3 | 1u << 19) << n_bits;
+		n_bits += 20;
+		for (size_t i = 0; i < sizeof(head); i++)
+			head[i] = (uint8_t) (bits >> 8 * i);
+		TRY(decode_to_nothing(state, head, (n_bits + 7) / 8, &left, what));
+		TRY(decode_to_nothing(state, zeros, piece, &left, what));
+	}
+	return left == 0 ? NULL : codec_error_chunk(what);
+}
+
+/* A decoder that has decoded a chunk has a window's worth behind it, as every chunk but the first wants it. */
+static Error *
+chunk_decoder_begin(const ChunkInput *input, const char *what, void **kept)
+{
+	if (*kept != NULL)
+		return NULL;
+	*kept = BrotliDecoderCreateInstance(library_alloc, library_free, NULL);
+	if (*kept == NULL)
+		return error_new(ERR_SYSTEM, "could not decompress %s: brotli does not start", what);
+	return input->first ? NULL : decode_window(*kept, input->first_byte, what);
+}
+
+void
+brotli_chunk_decoder_free(void *kept)
+{
+	BrotliDecoderDestroyInstance(kept);
 }
 
 Error *
-brotli_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what)
+brotli_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what, void **kept)
 {
-	AUTO(BrotliDecoderState) state = BrotliDecoderCreateInstance(library_alloc, library_free, NULL);
 	BrotliDecoderResult expected =
 		input->last ? BROTLI_DECODER_RESULT_SUCCESS : BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT;
 	const uint8_t *in = input->data;
@@ -314,11 +345,8 @@ brotli_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const 
 	size_t in_left = input->size;
 	size_t room = raw_size;
 
-	if (state == NULL)
-		return error_new(ERR_SYSTEM, "could not decompress %s: brotli does not start", what);
-	if (!input->first)
-		TRY(decode_window(state, input->first_byte, what));
-	if (BrotliDecoderDecompressStream(state, &in_left, &in, &room, &out, NULL) != expected || in_left > 0 ||
+	TRY(chunk_decoder_begin(input, what, kept));
+	if (BrotliDecoderDecompressStream(*kept, &in_left, &in, &room, &out, NULL) != expected || in_left > 0 ||
 	    room > 0)
 		return codec_error_chunk(what);
 	return NULL;

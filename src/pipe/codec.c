@@ -33,6 +33,7 @@ typedef struct CodecRow
 	ChunkEncoder chunk_encoder;
 	Sink *(*decoder)(uint64_t most, const char *what);
 	ChunkDecoder chunk_decoder;
+	void (*chunk_decoder_free)(void *kept);
 } CodecRow;
 
 typedef struct PlainDecoder
@@ -91,7 +92,8 @@ static const CodecRow codecs[] = {
                       .encoder = brotli_encoder_new,
                       .chunk_encoder = brotli_encode_chunk,
                       .decoder = brotli_decoder_new,
-                      .chunk_decoder = brotli_decode_chunks},
+                      .chunk_decoder = brotli_decode_chunks,
+                      .chunk_decoder_free = brotli_chunk_decoder_free},
 	[CODEC_ZSTD] = {.name = "zstd",
                     .suffix = "zst",
                     .lowest = 1,
@@ -102,7 +104,8 @@ static const CodecRow codecs[] = {
                     .encoder = zstd_encoder_new,
                     .chunk_encoder = zstd_encode_chunk,
                     .decoder = zstd_decoder_new,
-                    .chunk_decoder = zstd_decode_chunks},
+                    .chunk_decoder = zstd_decode_chunks,
+                    .chunk_decoder_free = zstd_chunk_decoder_free},
 };
 
 const char *
@@ -213,6 +216,30 @@ codec_add_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what)
 	pipe_add(pipe, codecs[codec].decoder(most, what));
 }
 
+void
+codec_add_chunk_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu)
+{
+	const CodecRow *row = &codecs[stream->codec];
+
+	pipe_add(pipe, cpu == NULL || row->chunk_decoder == NULL
+	                   ? row->decoder(stream->raw_size, stream->what)
+	                   : chunked_decoder_new(stream, row->decoder, cpu));
+}
+
+/*
+ * Measured with fetch of a segment on 2 cores: where brotli stores 7.2 MB of it, two threads need 0.7 of the time; where
+ * it stores 1.4 MB, of which writing the file is the larger part, a fifth more processor time for little.  zstd's decoding
+ * is 9 ms of 45.
+ */
+#define CHUNKS_PAY_FROM ((uint64_t) 4 * 1024 * 1024)
+
+bool
+codec_chunks_pay(const ChunkedStream *stream, int threads)
+{
+	return threads > 1 && stream->codec == CODEC_BROTLI && stream->size >= CHUNKS_PAY_FROM &&
+	       stream->list->count >= 2;
+}
+
 bool
 codec_has_chunks(const ChunkedStream *stream)
 {
@@ -229,9 +256,27 @@ codec_has_chunks(const ChunkedStream *stream)
 	       brotli_chunks_are_independent(stream->first_byte, list->chunk_size);
 }
 
+void
+codec_chunk_decoder_free(Codec codec, void *kept)
+{
+	if (kept != NULL)
+		codecs[codec].chunk_decoder_free(kept);
+}
+
 Error *
 codec_decode_chunks(const ChunkedStream *stream, size_t first, size_t count, const void *data, size_t size,
                     void *raw)
+{
+	void *kept = NULL;
+	Error *error = codec_decode_chunks_with(stream, first, count, data, size, raw, &kept);
+
+	codec_chunk_decoder_free(stream->codec, kept);
+	return error;
+}
+
+Error *
+codec_decode_chunks_with(const ChunkedStream *stream, size_t first, size_t count, const void *data,
+                         size_t size, void *raw, void **kept)
 {
 	const ChunkList *list = stream->list;
 	bool last = first + count == list->count;
@@ -241,7 +286,7 @@ codec_decode_chunks(const ChunkedStream *stream, size_t first, size_t count, con
 	ChunkInput input = {
 		.first_byte = stream->first_byte, .first = first == 0, .last = last, .data = data, .size = size};
 
-	TRY(codecs[stream->codec].chunk_decoder(&input, raw, end - begin, stream->what));
+	TRY(codecs[stream->codec].chunk_decoder(&input, raw, end - begin, stream->what, kept));
 	for (size_t i = first; i < first + count; i++)
 	{
 		uint64_t left = end - i * list->chunk_size;

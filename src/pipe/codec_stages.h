@@ -48,14 +48,33 @@ typedef struct ChunkInput
 	size_t size;
 } ChunkInput;
 
-/* Fills "raw" exactly.  ERR_CORRUPT: they are longer or shorter, or no chunks. */
-typedef Error *(*ChunkDecoder)(const ChunkInput *input, void *raw, size_t raw_size, const char *what);
+/*
+ * Fills "raw" exactly.  ERR_CORRUPT: they are longer or shorter, or no chunks.  *kept is a decoder
+ * that has decoded other chunks of the same stream, in any order, but not its last one: it has brotli's
+ * window and its memory already.  NULL, as for the stream's first chunk: one is made.  After an error it
+ * is only to be freed; the caller does that.
+ */
+typedef Error *(*ChunkDecoder)(const ChunkInput *input, void *raw, size_t raw_size, const char *what,
+                               void **kept);
 
-Error *brotli_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what) MUST_CHECK;
-Error *zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what) MUST_CHECK;
+Error *brotli_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what,
+                            void **kept) MUST_CHECK;
+void brotli_chunk_decoder_free(void *kept);
+Error *zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what, void **kept)
+	MUST_CHECK;
+void zstd_chunk_decoder_free(void *kept);
+
+/* codec_decode_chunks() with a decoder that is kept. */
+Error *codec_decode_chunks_with(const ChunkedStream *stream, size_t first, size_t count, const void *data,
+                                size_t size, void *raw, void **kept) MUST_CHECK;
+void codec_chunk_decoder_free(Codec codec, void *kept);
 
 /* Are chunks of this size independent of each other, in a stream that begins so? */
 bool brotli_chunks_are_independent(uint8_t first_byte, uint64_t chunk_size);
+
+/* By the pool, or by "decoder", as one stream; see codec_add_chunk_decoder(). */
+Sink *chunked_decoder_new(const ChunkedStream *stream, Sink *(*decoder)(uint64_t most, const char *what),
+                          Workers *cpu);
 
 /* Size of the buffer in which an encoder or decoder collects its output. */
 #define CODEC_BUFFER_SIZE (128u * 1024)

@@ -285,12 +285,23 @@ static const SinkOps zstd_decoder_ops = {
 	.free = zstd_decoder_free,
 };
 
+void
+zstd_chunk_decoder_free(void *kept)
+{
+	(void) ZSTD_freeDCtx(kept);
+}
+
 /* Every chunk is a frame, or several. */
 Error *
-zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what)
+zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const char *what, void **kept)
 {
-	size_t result = ZSTD_decompress(raw, raw_size, input->data, input->size);
+	size_t result;
 
+	if (*kept == NULL)
+		*kept = ZSTD_createDCtx();
+	if (*kept == NULL)
+		return error_new(ERR_SYSTEM, "could not decompress %s: out of memory", what);
+	result = ZSTD_decompressDCtx(*kept, raw, raw_size, input->data, input->size);
 	return ZSTD_isError(result) || result != raw_size ? codec_error_chunk(what) : NULL;
 }
 

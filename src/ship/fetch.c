@@ -14,6 +14,7 @@
 #include "walship/base/file.h"
 #include "walship/base/mem.h"
 #include "walship/base/retry.h"
+#include "walship/base/workers.h"
 #include "walship/pg/pgdata.h"
 #include "walship/pipe/stages.h"
 
@@ -21,6 +22,9 @@
 #define CORRUPT_ATTEMPTS 3
 
 #define TEXT_FILE_MAX (1024 * 1024)
+
+/* A segment has chunks for no more, and each costs memory. */
+#define CPU_THREADS_MAX 4
 
 typedef struct Fetch
 {
@@ -133,7 +137,7 @@ explain_absence(Fetch *fetch)
 }
 
 static Error *
-fetch_segment(const Fetch *fetch)
+read_segment(const Fetch *fetch)
 {
 	AUTO(Sink) file = NULL;
 	AUTO(Pipe) pipe = pipe_new();
@@ -142,6 +146,19 @@ fetch_segment(const Fetch *fetch)
 	pipe_add(pipe, MOVE(file));
 	TRY(wal_object_get(&fetch->archive, &fetch->options->name, pipe_as_sink(pipe), NULL));
 	return pipe_finish(pipe);
+}
+
+static Error *
+fetch_segment(Fetch *fetch)
+{
+	Error *error = read_segment(fetch);
+
+	/* The list of its chunks may be wrong where the segment is not. */
+	if (fetch->archive.decoding == NULL || !error_is(error, ERR_CORRUPT))
+		return error;
+	error_free(error);
+	fetch->archive.decoding = NULL;
+	return read_segment(fetch);
 }
 
 /*
@@ -234,9 +251,13 @@ Error *
 fetch(const FetchOptions *options)
 {
 	AUTO(FetchAhead) ahead = fetch_ahead_new(options);
+
+	/* Whoever fetches ahead has work for every core. */
+	AUTO(Workers) cpu = ahead == NULL ? workers_new(workers_cpu_count(CPU_THREADS_MAX)) : NULL;
 	Fetch from_store = {.options = options,
 	                    .archive = {.system_identifier = options->source.system_identifier,
-	                                .identities = options->source.identities}};
+	                                .identities = options->source.identities,
+	                                .decoding = cpu}};
 	Error *error = NULL;
 	bool taken;
 

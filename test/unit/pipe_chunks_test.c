@@ -337,6 +337,169 @@ brotli_streams_that_break_the_rules_are_one_stream(void **state)
 	}
 }
 
+static Error *
+decode_side_by_side(const ChunkedStream *stream, Workers *cpu, const void *data, size_t size, size_t piece,
+                    Buf *into)
+{
+	AUTO(Pipe) pipe = pipe_new();
+
+	codec_add_chunk_decoder(pipe, stream, cpu);
+	pipe_add(pipe, buf_sink_new(into));
+	for (size_t at = 0; at < size; at += piece)
+		TRY(pipe_write(pipe, (const char *) data + at, size - at < piece ? size - at : piece));
+	return pipe_finish(pipe);
+}
+
+/* With a list of all chunks or of three; in pieces and at once; and without a list, or a pool. */
+static void
+a_stream_is_decoded_side_by_side(void **state)
+{
+	static const size_t sizes[] = {0, 1, MIB + 1, 8 * MIB, 9 * MIB + 77777};
+	static const size_t pieces[] = {100001, MOST};
+	AUTO(Workers) cpu = workers_new(3);
+
+	(void) state;
+	for (size_t s = 0; s < lengthof(sizes); s++)
+	{
+		AUTO_FREE uint8_t *bytes = compressible_bytes(sizes[s], s);
+
+		for (size_t c = 0; c < lengthof(in_chunks); c++)
+			for (size_t most = 0; most <= 3; most += 3)
+			{
+				Compression compression = in_chunks[c];
+				AUTO_CHUNK_LIST list = {0};
+				AUTO_BUF(encoded, MOST);
+
+				compression.cpu = cpu;
+				encode_with_list(&compression, bytes, sizes[s], most, &encoded, &list);
+				for (int kind = 0; kind < 4; kind++)
+				{
+					ChunkedStream stream = chunked_stream(compression.codec, &list, sizes[s], &encoded);
+					const ChunkList none = {0};
+					AUTO_BUF(decoded, MOST);
+
+					stream.list = kind == 2 ? &none : &list;
+					assert_ok(decode_side_by_side(&stream, kind == 3 ? NULL : cpu, encoded.data, encoded.size,
+					                              pieces[kind % 2], &decoded));
+					assert_int_equal(decoded.size, sizes[s]);
+					if (sizes[s] > 0)
+						assert_memory_equal(decoded.data, bytes, sizes[s]);
+				}
+			}
+	}
+}
+
+static void
+chunks_pay_for_what_takes_long(void **state)
+{
+	static const struct
+	{
+		Codec codec;
+		uint64_t stored_size;
+		size_t count;
+		int threads;
+		bool pays;
+	} rows[] = {
+		{CODEC_BROTLI, 7 * MIB, 16, 2, true}, {CODEC_BROTLI, 7 * MIB, 16, 1, false},
+		{CODEC_BROTLI, 4 * MIB, 2, 4, true},  {CODEC_BROTLI, 4 * MIB - 1, 16, 4, false},
+		{CODEC_BROTLI, 7 * MIB, 1, 2, false}, {CODEC_BROTLI, 7 * MIB, 0, 2, false},
+		{CODEC_ZSTD, 7 * MIB, 8, 2, false},   {CODEC_NONE, 16 * MIB, 0, 2, false},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		const ChunkList list = {.chunk_size = MIB, .count = rows[i].count};
+		const ChunkedStream stream = {.codec = rows[i].codec, .list = &list, .size = rows[i].stored_size};
+
+		assert_int_equal(codec_chunks_pay(&stream, rows[i].threads), rows[i].pays);
+	}
+}
+
+/* Too short, too long, a bit, and lists that are not the stream's: an error, or the right bytes. */
+static void
+what_is_damaged_is_never_decoded_to_other_bytes(void **state)
+{
+	const size_t size = 9 * MIB + 5;
+	AUTO_FREE uint8_t *bytes = compressible_bytes(size, 7);
+	AUTO(Workers) cpu = workers_new(2);
+
+	(void) state;
+	for (size_t c = 0; c < lengthof(in_chunks); c++)
+	{
+		Compression compression = in_chunks[c];
+		AUTO_CHUNK_LIST list = {0};
+		AUTO_BUF(encoded, MOST);
+
+		compression.cpu = cpu;
+		encode_with_list(&compression, bytes, size, 0, &encoded, &list);
+		buf_append(&encoded, "more", 4);
+		for (int damage = 0; damage < 12; damage++)
+		{
+			ChunkedStream stream = chunked_stream(compression.codec, &list, size, &encoded);
+			AUTO_FREE ChunkPlace *places = mem_alloc(list.count * sizeof(*places));
+			ChunkList wrong = list;
+			size_t length = encoded.size - 4;
+			AUTO_BUF(decoded, MOST);
+
+			memcpy(places, list.places, list.count * sizeof(*places));
+			wrong.places = places;
+			stream.list = &wrong;
+			switch (damage)
+			{
+				case 0:
+					length -= 1;
+					break;
+				case 1:
+					length = places[list.count / 2].offset;
+					break;
+				case 2:
+					length = encoded.size;
+					break;
+				case 3:
+					places[0].crc32c++;
+					break;
+				case 4:
+					places[list.count - 1].crc32c++;
+					break;
+				case 5:
+					places[list.count / 2].offset++;
+					break;
+				case 6:
+					places[list.count - 1].offset = UINT64_MAX - 1;
+					break;
+				case 7:
+					wrong.count--;
+					break;
+				case 8:
+					wrong.chunk_size *= 2;
+					break;
+				case 9:
+					stream.raw_size--;
+					break;
+				case 10:
+					stream.raw_size = UINT64_MAX;
+					break;
+				default:
+					length = 1;
+					break;
+			}
+
+			AUTO(Error) error = decode_side_by_side(&stream, cpu, encoded.data, length, 65536, &decoded);
+
+			if (error == NULL)
+				assert_true(decoded.size == size && memcmp(decoded.data, bytes, size) == 0);
+			else
+				assert_true(error_is(error, ERR_CORRUPT) && decoded.size <= size);
+			assert_true(decoded.size == 0 || memcmp(decoded.data, bytes, decoded.size) == 0);
+
+			/* What the stream itself has wrong is seen in any case; a list that is set aside does no harm. */
+			if (damage <= 4 || damage == 9 || damage == 11)
+				assert_non_null(error);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -346,6 +509,9 @@ main(void)
 		cmocka_unit_test(chunks_do_not_depend_on_who_encodes_them),
 		cmocka_unit_test(a_damaged_list_never_gives_wrong_bytes),
 		cmocka_unit_test(a_damaged_stream_never_gives_wrong_bytes_from_the_middle),
+		cmocka_unit_test(a_stream_is_decoded_side_by_side),
+		cmocka_unit_test(chunks_pay_for_what_takes_long),
+		cmocka_unit_test(what_is_damaged_is_never_decoded_to_other_bytes),
 		cmocka_unit_test(brotli_streams_that_break_the_rules_are_one_stream),
 	};
 

@@ -28,7 +28,8 @@ typedef struct WalArchive
 	const char *spool_directory;     /* for segments that compress to more than SPOOL_MEMORY_MAX */
 	bool refuse_damaged;             /* segments with a damaged record (wal_check = strict) */
 	bool stored_only;                /* reading: the payload is checked as it is stored, and not handed on */
-	Patience patience;               /* for reading a file: what ends it early; the store has its own */
+	Workers *decoding; /* reading: of one segment, where that pays; NULL: by the caller; not owned */
+	Patience patience; /* for reading a file: what ends it early; the store has its own */
 } WalArchive;
 
 typedef enum PutResult

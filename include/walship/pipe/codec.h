@@ -116,3 +116,15 @@ bool codec_has_chunks(const ChunkedStream *stream);
  */
 Error *codec_decode_chunks(const ChunkedStream *stream, size_t first, size_t count, const void *data,
                            size_t size, void *raw) MUST_CHECK;
+
+/*
+ * As codec_add_decoder() for "raw_size" bytes, but chunks are decoded side by side by the
+ * threads of "cpu", where codec_has_chunks() and they have at most 4 MiB; else, and with a
+ * pool of NULL, as one stream.  Of an encrypted stream "size" may be the encrypted one;
+ * "first_byte" is not looked at.  The list and the pool outlive the pipe.  ERR_CORRUPT may
+ * also be the list's fault: as one stream the same bytes may be right.
+ */
+void codec_add_chunk_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu);
+
+/* Is this worth so many threads?  Only for a caller that has nothing else for them to do. */
+bool codec_chunks_pay(const ChunkedStream *stream, int threads);
