@@ -1,4 +1,5 @@
 /* Compressed streams whose chunks are decoded each for itself. */
+#include "codec_stages.h"
 #include "codec_streams.h"
 
 static void
@@ -350,6 +351,39 @@ decode_side_by_side(const ChunkedStream *stream, Workers *cpu, const void *data,
 	return pipe_finish(pipe);
 }
 
+/* Threads that share decoders overtake each other: all but the first and the last one, which have their own. */
+static void
+a_decoder_that_is_kept_takes_chunks_in_any_order(void **state)
+{
+	const size_t size = 9 * MIB + 5;
+	AUTO_FREE uint8_t *bytes = compressible_bytes(size, 5);
+	AUTO_FREE uint8_t *raw = mem_alloc(size);
+	AUTO(Workers) cpu = workers_new(2);
+
+	(void) state;
+	for (size_t c = 0; c < lengthof(in_chunks); c++)
+	{
+		Compression compression = in_chunks[c];
+		AUTO_CHUNK_LIST list = {0};
+		AUTO_BUF(encoded, MOST);
+		void *kept = NULL;
+
+		compression.cpu = cpu;
+		encode_with_list(&compression, bytes, size, 0, &encoded, &list);
+
+		ChunkedStream stream = chunked_stream(compression.codec, &list, size, &encoded);
+
+		for (size_t i = list.count - 1; i-- > 1;)
+		{
+			assert_ok(codec_decode_chunks_with(&stream, i, 1, encoded.data + list.places[i].offset,
+			                                   list.places[i + 1].offset - list.places[i].offset, raw,
+			                                   &kept));
+			assert_memory_equal(raw, bytes + i * list.chunk_size, list.chunk_size);
+		}
+		codec_chunk_decoder_free(stream.codec, kept);
+	}
+}
+
 /* With a list of all chunks or of three; in pieces and at once; and without a list, or a pool. */
 static void
 a_stream_is_decoded_side_by_side(void **state)
@@ -509,6 +543,7 @@ main(void)
 		cmocka_unit_test(chunks_do_not_depend_on_who_encodes_them),
 		cmocka_unit_test(a_damaged_list_never_gives_wrong_bytes),
 		cmocka_unit_test(a_damaged_stream_never_gives_wrong_bytes_from_the_middle),
+		cmocka_unit_test(a_decoder_that_is_kept_takes_chunks_in_any_order),
 		cmocka_unit_test(a_stream_is_decoded_side_by_side),
 		cmocka_unit_test(chunks_pay_for_what_takes_long),
 		cmocka_unit_test(what_is_damaged_is_never_decoded_to_other_bytes),
