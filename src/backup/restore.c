@@ -21,6 +21,8 @@
 
 #define SET_WAL "wal"
 
+#define CPUS_MOST 16 /* threads that decode */
+
 typedef struct Restore
 {
 	const RestoreOptions *options;
@@ -29,7 +31,9 @@ typedef struct Restore
 	RestoreRoot *roots;
 	size_t n_roots;
 	RestoreShared shared;
-	Workers *workers;
+	Workers *workers; /* a job for each part */
+	Workers *cpu;     /* decodes frames of all of them; NULL: each part for itself */
+	int frames_each;  /* that are in work or wait, of a part */
 } Restore;
 
 typedef struct PartJob
@@ -82,7 +86,10 @@ add_decoders(const Restore *restore, Pipe *pipe, uint64_t raw_size, const char *
 {
 	if (restore->options->record->recipients[0] != '\0')
 		pipe_add(pipe, age_decoder_new(restore->options->identities, name));
-	codec_add_decoder(pipe, restore->codec, raw_size, name);
+	if (restore->cpu == NULL)
+		codec_add_decoder(pipe, restore->codec, raw_size, name);
+	else
+		codec_add_parallel_decoder(pipe, restore->codec, raw_size, name, restore->cpu, restore->frames_each);
 }
 
 /* Into nothing, what is wrong with one object can be told instead: then it is no error.  Takes and returns ownership. */
@@ -240,6 +247,36 @@ compare_larger_first(const void *a, const void *b)
 	return (*left)->part->stored_size > (*right)->part->stored_size ? -1 : 1;
 }
 
+/*
+ * Parts are restored side by side, each by one thread, which is enough as long as there are as many as processors.
+ * Fewer count where one is larger than most others together, like that of a very large table: then frames of one part
+ * are decoded side by side, too, while its own thread reads, hashes and writes.  Not always: it takes more memory.
+ */
+static void
+start_workers(Restore *restore, PartJob *const *jobs, size_t n_jobs)
+{
+	int cpus = workers_cpu_count(CPUS_MOST);
+	int most = restore->options->jobs;
+	uint64_t total = 0;
+	uint64_t largest = 1;
+
+	for (size_t i = 0; i < n_jobs; i++)
+	{
+		uint64_t size = jobs[i]->part->raw_size;
+
+		total += size;
+		largest = size > largest ? size : largest;
+	}
+
+	int at_a_time = total / largest < (uint64_t) most ? (int) (total / largest) : most;
+
+	restore->workers = workers_new(most);
+	if (at_a_time == 0 || at_a_time >= cpus)
+		return;
+	restore->cpu = workers_new(cpus);
+	restore->frames_each = (cpus + at_a_time - 1) / at_a_time + 1;
+}
+
 static Error *
 submit_parts(Restore *restore)
 {
@@ -269,6 +306,8 @@ submit_parts(Restore *restore)
 		jobs[n_jobs] = NEW(PartJob);
 		*jobs[n_jobs++] = (PartJob){restore, part, root};
 	}
+
+	start_workers(restore, jobs, n_jobs);
 
 	/* The largest first, so that no long one is left over at the end. */
 	if (n_jobs > 1)
@@ -358,12 +397,12 @@ restore_everything(Restore *restore)
 	if (wal_directory != NULL)
 		TRY(dir_make(wal_directory, 0700));
 	TRY(open_roots(restore, wal_directory));
-	restore->workers = workers_new(options->jobs);
 
 	error = submit_parts(restore);
 	if (error == NULL)
 		error = workers_wait(restore->workers);
 	workers_free(restore->workers);
+	workers_free(restore->cpu);
 	TRY(error);
 	TRY(cancel_check());
 	TRY(judge(restore, NULL, check_all_seen(restore)));

@@ -34,6 +34,7 @@ typedef struct CodecRow
 	Sink *(*decoder)(uint64_t most, const char *what);
 	ChunkDecoder chunk_decoder;
 	void (*chunk_decoder_free)(void *kept);
+	FrameDecoder frame_decoder; /* without "find": its streams have no frames */
 } CodecRow;
 
 typedef struct PlainDecoder
@@ -105,7 +106,8 @@ static const CodecRow codecs[] = {
                     .chunk_encoder = zstd_encode_chunk,
                     .decoder = zstd_decoder_new,
                     .chunk_decoder = zstd_decode_chunks,
-                    .chunk_decoder_free = zstd_chunk_decoder_free},
+                    .chunk_decoder_free = zstd_chunk_decoder_free,
+                    .frame_decoder = {zstd_find_frame, zstd_decode_frame, zstd_decoder_behind_frames}},
 };
 
 const char *
@@ -238,6 +240,18 @@ codec_chunks_pay(const ChunkedStream *stream, int threads)
 {
 	return threads > 1 && stream->codec == CODEC_BROTLI && stream->size >= CHUNKS_PAY_FROM &&
 	       stream->list->count >= 2;
+}
+
+void
+codec_add_parallel_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what, Workers *cpu,
+                           int most_frames)
+{
+	const FrameDecoder *decoder = &codecs[codec].frame_decoder;
+
+	if (decoder->find == NULL)
+		codec_add_decoder(pipe, codec, most, what);
+	else
+		pipe_add(pipe, frames_decoder_new(decoder, most, what, cpu, most_frames));
 }
 
 bool

@@ -69,6 +69,42 @@ Error *codec_decode_chunks_with(const ChunkedStream *stream, size_t first, size_
                                 size_t size, void *raw, void **kept) MUST_CHECK;
 void codec_chunk_decoder_free(Codec codec, void *kept);
 
+/*
+ * What a stream begins with: a piece of it that is decoded without looking at the others, and says how long it is.
+ */
+typedef enum FrameKind
+{
+	FRAME_WHOLE,
+	FRAME_CUT,   /* there may be one, if more bytes come */
+	FRAME_OTHER, /* longer than FRAME_RAW_MOST, of unknown length, damaged, or no frame */
+} FrameKind;
+
+/* Walship's own frames of base backups are as long; the memory for them is bounded by it. */
+#define FRAME_RAW_MOST ((size_t) 4 * 1024 * 1024)
+
+typedef struct Frame
+{
+	size_t stored_size;
+	size_t raw_size;
+} Frame;
+
+FrameKind zstd_find_frame(const void *data, size_t size, Frame *ret_frame);
+Error *zstd_decode_frame(const Frame *frame, const void *data, void *raw, const char *what) MUST_CHECK;
+
+/* A decoder for what follows so many frames, which gave "total" bytes. */
+Sink *zstd_decoder_behind_frames(uint64_t frames, uint64_t total, uint64_t most, const char *what);
+
+/* "rest" makes the decoder for what follows the last frame. */
+typedef struct FrameDecoder
+{
+	FrameKind (*find)(const void *data, size_t size, Frame *ret_frame);
+	Error *(*decode)(const Frame *frame, const void *data, void *raw, const char *what);
+	Sink *(*rest)(uint64_t frames, uint64_t total, uint64_t most, const char *what);
+} FrameDecoder;
+
+Sink *frames_decoder_new(const FrameDecoder *decoder, uint64_t most, const char *what, Workers *cpu,
+                         int most_frames);
+
 /* Are chunks of this size independent of each other, in a stream that begins so? */
 bool brotli_chunks_are_independent(uint8_t first_byte, uint64_t chunk_size);
 

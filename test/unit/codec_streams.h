@@ -49,15 +49,45 @@ encode(const Compression *compression, const uint8_t *bytes, size_t size, size_t
 	assert_ok(pipe_finish(pipe));
 }
 
+/* By this pool where there is one. */
 static inline Error *
-decode(Codec codec, uint64_t most, const void *data, size_t size, size_t piece, Buf *into)
+decode_by(Workers *cpu, Codec codec, uint64_t most, const void *data, size_t size, size_t piece, Buf *into)
 {
 	AUTO(Pipe) pipe = pipe_new();
 	const char *bytes = data;
 
-	codec_add_decoder(pipe, codec, most, "\"object.tar\"");
+	if (cpu == NULL)
+		codec_add_decoder(pipe, codec, most, "\"object.tar\"");
+	else
+		codec_add_parallel_decoder(pipe, codec, most, "\"object.tar\"", cpu, 2);
 	pipe_add(pipe, buf_sink_new(into));
 	for (size_t at = 0; at < size; at += piece)
 		TRY(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));
 	return pipe_finish(pipe);
+}
+
+/* By one thread; then of zstd by several, which must come to the same. */
+static inline Error *
+decode(Codec codec, uint64_t most, const void *data, size_t size, size_t piece, Buf *into)
+{
+	size_t before = into->size;
+	Error *error = decode_by(NULL, codec, most, data, size, piece, into);
+
+	if (codec == CODEC_ZSTD)
+	{
+		AUTO(Workers) cpu = workers_new(2);
+		AUTO_BUF(again, into->cap);
+		AUTO(Error) parallel = decode_by(cpu, codec, most, data, size, piece, &again);
+
+		assert_int_equal(parallel == NULL, error == NULL);
+		if (error != NULL)
+			assert_string_equal(error_message(parallel), error_message(error));
+		else
+		{
+			assert_int_equal(again.size, into->size - before);
+			if (again.size > 0)
+				assert_memory_equal(again.data, into->data + before, again.size);
+		}
+	}
+	return error;
 }

@@ -3,6 +3,8 @@
 #include "codec_stages.h"
 #include "codec_streams.h"
 
+#define FRAME_HEADER_MOST 18 /* RFC 8878 */
+
 static const Compression compressions[] = {
 	{CODEC_NONE, 0, NULL, 0},   {CODEC_BROTLI, 0, NULL, 0}, {CODEC_BROTLI, 1, NULL, 0},
 	{CODEC_BROTLI, 2, NULL, 0}, {CODEC_BROTLI, 5, NULL, 0}, {CODEC_ZSTD, 1, NULL, 0},
@@ -446,6 +448,83 @@ what_comes_after_may_fail_at_any_chunk(void **state)
 	}
 }
 
+/* Of five frames the third: what is before it is passed on, and nothing behind it. */
+static void
+a_damaged_frame_ends_what_is_decoded_side_by_side(void **state)
+{
+	const size_t size = 20 * MIB;
+	AUTO(Workers) cpu = workers_new(3);
+	Compression compression = {CODEC_ZSTD, 3, cpu, 4 * MIB};
+	ChunkList list = chunk_list_for(&compression, size, 0);
+	AUTO_FREE uint8_t *bytes = compressible_bytes(size, 9);
+	AUTO(Pipe) pipe = pipe_new();
+	AUTO_BUF(encoded, MOST);
+
+	(void) state;
+	codec_add_encoder(pipe, &compression, &list);
+	pipe_add(pipe, buf_sink_new(&encoded));
+	write_in_pieces(pipe, bytes, size, MIB);
+	assert_ok(pipe_finish(pipe));
+	assert_int_equal(list.count, 5);
+	for (size_t i = 0; i < 40; i++)
+	{
+		/* Not in the frame's header, of which a bit has no meaning. */
+		size_t length = list.places[3].offset - list.places[2].offset - FRAME_HEADER_MOST;
+		size_t at = list.places[2].offset + FRAME_HEADER_MOST + (i < 10 ? i : i * 7919 % length);
+		AUTO_BUF(decoded, MOST);
+
+		encoded.data[at] = (char) (encoded.data[at] ^ (1 << (i % 8)));
+		assert_error(decode_by(cpu, CODEC_ZSTD, size, encoded.data, encoded.size, 300001, &decoded),
+		             ERR_CORRUPT, "\"object.tar\"");
+		encoded.data[at] = (char) (encoded.data[at] ^ (1 << (i % 8)));
+		assert_true(decoded.size >= 8 * MIB && decoded.size < size);
+		assert_memory_equal(decoded.data, bytes, 8 * MIB);
+	}
+	chunk_list_release(&list);
+}
+
+static Error *
+refuse_behind(void *context, const void *data, size_t size)
+{
+	size_t *left = context;
+
+	(void) data;
+	if (size > *left)
+		return error_new(ERR_SYSTEM, "no more room");
+	*left -= size;
+	return NULL;
+}
+
+static void
+what_comes_after_may_fail_at_any_frame(void **state)
+{
+	const size_t size = 18 * MIB;
+	AUTO(Workers) cpu = workers_new(3);
+	const Compression compression = {CODEC_ZSTD, 3, cpu, 4 * MIB};
+	AUTO_FREE uint8_t *bytes = compressible_bytes(size, 10);
+	AUTO_BUF(encoded, MOST);
+
+	(void) state;
+	encode(&compression, bytes, size, MIB, &encoded);
+	for (size_t room = 0; room <= size; room += 2 * MIB)
+	{
+		AUTO(Pipe) pipe = pipe_new();
+		size_t left = room;
+
+		codec_add_parallel_decoder(pipe, CODEC_ZSTD, size, "\"object.tar\"", cpu, 2);
+		pipe_add(pipe, callback_stage_new(refuse_behind, &left));
+
+		Error *error = pipe_write(pipe, encoded.data, encoded.size);
+
+		if (error == NULL)
+			error = pipe_finish(pipe);
+		if (room < size)
+			assert_error(error, ERR_SYSTEM, "no more room");
+		else
+			assert_ok(error);
+	}
+}
+
 static void
 names_and_levels_are_those_of_the_table(void **state)
 {
@@ -491,6 +570,8 @@ main(void)
 		cmocka_unit_test(chunks_cost_less_than_a_hundredth_in_size),
 		cmocka_unit_test(the_stock_programs_read_what_was_compressed_in_chunks),
 		cmocka_unit_test(what_comes_after_may_fail_at_any_chunk),
+		cmocka_unit_test(a_damaged_frame_ends_what_is_decoded_side_by_side),
+		cmocka_unit_test(what_comes_after_may_fail_at_any_frame),
 		cmocka_unit_test(names_and_levels_are_those_of_the_table),
 	};
 

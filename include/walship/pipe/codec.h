@@ -90,6 +90,15 @@ void codec_add_encoder(Pipe *pipe, const Compression *compression, ChunkList *re
  */
 void codec_add_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what);
 
+/*
+ * The same, but frames of the stream (zstd; no other codec has any) are decoded side by side by this pool, at most
+ * "most_frames" of them at a time, and passed on in order by the pipe's own thread.  Nobody has to tell where they
+ * begin.  What is no frame of a known and moderate size is decoded as otherwise, from there to the end.  The pool is
+ * not owned, and not the one in which the pipe runs.
+ */
+void codec_add_parallel_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what, Workers *cpu,
+                                int most_frames);
+
 /* A compressed stream whose chunks can be decoded each for itself. */
 typedef struct ChunkedStream
 {
