@@ -60,7 +60,7 @@ write_kept(const char *path, const Slice *list)
 {
 	AUTO_FREE char *directory = path_parent(path);
 	AUTO(Pipe) pipe = pipe_new();
-	Compression compression = compression_for(CODEC_ZSTD, COMPRESS_BASE);
+	Compression compression = compression_for(CODEC_ZSTD, COMPRESS_FILES);
 	Sink *file = NULL;
 
 	TRY(dir_make(directory, 0700));

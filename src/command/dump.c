@@ -84,7 +84,7 @@ read_options(const Invocation *invocation, DumpOptions *dump)
 	dump->jobs = (int) settings_integer(settings, SETTING_jobs);
 	TRY(read_table_size(invocation, &dump->table_size));
 	TRY(read_lock_timeout(invocation, &dump->lock_timeout_ms));
-	TRY(context_compression(settings, COMPRESS_BASE, &dump->compression));
+	TRY(context_compression(settings, COMPRESS_FILES, &dump->compression));
 	if (!str_to_uint64(system, &dump->system_identifier) && settings_text(settings, SETTING_pgdata) != NULL)
 		TRY(context_system(settings, settings_text(settings, SETTING_pgdata), &dump->system_identifier));
 	return NULL;

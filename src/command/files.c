@@ -133,7 +133,7 @@ take(Invocation *invocation)
 	for (int i = 1; invocation_argument(invocation, i) != NULL; i++)
 		strlist_add(&directories, invocation_argument(invocation, i));
 	read_many(invocation, "exclude", &excludes);
-	TRY(context_compression(settings, COMPRESS_BASE, &files.compression));
+	TRY(context_compression(settings, COMPRESS_FILES, &files.compression));
 	TRY(keys_recipients(settings, &recipients));
 	TRY(keys_identities(settings, &identities));
 	TRY(progress_new(invocation, "files", &progress));

@@ -538,7 +538,7 @@ names_and_levels_are_those_of_the_table(void **state)
 		assert_true(codec_from_name(codec_name(each), &codec));
 		assert_int_equal(codec, each);
 		codec_level_range(each, &lowest, &highest);
-		for (CompressFor purpose = COMPRESS_WAL; purpose <= COMPRESS_BASE; purpose++)
+		for (CompressFor purpose = COMPRESS_WAL; purpose <= COMPRESS_FILES; purpose++)
 		{
 			int level = compression_for(each, purpose).level;
 

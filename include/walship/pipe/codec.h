@@ -30,6 +30,7 @@ typedef enum CompressFor
 	COMPRESS_WAL,
 	COMPRESS_BACKLOG, /* of WAL: a third to two thirds of the time, a sixteenth to a fifth more bytes */
 	COMPRESS_BASE,
+	COMPRESS_FILES, /* dumps and trees of files */
 } CompressFor;
 
 const char *codec_name(Codec codec);   /* "none", "brotli", "zstd" */
