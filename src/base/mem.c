@@ -5,15 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #define TRY_AGAIN_MS 100
-
-/* glibc's largest limits: above the first a piece is mapped for itself, above the second free memory is given back. */
-#define MAPPED_FROM (32 * 1024 * 1024)
-#define KEPT_MOST   (256 * 1024 * 1024)
 
 static void (*on_exhausted)(void);
 
@@ -30,15 +22,6 @@ exhausted(void)
 		on_exhausted();
 	else
 		(void) nanosleep(&(struct timespec){.tv_nsec = TRY_AGAIN_MS * 1000000}, NULL);
-}
-
-void
-mem_keep_released(void)
-{
-#ifdef __GLIBC__
-	(void) mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
-	(void) mallopt(M_TRIM_THRESHOLD, KEPT_MOST);
-#endif
 }
 
 void

@@ -59,9 +59,6 @@ run(Invocation *invocation)
 	TRY(keys_recipients(settings, &recipients));
 	options.archive.recipients = recipients;
 
-	/* That of a chunk and of its encoder, and in a backlog that of a segment, is needed again at once. */
-	mem_keep_released();
-
 	Error *error = push(&options);
 
 	/* archive_command may say %p, where the file lies, or %f, its name alone. */

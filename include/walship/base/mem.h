@@ -28,13 +28,6 @@ char *mem_vprintf(const char *format, va_list arguments) __attribute__((malloc))
 void mem_on_exhausted(void (*exhausted)(void));
 
 /*
- * From now on released memory stays with the process and serves again, where the
- * allocator would give large pieces back at once, and each would be cleared and
- * mapped page by page anew.  For those that make the same large things over and over.
- */
-void mem_keep_released(void);
-
-/*
  * For what a library refuses only when it is broken or out of memory, so that no
  * caller could handle it: as if out of memory, but not tried again: should
  * "exhausted" return, this thread goes no further.
