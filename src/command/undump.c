@@ -313,10 +313,10 @@ const Command command_undump = {
 	.arguments = "[ID]",
 	.n_optional = 1,
 	.description =
-		"The newest dump, or the one with this id (walship list --dumps), by pg_restore of the dump's major or newer. What\n"
-		"would make it fail or do harm is said before anything is changed: a server that is older than the dump, roles and\n"
-		"extensions that are missing, a database that is not empty. One database is restored in one transaction; one that\n"
-		"--create made is dropped again when that fails.",
+		"The newest dump that has the database, or the one with this id (walship list --dumps), by pg_restore of the\n"
+		"dump's major or newer. What would make it fail or do harm is said before anything is changed: a server that is\n"
+		"older than the dump, roles and extensions that are missing, a database that is not empty. One database is\n"
+		"restored in one transaction; one that --create made is dropped again when that fails.",
 	.examples = "  walship undump --list\n"
 				"  walship undump --database shop --table orders --create --to \"dbname=shop_yesterday\"\n"
 				"  walship undump --database shop --create --to \"dbname=shop_yesterday\"\n",
