@@ -31,6 +31,7 @@ CASES = {
     "backup-directory": cases_base.backup_to_a_directory,
     "restore-directory": cases_base.restore_from_a_directory,
     "restore-s3": cases_base.backup_and_restore_on_s3,
+    "many-files": cases_base.many_files,
     "dumps": cases_dump.dumps,
     "requests": cases_wal.requests,
     "starts": cases_process.starts,

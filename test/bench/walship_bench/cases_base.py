@@ -8,6 +8,9 @@ from pathlib import Path
 from .measure import Failed, run_measured
 from .peers import BARMAN_BACKUPS, PGBACKREST, WALG, WALRUS
 
+MANY_FILES, QUICK_MANY_FILES = 100_000, 1_000
+PAGE = 8192  # bytes
+
 
 def backup_to_a_directory(bench):
     """A base backup of the big database into a directory, every peer that stores there."""
@@ -51,6 +54,39 @@ def backup_and_restore_on_s3(bench):
     bench.compare_at_equal_bytes("restore, S3, 20 ms", found)
 
 
+def many_files(bench):
+    """A base backup of 100,000 relations of one page into a directory, and restores of it, every peer that stores there."""
+    n = QUICK_MANY_FILES if bench.quick else MANY_FILES
+    server = bench.data.factory.new(fsync="off", autovacuum="off", archive_mode="on", archive_command="/bin/true")
+    server.start()
+    folder = server.pgdata / "base" / str(server.sql("SELECT oid FROM pg_database WHERE datname = 'postgres'")[0][0])
+    page = next(path for path in folder.iterdir() if path.stat().st_size == PAGE).read_bytes()
+    for number in range(10_000_000, 10_000_000 + n):  # the server does not know them, but backups take them
+        (folder / str(number)).write_bytes(page)
+    places, taken, restored = {}, {}, {}
+
+    def back_up(tool):
+        places[tool] = bench.at(tool, "directory", pgdata=server.pgdata, server=server)
+        return take_backup(bench, places[tool])
+
+    def bring_back(tool):
+        bound = tool.at(places[tool].place, bench.new_directory(), pgdata=server.pgdata)
+        return restore(bench, bound, compare=lambda target: compare_folders(folder, target / folder.relative_to(server.pgdata)))
+
+    for tool in (*bench.ours("base")[:1], *bench.peers(PGBACKREST.with_processes(2), *WALG, *WALRUS)):
+        for run, found in ((back_up, taken), (bring_back, restored)):
+            figures = bench.attempt(tool, run)
+            if not figures:
+                break
+            found[tool] = figures
+        if tool in places:
+            bench.drop(places.pop(tool))
+    server.stop()
+    shutil.rmtree(server.pgdata)
+    bench.table(f"Base backup of {n:,} files of {PAGE} bytes, directory", taken, unit="backup")
+    bench.table(f"Restore of {n:,} files of {PAGE} bytes, directory", restored, unit="backup")
+
+
 @contextlib.contextmanager
 def running_big(bench):
     server = bench.data.server(bench.data.big(), archive_mode="on", archive_command="/bin/true", shared_buffers="128MB")
@@ -77,6 +113,9 @@ def restore_with_all(bench, kind, rtt, slow):
     taken, backups, compared = {}, {}, set()  # the latter: of whom one restore was compared with the source
     with running_big(bench) as server:
 
+        def compare_with_big(target):
+            compare_trees(server.pgdata, target)
+
         def run(tool):
             if tool.archive not in backups:
                 bench.say(f"  {tool} takes a backup to restore")
@@ -85,7 +124,7 @@ def restore_with_all(bench, kind, rtt, slow):
                 backups[tool.archive] = bound, taken[tool].facts
             backup, facts = backups[tool.archive]
             bound = tool.at(backup.place, bench.new_directory(), pgdata=server.pgdata)
-            figures = restore(bench, bound, compare=tool not in compared)
+            figures = restore(bench, bound, compare=None if tool in compared else compare_with_big)
             compared.add(tool)
             figures.facts.update(facts)
             return figures
@@ -102,15 +141,23 @@ def restore_with_all(bench, kind, rtt, slow):
 
 
 def restore(bench, bound, *, compare):
+    """"compare": called with what was restored, or None."""
     target = bench.new_directory() / "restored"
     if not bound.is_ours:
         target.mkdir()
     os.sync()
     figures = run_measured(["sh", "-c", bound.restore(target)], timeout=bench.patience.backup)
     if compare:
-        compare_trees(bench.data.big(), target)
+        compare(target)
     shutil.rmtree(target.parent)
     return figures
+
+
+def compare_folders(source, target):
+    names = [path.name for path in source.iterdir() if path.stat().st_size == PAGE]
+    same, other, missing = filecmp.cmpfiles(source, target, names, shallow=False)
+    if other or missing:
+        raise Failed(f"of {len(names)} files {len(missing)} were not restored, and {len(other)} with other contents")
 
 
 def compare_trees(source, target):
