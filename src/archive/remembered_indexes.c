@@ -12,7 +12,7 @@
 #include "walship/base/strs.h"
 
 /* Another number when segment_index_fill() tells something else, or code_fact() writes it otherwise. */
-#define FIRST_LINE "walship indexes 1\n"
+#define FIRST_LINE "walship indexes 2\n"
 
 #define FACTS_MAX     (32u * 1024 * 1024) /* bytes: some 800,000 segments */
 #define FILE_HEAD_MAX 16384
@@ -190,6 +190,7 @@ code_fact(Coder *coder, SegmentIndex *item, ListedSegment *listed, uint32_t segm
 	code_xid(coder, &item->max_xid, item->min_xid);
 	code_unless(coder, &item->known_full_xid, 0, item->max_xid);
 	code_near(coder, &item->chain_first, item->segno);
+	code_near(coder, &item->quiet_first, item->segno);
 	code_unless(coder, &item->last_record, InvalidXLogRecPtr, start);
 	code_unless(coder, &item->valid_end, InvalidXLogRecPtr, start + segment_size);
 	code_unless(coder, &item->minimal_at, InvalidXLogRecPtr, start);

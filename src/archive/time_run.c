@@ -11,9 +11,6 @@
 
 static const TimeRun no_run = {.high = TIME_NONE};
 
-/* Behind what 0.1.0 reads of a note. */
-static const char sha256_line[] = "\nsha256:";
-
 static TimeUs
 later(TimeUs a, TimeUs b)
 {
@@ -53,6 +50,9 @@ time_run_join(const TimeRun *run, WalIndex *index)
 		return;
 	index->time_high = index->max_time;
 	index->time_high_since = index->start_lsn;
+	index->quiet_since = wal_index_is_quiet(index) ? index->start_lsn : InvalidXLogRecPtr;
+	if (follows && run->quiet_since != InvalidXLogRecPtr && index->quiet_since != InvalidXLogRecPtr)
+		index->quiet_since = run->quiet_since;
 	if (follows && run->has_sha256)
 	{
 		index->has_previous = true;
@@ -81,6 +81,7 @@ time_run_after(const WalIndex *index)
 	               .segment_size = index->segment_size,
 	               .end = index->end_lsn,
 	               .high = TIME_NONE,
+	               .quiet_since = index->quiet_since,
 	               .has_sha256 = true};
 
 	if (!index->walked)
@@ -103,6 +104,8 @@ time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID time
 	TimeRun run = {.timeline = timeline};
 	char since[LSN_TEXT_SIZE];
 	char end[LSN_TEXT_SIZE];
+	char sha256[SHA256_TEXT_SIZE] = "";
+	char quiet[LSN_TEXT_SIZE] = "0/0";
 	int tail_at = 0;
 
 	if (!state_note_read(&note, &text) ||
@@ -114,23 +117,20 @@ time_run_noted(const char *state_dir, const WalArchive *archive, TimeLineID time
 	char *tail = text.data + tail_at;
 
 	size_t length = strcspn(tail, "\n");
-	char *digest = strncmp(tail + length, sha256_line, strlen(sha256_line)) == 0
-	                   ? tail + length + strlen(sha256_line)
-	                   : NULL;
 
-	/* A note of 0.1.0 has no such line. */
-	if (digest != NULL)
-		digest[strcspn(digest, "\n")] = '\0';
-	run.has_sha256 = digest != NULL && hex_decode(digest, run.sha256, sizeof(run.sha256));
+	/* A note of 0.1.0 ends with the tail. */
+	(void) sscanf(tail + length, "\nsha256:%64[0-9a-f]\nquiet %17s", sha256, quiet);
+	run.has_sha256 = hex_decode(sha256, run.sha256, sizeof(run.sha256));
 	tail[length] = '\0';
 	run.tail.size = run.tail.length = (uint32_t) (strlen(tail) / 2);
 	if (run.tail.size > WAL_EDGE_MAX || !hex_decode(tail, run.tail.bytes, run.tail.size) ||
-	    !lsn_parse(since, &run.since) || !lsn_parse(end, &run.end))
+	    !lsn_parse(since, &run.since) || !lsn_parse(end, &run.end) || !lsn_parse(quiet, &run.quiet_since))
 		return no_run;
 	if (run.since == InvalidXLogRecPtr && !run.has_sha256)
 		return no_run;
 	if (!wal_segment_size_is_valid(run.segment_size) || run.since >= run.end ||
-	    run.since % run.segment_size != 0 || run.end % run.segment_size != 0)
+	    run.since % run.segment_size != 0 || run.end % run.segment_size != 0 || run.quiet_since >= run.end ||
+	    run.quiet_since % run.segment_size != 0)
 		return no_run;
 	return run;
 }
@@ -139,18 +139,24 @@ Error *
 time_run_note(const char *state_dir, const WalArchive *archive, TimeLineID timeline, const TimeRun *run)
 {
 	AUTO_STATE_NOTE note = timeline_note(state_dir, "times", archive, timeline);
-	AUTO_FREE char *text = NULL;
 	char tail[2 * WAL_EDGE_MAX + 1] = "";
 	char sha256[SHA256_TEXT_SIZE];
 	char since[LSN_TEXT_SIZE];
 	char end[LSN_TEXT_SIZE];
+	char quiet[LSN_TEXT_SIZE];
+	AUTO_BUF(text, STATE_NOTE_SIZE_MAX);
 
 	if (run->end == InvalidXLogRecPtr)
 		return state_note_remove(&note);
 	hex_encode(run->tail.bytes, run->tail.size, tail);
 	hex_encode(run->sha256, sizeof(run->sha256), sha256);
-	text = mem_printf("segment_size %" PRIu32 "\nsince %s\nend %s\nhigh %" PRId64 "\ntail:%s%s%s\n",
-	                  run->segment_size, lsn_format(run->since, since), lsn_format(run->end, end), run->high,
-	                  tail, run->has_sha256 ? sha256_line : "", run->has_sha256 ? sha256 : "");
-	return state_note_write(&note, text);
+	buf_printf(&text, "segment_size %" PRIu32 "\nsince %s\nend %s\nhigh %" PRId64 "\ntail:%s\n",
+	           run->segment_size, lsn_format(run->since, since), lsn_format(run->end, end), run->high, tail);
+
+	/* Behind what 0.1.0 reads of a note. */
+	if (run->has_sha256)
+		buf_printf(&text, "sha256:%s\n", sha256);
+	if (run->has_sha256 && run->quiet_since != InvalidXLogRecPtr)
+		buf_printf(&text, "quiet %s\n", lsn_format(run->quiet_since, quiet));
+	return state_note_write(&note, text.data);
 }

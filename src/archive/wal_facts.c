@@ -67,6 +67,16 @@ fill_chain(SegmentIndex *segment, const WalIndex *index)
 	segment->chain_first = known ? lsn_segment(index->time_high_since, index->segment_size) : segment->segno;
 }
 
+/* What a run claims must hold at least for its last segment. */
+static XLogSegNo
+quiet_first(const WalIndex *index, XLogSegNo segno)
+{
+	bool known = index->quiet_since != InvalidXLogRecPtr && index->quiet_since <= index->start_lsn &&
+	             index->segment_size > 0 && wal_index_is_quiet(index);
+
+	return known ? lsn_segment(index->quiet_since, index->segment_size) : segno + 1;
+}
+
 /*
  * Of the record that goes on in the next segment its first 8 or 16 bytes may lie
  * here, which do not tell what it is; but every such record is short, and of a transaction.
@@ -112,6 +122,7 @@ segment_index_fill(SegmentIndex *segment, const WalIndex *index)
 	segment->min_xid = index->min_xid;
 	segment->max_xid = index->max_xid;
 	fill_chain(segment, index);
+	segment->quiet_first = quiet_first(index, segment->segno);
 	segment->last_record = walk->last_record;
 	segment->damaged = walk->damaged_at != InvalidXLogRecPtr;
 	segment->valid_end = segment->foreign   ? index->end_lsn
@@ -272,6 +283,7 @@ add(WalFacts *facts, TimeLineID timeline, XLogSegNo segno)
 	                          .max_time = TIME_NONE,
 	                          .chain_first = segno,
 	                          .time_high = TIME_NONE,
+	                          .quiet_first = segno + 1,
 	                          .recipients = ""};
 	return segment;
 }
@@ -368,6 +380,7 @@ static void
 note_barrier(WalFacts *facts, SegmentIndex *index)
 {
 	index->chain_first = index->segno;
+	index->quiet_first = index->segno + 1;
 	GROW(facts->damaged, facts->n_damaged, facts->damaged_capacity);
 	facts->damaged[facts->n_damaged++] = (WalRange){index->timeline, index->segno, index->segno};
 }

@@ -257,6 +257,8 @@ compare_with_stored(const WalArchive *archive, const char *key, WalIndex *index)
 	{
 		index->time_high = stored.time_high;
 		index->time_high_since = stored.tells_changes ? stored.time_high_since : InvalidXLogRecPtr;
+		if (stored.quiet_since != InvalidXLogRecPtr)
+			index->quiet_since = stored.quiet_since;
 		return NULL;
 	}
 	return error_hint(

@@ -41,6 +41,12 @@ planner_chain_first(const WalPath *path, const SegmentIndex *segment)
 	return segment->chain_first > piece->first ? segment->chain_first : piece->first;
 }
 
+XLogSegNo
+planner_quiet_from(const WalPath *path, const SegmentIndex *segment)
+{
+	return segment_index_quiet_from(segment, wal_path_piece(path, segment->segno)->first);
+}
+
 TimeUs
 planner_time_high(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last)
 {

@@ -41,6 +41,9 @@ const SegmentIndex *planner_index_up(const Planner *planner, const WalPath *path
 /* Where the chain begins that ends with this segment. */
 XLogSegNo planner_chain_first(const WalPath *path, const SegmentIndex *segment);
 
+/* Before which segment whoever looks, downwards, for what happened goes on: behind it up to this one nothing did. */
+XLogSegNo planner_quiet_from(const WalPath *path, const SegmentIndex *segment);
+
 /* The greatest time of commits from "first" to "last", where chains tell it, or TIME_NONE. */
 TimeUs planner_time_high(const Planner *planner, const WalPath *path, XLogSegNo first, XLogSegNo last);
 

@@ -246,14 +246,20 @@ planner_covers(const Planner *planner, const WalPath *path, const BackupRecord *
 TimeUs
 planner_last_time(const Planner *planner, const WalPath *path, XLogSegNo last)
 {
-	XLogSegNo first = last > QUIET_SEGMENTS_MAX ? last - QUIET_SEGMENTS_MAX + 1 : 0;
+	XLogSegNo next = last + 1;
 
-	for (XLogSegNo segno = last + 1; segno-- > first && wal_path_piece(path, segno) != NULL;)
+	for (XLogSegNo tried = 0; tried < QUIET_SEGMENTS_MAX && next > 0; tried++)
 	{
-		const SegmentIndex *segment = planner_index_down(planner, path, first, segno);
+		XLogSegNo segno = next - 1;
+		XLogSegNo left = QUIET_SEGMENTS_MAX - 1 - tried;
+		const SegmentIndex *segment;
 
+		if (wal_path_piece(path, segno) == NULL)
+			break;
+		segment = planner_index_down(planner, path, segno > left ? segno - left : 0, segno);
 		if (segment->readable && segment->transactions > 0)
 			return segment->last_time;
+		next = planner_quiet_from(path, segment);
 	}
 	return TIME_NONE;
 }

@@ -37,8 +37,9 @@ planner_last_included(const Planner *planner, const WalPath *path, const BackupR
 	XLogSegNo start = lsn_segment(backup->start_lsn, path->segment_size);
 	XLogSegNo first = start > NEAR_SEGMENTS ? start - NEAR_SEGMENTS : 0;
 
-	for (XLogSegNo segno = stop->segno + 1; segno-- > first;)
+	for (XLogSegNo next = stop->segno + 1; next > first;)
 	{
+		XLogSegNo segno = --next;
 		const SegmentIndex *segment;
 		const SegmentRecords *records;
 		const WalEvent *event;
@@ -50,6 +51,8 @@ planner_last_included(const Planner *planner, const WalPath *path, const BackupR
 		segment = planner_index_down(planner, path, segno < start ? first : start, segno);
 		if (segment->foreign)
 			break;
+		if (!planner->request->every_index)
+			next = planner_quiet_from(path, segment);
 		if (!segment->readable || (segment->transactions == 0 && !segment->continues))
 			continue;
 		records = planner_records(planner, path, segno);

@@ -4,7 +4,7 @@
 #include "planner.h"
 #include "walship/base/mem.h"
 
-/* So many segments without a commit are looked through for a time, at either end. */
+/* So many indexes without a commit are looked through for a time, at either end. */
 #define QUIET_SEGMENTS_MAX 64
 
 static const RecoveryRequest any_place = {.target = {.kind = TARGET_LATEST, .time = TIME_NONE}};
@@ -21,26 +21,42 @@ window_list_release(WindowList *list)
 	*list = (WindowList){0};
 }
 
-/*
- * The segment with a commit or abort that is nearest to the run's beginning or
- * end; NULL when it is far from there.
- */
+/* The first segment with a commit or abort from the run's beginning on; NULL when it is far from there. */
 static const SegmentIndex *
-busy_near(const Planner *planner, TimeLineID timeline, const SegmentRun *run, bool from_end)
+first_busy(const Planner *planner, TimeLineID timeline, const SegmentRun *run)
 {
-	XLogSegNo last_tried =
-		run->last - run->first < QUIET_SEGMENTS_MAX ? run->last - run->first : QUIET_SEGMENTS_MAX - 1;
-	XLogSegNo toward = from_end ? run->last - last_tried : run->first + last_tried;
+	XLogSegNo limit =
+		run->last - run->first < QUIET_SEGMENTS_MAX ? run->last : run->first + QUIET_SEGMENTS_MAX - 1;
 
-	for (XLogSegNo tried = 0; tried <= last_tried; tried++)
+	for (XLogSegNo segno = run->first; segno <= limit; segno++)
 	{
-		XLogSegNo segno = from_end ? run->last - tried : run->first + tried;
-		const SegmentIndex *segment = wal_facts_index(planner->facts, timeline, segno, toward);
+		const SegmentIndex *segment = wal_facts_index(planner->facts, timeline, segno, limit);
 
 		if (segment->foreign)
 			break;
 		if (segment->readable && segment->transactions > 0)
 			return segment;
+	}
+	return NULL;
+}
+
+/* The last one.  Runs of quiet segments are passed over, however long they are. */
+static const SegmentIndex *
+last_busy(const Planner *planner, TimeLineID timeline, const SegmentRun *run)
+{
+	XLogSegNo next = run->last + 1;
+
+	for (XLogSegNo tried = 0; tried < QUIET_SEGMENTS_MAX && next > run->first; tried++)
+	{
+		XLogSegNo left = QUIET_SEGMENTS_MAX - 1 - tried;
+		XLogSegNo lowest = next - 1 - run->first > left ? next - 1 - left : run->first;
+		const SegmentIndex *segment = wal_facts_index(planner->facts, timeline, next - 1, lowest);
+
+		if (segment->foreign)
+			break;
+		if (segment->readable && segment->transactions > 0)
+			return segment;
+		next = segment_index_quiet_from(segment, run->first);
 	}
 	return NULL;
 }
@@ -58,11 +74,14 @@ describe_own_wal(const Planner *planner, const CatalogTimeline *timeline, Timeli
 
 	windows->first_lsn = segment_start(first->first, size);
 	windows->last_lsn = segment_start(last->last + 1, size);
-	const SegmentIndex *first_busy = busy_near(planner, timeline->timeline, first, false);
-	const SegmentIndex *last_busy = busy_near(planner, timeline->timeline, last, true);
 
-	windows->first_commit = first_busy != NULL ? first_busy->first_time : TIME_NONE;
-	windows->last_commit = last_busy != NULL ? last_busy->last_time : TIME_NONE;
+	const SegmentIndex *busy = first_busy(planner, timeline->timeline, first);
+
+	if (busy != NULL)
+		windows->first_commit = busy->first_time;
+	busy = last_busy(planner, timeline->timeline, last);
+	if (busy != NULL)
+		windows->last_commit = busy->last_time;
 }
 
 /* Of all its runs. */

@@ -6,7 +6,7 @@
 #include "search_path.h"
 #include "walship/base/mem.h"
 
-#define QUIET_SEGMENTS_MAX 64 /* so many without a commit are passed over in search of the last one */
+#define QUIET_SEGMENTS_MAX 64 /* so many indexes without a commit are passed over in search of the last one */
 
 static int
 in_order(const void *left, const void *right)
@@ -83,7 +83,7 @@ warn_of_gaps(const Search *search, const WalPath *path, XLogSegNo first)
 	}
 }
 
-/* By the path's last segments; a long quiet is not read through. */
+/* By the path's last segments; a long quiet is passed over where runs tell of it, and not read through where not. */
 static void
 note_end(const Search *search, const WalPath *path)
 {
@@ -93,9 +93,11 @@ note_end(const Search *search, const WalPath *path)
 
 	if (!wal_path_last(path, &last))
 		return;
-	for (XLogSegNo segno = last + 1;
-	     segno-- > 0 && last - segno < QUIET_SEGMENTS_MAX && end.time == TIME_NONE;)
+	XLogSegNo next = last + 1;
+
+	for (int tried = 0; tried < QUIET_SEGMENTS_MAX && next > 0 && end.time == TIME_NONE; tried++)
 	{
+		XLogSegNo segno = next - 1;
 		const WalPathPiece *piece = wal_path_piece(path, segno);
 		const SegmentIndex *segment;
 
@@ -107,6 +109,7 @@ note_end(const Search *search, const WalPath *path)
 			                                                  : segment_start(segno + 1, path->segment_size);
 		if (segment->readable && segment->transactions > 0)
 			end.time = segment->last_time;
+		next = segment_index_quiet_from(segment, piece->first);
 	}
 	GROW(findings->ends, findings->n_ends, findings->ends_capacity);
 	findings->ends[findings->n_ends++] = end;

@@ -19,6 +19,9 @@
 /* So many segments are read before what they hold is taken, for each of the threads. */
 #define SEGMENTS_PER_JOB 2
 
+/* So many segments, in which nothing happened, are passed over rather than looked at. */
+#define QUIET_MIN 256
+
 /* Whose records are read, ascending. */
 typedef struct Wanted
 {
@@ -95,6 +98,20 @@ is_quiet_chain(const Search *search, const SegmentIndex *segment)
 	       (segment->time_high == TIME_NONE || segment->time_high < since);
 }
 
+/*
+ * Where the search goes on below this segment: what nothing happened in is passed over.
+ * Short runs are not: there it reads one index after the other, more and more of them at once.
+ */
+static XLogSegNo
+below(const Search *search, const SegmentIndex *segment, XLogSegNo lowest)
+{
+	XLogSegNo quiet = segment_index_quiet_from(segment, lowest);
+
+	if (is_quiet_chain(search, segment) && segment->chain_first < segment->segno)
+		return segment->chain_first;
+	return segment->segno - quiet < QUIET_MIN ? segment->segno : quiet;
+}
+
 static void
 warn_of_damage(const Search *search, const SegmentIndex *segment)
 {
@@ -157,8 +174,7 @@ look_at_indexes(const Search *search, const WalPath *path, XLogSegNo first, Want
 			if (segment->readable && has_something(search, segment) &&
 			    !is_out_of_range(search->request, segment))
 				want(wanted, segment->segno);
-			if (is_quiet_chain(search, segment) && segment->chain_first < next)
-				next = segment->chain_first;
+			next = below(search, segment, lowest);
 		}
 		warn_of_foreign(search, piece->timeline, lowest, &foreign);
 	}

@@ -8,6 +8,19 @@
 
 #include "walship/wal/majors.h"
 
+bool
+wal_index_is_quiet(const WalIndex *index)
+{
+	const WalWalkResult *walk = &index->walk;
+
+	if (!index->walked || !index->tells_changes || walk->damaged_at != InvalidXLogRecPtr ||
+	    walk->wal_end != index->end_lsn || walk->tail.length > 0)
+		return false;
+	return index->commits == 0 && index->aborts == 0 && index->n_drops == 0 && index->n_files_created == 0 &&
+	       index->n_restore_points == 0 && index->n_tablespaces == 0 && index->n_databases == 0 &&
+	       !index->parameter_change && !index->timeline_switch;
+}
+
 void
 wal_index_init(WalIndex *index)
 {

@@ -276,6 +276,7 @@ static const JsonField walk_fields[] = {
 	{"time_high", &json_time, JSON_AT(WalIndex, time_high), .with = "time_high_since"},
 	{"time_high_since", &json_lsn, JSON_AT(WalIndex, time_high_since),
      .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
+	{"quiet_since", &json_lsn, JSON_AT(WalIndex, quiet_since), .flags = JSON_OPTIONAL | JSON_NOT_EMPTY},
 	{"restore_point_count", &json_uint, JSON_AT(WalIndex, n_restore_points), .with = "restore_points"},
 	{"restore_points", &json_array, JSON_AT(WalIndex, restore_points), .flags = JSON_OPTIONAL,
      .of = &point_table, .count = offsetof(WalIndex, n_restore_points), .text = "restore_point_count"},
@@ -487,6 +488,19 @@ check_times(const WalIndex *index)
 	return NULL;
 }
 
+/* Likewise, and what this segment tells besides must not contradict it.  Where it does not tell all, the run is not believed. */
+static Error *
+check_quiet(const WalIndex *index)
+{
+	XLogRecPtr since = index->quiet_since;
+
+	if (since == InvalidXLogRecPtr)
+		return NULL;
+	if (since > index->start_lsn || since % index->segment_size != 0)
+		return json_invalid("quiet_since", NULL);
+	return index->tells_changes && !wal_index_is_quiet(index) ? json_invalid("quiet_since", NULL) : NULL;
+}
+
 static Error *
 check_edges(const WalIndex *index)
 {
@@ -522,6 +536,7 @@ parse(const Json *root, WalIndex *index)
 		index->walk.tail.length = index->walk.tail.size;
 	TRY(check_places(index));
 	TRY(check_times(index));
+	TRY(check_quiet(index));
 	return check_edges(index);
 }
 

@@ -82,6 +82,7 @@ fact_at(size_t i)
 	                                 : all  ? 3
 	                                        : 731, /* behind the wrap */
 	                      .chain_first = i == 2 ? 0 : segno - i / 2,
+	                      .quiet_first = i == 4 ? 0 : segno + 1 - i % 3,
 	                      .time_high = i == 0 ? TIME_NONE : NOON + 1,
 	                      .last_record = i == 0 ? InvalidXLogRecPtr : start + 100 * i,
 	                      .valid_end = i == 3 ? InvalidXLogRecPtr : start + SEGMENT - (i == 4 ? 8 : 0),

@@ -6,6 +6,7 @@
 #include "walship/base/file.h"
 
 #define SEGMENT BUILDER_SEGMENT_SIZE
+#define DIGEST  "0102030405060708090a0b0c0d0e0f100102030405060708090a0b0c0d0e0f10"
 #define NOON    INT64_C(1795176000000000) /* 2026-11-20T12:00:00Z */
 
 static WalIndex
@@ -88,6 +89,103 @@ a_run_goes_on_while_segments_join(void **state)
 		assert_int_equal(index.time_high, rows[i].high);
 		run = time_run_after(&index);
 		run.has_sha256 = rows[i].what != OLD_WRITER;
+	}
+}
+
+/* A segment in which something happens has no quiet run; nor does one that tells nothing of what happens. */
+static void
+a_quiet_run_goes_on_while_nothing_happens(void **state)
+{
+	enum
+	{
+		QUIET,
+		COMMIT,
+		ABORT,
+		DROP,
+		FILE_CREATED,
+		RESTORE_POINT,
+		TABLESPACE,
+		DATABASE,
+		PARAMETERS,
+		TIMELINE,
+		CROSSES,
+		DAMAGED,
+		ENDS_EARLY,
+		OLD_WRITER,
+		NOT_WALKED,
+		LOST_NOTE,
+	};
+	static const struct
+	{
+		const char *name;
+		unsigned number;
+		TimeLineID timeline;
+		int what;
+		unsigned since; /* expected; 0: no run */
+	} rows[] = {
+		{"the first", 5, 1, QUIET, 5},
+		{"the next", 6, 1, QUIET, 5},
+		{"a commit", 7, 1, COMMIT, 0},
+		{"behind it", 8, 1, QUIET, 8},
+		{"an abort", 9, 1, ABORT, 0},
+		{"behind it, too", 10, 1, QUIET, 10},
+		{"a hole", 12, 1, QUIET, 12},
+		{"a drop", 13, 1, DROP, 0},
+		{"a file", 14, 1, FILE_CREATED, 0},
+		{"a restore point", 15, 1, RESTORE_POINT, 0},
+		{"a tablespace", 16, 1, TABLESPACE, 0},
+		{"a database", 17, 1, DATABASE, 0},
+		{"parameters", 18, 1, PARAMETERS, 0},
+		{"the beginning of a timeline", 19, 1, TIMELINE, 0},
+		{"quiet again", 20, 1, QUIET, 20},
+		{"a record that may be a commit's ends in the next one", 21, 1, CROSSES, 0},
+		{"which itself is quiet", 22, 1, QUIET, 22},
+		{"damaged", 23, 1, DAMAGED, 0},
+		{"behind the damage", 24, 1, QUIET, 24},
+		{"WAL that ends early", 25, 1, ENDS_EARLY, 0},
+		{"behind its end", 26, 1, QUIET, 26},
+		{"an index that does not tell of all", 27, 1, OLD_WRITER, 0},
+		{"behind it", 28, 1, QUIET, 28},
+		{"of an unknown PostgreSQL", 29, 1, NOT_WALKED, 0},
+		{"behind that", 30, 1, QUIET, 30},
+		{"the run goes on", 31, 1, QUIET, 30},
+		{"but not without the note", 32, 1, LOST_NOTE, 32},
+		{"another timeline", 33, 2, QUIET, 33},
+		{"and an older segment of it", 31, 2, QUIET, 31},
+	};
+	TimeRun run = {.high = TIME_NONE};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		WalIndex index = segment_index(rows[i].number, TIME_NONE);
+		int what = rows[i].what;
+
+		print_message("  %s\n", rows[i].name);
+		index.timeline = rows[i].timeline;
+		index.walked = what != NOT_WALKED;
+		index.tells_changes = what != OLD_WRITER;
+		index.commits = what == COMMIT;
+		index.aborts = what == ABORT;
+		index.n_drops = what == DROP;
+		index.n_files_created = what == FILE_CREATED;
+		index.n_restore_points = what == RESTORE_POINT;
+		index.n_tablespaces = what == TABLESPACE;
+		index.n_databases = what == DATABASE;
+		index.parameter_change = what == PARAMETERS;
+		index.timeline_switch = what == TIMELINE;
+		index.walk.tail.length = what == CROSSES ? 8 : 0;
+		if (what == DAMAGED)
+			index.walk.damaged_at = index.start_lsn + 500;
+		if (what == ENDS_EARLY)
+			index.walk.wal_end -= 8;
+		if (what == LOST_NOTE)
+			run = (TimeRun){.high = TIME_NONE};
+		time_run_join(&run, &index);
+		assert_int_equal(index.quiet_since, rows[i].since == 0
+		                                        ? InvalidXLogRecPtr
+		                                        : BUILDER_START + (XLogRecPtr) rows[i].since * SEGMENT);
+		run = time_run_after(&index);
 	}
 }
 
@@ -264,6 +362,9 @@ a_note_is_read_back_and_bound(void **state)
 		assert_memory_equal(&back, &run, sizeof run);
 		run.high = TIME_NONE;
 		run.tail = (WalEdge){0};
+		run.has_sha256 = true;
+		run.quiet_since = BUILDER_START;
+		run.sha256[0] = 7;
 	}
 	assert_int_equal(time_run_noted(place->scratch, &place->archive, 2).end, InvalidXLogRecPtr);
 	assert_int_equal(time_run_noted(place->scratch, &other_system, 1).end, InvalidXLogRecPtr);
@@ -335,6 +436,11 @@ what_no_push_has_written_is_no_run(void **state)
 		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:abc\n",
 		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:xy\n",
 		"segment_size 1048576\nsince 0/0\nend 0/200000\nhigh 5\ntail:\nsha256:0a0a\n",
+		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:\nsha256:" DIGEST
+		"\nquiet 0/100001\n",
+		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:\nsha256:" DIGEST
+		"\nquiet 0/200000\n",
+		"segment_size 1048576\nsince 0/100000\nend 0/200000\nhigh 5\ntail:\nsha256:" DIGEST "\nquiet here\n",
 	};
 	Place *place = *state;
 	AUTO_STATE_NOTE note = timeline_note(place->scratch, "times", &place->archive, 1);
@@ -363,6 +469,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_run_goes_on_while_segments_join),
+		cmocka_unit_test(a_quiet_run_goes_on_while_nothing_happens),
 		PLACE_TEST(a_segment_names_the_one_before_it),
 		cmocka_unit_test(a_head_that_nobody_needs_is_dropped),
 		cmocka_unit_test(a_partial_has_no_run),

@@ -22,7 +22,9 @@
  *	unreadable 1@6		the object itself is damaged
  *	payload 1@6		... though its index is not
  *	runs			indexes carry runs of time_high; without this word each tells of its segment only
+ *	quiet			... and runs of quiet segments
  *	break 1@6		a new run begins with segment 6: the state directory was lost
+ *	old 1@6			the writer of segment 6 knew no quiet runs
  *
  * Segments have 16 MB; a place S.P is part P (a hexadecimal digit) of segment S.
  * Second N is N seconds after 2026-11-20 00:00:00 UTC.
@@ -37,11 +39,12 @@
 #include "walship/plan/recover.h"
 #include "walship/plan/windows.h"
 
-#define WORLD_SYSTEM  UINT64_C(7300000000000000001)
-#define WORLD_SEGMENT (16u * 1024 * 1024)
-#define WORLD_PART    (WORLD_SEGMENT / 16)
-#define WORLD_EPOCH   INT64_C(1795132800000000) /* 2026-11-20 00:00:00 UTC */
-#define WORLD_SIZE    1000                      /* stored bytes of a segment */
+#define WORLD_SYSTEM    UINT64_C(7300000000000000001)
+#define WORLD_SEGMENT   (16u * 1024 * 1024)
+#define WORLD_PART      (WORLD_SEGMENT / 16)
+#define WORLD_EPOCH     INT64_C(1795132800000000) /* 2026-11-20 00:00:00 UTC */
+#define WORLD_TIMELINES 8                         /* that can have quiet runs */
+#define WORLD_SIZE      1000                      /* stored bytes of a segment */
 
 #define SECOND(n)   (WORLD_EPOCH + INT64_C(1000000) * (n))
 #define PLACE(s, p) ((XLogRecPtr) (s) *WORLD_SEGMENT + (XLogRecPtr) (p) *WORLD_PART)
@@ -59,7 +62,7 @@ typedef struct WorldFlaw
 {
 	TimeLineID timeline;
 	char
-		kind; /* 'c'ontinues, 'l'ong, 'g'ivenup, 'd'amaged, 'u'nreadable, 'f'oreign, 'p'ayload, 'b'reak of a run */
+		kind; /* 'c'ontinues, 'l'ong, 'g'ivenup, 'd'amaged, 'u'nreadable, 'f'oreign, 'p'ayload, 'b'reak of a run, 'o'ld */
 	XLogRecPtr lsn;
 	XLogRecPtr end; /* of a record that goes on */
 } WorldFlaw;
@@ -72,6 +75,8 @@ typedef struct World
 	WorldFlaw flaws[256];
 	size_t n_flaws;
 	bool runs;
+	bool quiet_runs;
+	XLogSegNo *quiet_first[WORLD_TIMELINES]; /* of each segment of a timeline; NULL: not looked yet */
 	bool parameter_changes;
 	int rounds;  /* of requests side by side */
 	int indexes; /* that were read */
@@ -272,11 +277,13 @@ world_add_line(World *world, const char *line)
 		world_add_event(world, WAL_EVENT_FULL_PAGE_WRITES, timeline, PLACE(first, part), 0, 0, "");
 	else if (strcmp(line, "runs") == 0)
 		world->runs = true;
+	else if (strcmp(line, "quiet") == 0)
+		world->quiet_runs = true;
 	else
 	{
 		part = 0;
 		assert_true(sscanf(line, "%15s %u@%u.%x", kind, &timeline, &first, &part) >= 3);
-		assert_non_null(strchr("cdubpgf", kind[0]));
+		assert_non_null(strchr("cdubpgfo", kind[0]));
 		world_add_flaw(world, (WorldFlaw){timeline, kind[0], PLACE(first, part), PLACE(first + 1, 0) + 128});
 	}
 }
@@ -300,6 +307,8 @@ world_free(World *world)
 {
 	Catalog *catalog = NEW(Catalog);
 
+	for (size_t i = 0; i < WORLD_TIMELINES; i++)
+		free(world->quiet_first[i]);
 	*catalog = world->catalog;
 	catalog_free(catalog);
 	free(world);
@@ -400,9 +409,9 @@ world_has_flaw(const World *world, TimeLineID number, XLogSegNo segno, char kind
 	return false;
 }
 
-/* What push would have put into the index of this segment. */
+/* What the segment itself tells. */
 static inline void
-world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index)
+world_describe_segment(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index)
 {
 	XLogRecPtr start = segment_start(segno, WORLD_SEGMENT);
 	XLogRecPtr open_start;
@@ -415,6 +424,7 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	                    .start_lsn = start,
 	                    .end_lsn = start + WORLD_SEGMENT,
 	                    .walked = true,
+	                    .tells_changes = true,
 	                    .first_time = TIME_NONE,
 	                    .last_time = TIME_NONE,
 	                    .min_time = TIME_NONE,
@@ -446,8 +456,6 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 		if (world_event_is_in(world, event, number, segno) && (!event->hidden || event->buried))
 			wal_index_add_event(index, &told);
 	}
-	if (world->runs)
-		world_describe_run(world, number, segno, index);
 	if (!world_has_flaw(world, number, segno, 'f'))
 		return;
 	wal_index_init(index);
@@ -455,6 +463,47 @@ world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index
 	index->segment_size = WORLD_SEGMENT;
 	index->start_lsn = start;
 	index->end_lsn = start + WORLD_SEGMENT;
+}
+
+/* Where the run begins that ends with this segment; segno + 1: something happens in it. */
+static inline XLogSegNo
+world_quiet_first(World *world, TimeLineID number, XLogSegNo segno)
+{
+	const CatalogTimeline *timeline = world_timeline(world, number);
+	XLogSegNo last = timeline->runs[timeline->n_runs - 1].last;
+
+	assert_true(number < WORLD_TIMELINES);
+	if (world->quiet_first[number] == NULL)
+	{
+		world->quiet_first[number] = NEW_ARRAY(XLogSegNo, last + 1);
+		for (XLogSegNo at = 0; at <= last; at++)
+		{
+			XLogSegNo before = at == 0 ? 1 : world->quiet_first[number][at - 1];
+			bool joins = at > 0 && before < at && !world_has_flaw(world, number, at, 'b');
+			WalIndex index;
+
+			world_describe_segment(world, number, at, &index);
+			if (!catalog_has_segment(&world->catalog, number, at) || !wal_index_is_quiet(&index) ||
+			    world_has_flaw(world, number, at, 'o'))
+				world->quiet_first[number][at] = at + 1;
+			else
+				world->quiet_first[number][at] = joins ? before : at;
+		}
+	}
+	return world->quiet_first[number][segno];
+}
+
+/* What push would have put into the index of this segment. */
+static inline void
+world_describe(World *world, TimeLineID number, XLogSegNo segno, WalIndex *index)
+{
+	world_describe_segment(world, number, segno, index);
+	if (!index->walked)
+		return;
+	if (world->runs)
+		world_describe_run(world, number, segno, index);
+	if (world->quiet_runs && world_quiet_first(world, number, segno) <= segno)
+		index->quiet_since = segment_start(world_quiet_first(world, number, segno), WORLD_SEGMENT);
 }
 
 static inline bool

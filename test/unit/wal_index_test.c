@@ -30,6 +30,11 @@
 	"\"switched\":false,\"wal_end\":\"3/A000000\",\"commits\":0,\"aborts\":0,\"min_xid\":5,\"max_xid\":9," \
 	"\"xid_epoch\":4,\"checkpoints\":1,\"parameter_change\":false,\"timeline_switch\":false"
 #define HIGH ",\"time_high\":\"2026-11-20T12:00:02Z\",\"time_high_since\":\"3/6000000\""
+#define STILL                                                                                          \
+	",\"records\":1,\"first_record\":\"3/9000028\",\"last_record\":\"3/9000028\",\"continues\":false," \
+	"\"switched\":true,\"wal_end\":\"3/A000000\",\"commits\":0,\"aborts\":0,\"checkpoints\":1,"        \
+	"\"parameter_change\":false,\"timeline_switch\":false"
+#define QUIET ",\"time_high\":null,\"time_high_since\":\"3/6000000\",\"quiet_since\":\"3/7000000\""
 #define POINTS                                                                                              \
 	",\"restore_point_count\":2,\"restore_points\":[{\"name\":\"before \\\"it\\\"\",\"lsn\":\"3/9000100\"," \
 	"\"time\":\"2026-11-20T12:00:00Z\"},{\"name\":\"\",\"lsn\":\"3/9000108\",\"time\":null}]"
@@ -69,6 +74,7 @@ test_what_was_printed_reads_back_the_same(void **state)
 	                                    IDENTITY CHUNKS PREVIOUS "}\n",
 	                                    IDENTITY WALK NO_CHANGES "}\n",
 	                                    IDENTITY WALK DROPS CHANGES "}\n",
+	                                    IDENTITY STILL QUIET NO_CHANGES "}\n",
 	                                    IDENTITY CHUNKS "}\n",
 	                                    IDENTITY CHUNKS WALK "}\n"};
 
@@ -182,19 +188,72 @@ test_of_an_unknown_postgres_only_the_segment_is_read(void **state)
 	}
 }
 
-/* Replaces the first "from" in a whole index. */
+/* Replaces the first "from". */
 static void
-replace(Buf *text, const char *from, const char *to)
+replace_in(Buf *text, const char *whole, const char *from, const char *to)
 {
-	static const char whole[] =
-		IDENTITY CHUNKS PREVIOUS WALK HIGH ",\"xid_epoch\":4" POINTS DROPS CHANGES EDGES "}";
 	const char *at = strstr(whole, from);
 
 	assert_non_null(at);
-	buf_init(text, 2 * sizeof whole);
+	buf_init(text, 2 * strlen(whole));
 	buf_append(text, whole, (size_t) (at - whole));
 	buf_puts(text, to);
 	buf_puts(text, at + strlen(from));
+}
+
+static void
+replace(Buf *text, const char *from, const char *to)
+{
+	replace_in(text, IDENTITY CHUNKS PREVIOUS WALK HIGH ",\"xid_epoch\":4" POINTS DROPS CHANGES EDGES "}",
+	           from, to);
+}
+
+/* A run of quiet segments in an index that tells of something, or does not tell of all, is none. */
+static void
+test_a_quiet_run_must_not_contradict_its_last_segment(void **state)
+{
+	static const struct
+	{
+		const char *from;
+		const char *to;
+	} wrong[] = {
+		{"3/7000000", "3/7000008"},
+		{"3/7000000", "3/A000000"},
+		{"3/7000000", "0/0"},
+		{"3/7000000", "7000000"},
+		{"\"commits\":0", "\"commits\":1"},
+		{"\"aborts\":0", "\"aborts\":1"},
+		{"\"parameter_change\":false", "\"parameter_change\":true"},
+		{"\"timeline_switch\":false", "\"timeline_switch\":true"},
+		{"\"wal_end\":\"3/A000000\"", "\"wal_end\":\"3/9F00000\""},
+		{NO_CHANGES, CHANGES},
+		{NO_CHANGES, DROPS NO_CHANGES},
+		{NO_CHANGES, POINTS NO_CHANGES},
+		{NO_CHANGES, NO_CHANGES ",\"files_created\":1"},
+		{NO_CHANGES, NO_CHANGES ",\"damaged_at\":\"3/9000200\""},
+		{"\"continues\":false", "\"continues\":true,\"tail\":\"1200\""},
+	};
+	static const char whole[] = IDENTITY STILL QUIET NO_CHANGES "}";
+	WalIndex index;
+
+	(void) state;
+	assert_parses(whole, &index);
+	assert_int_equal(index.quiet_since, UINT64_C(0x307000000));
+	assert_true(wal_index_is_quiet(&index));
+	assert_parses(IDENTITY STILL QUIET "}", &index);
+	assert_false(wal_index_is_quiet(&index));
+	for (size_t i = 0; i < lengthof(wrong); i++)
+	{
+		AUTO_BUF(text, 0);
+
+		replace_in(&text, whole, wrong[i].from, wrong[i].to);
+		print_message("  %s\n", wrong[i].to);
+
+		AUTO(Error) error = wal_index_parse(text.data, text.size, "the index", &index);
+
+		assert_true(error_is(error, ERR_CORRUPT));
+		assert_non_null(strstr(error_message(error), "\"quiet_since\""));
+	}
 }
 
 static void
@@ -666,6 +725,7 @@ main(void)
 		cmocka_unit_test(test_members_of_later_versions_are_passed_over),
 		cmocka_unit_test(test_of_an_unknown_postgres_only_the_segment_is_read),
 		cmocka_unit_test(test_a_wrong_member_is_named),
+		cmocka_unit_test(test_a_quiet_run_must_not_contradict_its_last_segment),
 		cmocka_unit_test(test_what_is_no_object_is_refused),
 		cmocka_unit_test(test_events_are_counted_in),
 		cmocka_unit_test(test_recipients_are_read_back_and_no_others),

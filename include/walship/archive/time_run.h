@@ -1,7 +1,7 @@
 /*
- * Runs of time_high (walship/wal/index.h, docs/format.md): a segment carries on
- * the run of the one before it, so that a search by time need read only O(log n)
- * indexes.
+ * Runs of time_high, and of quiet segments (walship/wal/index.h, docs/format.md): a
+ * segment carries on the run of the one before it, so that a search by time need read
+ * only O(log n) indexes, and one for the last commit those where something happened.
  *
  * A run is a matter of the WAL, not of the store: to carry it on, the segment
  * before must have been read, not stored.  So segments can be pushed side by
@@ -27,14 +27,16 @@ typedef struct TimeRun
 		end; /* start of the segment that comes after; InvalidXLogRecPtr: nothing is known of the one before */
 	XLogRecPtr since; /* start of the first segment; InvalidXLogRecPtr: there is no run to carry on */
 	TimeUs high;      /* TIME_NONE: nothing ended yet */
-	WalEdge tail;     /* a commit whose time lies in the next segment counts there */
+	XLogRecPtr
+		quiet_since; /* where nothing happens up to the end; InvalidXLogRecPtr: something did, or may have */
+	WalEdge tail;    /* a commit whose time lies in the next segment counts there */
 	uint8_t sha256[SHA256_SIZE]; /* of the segment */
 	bool has_sha256;
 } TimeRun;
 
 /*
- * Sets time_high and time_high_since of a segment that was walked: carries "run"
- * on, if it joins, or begins anew.  Sets "previous".  Drops the bytes of "head"
+ * Sets time_high, time_high_since and quiet_since of a segment that was walked: carries
+ * "run" on, if it joins, or begins anew.  Sets "previous".  Drops the bytes of "head"
  * where the segment before tells that nothing needs them.
  */
 void time_run_join(const TimeRun *run, WalIndex *index);

@@ -55,6 +55,13 @@ typedef struct SegmentIndex
 	 */
 	XLogSegNo chain_first;
 	TimeUs time_high;
+
+	/*
+	 * From this segment to this one nothing happened that anybody looks for: no
+	 * segment of them has transactions, drops, created files, restore points or a
+	 * record that crosses.  segno + 1: something did, or it is not known.
+	 */
+	XLogSegNo quiet_first;
 	XLogRecPtr last_record; /* start; InvalidXLogRecPtr: no record starts here */
 	XLogRecPtr valid_end;   /* the WAL can be replayed up to this byte; InvalidXLogRecPtr: not known */
 
@@ -73,6 +80,15 @@ typedef struct SegmentIndex
 	WalRestorePoint *restore_points; /* owned; as many as the index holds */
 	size_t n_listed_points;
 } SegmentIndex;
+
+/* Where whoever looks for something goes on, downwards, before this segment: the lowest one that he need not look at. */
+static inline XLogSegNo
+segment_index_quiet_from(const SegmentIndex *segment, XLogSegNo lowest)
+{
+	XLogSegNo from = segment->quiet_first > lowest ? segment->quiet_first : lowest;
+
+	return from < segment->segno ? from : segment->segno;
+}
 
 /* What one transaction wrote, subtransactions apart. */
 typedef struct WalWritten

@@ -120,6 +120,16 @@ typedef struct WalIndex
 	 */
 	TimeUs time_high;
 	XLogRecPtr time_high_since;
+
+	/*
+	 * A run of its own: from the start of the segment that begins here (this one at
+	 * the latest) to the end of this one nothing happened that a search looks for
+	 * (wal_index_is_quiet()).  It is carried along likewise, so that whoever looks for
+	 * the last commit need not read all indexes of a server that was idle.  It counts
+	 * only where wal_index_is_quiet() is true of this one.
+	 * InvalidXLogRecPtr: something happened here, or it is not known.
+	 */
+	XLogRecPtr quiet_since;
 	TransactionId min_xid; /* of commits and aborts, in xid order; 0 when there are none */
 	TransactionId max_xid;
 	uint64_t checkpoints;
@@ -158,6 +168,14 @@ typedef struct WalIndex
  * but what happened in it cannot be read.
  */
 bool wal_index_is_foreign(const WalIndex *index);
+
+/*
+ * Did nothing happen in this segment that a search looks for?  Then its records, all
+ * of which could be read, are of no commit or abort, nothing that was created or
+ * dropped, no restore point, no change of parameters or timeline; nor does one that
+ * might be such go on in the next segment.
+ */
+bool wal_index_is_quiet(const WalIndex *index);
 
 /* Empty, with no time known. */
 void wal_index_init(WalIndex *index);

@@ -35,6 +35,7 @@ OPTIONAL = [
     {"tablespaces", "databases", "tablespace_count", "database_count", "switch_lsn", "previous_timeline",
      "wal_level_minimal_at", "full_page_writes_off_at"},
     {"time_high", "time_high_since"},
+    {"quiet_since"},
     {"head"},
     {"tail"},
 ]
