@@ -1,7 +1,7 @@
 /*
  * A network of a given length between a client and a server on this machine.
  *
- * usage: delay_proxy PORT MICROSECONDS
+ * usage: delay_proxy PORT MICROSECONDS [BYTES]
  *
  * Listens on a free port of 127.0.0.1, forwards to PORT there, and adds a round
  * trip of MICROSECONDS: each accepted connection is held for one round trip, as
@@ -10,8 +10,15 @@
  * time, up to FLIGHT_MAX bytes in each direction, so that the delay limits no
  * throughput up to FLIGHT_MAX for each half round trip.
  *
- * Not modelled: slow start and congestion, loss, reordering, limited bandwidth, and
- * the delay of a reset, which is passed on at once.  A real network is slower.
+ * With BYTES, each direction of each connection carries no more than so many in a second,
+ * as object stores give one connection so much and no more, whatever the others do.  It is a wire
+ * of that speed: it takes up the next piece, what it sends in PACE_MS, when it has sent the one before, and
+ * half a round trip later that has arrived.  So nothing is saved up while nobody sends.  No more is in
+ * flight than that: what the receiver does not take stays with the sender, as behind TCP's
+ * window.  (Buffers of the kernel, on both sides, hold some megabytes more.)
+ *
+ * Not modelled: slow start and congestion, loss, reordering, a bandwidth that all connections
+ * share, and the delay of a reset, which is passed on at once.  A real network is slower.
  *
  * Prints {"port": N} at its start and, for each line that it reads, what has passed
  * so far: {"connections": N, "to_server": BYTES, "to_client": BYTES}.  It ends with its
@@ -35,6 +42,7 @@
 
 #define CHUNK_SIZE (256 * 1024)
 #define FLIGHT_MAX (64 * 1024 * 1024) /* bytes in flight in one direction of one connection */
+#define PACE_MS    2
 #define READS_MAX  8 /* chunks that one direction takes in before it is the next one's turn */
 #define LINKS_MAX  256
 #define EVENTS_MAX 64
@@ -57,6 +65,8 @@ typedef struct Flow
 	Chunk *first;
 	Chunk **last;
 	size_t held;
+	int64_t free_at; /* when the wire has sent what was read; 0 without one */
+	bool idle;       /* the sender had no more when it was last asked, or the receiver took no more */
 	int64_t end_due; /* when the end of the stream arrives; NEVER as long as it has not ended */
 	bool blocked;    /* the receiver takes no more at the moment */
 	bool readable;   /* the sender may have sent more */
@@ -87,6 +97,9 @@ typedef struct Proxy
 	int listener;
 	in_port_t to_port;
 	int64_t round_trip; /* ns */
+	int64_t rate;       /* bytes/s in each direction of each connection; 0: any */
+	size_t piece;       /* bytes that are read at a time */
+	size_t flight_max;  /* bytes */
 	Link *links;
 	int n_links;
 	uint64_t n_connections;
@@ -142,7 +155,7 @@ watch(const Proxy *proxy, int fd, uint32_t events, Link *link)
 static void
 flow_init(Flow *flow, int from, int to)
 {
-	*flow = (Flow){.from = from, .to = to, .end_due = NEVER};
+	*flow = (Flow){.from = from, .to = to, .idle = true, .end_due = NEVER};
 	flow->last = &flow->first;
 }
 
@@ -167,35 +180,57 @@ flow_drop_first(Flow *flow)
 }
 
 static bool
-flow_has_room(const Flow *flow)
+flow_has_room(const Flow *flow, const Proxy *proxy)
 {
-	return flow->end_due == NEVER && flow->held + CHUNK_SIZE <= FLIGHT_MAX;
+	return flow->end_due == NEVER && flow->held + proxy->piece <= proxy->flight_max;
+}
+
+/*
+ * When the last of so many bytes, which were read now, has left the wire.  Where the sender had more to send all
+ * the while, and the receiver took it, the wire was busy until now, however late this process is; else it begins now.
+ */
+static int64_t
+flow_send(Flow *flow, const Proxy *proxy, size_t size)
+{
+	int64_t now = now_ns();
+
+	if (proxy->rate == 0)
+		return now;
+	if (flow->idle && flow->free_at < now)
+		flow->free_at = now;
+	flow->idle = size < proxy->piece;
+	flow->free_at += (int64_t) size * 1000000000 / proxy->rate;
+	return flow->free_at;
 }
 
 /* Takes in what the sender has sent; false when the connection is broken. */
 static bool
-flow_read(Flow *flow, int64_t delay, uint64_t *n_bytes)
+flow_read(Flow *flow, const Proxy *proxy, uint64_t *n_bytes)
 {
+	int64_t delay = proxy->round_trip / 2;
+
 	flow->readable = true;
-	for (int i = 0; i < READS_MAX && flow_has_room(flow); i++)
+	flow->idle |= flow->blocked && !flow_has_room(flow, proxy);
+	for (int i = 0; i < READS_MAX && flow_has_room(flow, proxy) && flow->free_at <= now_ns(); i++)
 	{
-		Chunk *chunk = malloc(sizeof(Chunk) + CHUNK_SIZE);
+		Chunk *chunk = malloc(sizeof(Chunk) + proxy->piece);
 		ssize_t n;
 
 		if (chunk == NULL)
 			fail("malloc");
-		n = read(flow->from, chunk->bytes, CHUNK_SIZE);
+		n = read(flow->from, chunk->bytes, proxy->piece);
 		if (n <= 0)
 		{
 			free(chunk);
 			flow->readable = false;
+			flow->idle = true;
 			if (n == 0)
 				flow->end_due = now_ns() + delay;
 			return n == 0 || errno == EAGAIN;
 		}
-		*chunk = (Chunk){.due = now_ns() + delay, .size = (size_t) n};
+		*chunk = (Chunk){.due = flow_send(flow, proxy, (size_t) n) + delay, .size = (size_t) n};
 		*n_bytes += (uint64_t) n;
-		if (n <= CHUNK_SIZE / 2) /* many small ones must not take the memory of large ones */
+		if ((size_t) n <= proxy->piece / 2) /* many small ones must not take the memory of large ones */
 		{
 			Chunk *small = realloc(chunk, sizeof(Chunk) + (size_t) n);
 
@@ -235,13 +270,14 @@ flow_write(Flow *flow, int64_t now)
 
 /* When there is something to do without any event. */
 static int64_t
-flow_due(const Flow *flow)
+flow_due(const Flow *flow, const Proxy *proxy)
 {
-	if (flow->readable && flow_has_room(flow))
-		return 0;
+	int64_t read_at = flow->readable && flow_has_room(flow, proxy) ? flow->free_at : NEVER;
+	int64_t write_at = flow->first != NULL ? flow->first->due : flow->end_due;
+
 	if (flow->blocked || flow->finished)
-		return NEVER;
-	return flow->first != NULL ? flow->first->due : flow->end_due;
+		return read_at;
+	return read_at < write_at ? read_at : write_at;
 }
 
 /* Links */
@@ -288,28 +324,28 @@ link_open(Proxy *proxy, Link *link)
 }
 
 static int64_t
-link_due(const Link *link)
+link_due(const Link *link, const Proxy *proxy)
 {
 	int64_t up, down;
 
 	if (link->server < 0)
 		return link->open_at;
-	up = flow_due(&link->flows[TO_SERVER]);
-	down = flow_due(&link->flows[TO_CLIENT]);
+	up = flow_due(&link->flows[TO_SERVER], proxy);
+	down = flow_due(&link->flows[TO_CLIENT], proxy);
 	return up < down ? up : down;
 }
 
 static void
 link_serve(Proxy *proxy, Link *link)
 {
-	if (!link->ready && link_due(link) > now_ns())
+	if (!link->ready && link_due(link, proxy) > now_ns())
 		return;
 	link->ready = false;
 	if (link->server < 0)
 		link_open(proxy, link);
 	for (int i = 0; i < N_DIRECTIONS && !link->closed; i++)
-		link->closed = !flow_read(&link->flows[i], proxy->round_trip / 2, &proxy->n_bytes[i]) ||
-		               !flow_write(&link->flows[i], now_ns());
+		link->closed =
+			!flow_read(&link->flows[i], proxy, &proxy->n_bytes[i]) || !flow_write(&link->flows[i], now_ns());
 	if (link->flows[TO_SERVER].finished && link->flows[TO_CLIENT].finished)
 		link->closed = true;
 }
@@ -350,14 +386,29 @@ remove_closed_links(Proxy *proxy)
 
 /* The proxy */
 
+/* With a limit, no more is in flight than it lets through meanwhile, and what waits for its turn. */
 static void
-proxy_start(Proxy *proxy, const char *port, const char *round_trip)
+proxy_limit(Proxy *proxy, const char *rate)
+{
+	proxy->rate = strtoll(rate, NULL, 10);
+	proxy->piece = CHUNK_SIZE;
+	proxy->flight_max = FLIGHT_MAX;
+	if (proxy->rate == 0)
+		return;
+	if (proxy->rate * PACE_MS / 1000 < CHUNK_SIZE)
+		proxy->piece = 1 + (size_t) (proxy->rate * PACE_MS / 1000);
+	proxy->flight_max = 4 * proxy->piece + (size_t) (proxy->rate * (proxy->round_trip / 2000) / 1000000);
+}
+
+static void
+proxy_start(Proxy *proxy, const char *port, const char *round_trip, const char *rate)
 {
 	struct sockaddr_in address = local_address(0);
 	socklen_t size = sizeof(address);
 
 	*proxy = (Proxy){.to_port = (in_port_t) strtoul(port, NULL, 10)};
 	proxy->round_trip = strtoll(round_trip, NULL, 10) * 1000;
+	proxy_limit(proxy, rate);
 	proxy->events = epoll_create1(EPOLL_CLOEXEC);
 	proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (bind(proxy->listener, (struct sockaddr *) &address, sizeof(address)) != 0 ||
@@ -382,7 +433,7 @@ proxy_wait(const Proxy *proxy)
 
 	for (const Link *link = proxy->links; link != NULL; link = link->next)
 	{
-		int64_t its = link_due(link);
+		int64_t its = link_due(link, proxy);
 
 		due = its < due ? its : due;
 	}
@@ -422,13 +473,13 @@ main(int argc, char **argv)
 {
 	Proxy proxy;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 	{
-		fprintf(stderr, "usage: %s PORT MICROSECONDS\n", argv[0]);
+		fprintf(stderr, "usage: %s PORT MICROSECONDS [BYTES]\n", argv[0]);
 		return 2;
 	}
 	(void) signal(SIGPIPE, SIG_IGN);
-	proxy_start(&proxy, argv[1], argv[2]);
+	proxy_start(&proxy, argv[1], argv[2], argc == 4 ? argv[3] : "0");
 	for (;;)
 	{
 		proxy_wait(&proxy);

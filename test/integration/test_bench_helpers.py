@@ -1,4 +1,5 @@
 """The network, the sink and the harness of test/bench do what they say, else its figures mean nothing."""
+import concurrent.futures
 import contextlib
 import ctypes
 import fcntl
@@ -136,6 +137,44 @@ def test_the_delay_does_not_limit_what_is_in_flight(far):
     assert digest.digest() == hashlib.sha256(content).digest()
     assert time.monotonic() - began < 3, "one window of TCP for each round trip would take longer"
     assert far.figures() == {"connections": 1, "to_server": len(content), "to_client": len(content)}
+
+
+RATE = 8 * MIB  # bytes per second
+
+
+def echoed(client, size):
+    """Seconds until so many bytes are back; at no moment were there more than the connection lets through."""
+    content, received, began = os.urandom(size), bytearray(), time.monotonic()
+    sender = threading.Thread(target=client.sendall, args=[content])
+    sender.start()
+    while len(received) < size:
+        received += client.recv(1 << 18)
+        assert len(received) <= RATE * (time.monotonic() - began)
+    sender.join()
+    assert received == content
+    return time.monotonic() - began
+
+
+@smoke
+def test_a_limited_connection_sends_evenly_and_saves_nothing_up(echo):
+    with Helper("delay_proxy", echo.port, 0, RATE) as proxy, connect(proxy.port) as client:
+        exchange(client)
+        assert takes(0.25, lambda: echoed(client, RATE // 4)), "both directions at the same time"
+        time.sleep(0.2)
+        assert takes(0.125, lambda: echoed(client, RATE // 8))
+
+
+@smoke
+def test_each_connection_has_its_limit_for_itself(echo):
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(Helper("delay_proxy", echo.port, 20000, RATE))
+        clients = [stack.enter_context(connect(proxy.port)) for _ in range(3)]
+
+        def all_at_once():
+            with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+                return max(pool.map(lambda client: echoed(client, RATE // 4), clients))
+
+        assert takes(0.25 + 0.02, all_at_once)
 
 
 @smoke
