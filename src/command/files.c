@@ -220,10 +220,10 @@ restore(Invocation *invocation)
 	const Settings *settings = invocation_settings(invocation);
 	AUTO_STRLIST only = {0};
 	AUTO(AgeIdentities) identities = NULL;
+	AUTO(Progress) progress = NULL; /* outlives the lease, whose end may have something to say */
 	AUTO(Store) store = NULL;
 	AUTO(LeaseHold) lease = NULL;
 	AUTO(FilesRecord) record = NULL;
-	AUTO(Progress) progress = NULL;
 	uint64_t system;
 
 	read_many(invocation, "only", &only);

@@ -14,10 +14,12 @@ import pytest
 
 from walship_testing import trees
 from walship_testing.age import Key, have_age
+from walship_testing.hostile_s3 import HostileS3, MemoryS3, error
 from walship_testing.proc import run_ok
 from walship_testing.recipe import DOCUMENT, scripts_of_document
 from walship_testing.recovery import interrupt_when
 from walship_testing.store import sealed
+from walship_testing.walship import Walship
 
 SYSTEM = "7000000000000000001"
 needs_tools = pytest.mark.skipif(not trees.have_tools(), reason="rsync, acl or attr is missing; run test/install test")
@@ -56,6 +58,18 @@ def assert_equal(tree, into):
 
 def prefix(record):
     return f"{SYSTEM}/files/{record['name']}/{record['id']}/"
+
+
+@directory_only
+def test_a_lease_that_may_not_be_removed_ends_by_itself(walship, store, tree, directory):
+    take(walship, tree)
+    s3 = MemoryS3()
+    s3.objects = {f"x/{key}": store.read(key) for key in store.keys()}
+    denied = error(403, "AccessDenied")
+    with HostileS3(lambda request: denied if request.method == "DELETE" else s3(request)) as server:
+        elsewhere = Walship(directory / "elsewhere", {**server.settings, "system": SYSTEM, "log_level": "debug"})
+        result = elsewhere.ok("files", "--verify", "up")
+    assert "the lease ends by itself" in result.err, str(result)
 
 
 def test_a_tree_comes_back_equal_and_then_only_what_changed_is_stored(walship, store, tree, directory):

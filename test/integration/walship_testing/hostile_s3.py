@@ -46,12 +46,13 @@ def error(status, code, message="told so", **headers):
     return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def listing(keys, token=None):
+def listing(keys, token=None, *, prefixes=()):
     """One page; with a token there are more."""
     items = "".join(
         f"<Contents><Key>{escape(key)}</Key><LastModified>2026-11-20T00:00:00Z</LastModified><Size>1</Size></Contents>"
         for key in keys
     )
+    items += "".join(f"<CommonPrefixes><Prefix>{escape(prefix)}</Prefix></CommonPrefixes>" for prefix in prefixes)
     more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>" if token else ""
     return Answer(200, f"<ListBucketResult>{items}{more}</ListBucketResult>".encode())
 
@@ -66,7 +67,7 @@ class HostileS3:
         self.requests = []
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
         self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self):
         self.thread.start()
@@ -100,9 +101,16 @@ class MemoryS3:
         if request.method == "PUT":
             self.objects[request.key] = request.body
             return Answer(200, b"", etag(request.body))
+        if request.method == "DELETE":
+            self.objects.pop(request.key, None)
+            return Answer(204)
         if request.key == "":
-            prefix = request.query.get("prefix", "")
-            return listing(sorted(key for key in self.objects if key.startswith(prefix)))
+            prefix, after = request.query.get("prefix", ""), request.query.get("start-after", "")
+            found = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
+            if "delimiter" not in request.query:
+                return listing(found)
+            deeper = sorted({prefix + key[len(prefix) :].partition("/")[0] + "/" for key in found if "/" in key[len(prefix) :]})
+            return listing([key for key in found if "/" not in key[len(prefix) :]], prefixes=deeper)
         if request.key not in self.objects:
             return error(404, "NoSuchKey")
         content = self.objects[request.key]
@@ -149,7 +157,8 @@ def handler_of(hostile):
             self.send_response_only(answer.status)
             for name, value in {"Date": self.date_time_string(), **answer.headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
+            if answer.status != 204:
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
