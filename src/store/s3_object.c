@@ -1,17 +1,10 @@
-/*
- * One object: writing it once, reading it, looking at it.  A read that breaks goes
- * on where it stopped, if the object is still the same one.
- */
-#include <inttypes.h>
+/* One object: writing it once, looking at it. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "s3_private.h"
 #include "walship/base/mem.h"
-
-/* Larger than any object of any provider, and far from any overflow. */
-#define OBJECT_SIZE_MAX (UINT64_C(1) << 60)
 
 #define HINT_PORTAL "Is \"s3_endpoint\" the address of an S3 service, and no portal in between?"
 
@@ -275,152 +268,6 @@ s3_probe(Store *base, Buf *report)
 		buf_printf(report, "If-None-Match is %s: walship looks before it writes, with one more request",
 		           conditional == S3_CONDITIONAL_REFUSED ? "not implemented" : "ignored");
 	return NULL;
-}
-
-/* What is being read.  Its sink counts what has gone through, for going on behind it. */
-typedef struct Get
-{
-	Sink sink;
-	Sink *into;
-	uint64_t offset; /* of the first byte that is wanted */
-	uint64_t size;   /* at most; STORE_TO_END */
-	uint64_t got;
-	uint64_t expected; /* "got" at the end; known once there was an answer */
-	bool answered;
-	char *etag;        /* of the last answer; NULL: none */
-	Error *into_error; /* of "into": the object was read, so the request has nothing to add to it */
-} Get;
-
-static Error *
-get_write(Sink *sink, const void *data, size_t size)
-{
-	Get *get = (Get *) sink;
-
-	if (size > get->expected - get->got)
-		return error_new(ERR_CORRUPT, "more bytes than were asked for");
-	get->into_error = sink_write(get->into, data, size);
-	if (get->into_error != NULL)
-		return error_new(error_kind(get->into_error), "what came was refused");
-	get->got += size;
-	return NULL;
-}
-
-static bool
-is_ranged(const Get *get)
-{
-	return get->offset > 0 || get->size != STORE_TO_END || get->got > 0;
-}
-
-/* "length" is the answer's own; *ret_expected is that of all that is wanted. */
-static Error *
-check_range(const Get *get, const HttpResponse *response, uint64_t length, uint64_t *ret_expected)
-{
-	const char *text = http_header(response, "content-range");
-	uint64_t first = 0;
-	uint64_t last = 0;
-	uint64_t total = 0;
-	uint64_t wanted;
-
-	/* "bytes 0-9/100"; sizes that are not told ("*") are not taken. */
-	if (response->status != 206 || text == NULL ||
-	    sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &first, &last, &total) != 3 || first > last ||
-	    last >= total)
-		return error_new(ERR_TRANSIENT, "the server did not answer with the range that was asked for");
-	wanted = get->offset >= total ? 0 : total - get->offset;
-	wanted = get->size < wanted ? get->size : wanted;
-	if (first != get->offset + get->got || last + 1 != get->offset + wanted || length != last - first + 1)
-		return error_new(ERR_TRANSIENT, "the server answered with another range (%s)", text);
-	*ret_expected = wanted;
-	return NULL;
-}
-
-/* Before the first byte.  Without a length, the end of the connection would pass for the object's. */
-static Error *
-get_accept(void *context, const HttpResponse *response)
-{
-	Get *get = context;
-	const char *text = http_header(response, "content-length");
-	const char *etag = http_header(response, "etag");
-	uint64_t expected = 0;
-
-	if (text == NULL || !str_to_uint64(text, &expected))
-		return error_new(ERR_TRANSIENT, "the server did not tell the object's length");
-	if (is_ranged(get))
-		TRY(check_range(get, response, expected, &expected));
-	else if (response->status != 200)
-		return error_new(ERR_TRANSIENT, "the server answered with a range that nobody asked for");
-
-	/* The rest of another object does not fit behind the beginning of this one. */
-	if (get->answered && get->got > 0 &&
-	    (expected != get->expected || (get->etag != NULL && !str_equal(etag, get->etag))))
-		return error_new(ERR_CORRUPT, "the object changed while it was read");
-	free(get->etag);
-	get->etag = mem_strdup(etag);
-	get->expected = expected;
-	get->answered = true;
-	return NULL;
-}
-
-/* Asks for what is left. */
-static void
-set_range(S3Call *call)
-{
-	const Get *get = call->context;
-	uint64_t first = get->offset + get->got;
-	AUTO_FREE char *range = NULL;
-
-	if (!is_ranged(get))
-		return;
-	if (get->size == STORE_TO_END || get->size > OBJECT_SIZE_MAX)
-		range = mem_printf("bytes=%" PRIu64 "-", first);
-	else
-		range = mem_printf("bytes=%" PRIu64 "-%" PRIu64, first, get->offset + get->size - 1);
-	s3_pairs_set(&call->headers, "range", range);
-	if (get->got > 0 && get->etag != NULL)
-		s3_pairs_set(&call->headers, "if-match", get->etag);
-}
-
-Error *
-s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into)
-{
-	static const SinkOps ops = {.write = get_write};
-	Get get = {.sink.ops = &ops, .into = into, .offset = offset, .size = size};
-	AUTO_ANSWER answer = {0};
-	AUTO_CALL call = {.action = "read object",
-	                  .method = "GET",
-	                  .key = key,
-	                  .into = &get.sink,
-	                  .accept = get_accept,
-	                  .prepare = set_range,
-	                  .context = &get};
-	StoreEntry entry;
-	Error *error;
-
-	/* Not even whether it is there can be asked with an empty range. */
-	if (size == 0 || offset > OBJECT_SIZE_MAX)
-		return s3_stat(base, key, &entry);
-	error = s3_call((S3Store *) base, &call, &answer);
-	free(get.etag);
-	if (get.into_error != NULL)
-	{
-		error_free(error);
-		return get.into_error;
-	}
-	if (error == NULL && get.got != get.expected)
-		return error_new(ERR_TRANSIENT, "could not read object \"%s\": it ended too early", key);
-	if (get.got > 0 && answer.class == S3_TAKEN)
-	{
-		error_free(error);
-		return error_new(ERR_CORRUPT, "object \"%s\" changed while it was read", key);
-	}
-
-	/* The range begins behind the end, or the object is empty: there is nothing to read, and no error. */
-	if (error != NULL && answer.class == S3_BEYOND && get.got == 0)
-	{
-		error_free(error);
-		return NULL;
-	}
-	return error;
 }
 
 static Error *

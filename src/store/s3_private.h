@@ -48,6 +48,7 @@ typedef struct S3Store
 	S3State state;
 	S3Proof proof;
 	S3UploadSlots upload_slots;
+	atomic_int reading;         /* connections, of all objects and ranges together; see s3_ranges.h */
 	atomic_bool removes_singly; /* found out, too: the provider has no request that removes many */
 	atomic_bool told_of_md5;
 } S3Store;
@@ -133,8 +134,17 @@ void s3_add_object_headers(const S3Store *store, S3Call *call);
 void s3_expect_put(Store *base, const char *key);
 Error *s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode mode) MUST_CHECK;
 Error *s3_probe(Store *base, Buf *report) MUST_CHECK;
-Error *s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into) MUST_CHECK;
 Error *s3_stat(Store *base, const char *key, StoreEntry *ret_entry) MUST_CHECK;
+
+/* s3_read.c */
+Error *s3_get(Store *base, const char *key, uint64_t offset, uint64_t size, Sink *into) MUST_CHECK;
+
+/*
+ * That many bytes, all of them, by one request, of the object that has this ETag: ERR_CORRUPT when it has another one now.
+ * "stop" ends it early, like a cancellation.
+ */
+Error *s3_get_range(S3Store *store, const char *key, const char *etag, uint64_t offset, uint64_t size,
+                    const atomic_bool *stop, Sink *into) MUST_CHECK;
 
 /* s3_list.c */
 Error *s3_list(Store *base, const char *prefix, ListDepth depth, const char *start_after,

@@ -123,9 +123,10 @@ class Stores:
     def s3_port(self, tls):
         return self.s3().address[1] + (1 if tls else 0)
 
-    def network(self, port, rtt):
-        """The port behind which "port" is this far away.  Without a delay it is the server itself."""
-        return self.helper("delay_proxy", port, rtt * 1000).port if rtt else port
+    def network(self, port, rtt, rate=0):
+        """The port behind which "port" is this far away, and one connection has no more than "rate" bytes a second.
+        Without either it is the server itself."""
+        return self.helper("delay_proxy", port, rtt * 1000, rate).port if rtt or rate else port
 
     def helper(self, *command):
         if command not in self.helpers:
