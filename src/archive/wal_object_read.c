@@ -93,7 +93,7 @@ add_decoder(Reader *reader, const WalIndex *index, Codec codec, Pipe *payload)
 		                                             .crc32c = index->chunks[chunks->count].crc32c};
 	if (cpu != NULL && !codec_chunks_pay(&stream, workers_size(cpu)))
 		cpu = NULL;
-	codec_add_chunk_decoder(payload, &stream, cpu);
+	codec_add_parallel_decoder(payload, &stream, cpu, cpu == NULL ? 0 : workers_size(cpu) + 1);
 }
 
 /* A WalPayloadBegin. */

@@ -32,8 +32,8 @@ typedef struct Restore
 	size_t n_roots;
 	RestoreShared shared;
 	Workers *workers; /* a job for each part */
-	Workers *cpu;     /* decodes frames of all of them; NULL: each part for itself */
-	int frames_each;  /* that are in work or wait, of a part */
+	Workers *cpu;     /* decodes pieces of all of them; NULL: each part for itself */
+	int pieces_each;  /* that are in work or wait, of a part */
 } Restore;
 
 typedef struct PartJob
@@ -86,10 +86,9 @@ add_decoders(const Restore *restore, Pipe *pipe, uint64_t raw_size, const char *
 {
 	if (restore->options->record->recipients[0] != '\0')
 		pipe_add(pipe, age_decoder_new(restore->options->identities, name));
-	if (restore->cpu == NULL)
-		codec_add_decoder(pipe, restore->codec, raw_size, name);
-	else
-		codec_add_parallel_decoder(pipe, restore->codec, raw_size, name, restore->cpu, restore->frames_each);
+	codec_add_parallel_decoder(pipe,
+	                           &(ChunkedStream){.codec = restore->codec, .raw_size = raw_size, .what = name},
+	                           restore->cpu, restore->pieces_each);
 }
 
 /* Into nothing, what is wrong with one object can be told instead: then it is no error.  Takes and returns ownership. */
@@ -274,7 +273,7 @@ start_workers(Restore *restore, PartJob *const *jobs, size_t n_jobs)
 	if (at_a_time == 0 || at_a_time >= cpus)
 		return;
 	restore->cpu = workers_new(cpus);
-	restore->frames_each = (cpus + at_a_time - 1) / at_a_time + 1;
+	restore->pieces_each = (cpus + at_a_time - 1) / at_a_time + 1;
 }
 
 static Error *

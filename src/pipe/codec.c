@@ -32,9 +32,7 @@ typedef struct CodecRow
 	Sink *(*encoder)(int level);
 	ChunkEncoder chunk_encoder;
 	Sink *(*decoder)(uint64_t most, const char *what);
-	ChunkDecoder chunk_decoder;
-	void (*chunk_decoder_free)(void *kept);
-	FrameDecoder frame_decoder; /* without "find": its streams have no frames */
+	PieceDecoder piece_decoder;
 } CodecRow;
 
 typedef struct PlainDecoder
@@ -94,8 +92,7 @@ static const CodecRow codecs[] = {
                       .encoder = brotli_encoder_new,
                       .chunk_encoder = brotli_encode_chunk,
                       .decoder = brotli_decoder_new,
-                      .chunk_decoder = brotli_decode_chunks,
-                      .chunk_decoder_free = brotli_chunk_decoder_free},
+                      .piece_decoder = {.decode = brotli_decode_chunks, .free = brotli_chunk_decoder_free}},
 	[CODEC_ZSTD] = {.name = "zstd",
                     .suffix = "zst",
                     .lowest = 1,
@@ -107,9 +104,10 @@ static const CodecRow codecs[] = {
                     .encoder = zstd_encoder_new,
                     .chunk_encoder = zstd_encode_chunk,
                     .decoder = zstd_decoder_new,
-                    .chunk_decoder = zstd_decode_chunks,
-                    .chunk_decoder_free = zstd_chunk_decoder_free,
-                    .frame_decoder = {zstd_find_frame, zstd_decode_frame, zstd_decoder_behind_frames}},
+                    .piece_decoder = {.decode = zstd_decode_chunks,
+                                      .free = zstd_chunk_decoder_free,
+                                      .find = zstd_find_frame,
+                                      .skip = zstd_decoder_skip}},
 };
 
 const char *
@@ -223,13 +221,14 @@ codec_add_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what)
 }
 
 void
-codec_add_chunk_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu)
+codec_add_parallel_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu, int most_pieces)
 {
-	const CodecRow *row = &codecs[stream->codec];
+	const PieceDecoder *pieces = &codecs[stream->codec].piece_decoder;
+	Sink *whole = codecs[stream->codec].decoder(stream->raw_size, stream->what);
 
-	pipe_add(pipe, cpu == NULL || row->chunk_decoder == NULL
-	                   ? row->decoder(stream->raw_size, stream->what)
-	                   : chunked_decoder_new(stream, row->decoder, cpu));
+	pipe_add(pipe, cpu == NULL || pieces->decode == NULL
+	                   ? whole
+	                   : parallel_decoder_new(pieces, stream, whole, cpu, most_pieces));
 }
 
 /*
@@ -246,25 +245,13 @@ codec_chunks_pay(const ChunkedStream *stream, int threads)
 	       stream->list->count >= 2;
 }
 
-void
-codec_add_parallel_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what, Workers *cpu,
-                           int most_frames)
-{
-	const FrameDecoder *decoder = &codecs[codec].frame_decoder;
-
-	if (decoder->find == NULL)
-		codec_add_decoder(pipe, codec, most, what);
-	else
-		pipe_add(pipe, frames_decoder_new(decoder, most, what, cpu, most_frames));
-}
-
 bool
 codec_has_chunks(const ChunkedStream *stream)
 {
 	const ChunkList *list = stream->list;
 	uint64_t end = stream->size;
 
-	if (codecs[stream->codec].chunk_decoder == NULL || list->count == 0 || list->chunk_size == 0 ||
+	if (codecs[stream->codec].piece_decoder.decode == NULL || list->count == 0 || list->chunk_size == 0 ||
 	    list->places[0].offset != 0 || (stream->raw_size - 1) / list->chunk_size != list->count - 1)
 		return false;
 	for (size_t i = list->count; i-- > 0; end = list->places[i].offset)
@@ -274,46 +261,52 @@ codec_has_chunks(const ChunkedStream *stream)
 	       brotli_chunks_are_independent(stream->first_byte, list->chunk_size);
 }
 
-void
-codec_chunk_decoder_free(Codec codec, void *kept)
+const PieceDecoder *
+codec_piece_decoder(Codec codec)
 {
-	if (kept != NULL)
-		codecs[codec].chunk_decoder_free(kept);
+	return &codecs[codec].piece_decoder;
+}
+
+/* Raw bytes before these chunks. */
+static uint64_t
+chunks_begin(const ChunkedStream *stream, size_t number)
+{
+	return number == stream->list->count ? stream->raw_size : number * stream->list->chunk_size;
+}
+
+Error *
+codec_check_chunks(const ChunkedStream *stream, size_t first, size_t count, const void *raw)
+{
+	const uint8_t *next = raw;
+
+	for (size_t i = first; i < first + count; i++)
+	{
+		size_t length = chunks_begin(stream, i + 1) - chunks_begin(stream, i);
+
+		if (crc32c(0, next, length) != stream->list->places[i].crc32c)
+			return error_new(ERR_CORRUPT, "%s: the bytes from %" PRIu64 " on do not match their checksum",
+			                 stream->what, chunks_begin(stream, i));
+		next += length;
+	}
+	return NULL;
 }
 
 Error *
 codec_decode_chunks(const ChunkedStream *stream, size_t first, size_t count, const void *data, size_t size,
                     void *raw)
 {
+	const PieceDecoder *pieces = &codecs[stream->codec].piece_decoder;
+	const ChunkInput input = {.first_byte = stream->first_byte,
+	                          .first = first == 0,
+	                          .last = first + count == stream->list->count,
+	                          .data = data,
+	                          .size = size};
 	void *kept = NULL;
-	Error *error = codec_decode_chunks_with(stream, first, count, data, size, raw, &kept);
+	Error *error = pieces->decode(
+		&input, raw, chunks_begin(stream, first + count) - chunks_begin(stream, first), stream->what, &kept);
 
-	codec_chunk_decoder_free(stream->codec, kept);
-	return error;
-}
-
-Error *
-codec_decode_chunks_with(const ChunkedStream *stream, size_t first, size_t count, const void *data,
-                         size_t size, void *raw, void **kept)
-{
-	const ChunkList *list = stream->list;
-	bool last = first + count == list->count;
-	uint64_t begin = first * list->chunk_size;
-	uint64_t end = last ? stream->raw_size : (first + count) * list->chunk_size;
-	const uint8_t *next = raw;
-	ChunkInput input = {
-		.first_byte = stream->first_byte, .first = first == 0, .last = last, .data = data, .size = size};
-
-	TRY(codecs[stream->codec].chunk_decoder(&input, raw, end - begin, stream->what, kept));
-	for (size_t i = first; i < first + count; i++)
-	{
-		uint64_t left = end - i * list->chunk_size;
-		size_t length = left < list->chunk_size ? left : list->chunk_size;
-
-		if (crc32c(0, next, length) != list->places[i].crc32c)
-			return error_new(ERR_CORRUPT, "%s: the bytes from %" PRIu64 " on do not match their checksum",
-			                 stream->what, i * list->chunk_size);
-		next += length;
-	}
-	return NULL;
+	if (kept != NULL)
+		pieces->free(kept);
+	TRY(error);
+	return codec_check_chunks(stream, first, count, raw);
 }

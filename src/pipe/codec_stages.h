@@ -64,53 +64,54 @@ Error *zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, c
 	MUST_CHECK;
 void zstd_chunk_decoder_free(void *kept);
 
-/* codec_decode_chunks() with a decoder that is kept. */
-Error *codec_decode_chunks_with(const ChunkedStream *stream, size_t first, size_t count, const void *data,
-                                size_t size, void *raw, void **kept) MUST_CHECK;
-void codec_chunk_decoder_free(Codec codec, void *kept);
+/* Of chunks that were decoded: their CRCs. */
+Error *codec_check_chunks(const ChunkedStream *stream, size_t first, size_t count, const void *raw)
+	MUST_CHECK;
 
 /*
- * What a stream begins with: a piece of it that is decoded without looking at the others, and says how long it is.
+ * What a stream begins with: a piece of it that is decoded without looking at the others.
  */
-typedef enum FrameKind
+typedef enum PieceKind
 {
-	FRAME_WHOLE,
-	FRAME_CUT,   /* there may be one, if more bytes come */
-	FRAME_OTHER, /* longer than FRAME_RAW_MOST, of unknown length, damaged, or no frame */
-} FrameKind;
+	PIECE_WHOLE,
+	PIECE_CUT,   /* there may be one, if more bytes come */
+	PIECE_OTHER, /* longer than PIECE_RAW_MOST, of unknown length, damaged, or none at all */
+} PieceKind;
 
-/* Walship's own frames of base backups are as long; the memory for them is bounded by it. */
-#define FRAME_RAW_MOST ((size_t) 4 * 1024 * 1024)
+/* Walship's own chunks of base backups are as long; the memory for them is bounded by it. */
+#define PIECE_RAW_MOST ((size_t) 4 * 1024 * 1024)
 
-typedef struct Frame
+typedef struct Piece
 {
 	size_t stored_size;
 	size_t raw_size;
-} Frame;
+} Piece;
 
-FrameKind zstd_find_frame(const void *data, size_t size, Frame *ret_frame);
-Error *zstd_decode_frame(const Frame *frame, const void *data, void *raw, const char *what) MUST_CHECK;
+PieceKind zstd_find_frame(const void *data, size_t size, Piece *ret_frame);
 
-/* A decoder for what follows so many frames, which gave "total" bytes. */
-Sink *zstd_decoder_behind_frames(uint64_t frames, uint64_t total, uint64_t most, const char *what);
+/* What zstd_decoder_new() made gets the stream behind so many frames, which gave "total" bytes. */
+void zstd_decoder_skip(Sink *decoder, uint64_t frames, uint64_t total);
 
-/* "rest" makes the decoder for what follows the last frame. */
-typedef struct FrameDecoder
+/* How the streams of a codec are decoded in pieces: chunks that a list tells, frames that say how long they are. */
+typedef struct PieceDecoder
 {
-	FrameKind (*find)(const void *data, size_t size, Frame *ret_frame);
-	Error *(*decode)(const Frame *frame, const void *data, void *raw, const char *what);
-	Sink *(*rest)(uint64_t frames, uint64_t total, uint64_t most, const char *what);
-} FrameDecoder;
+	ChunkDecoder decode; /* NULL: they are not */
+	void (*free)(void *kept);
+	PieceKind (*find)(const void *data, size_t size, Piece *ret_frame); /* NULL: there are no frames */
+	void (*skip)(Sink *decoder, uint64_t frames, uint64_t total);
+} PieceDecoder;
 
-Sink *frames_decoder_new(const FrameDecoder *decoder, uint64_t most, const char *what, Workers *cpu,
-                         int most_frames);
+const PieceDecoder *codec_piece_decoder(Codec codec);
+
+/*
+ * By this pool, at most "most_pieces" at a time; what is no piece by "whole", which becomes the stage's: see
+ * codec_add_parallel_decoder().
+ */
+Sink *parallel_decoder_new(const PieceDecoder *pieces, const ChunkedStream *stream, Sink *whole, Workers *cpu,
+                           int most_pieces);
 
 /* Are chunks of this size independent of each other, in a stream that begins so? */
 bool brotli_chunks_are_independent(uint8_t first_byte, uint64_t chunk_size);
-
-/* By the pool, or by "decoder", as one stream; see codec_add_chunk_decoder(). */
-Sink *chunked_decoder_new(const ChunkedStream *stream, Sink *(*decoder)(uint64_t most, const char *what),
-                          Workers *cpu);
 
 /* Size of the buffer in which an encoder or decoder collects its output. */
 #define CODEC_BUFFER_SIZE (128u * 1024)

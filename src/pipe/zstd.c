@@ -302,7 +302,10 @@ zstd_decode_chunks(const ChunkInput *input, void *raw, size_t raw_size, const ch
 	if (*kept == NULL)
 		return error_new(ERR_SYSTEM, "could not decompress %s: out of memory", what);
 	result = ZSTD_decompressDCtx(*kept, raw, raw_size, input->data, input->size);
-	return ZSTD_isError(result) || result != raw_size ? codec_error_chunk(what) : NULL;
+	if (ZSTD_isError(result))
+		return error_new(ERR_CORRUPT, "could not decompress %s: zstd reports \"%s\"", what,
+		                 ZSTD_getErrorName(result));
+	return result == raw_size ? NULL : codec_error_chunk(what);
 }
 
 Sink *
@@ -316,45 +319,32 @@ zstd_decoder_new(uint64_t most, const char *what)
 	return &self->sink;
 }
 
-Sink *
-zstd_decoder_behind_frames(uint64_t frames, uint64_t total, uint64_t most, const char *what)
+void
+zstd_decoder_skip(Sink *decoder, uint64_t frames, uint64_t total)
 {
-	Sink *sink = zstd_decoder_new(most, what);
-	ZstdDecoder *self = (ZstdDecoder *) sink;
+	ZstdDecoder *self = (ZstdDecoder *) decoder;
 
 	self->between_frames = frames > 0;
 	self->total = total;
-	return sink;
 }
 
 /* RFC 8878, section 3.1.1: the longest header of a frame. */
 #define FRAME_HEADER_MOST 18
 
 /* The library walks from block to block; it says the same of what is cut off and of what is damaged. */
-FrameKind
-zstd_find_frame(const void *data, size_t size, Frame *ret_frame)
+PieceKind
+zstd_find_frame(const void *data, size_t size, Piece *ret_frame)
 {
 	unsigned long long raw_size = ZSTD_getFrameContentSize(data, size);
 	size_t stored_size;
 
 	if (raw_size == ZSTD_CONTENTSIZE_ERROR)
-		return size < FRAME_HEADER_MOST ? FRAME_CUT : FRAME_OTHER;
-	if (raw_size == ZSTD_CONTENTSIZE_UNKNOWN || raw_size > FRAME_RAW_MOST)
-		return FRAME_OTHER;
+		return size < FRAME_HEADER_MOST ? PIECE_CUT : PIECE_OTHER;
+	if (raw_size == ZSTD_CONTENTSIZE_UNKNOWN || raw_size > PIECE_RAW_MOST)
+		return PIECE_OTHER;
 	stored_size = ZSTD_findFrameCompressedSize(data, size);
 	if (ZSTD_isError(stored_size))
-		return size < ZSTD_compressBound((size_t) raw_size) ? FRAME_CUT : FRAME_OTHER;
-	*ret_frame = (Frame){.stored_size = stored_size, .raw_size = (size_t) raw_size};
-	return FRAME_WHOLE;
-}
-
-Error *
-zstd_decode_frame(const Frame *frame, const void *data, void *raw, const char *what)
-{
-	size_t result = ZSTD_decompress(raw, frame->raw_size, data, frame->stored_size);
-
-	if (ZSTD_isError(result))
-		return error_new(ERR_CORRUPT, "could not decompress %s: zstd reports \"%s\"", what,
-		                 ZSTD_getErrorName(result));
-	return result == frame->raw_size ? NULL : codec_error_chunk(what);
+		return size < ZSTD_compressBound((size_t) raw_size) ? PIECE_CUT : PIECE_OTHER;
+	*ret_frame = (Piece){.stored_size = stored_size, .raw_size = (size_t) raw_size};
+	return PIECE_WHOLE;
 }

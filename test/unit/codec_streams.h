@@ -56,10 +56,8 @@ decode_by(Workers *cpu, Codec codec, uint64_t most, const void *data, size_t siz
 	AUTO(Pipe) pipe = pipe_new();
 	const char *bytes = data;
 
-	if (cpu == NULL)
-		codec_add_decoder(pipe, codec, most, "\"object.tar\"");
-	else
-		codec_add_parallel_decoder(pipe, codec, most, "\"object.tar\"", cpu, 2);
+	codec_add_parallel_decoder(
+		pipe, &(ChunkedStream){.codec = codec, .raw_size = most, .what = "\"object.tar\""}, cpu, 2);
 	pipe_add(pipe, buf_sink_new(into));
 	for (size_t at = 0; at < size; at += piece)
 		TRY(pipe_write(pipe, bytes + at, size - at < piece ? size - at : piece));

@@ -2,28 +2,43 @@
 #include "codec_stages.h"
 #include "codec_streams.h"
 
+/* Not to be copied: the stream points into it. */
+typedef struct Encoded
+{
+	Buf data;
+	ChunkList list;
+	ChunkedStream stream;
+} Encoded;
+
 static void
-encode_with_list(const Compression *compression, const uint8_t *bytes, size_t size, size_t most, Buf *into,
-                 ChunkList *ret_list)
+encoded_release(Encoded *encoded)
+{
+	buf_release(&encoded->data);
+	chunk_list_release(&encoded->list);
+}
+
+#define AUTO_ENCODED __attribute__((cleanup(encoded_release))) Encoded
+
+/* By this pool, with "most" places or fewer; see chunk_list_for(). */
+static void
+encode_with_list(Encoded *encoded, Compression compression, Workers *cpu, const uint8_t *bytes, size_t size,
+                 size_t most)
 {
 	AUTO(Pipe) pipe = pipe_new();
 
-	*ret_list = chunk_list_for(compression, size, most);
-	codec_add_encoder(pipe, compression, ret_list);
-	pipe_add(pipe, buf_sink_new(into));
+	compression.cpu = cpu;
+	buf_init(&encoded->data, MOST);
+	encoded->list = chunk_list_for(&compression, size, most);
+	codec_add_encoder(pipe, &compression, &encoded->list);
+	pipe_add(pipe, buf_sink_new(&encoded->data));
 	write_in_pieces(pipe, bytes, size, 700001);
 	assert_ok(pipe_finish(pipe));
-}
-
-static ChunkedStream
-chunked_stream(Codec codec, const ChunkList *list, uint64_t raw_size, const Buf *encoded)
-{
-	return (ChunkedStream){.codec = codec,
-	                       .list = list,
-	                       .raw_size = raw_size,
-	                       .size = encoded->size,
-	                       .first_byte = (uint8_t) encoded->data[0],
-	                       .what = "\"object.tar\""};
+	encoded->stream = (ChunkedStream){.codec = compression.codec,
+	                                  .list = &encoded->list,
+	                                  .raw_size = size,
+	                                  .size = encoded->data.size,
+	                                  .first_byte = (uint8_t) encoded->data.data[0],
+	                                  .what = "\"object.tar\""};
 }
 
 /* Of "raw", as much as there is room for; *ret_size is how many bytes the chunks hold by the list. */
@@ -63,33 +78,29 @@ assert_chunks_are_what_the_stream_is(const ChunkedStream *stream, const Buf *enc
 }
 
 static void
-check_chunks(const Compression *compression, const uint8_t *bytes, size_t size, size_t most)
+check_chunks(const Compression *compression, Workers *cpu, const uint8_t *bytes, size_t size, size_t most)
 {
-	AUTO_CHUNK_LIST list = {0};
-	AUTO_BUF(encoded, MOST);
+	AUTO_ENCODED encoded = {0};
 	AUTO_BUF(decoded, MOST);
 	uint64_t expected = (size + compression->chunk_size - 1) / compression->chunk_size;
+	const ChunkList *list = &encoded.list;
 
-	encode_with_list(compression, bytes, size, most, &encoded, &list);
-	if (list.chunk_size == 0)
+	encode_with_list(&encoded, *compression, cpu, bytes, size, most);
+	if (list->chunk_size == 0)
 	{
-		assert_true(compression->codec == CODEC_BROTLI && compression->level == 0 &&
-		            compression->cpu == NULL);
-		assert_int_equal(list.count, 0);
+		assert_true(compression->codec == CODEC_BROTLI && compression->level == 0 && cpu == NULL);
+		assert_int_equal(list->count, 0);
 		return;
 	}
-
-	ChunkedStream stream = chunked_stream(compression->codec, &list, size, &encoded);
-
-	assert_int_equal(list.count, expected == 0 ? 1 : most > 0 && expected > most ? list.count : expected);
-	assert_true(most == 0 || list.count <= most);
-	assert_ok(decode(compression->codec, size, encoded.data, encoded.size, 65536, &decoded));
+	assert_int_equal(list->count, expected == 0 ? 1 : most > 0 && expected > most ? list->count : expected);
+	assert_true(most == 0 || list->count <= most);
+	assert_ok(decode(compression->codec, size, encoded.data.data, encoded.data.size, 65536, &decoded));
 	assert_int_equal(decoded.size, size);
-	assert_int_equal(codec_has_chunks(&stream), size > 0);
+	assert_int_equal(codec_has_chunks(&encoded.stream), size > 0);
 	if (size == 0)
 		return;
 	assert_memory_equal(decoded.data, bytes, size);
-	assert_chunks_are_what_the_stream_is(&stream, &encoded, bytes);
+	assert_chunks_are_what_the_stream_is(&encoded.stream, &encoded.data, bytes);
 }
 
 static void
@@ -106,12 +117,9 @@ decoding_can_begin_at_every_chunk(void **state)
 
 		for (size_t c = 0; c < lengthof(in_chunks); c++)
 		{
-			Compression compression = in_chunks[c];
-
-			check_chunks(&compression, noise, sizes[s], 0);
-			compression.cpu = cpu;
-			check_chunks(&compression, waves, sizes[s], 0);
-			check_chunks(&compression, waves, sizes[s], 3);
+			check_chunks(&in_chunks[c], NULL, noise, sizes[s], 0);
+			check_chunks(&in_chunks[c], cpu, waves, sizes[s], 0);
+			check_chunks(&in_chunks[c], cpu, waves, sizes[s], 3);
 		}
 	}
 }
@@ -137,9 +145,10 @@ decoding_can_begin_at_every_chunk_at_every_level(void **state)
 		codec_level_range(codec, &lowest, &highest);
 		for (int level = lowest; level <= highest; level++)
 		{
-			Compression compression = {codec, level, level == 0 ? cpu : NULL, MIB};
+			const Compression compression = {codec, level, NULL, MIB};
 
-			check_chunks(&compression, words, codec == CODEC_BROTLI && level > 9 ? MIB + 54321 : size, 0);
+			check_chunks(&compression, level == 0 ? cpu : NULL, words,
+			             codec == CODEC_BROTLI && level > 9 ? MIB + 54321 : size, 0);
 		}
 	}
 }
@@ -154,26 +163,21 @@ chunks_do_not_depend_on_who_encodes_them(void **state)
 	(void) state;
 	for (size_t c = 0; c < lengthof(in_chunks); c++)
 	{
-		Compression compression = in_chunks[c];
-
-		if (compression.level == 0)
+		if (in_chunks[c].level == 0)
 			continue;
 
-		AUTO_CHUNK_LIST alone = {0};
-		AUTO_CHUNK_LIST together = {0};
-		AUTO_BUF(first, MOST);
-		AUTO_BUF(second, MOST);
+		AUTO_ENCODED alone = {0};
+		AUTO_ENCODED together = {0};
 
-		encode_with_list(&compression, bytes, 5 * MIB, 0, &first, &alone);
-		compression.cpu = cpu;
-		encode_with_list(&compression, bytes, 5 * MIB, 0, &second, &together);
-		assert_int_equal(first.size, second.size);
-		assert_memory_equal(first.data, second.data, first.size);
-		assert_int_equal(alone.count, together.count);
-		for (size_t i = 0; i < alone.count; i++)
+		encode_with_list(&alone, in_chunks[c], NULL, bytes, 5 * MIB, 0);
+		encode_with_list(&together, in_chunks[c], cpu, bytes, 5 * MIB, 0);
+		assert_int_equal(alone.data.size, together.data.size);
+		assert_memory_equal(alone.data.data, together.data.data, alone.data.size);
+		assert_int_equal(alone.list.count, together.list.count);
+		for (size_t i = 0; i < alone.list.count; i++)
 		{
-			assert_int_equal(alone.places[i].offset, together.places[i].offset);
-			assert_int_equal(alone.places[i].crc32c, together.places[i].crc32c);
+			assert_int_equal(alone.list.places[i].offset, together.list.places[i].offset);
+			assert_int_equal(alone.list.places[i].crc32c, together.list.places[i].crc32c);
 		}
 	}
 }
@@ -213,21 +217,17 @@ a_damaged_list_never_gives_wrong_bytes(void **state)
 	(void) state;
 	for (size_t c = 0; c < lengthof(in_chunks); c++)
 	{
-		Compression compression = in_chunks[c];
-		AUTO_CHUNK_LIST list = {0};
-		AUTO_BUF(encoded, MOST);
+		AUTO_ENCODED encoded = {0};
 
-		compression.cpu = cpu;
-		encode_with_list(&compression, bytes, size, 0, &encoded, &list);
+		encode_with_list(&encoded, in_chunks[c], cpu, bytes, size, 0);
 
-		const ChunkedStream stream = chunked_stream(in_chunks[c].codec, &list, size, &encoded);
-		const ChunkList right = list;
+		const ChunkList right = encoded.list;
 
 		for (int damage = 0; damage < 40; damage++)
 		{
 			ChunkPlace places[16];
 			ChunkList wrong = right;
-			ChunkedStream damaged = stream;
+			ChunkedStream damaged = encoded.stream;
 			size_t at = (size_t) damage % right.count;
 			int failed = 0;
 
@@ -261,7 +261,7 @@ a_damaged_list_never_gives_wrong_bytes(void **state)
 					places[at].offset = right.places[(at + 1) % right.count].offset;
 					break;
 			}
-			assert_never_wrong_bytes(&damaged, &encoded, bytes, &failed);
+			assert_never_wrong_bytes(&damaged, &encoded.data, bytes, &failed);
 			assert_true(failed > 0);
 		}
 	}
@@ -277,24 +277,18 @@ a_damaged_stream_never_gives_wrong_bytes_from_the_middle(void **state)
 	(void) state;
 	for (size_t c = 0; c < lengthof(in_chunks); c++)
 	{
-		Compression compression = in_chunks[c];
-		AUTO_CHUNK_LIST list = {0};
-		AUTO_BUF(encoded, MOST);
+		AUTO_ENCODED encoded = {0};
 
-		compression.cpu = cpu;
-		encode_with_list(&compression, bytes, size, 0, &encoded, &list);
-
-		ChunkedStream stream = chunked_stream(in_chunks[c].codec, &list, size, &encoded);
-
+		encode_with_list(&encoded, in_chunks[c], cpu, bytes, size, 0);
 		for (size_t i = 0; i < 60; i++)
 		{
-			size_t at = i * 7919 % encoded.size;
+			char *byte = encoded.data.data + i * 7919 % encoded.data.size;
 			int failed = 0;
 
-			encoded.data[at] = (char) (encoded.data[at] ^ (1 << (i % 8)));
-			stream.first_byte = (uint8_t) encoded.data[0];
-			assert_never_wrong_bytes(&stream, &encoded, bytes, &failed);
-			encoded.data[at] = (char) (encoded.data[at] ^ (1 << (i % 8)));
+			*byte = (char) (*byte ^ (1 << (i % 8)));
+			encoded.stream.first_byte = (uint8_t) encoded.data.data[0];
+			assert_never_wrong_bytes(&encoded.stream, &encoded.data, bytes, &failed);
+			*byte = (char) (*byte ^ (1 << (i % 8)));
 		}
 	}
 }
@@ -344,7 +338,7 @@ decode_side_by_side(const ChunkedStream *stream, Workers *cpu, const void *data,
 {
 	AUTO(Pipe) pipe = pipe_new();
 
-	codec_add_chunk_decoder(pipe, stream, cpu);
+	codec_add_parallel_decoder(pipe, stream, cpu, 4);
 	pipe_add(pipe, buf_sink_new(into));
 	for (size_t at = 0; at < size; at += piece)
 		TRY(pipe_write(pipe, (const char *) data + at, size - at < piece ? size - at : piece));
@@ -363,24 +357,109 @@ a_decoder_that_is_kept_takes_chunks_in_any_order(void **state)
 	(void) state;
 	for (size_t c = 0; c < lengthof(in_chunks); c++)
 	{
-		Compression compression = in_chunks[c];
-		AUTO_CHUNK_LIST list = {0};
-		AUTO_BUF(encoded, MOST);
+		const PieceDecoder *pieces = codec_piece_decoder(in_chunks[c].codec);
+		AUTO_ENCODED encoded = {0};
 		void *kept = NULL;
 
-		compression.cpu = cpu;
-		encode_with_list(&compression, bytes, size, 0, &encoded, &list);
+		encode_with_list(&encoded, in_chunks[c], cpu, bytes, size, 0);
 
-		ChunkedStream stream = chunked_stream(compression.codec, &list, size, &encoded);
+		const ChunkPlace *places = encoded.list.places;
+		size_t chunk_size = encoded.list.chunk_size;
 
-		for (size_t i = list.count - 1; i-- > 1;)
+		for (size_t i = encoded.list.count - 1; i-- > 1;)
 		{
-			assert_ok(codec_decode_chunks_with(&stream, i, 1, encoded.data + list.places[i].offset,
-			                                   list.places[i + 1].offset - list.places[i].offset, raw,
-			                                   &kept));
-			assert_memory_equal(raw, bytes + i * list.chunk_size, list.chunk_size);
+			const ChunkInput input = {.first_byte = encoded.stream.first_byte,
+			                          .data = encoded.data.data + places[i].offset,
+			                          .size = places[i + 1].offset - places[i].offset};
+
+			assert_ok(pieces->decode(&input, raw, chunk_size, "\"object.tar\"", &kept));
+			assert_memory_equal(raw, bytes + i * chunk_size, chunk_size);
 		}
-		codec_chunk_decoder_free(stream.codec, kept);
+		pieces->free(kept);
+	}
+}
+
+#define IN_ORDER   5
+#define PATIENCE_S 60
+
+/* Decodes as the codec's own decoder, but each chunk ends only when the one behind it has. */
+typedef struct Backwards
+{
+	pthread_mutex_t mutex;
+	pthread_cond_t ended;
+	const Encoded *encoded;
+	size_t oldest; /* of the chunks that have ended: count when none has */
+	size_t order[IN_ORDER];
+	size_t n_ended;
+} Backwards;
+
+static Backwards backwards = {.mutex = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+
+static size_t
+number_of(const ChunkInput *input)
+{
+	const ChunkList *list = &backwards.encoded->list;
+	size_t number = 0;
+
+	while (number + 1 < list->count &&
+	       memcmp(backwards.encoded->data.data + list->places[number].offset, input->data, input->size) != 0)
+		number++;
+	return number;
+}
+
+static Error *
+decode_backwards(const ChunkInput *input, void *raw, size_t raw_size, const char *what, void **kept)
+{
+	size_t number = number_of(input);
+	Error *error =
+		codec_piece_decoder(backwards.encoded->stream.codec)->decode(input, raw, raw_size, what, kept);
+	struct timespec deadline;
+	int late = 0;
+
+	(void) clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += PATIENCE_S;
+	(void) pthread_mutex_lock(&backwards.mutex);
+	while (backwards.oldest != number + 1 && late == 0)
+		late = pthread_cond_timedwait(&backwards.ended, &backwards.mutex, &deadline);
+	backwards.oldest = number;
+	backwards.order[backwards.n_ended++] = number;
+	(void) pthread_cond_broadcast(&backwards.ended);
+	(void) pthread_mutex_unlock(&backwards.mutex);
+	return error;
+}
+
+/* The last chunk first, the first one last; by as many threads, so that none waits for another one's turn. */
+static void
+chunks_that_end_backwards_are_passed_on_in_order(void **state)
+{
+	const size_t size = (IN_ORDER - 1) * MIB + 5;
+	AUTO_FREE uint8_t *bytes = compressible_bytes(size, 3);
+	AUTO(Workers) cpu = workers_new(IN_ORDER);
+
+	(void) state;
+	for (size_t c = 0; c < lengthof(in_chunks); c++)
+	{
+		PieceDecoder pieces = *codec_piece_decoder(in_chunks[c].codec);
+		Compression compression = in_chunks[c];
+		AUTO_ENCODED encoded = {0};
+		AUTO(Pipe) pipe = pipe_new();
+		AUTO_BUF(decoded, MOST);
+
+		compression.chunk_size = MIB;
+		encode_with_list(&encoded, compression, cpu, bytes, size, 0);
+		assert_int_equal(encoded.list.count, IN_ORDER);
+		backwards.encoded = &encoded;
+		backwards.oldest = IN_ORDER;
+		backwards.n_ended = 0;
+		pieces.decode = decode_backwards;
+		pipe_add(pipe, parallel_decoder_new(&pieces, &encoded.stream, null_sink_new(), cpu, IN_ORDER));
+		pipe_add(pipe, buf_sink_new(&decoded));
+		write_in_pieces(pipe, (const uint8_t *) encoded.data.data, encoded.data.size, 50000);
+		assert_ok(pipe_finish(pipe));
+		for (size_t i = 0; i < IN_ORDER; i++)
+			assert_int_equal(backwards.order[i], IN_ORDER - 1 - i);
+		assert_int_equal(decoded.size, size);
+		assert_memory_equal(decoded.data, bytes, size);
 	}
 }
 
@@ -400,21 +479,18 @@ a_stream_is_decoded_side_by_side(void **state)
 		for (size_t c = 0; c < lengthof(in_chunks); c++)
 			for (size_t most = 0; most <= 3; most += 3)
 			{
-				Compression compression = in_chunks[c];
-				AUTO_CHUNK_LIST list = {0};
-				AUTO_BUF(encoded, MOST);
+				AUTO_ENCODED encoded = {0};
 
-				compression.cpu = cpu;
-				encode_with_list(&compression, bytes, sizes[s], most, &encoded, &list);
+				encode_with_list(&encoded, in_chunks[c], cpu, bytes, sizes[s], most);
 				for (int kind = 0; kind < 4; kind++)
 				{
-					ChunkedStream stream = chunked_stream(compression.codec, &list, sizes[s], &encoded);
+					ChunkedStream stream = encoded.stream;
 					const ChunkList none = {0};
 					AUTO_BUF(decoded, MOST);
 
-					stream.list = kind == 2 ? &none : &list;
-					assert_ok(decode_side_by_side(&stream, kind == 3 ? NULL : cpu, encoded.data, encoded.size,
-					                              pieces[kind % 2], &decoded));
+					stream.list = kind == 2 ? &none : &encoded.list;
+					assert_ok(decode_side_by_side(&stream, kind == 3 ? NULL : cpu, encoded.data.data,
+					                              encoded.data.size, pieces[kind % 2], &decoded));
 					assert_int_equal(decoded.size, sizes[s]);
 					if (sizes[s] > 0)
 						assert_memory_equal(decoded.data, bytes, sizes[s]);
@@ -461,21 +537,22 @@ what_is_damaged_is_never_decoded_to_other_bytes(void **state)
 	(void) state;
 	for (size_t c = 0; c < lengthof(in_chunks); c++)
 	{
-		Compression compression = in_chunks[c];
-		AUTO_CHUNK_LIST list = {0};
-		AUTO_BUF(encoded, MOST);
+		AUTO_ENCODED encoded = {0};
 
-		compression.cpu = cpu;
-		encode_with_list(&compression, bytes, size, 0, &encoded, &list);
-		buf_append(&encoded, "more", 4);
+		encode_with_list(&encoded, in_chunks[c], cpu, bytes, size, 0);
+
+		const ChunkList list = encoded.list;
+
+		buf_append(&encoded.data, "more", 4);
 		for (int damage = 0; damage < 12; damage++)
 		{
-			ChunkedStream stream = chunked_stream(compression.codec, &list, size, &encoded);
+			ChunkedStream stream = encoded.stream;
 			AUTO_FREE ChunkPlace *places = mem_alloc(list.count * sizeof(*places));
 			ChunkList wrong = list;
-			size_t length = encoded.size - 4;
+			size_t length = encoded.data.size - 4;
 			AUTO_BUF(decoded, MOST);
 
+			stream.size = encoded.data.size;
 			memcpy(places, list.places, list.count * sizeof(*places));
 			wrong.places = places;
 			stream.list = &wrong;
@@ -488,7 +565,7 @@ what_is_damaged_is_never_decoded_to_other_bytes(void **state)
 					length = places[list.count / 2].offset;
 					break;
 				case 2:
-					length = encoded.size;
+					length = encoded.data.size;
 					break;
 				case 3:
 					places[0].crc32c++;
@@ -519,7 +596,7 @@ what_is_damaged_is_never_decoded_to_other_bytes(void **state)
 					break;
 			}
 
-			AUTO(Error) error = decode_side_by_side(&stream, cpu, encoded.data, length, 65536, &decoded);
+			AUTO(Error) error = decode_side_by_side(&stream, cpu, encoded.data.data, length, 65536, &decoded);
 
 			if (error == NULL)
 				assert_true(decoded.size == size && memcmp(decoded.data, bytes, size) == 0);
@@ -544,6 +621,7 @@ main(void)
 		cmocka_unit_test(a_damaged_list_never_gives_wrong_bytes),
 		cmocka_unit_test(a_damaged_stream_never_gives_wrong_bytes_from_the_middle),
 		cmocka_unit_test(a_decoder_that_is_kept_takes_chunks_in_any_order),
+		cmocka_unit_test(chunks_that_end_backwards_are_passed_on_in_order),
 		cmocka_unit_test(a_stream_is_decoded_side_by_side),
 		cmocka_unit_test(chunks_pay_for_what_takes_long),
 		cmocka_unit_test(what_is_damaged_is_never_decoded_to_other_bytes),

@@ -511,7 +511,8 @@ what_comes_after_may_fail_at_any_frame(void **state)
 		AUTO(Pipe) pipe = pipe_new();
 		size_t left = room;
 
-		codec_add_parallel_decoder(pipe, CODEC_ZSTD, size, "\"object.tar\"", cpu, 2);
+		codec_add_parallel_decoder(
+			pipe, &(ChunkedStream){.codec = CODEC_ZSTD, .raw_size = size, .what = "\"object.tar\""}, cpu, 2);
 		pipe_add(pipe, callback_stage_new(refuse_behind, &left));
 
 		Error *error = pipe_write(pipe, encoded.data, encoded.size);

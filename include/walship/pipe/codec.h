@@ -91,20 +91,11 @@ void codec_add_encoder(Pipe *pipe, const Compression *compression, ChunkList *re
  */
 void codec_add_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what);
 
-/*
- * The same, but frames of the stream (zstd; no other codec has any) are decoded side by side by this pool, at most
- * "most_frames" of them at a time, and passed on in order by the pipe's own thread.  Nobody has to tell where they
- * begin.  What is no frame of a known and moderate size is decoded as otherwise, from there to the end.  The pool is
- * not owned, and not the one in which the pipe runs.
- */
-void codec_add_parallel_decoder(Pipe *pipe, Codec codec, uint64_t most, const char *what, Workers *cpu,
-                                int most_frames);
-
 /* A compressed stream whose chunks can be decoded each for itself. */
 typedef struct ChunkedStream
 {
 	Codec codec;
-	const ChunkList *list;
+	const ChunkList *list; /* not owned */
 	uint64_t raw_size;
 	uint64_t size;      /* compressed */
 	uint8_t first_byte; /* of the compressed stream: it says brotli's window */
@@ -128,13 +119,17 @@ Error *codec_decode_chunks(const ChunkedStream *stream, size_t first, size_t cou
                            size_t size, void *raw) MUST_CHECK;
 
 /*
- * As codec_add_decoder() for "raw_size" bytes, but chunks are decoded side by side by the
- * threads of "cpu", where codec_has_chunks() and they have at most 4 MiB; else, and with a
- * pool of NULL, as one stream.  Of an encrypted stream "size" may be the encrypted one;
- * "first_byte" is not looked at.  The list and the pool outlive the pipe.  ERR_CORRUPT may
- * also be the list's fault: as one stream the same bytes may be right.
+ * As codec_add_decoder() for "raw_size" bytes, but pieces of the stream are decoded side by side by the threads of
+ * "cpu", at most "most_pieces" of them in memory, and passed on in order by the pipe's own thread; with a pool of NULL
+ * as one stream.  Of a stream with a list its chunks are the pieces, where codec_has_chunks() and they have at most
+ * 4 MiB.  Without one (NULL or empty) zstd's frames are, of a known size of at most 4 MiB: nobody has to tell where they
+ * begin.  Else it is decoded as one, from there to the end.
+ *
+ * Of an encrypted stream "size" may be the encrypted one; "first_byte" is not looked at.  The list and the pool, which
+ * is not the one that the pipe runs in, outlive the pipe.  ERR_CORRUPT may also be the list's fault: as one stream the
+ * same bytes may be right.
  */
-void codec_add_chunk_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu);
+void codec_add_parallel_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu, int most_pieces);
 
 /* Is this worth so many threads?  Only for a caller that has nothing else for them to do. */
 bool codec_chunks_pay(const ChunkedStream *stream, int threads);
