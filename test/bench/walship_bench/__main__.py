@@ -32,6 +32,7 @@ CASES = {
     "restore-directory": cases_base.restore_from_a_directory,
     "restore-s3": cases_base.backup_and_restore_on_s3,
     "many-files": cases_base.many_files,
+    "restore-s3-limited": cases_base.restore_over_limited_connections,
     "dumps": cases_dump.dumps,
     "requests": cases_wal.requests,
     "starts": cases_process.starts,

@@ -180,18 +180,18 @@ class Bench:
         found = self.interleaved(candidates, run, rounds=1)
         return [min(found, key=lambda tool: found[tool].wall / found[tool].n)] if found else []
 
-    def at(self, tool, kind, *, rtt=0, pgdata=None, server=None):
+    def at(self, tool, kind, *, rtt=0, rate=0, pgdata=None, server=None):
         """The tool on an empty store."""
         place = self.stores.make(kind, tls=tool.tls)
         bound = tool.at(place, self.new_directory(), pgdata=pgdata, server=server)
-        return self.moved(bound, rtt) if rtt else bound
+        return self.moved(bound, rtt, rate) if rtt or rate else bound
 
-    def moved(self, bound, rtt):
-        """The same store, so far away; ms."""
+    def moved(self, bound, rtt, rate=0):
+        """The same store, so far away (ms), by connections of so many bytes a second."""
         place = bound.place
         if place.kind == "directory":
             return bound
-        far = place.on(self.stores.network(place.port, rtt))
+        far = place.on(self.stores.network(place.port, rtt, rate))
         return bound.at(far, bound.work, pgdata=bound.pgdata, server=bound.server)
 
     def new_directory(self):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .measure import Failed, run_measured
 from .peers import BARMAN_BACKUPS, PGBACKREST, WALG, WALRUS
+from .tools import AUTO, ONE_PART
 
 MANY_FILES, QUICK_MANY_FILES = 100_000, 1_000
 PAGE = 8192  # bytes
@@ -52,6 +53,13 @@ def backup_and_restore_on_s3(bench):
     bench.compare("restore, S3, 20 ms: wall", found, at_most={"brotli": 0.9, "zstd": 0.8})
     bench.compare_with_best("restore, S3, 20 ms", found, {"auto": 0.60, "brotli": 0.85})
     bench.compare_at_equal_bytes("restore, S3, 20 ms", found)
+
+
+def restore_over_limited_connections(bench):
+    """Restores of a backup from S3, 20 ms, where one connection has 40 MB/s, every peer; of ours with one part, too."""
+    bench.drop_archives()
+    _, found = restore_with_all(bench, "s3", 20, (), rate=40_000_000, ours=(AUTO, ONE_PART))
+    bench.table("Restore, S3 over TLS, 20 ms, one connection limited to 40 MB/s", found, unit="backup")
 
 
 def many_files(bench):
@@ -107,9 +115,9 @@ def take_backup(bench, bound):
     return figures
 
 
-def restore_with_all(bench, kind, rtt, slow):
+def restore_with_all(bench, kind, rtt, slow, *, rate=0, ours=None):
     """({tool: figures of its backup}, {tool: figures of its restores}).  Each restores its own; pgBackRest's
-    configurations of one codec share one."""
+    configurations of one codec share one.  "rate": of bench.at()."""
     taken, backups, compared = {}, {}, set()  # the latter: of whom one restore was compared with the source
     with running_big(bench) as server:
 
@@ -119,7 +127,7 @@ def restore_with_all(bench, kind, rtt, slow):
         def run(tool):
             if tool.archive not in backups:
                 bench.say(f"  {tool} takes a backup to restore")
-                bound = bench.at(tool, kind, rtt=rtt, pgdata=server.pgdata, server=server)
+                bound = bench.at(tool, kind, rtt=rtt, rate=rate, pgdata=server.pgdata, server=server)
                 taken[tool] = take_backup(bench, bound)
                 backups[tool.archive] = bound, taken[tool].facts
             backup, facts = backups[tool.archive]
@@ -130,7 +138,7 @@ def restore_with_all(bench, kind, rtt, slow):
             return figures
 
         best = bench.with_best(PGBACKREST, run)
-        tools = [*bench.ours("base"), *best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
+        tools = [*(ours or bench.ours("base")), *best, *bench.peers(*(tool.with_codec("lz4") for tool in best), *WALG, *WALRUS, *slow)]
         found = {}
         # In S3, which keeps everything in memory, there is one backup at a time.
         for group in bench.in_shares([tools] if kind == "directory" else [[tool] for tool in tools]):

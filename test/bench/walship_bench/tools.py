@@ -111,20 +111,22 @@ class WalshipTool(Tool):
     processes = ("walship",)
     BACKUPS = "/base/"
 
-    def __init__(self, codec, *, level="auto", tls=True):
+    def __init__(self, codec, *, level="auto", tls=True, part_size=None):
         self.codec = codec
         self.level = level
         self.tls = tls
         self.label = f"walship {codec}" + ("" if level == "auto" else f" {level}") + ("" if tls else ", HTTP")
-        self.compression = {} if codec == "auto" else {"compression": codec, "compression_level": level}
-        self.settings = ", ".join(f"{name} = {value}" for name, value in self.compression.items())
+        self.label += f", parts of {part_size}" if part_size else ""
+        self.chosen = {} if codec == "auto" else {"compression": codec, "compression_level": level}
+        self.chosen.update({"part_size": part_size} if part_size else {})
+        self.settings = ", ".join(f"{name} = {value}" for name, value in self.chosen.items())
         self.settings = f"{self.settings}; all else is the default" if self.settings else "the default"
 
     def program(self):
         return str(binary())
 
     def prepare(self):
-        settings = dict(self.compression)
+        settings = dict(self.chosen)
         if self.place.kind == "directory":
             settings["store"] = f"file://{self.place.directory}"
         else:
@@ -161,6 +163,7 @@ BROTLI_HTTP = WalshipTool("brotli", tls=False)
 # In a backlog the level "auto" is lower than otherwise, and more is stored; this one stays where pgBackRest's is.
 ZSTD_3 = WalshipTool("zstd", level=3)
 ZSTD_1 = WalshipTool("zstd", level=1)  # wal-rus's default
+ONE_PART = WalshipTool("auto", part_size="16GB")  # as that of one very large table
 OURS = (AUTO, BROTLI, ZSTD)
 
 
