@@ -23,12 +23,12 @@ s3_object_url(const S3Store *store, const char *key)
 }
 
 Error *
-s3_payload(const Slice *slices, int n_slices, S3Payload *ret_payload)
+s3_payload(const Slice *slices, int n_slices, S3Checksum checksum, S3Payload *ret_payload)
 {
-	S3Payload payload = {.slices = slices, .n_slices = n_slices};
+	S3Payload payload = {.slices = slices, .n_slices = n_slices, .checksum = checksum};
 	AUTO_FREE void *buffer = mem_alloc(HASH_STEP);
 	AUTO(Sha256) sha = sha256_new();
-	AUTO(Md5) md5 = md5_new();
+	AUTO(Md5) md5 = checksum == S3_CHECKSUM_MD5 ? md5_new() : NULL;
 	uint8_t sha256[SHA256_SIZE];
 	uint8_t md5_digest[MD5_SIZE];
 
@@ -133,7 +133,7 @@ collect_headers(S3Store *store, const S3Call *call, const char *host, const char
 	/* Every provider checks Content-MD5, not every one the checksum that goes in its place. */
 	if (payload != NULL && payload->md5[0] != '\0')
 		s3_pairs_set(headers, "content-md5", payload->md5);
-	else if (payload != NULL)
+	else if (payload != NULL && payload->checksum != S3_CHECKSUM_NONE)
 	{
 		if (!atomic_exchange(&store->told_of_md5, true))
 			s3_notice(
@@ -358,6 +358,7 @@ s3_free(Store *base)
 	(void) pthread_mutex_destroy(&store->state.mutex);
 	(void) pthread_cond_destroy(&store->upload_slots.changed);
 	(void) pthread_mutex_destroy(&store->upload_slots.mutex);
+	(void) pthread_mutex_destroy(&store->part_checksum.mutex);
 	(void) pthread_mutex_destroy(&store->proof.mutex);
 	free(store);
 }
@@ -399,6 +400,7 @@ s3_store_open(const S3Options *given, Store **ret_store)
 	*options = *given;
 	(void) pthread_mutex_init(&store->state.mutex, NULL);
 	(void) pthread_mutex_init(&store->proof.mutex, NULL);
+	(void) pthread_mutex_init(&store->part_checksum.mutex, NULL);
 	(void) pthread_mutex_init(&store->upload_slots.mutex, NULL);
 	(void) pthread_cond_init(&store->upload_slots.changed, NULL);
 

@@ -123,7 +123,7 @@ prove_conditions(S3Store *store, S3Conditional *ret_conditional)
 	Slice contents = slice_of_memory(STORE_PROBE_TEXT, sizeof(STORE_PROBE_TEXT) - 1);
 	S3Payload payload;
 
-	TRY(s3_payload(&contents, 1, &payload));
+	TRY(s3_payload(&contents, 1, S3_CHECKSUM_MD5, &payload));
 	*ret_conditional = S3_CONDITIONAL_IGNORED;
 	for (int i = 0; i < 2; i++)
 	{
@@ -222,7 +222,7 @@ s3_put(Store *base, const char *key, const Slice *slices, int n_slices, PutMode 
 	StoreEntry entry;
 	Error *error;
 
-	TRY(s3_payload(slices, n_slices, &payload));
+	TRY(s3_payload(slices, n_slices, S3_CHECKSUM_MD5, &payload));
 	if (mode == PUT_REPLACE)
 		return put_object(store, key, &payload, false, &answer);
 

@@ -38,6 +38,21 @@ typedef struct S3Proof
 	bool denied;           /* not allowed to: not tried again */
 } S3Proof;
 
+/* What a body carries to be compared with, beside the SHA-256 that is signed. */
+typedef enum S3Checksum
+{
+	S3_CHECKSUM_MD5, /* or, where this machine has none, the SHA-256 as a checksum */
+	S3_CHECKSUM_NONE,
+} S3Checksum;
+
+/* What the parts of uploads carry; found out by one thread at a time, with the first upload (s3_part.c). */
+typedef struct S3PartChecksum
+{
+	pthread_mutex_t mutex; /* guards what follows, and is held while it is found out */
+	bool known;
+	S3Checksum checksum; /* MD5 until it is known */
+} S3PartChecksum;
+
 typedef struct S3Store
 {
 	Store store;
@@ -49,6 +64,7 @@ typedef struct S3Store
 	S3Proof proof;
 	S3UploadSlots upload_slots;
 	atomic_int reading;         /* connections, of all objects and ranges together; see s3_ranges.h */
+	S3PartChecksum part_checksum;
 	atomic_bool removes_singly; /* found out, too: the provider has no request that removes many */
 	atomic_bool told_of_md5;
 } S3Store;
@@ -58,7 +74,7 @@ char *s3_object_url(const S3Store *store, const char *key);
 
 /* s3.c: one request, signed and repeated until it is done */
 
-/* A body with the checksums that S3 wants. */
+/* A body with its digests. */
 typedef struct S3Payload
 {
 	const Slice *slices;
@@ -66,11 +82,12 @@ typedef struct S3Payload
 	uint64_t size;
 	char sha256[SHA256_TEXT_SIZE];
 	char sha256_base64[BASE64_TEXT_SIZE(SHA256_SIZE)];
-	char md5[BASE64_TEXT_SIZE(MD5_SIZE)]; /* "" where there is no MD5 */
+	S3Checksum checksum;
+	char md5[BASE64_TEXT_SIZE(MD5_SIZE)]; /* "" where there is no MD5, or none is to be sent */
 	char md5_hex[2 * MD5_SIZE + 1];       /* likewise */
 } S3Payload;
 
-Error *s3_payload(const Slice *slices, int n_slices, S3Payload *ret_payload) MUST_CHECK;
+Error *s3_payload(const Slice *slices, int n_slices, S3Checksum checksum, S3Payload *ret_payload) MUST_CHECK;
 
 typedef struct S3Call S3Call;
 
@@ -170,6 +187,28 @@ typedef Error *(*S3RemoveCallback)(void *context, const char *key, const char *c
 
 /* Calls for every key that was not removed.  ERR_CORRUPT when it is not one whole answer. */
 Error *s3_remove_answer(const char *text, size_t size, S3RemoveCallback callback, void *context) MUST_CHECK;
+
+/* s3_part.c */
+typedef struct S3Part
+{
+	const char *key;
+	const char *upload_id;
+	int number; /* counts from 1 */
+	const void *data;
+	size_t size;
+} S3Part;
+
+/* Finds out what the parts carry, once in the life of a store: a request, before the first part of an upload. */
+void s3_part_prove(S3Store *store, const char *key, const char *upload_id);
+
+/* The ETag is what the end of the upload names; the caller frees. */
+Error *s3_part_send(S3Store *store, const S3Part *part, const Patience *patience, char **ret_etag) MUST_CHECK;
+
+/* Does this answer to a part of which the signed SHA-256 is wrong prove that it was compared?  "code" may be NULL. */
+bool s3_part_was_compared(S3ErrorClass class, const char *code);
+
+/* May this answer to a part without a checksum mean that it must have one? */
+bool s3_part_wants_checksum(S3ErrorClass class, int status);
 
 /* s3_upload.c */
 Error *s3_writer(Store *base, const char *key, Sink **ret_sink) MUST_CHECK;

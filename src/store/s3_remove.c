@@ -273,7 +273,7 @@ send_batch(const Removal *removal, Batch *batch, S3Answer *answer)
 
 	Slice slice = slice_of_memory(text.data, text.size);
 
-	TRY(s3_payload(&slice, 1, &payload));
+	TRY(s3_payload(&slice, 1, S3_CHECKSUM_MD5, &payload));
 	patience.stall_ms = BATCH_STALL_MS;
 	s3_pairs_set(&call.query, "delete", "");
 	s3_pairs_set(&call.headers, "content-type", "application/xml"); /* libcurl's own is refused */

@@ -70,7 +70,7 @@ begin_upload(Upload *upload)
 	                  .check_answer = check_begin,
 	                  .context = &id};
 
-	TRY(s3_payload(NULL, 0, &nothing));
+	TRY(s3_payload(NULL, 0, S3_CHECKSUM_MD5, &nothing));
 	s3_add_object_headers(upload->store, &call);
 	s3_pairs_set(&call.query, "uploads", "");
 	s3_pairs_set(&call.headers, "content-type", "application/octet-stream");
@@ -80,21 +80,9 @@ begin_upload(Upload *upload)
 	/* An answer that got lost may have begun another one; if it cannot be found now, a later backup will. */
 	if (answer.http.ambiguous)
 		error_free(s3_abort_other_uploads(upload->store, upload->key, upload->id));
+	s3_part_prove(upload->store, upload->key, upload->id);
 	upload->etags = NEW_ARRAY(char *, PARTS_MOST);
 	upload->workers = workers_new(upload->jobs);
-	return NULL;
-}
-
-static Error *
-check_part(void *context, const HttpResponse *response)
-{
-	char **etag = context;
-	const char *text = http_header(response, "etag");
-
-	if (text == NULL || text[0] == '\0' || strpbrk(text, "<>&") != NULL)
-		return error_new(ERR_TRANSIENT, "the answer has no ETag: it is not that of an S3 service");
-	free(*etag);
-	*etag = mem_strdup(text);
 	return NULL;
 }
 
@@ -103,24 +91,16 @@ send_part(void *argument)
 {
 	const PartJob *job = argument;
 	Upload *upload = job->upload;
-	AUTO_ANSWER answer = {0};
-	Slice slice = slice_of_memory(job->data, job->size);
-	AUTO_FREE char *number = mem_printf("%d", job->number);
 	Patience patience = upload->store->options.patience;
-	S3Payload payload;
-	AUTO_CALL call = {.action = "upload a part of object",
-	                  .method = "PUT",
-	                  .key = upload->key,
-	                  .payload = &payload,
-	                  .patience = &patience,
-	                  .check_answer = check_part,
-	                  .context = &upload->etags[job->number - 1]};
 
 	patience.stop = &upload->stop;
-	TRY(s3_payload(&slice, 1, &payload));
-	s3_pairs_set(&call.query, "partNumber", number);
-	s3_pairs_set(&call.query, "uploadId", upload->id);
-	return s3_call(upload->store, &call, &answer);
+	return s3_part_send(upload->store,
+	                    &(S3Part){.key = upload->key,
+	                              .upload_id = upload->id,
+	                              .number = job->number,
+	                              .data = job->data,
+	                              .size = job->size},
+	                    &patience, &upload->etags[job->number - 1]);
 }
 
 /* With the job goes its slot. */
@@ -261,7 +241,7 @@ complete_upload(const Upload *upload)
 	bool conditional = s3_state_conditional(upload->store) == S3_CONDITIONAL_HONOURED;
 	S3Payload parts;
 
-	TRY(s3_payload(&slice, 1, &parts));
+	TRY(s3_payload(&slice, 1, S3_CHECKSUM_MD5, &parts));
 	for (int attempt = 0;; attempt++)
 	{
 		S3ErrorClass class;

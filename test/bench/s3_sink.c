@@ -3,12 +3,14 @@
  *
  * usage: s3_sink [CERTIFICATE KEY]
  *
- * Listens on a free port of 127.0.0.1, with TLS if there is a certificate.  It checks no signature and no checksum:
- * nothing of it may serve as a test of correctness.
+ * Listens on a free port of 127.0.0.1, with TLS if there is a certificate.  It checks no signature and, but for
+ * small parts, no digest: nothing of it may serve as a test of correctness.
  *
  *   PUT of an object     200, with If-None-Match 412 for a ".json" that is kept, since walship proves once that a bucket
  *                        refuses; its body is dropped, but for the first KEPT_MAX of at most KEPT_SIZE bytes, since some
  *                        clients read small files of their own again
+ *   PUT of a part        200; 400 for one of at most KEPT_SIZE bytes that is not what its x-amz-content-sha256 says,
+ *                        since walship finds out once whether that is compared
  *   GET, HEAD            what was kept, else 404
  *   GET of a bucket      an empty listing
  *   HEAD, PUT of it      200
@@ -23,6 +25,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/tcp.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -93,7 +96,8 @@ typedef struct Request
 	char path[KEY_MAX];
 	char etag[ETAG_SIZE];
 	const char *query; /* in "path", "" without one */
-	uint64_t size;     /* of its body */
+	char sha256[2 * SHA256_DIGEST_LENGTH + 1];
+	uint64_t size; /* of its body */
 	bool wants_continue;
 	bool if_absent;
 	bool wants_close;
@@ -239,6 +243,8 @@ request_parse(const char *head, Request *request)
 		request->query = question + 1;
 	}
 	etag_of(header_value(head, "Content-MD5"), request->etag);
+	(void) snprintf(request->sha256, sizeof(request->sha256), "%s",
+	                header_value(head, "x-amz-content-sha256"));
 	request->size = strtoull(header_value(head, "Content-Length"), NULL, 10);
 	request->wants_continue = strncasecmp(header_value(head, "Expect"), "100-continue", 12) == 0;
 	request->if_absent = *header_value(head, "If-None-Match") == '*';
@@ -260,6 +266,21 @@ request_count(const Request *request)
 	for (size_t i = 0; i < N_METHODS; i++)
 		if (strcmp(methods[i], request->method) == 0)
 			atomic_fetch_add(&sink.n_requests[i], 1);
+}
+
+/* "body" is all of it; some clients sign none. */
+static bool
+is_as_signed(const Request *request, const char *body)
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	char hex[sizeof(request->sha256)];
+
+	if (strspn(request->sha256, "0123456789abcdef") < sizeof(hex) - 1)
+		return true;
+	(void) SHA256((const unsigned char *) body, (size_t) request->size, digest);
+	for (int i = 0; i < SHA256_DIGEST_LENGTH; i++)
+		(void) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	return strcmp(hex, request->sha256) == 0;
 }
 
 /* What is kept */
@@ -394,7 +415,7 @@ serve_request(Client *client)
 	const char *head = client_read_head(client);
 	Request request;
 	char start[KEPT_SIZE];
-	bool is_put, is_sent;
+	bool is_put, is_part, is_sent;
 
 	if (head == NULL || !request_parse(head, &request))
 		return false;
@@ -405,6 +426,11 @@ serve_request(Client *client)
 		return false;
 
 	is_put = strcmp(request.method, "PUT") == 0;
+	is_part = is_put && strstr(request.query, "uploadId=") != NULL;
+	if (is_part && request.size <= KEPT_SIZE && !is_as_signed(&request, start))
+		return answer_text(client, &request, "400 Bad Request",
+		                   XML "<Error><Code>XAmzContentSHA256Mismatch</Code></Error>") &&
+		       !request.wants_close;
 	if (is_put && request.if_absent && is_kept_json(request.path))
 		return answer_text(client, &request, "412 Precondition Failed",
 		                   XML "<Error><Code>PreconditionFailed</Code></Error>") &&
@@ -412,7 +438,7 @@ serve_request(Client *client)
 	if (is_put && request.size <= KEPT_SIZE && request.query[0] == '\0' && !is_bucket(request.path))
 		keep(request.path, start, (size_t) request.size);
 	if (is_put && !is_bucket(request.path))
-		note_write(&request, strstr(request.query, "uploadId=") != NULL ? "part" : "object");
+		note_write(&request, is_part ? "part" : "object");
 	if (is_put)
 		is_sent = answer(client, &request, "200 OK", "", 0);
 	else if (strcmp(request.method, "POST") == 0)

@@ -292,7 +292,7 @@ def source(tmp_path_factory, cache):
 
 
 COMPLETE = {"method": "POST", "target": "uploadId="}
-PART = {"method": "PUT", "target": "partNumber="}
+PART = {"method": "PUT", "target": "partNumber=", "skip": 1}  # the first one is a question, see test_s3_parts.py
 RECORD = {"method": "PUT", "target": "backup.json"}
 INITIATE = {"method": "POST", "target": r"\?uploads"}
 

@@ -70,11 +70,14 @@ class S3Server:
             region=self.region,
         )
 
-    def new_store(self, directory, *, tls=False, bucket=None):
-        """A bucket of its own, behind a proxy of its own.  "directory": for copies of what is in it."""
+    def new_store(self, directory, *, tls=False, bucket=None, object_lock=None):
+        """A bucket of its own, behind a proxy of its own.  "directory": for copies of what is in it; "object_lock": the
+        rule of one that locks what is written."""
         self.n_stores += 1
         bucket = bucket or f"walship-{self.n_stores}"
-        self.client.create_bucket(Bucket=bucket)
+        self.client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=object_lock is not None)
+        if object_lock:
+            self.client.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=object_lock)
         return S3Store(self, bucket, directory, tls=tls)
 
     def close(self):
