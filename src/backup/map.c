@@ -1,4 +1,4 @@
-/* From the lists of parts and members to the map; see map.h. */
+/* From the lists of parts and members to the map, and from it to chunks; see map.h. */
 #include "map.h"
 
 #include <inttypes.h>
@@ -123,4 +123,136 @@ map_write(const BackupTarget *target, const MapSource *source, StrList *names, B
 		.name = MOVE(name), .raw_size = stored_object_raw_size(object), .stored_size = stored.size};
 	memcpy(ret_map->stored_sha256, stored.sha256, sizeof(ret_map->stored_sha256));
 	return NULL;
+}
+
+/* Of a part of 700 GB.  The tree of a longer line would need more memory than decoding does. */
+#define LINE_READ_MAX (4u * 1024 * 1024)
+
+typedef struct MapChunksSink
+{
+	Sink sink;
+	const BackupRecord *record;
+	ChunkList *lists;
+	Buf line;     /* so far; of parts alone, for a map has far more lines of members */
+	bool skips;   /* this line */
+	bool is_ours; /* by the first line */
+	size_t next;  /* part that the next line may be of: they come in the record's order */
+} MapChunksSink;
+
+static Error *
+read_places(const Json *line, uint64_t raw_size, ChunkList *list)
+{
+	uint64_t expected;
+
+	TRY(json_get_uint(line, "chunk_size", &list->chunk_size));
+	if (list->chunk_size == 0)
+		return json_invalid("chunk_size", NULL);
+	expected = raw_size / list->chunk_size + (raw_size % list->chunk_size != 0);
+	for (const Json *pair = json_first(json_get(line, "chunks")); pair != NULL; pair = json_next(pair))
+	{
+		const Json *first = json_first(pair);
+		const Json *second = first == NULL ? NULL : json_next(first);
+		int64_t offset;
+		int64_t crc32c;
+
+		if (second == NULL || !json_int_value(first, &offset) || !json_int_value(second, &crc32c) ||
+		    offset < 0 || crc32c < 0 || crc32c > UINT32_MAX || list->count == expected)
+			return json_invalid("chunks", NULL);
+		GROW(list->places, list->count, list->capacity);
+		list->places[list->count++] = (ChunkPlace){.offset = (uint64_t) offset, .crc32c = (uint32_t) crc32c};
+	}
+	return NULL;
+}
+
+static Error *
+read_head(MapChunksSink *self, const Json *line)
+{
+	const char *id;
+	int64_t format;
+
+	TRY(json_get_int(line, "format", &format));
+	TRY(json_get_string(line, "backup", &id));
+	if (format != MAP_FORMAT || strcmp(id, self->record->id) != 0)
+		return error_new(ERR_CORRUPT, "map of backup \"%s\" is another one's", self->record->id);
+	self->is_ours = true;
+	return NULL;
+}
+
+static Error *
+read_object_line(MapChunksSink *self)
+{
+	const BackupRecord *record = self->record;
+	AUTO(Json) line = NULL;
+	const char *name;
+
+	TRY(json_parse(self->line.data, self->line.size, "map", &line));
+	if (!self->is_ours)
+		return read_head(self, line);
+	if (!json_has(line, "chunks"))
+		return NULL;
+	TRY(json_get_string(line, "part", &name));
+	for (size_t i = 0; i < record->n_parts; i++)
+	{
+		size_t number = (self->next + i) % record->n_parts;
+
+		if (strcmp(record->parts[number].name, name) != 0)
+			continue;
+		self->next = number + 1;
+		if (self->lists[number].count > 0)
+			return json_invalid("part", name);
+		return read_places(line, record->parts[number].raw_size, &self->lists[number]);
+	}
+	return NULL;
+}
+
+static Error *
+map_chunks_write(Sink *sink, const void *data, size_t size)
+{
+	MapChunksSink *self = (MapChunksSink *) sink;
+	const char *next = data;
+	const char *end = next + size;
+
+	while (next < end)
+	{
+		const char *newline = memchr(next, '\n', (size_t) (end - next));
+		size_t piece = (size_t) ((newline == NULL ? end : newline) - next);
+
+		if (self->line.size == 0 && piece > 0 && !self->skips)
+			self->skips = *next != '{';
+		if (!self->skips)
+			buf_append(&self->line, next, piece);
+		if (self->line.overflowed)
+			self->skips = true;
+		next += piece;
+		if (newline == NULL)
+			break;
+		next++;
+		if (self->line.size > 0 && !self->skips)
+			TRY(read_object_line(self));
+		buf_clear(&self->line);
+		self->skips = false;
+	}
+	return NULL;
+}
+
+static void
+map_chunks_free(Sink *sink)
+{
+	MapChunksSink *self = (MapChunksSink *) sink;
+
+	buf_release(&self->line);
+	free(self);
+}
+
+Sink *
+map_chunks_sink_new(const BackupRecord *record, ChunkList *ret_lists)
+{
+	static const SinkOps ops = {.write = map_chunks_write, .free = map_chunks_free};
+	MapChunksSink *self = NEW(MapChunksSink);
+
+	self->sink.ops = &ops;
+	self->record = record;
+	self->lists = ret_lists;
+	buf_init(&self->line, LINE_READ_MAX);
+	return &self->sink;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "map.h"
 #include "restore_files.h"
 #include "walship/archive/layout.h"
 #include "walship/archive/readable.h"
@@ -23,6 +24,12 @@
 
 #define CPUS_MOST 16 /* threads that decode */
 
+/* Of a part: its own thread, which reads, hashes and writes, keeps up with no more.  4 MiB each, and its stored bytes. */
+#define PIECES_MOST 8
+
+/* Stored bytes of a part.  The map is an object more to read, and decoding less takes no longer than that. */
+#define MAP_PAYS_FROM ((uint64_t) 16 * 1024 * 1024)
+
 typedef struct Restore
 {
 	const RestoreOptions *options;
@@ -34,6 +41,7 @@ typedef struct Restore
 	Workers *workers; /* a job for each part */
 	Workers *cpu;     /* decodes pieces of all of them; NULL: each part for itself */
 	int pieces_each;  /* that are in work or wait, of a part */
+	ChunkList *lists; /* of each of the record's parts; empty: by the part itself, or one stream */
 } Restore;
 
 typedef struct PartJob
@@ -82,13 +90,12 @@ is_better_elsewhere(const Restore *restore, const char *name, const Error *error
 }
 
 static void
-add_decoders(const Restore *restore, Pipe *pipe, uint64_t raw_size, const char *name)
+add_decoders(const Restore *restore, Pipe *pipe, ChunkedStream stream)
 {
+	stream.codec = restore->codec;
 	if (restore->options->record->recipients[0] != '\0')
-		pipe_add(pipe, age_decoder_new(restore->options->identities, name));
-	codec_add_parallel_decoder(pipe,
-	                           &(ChunkedStream){.codec = restore->codec, .raw_size = raw_size, .what = name},
-	                           restore->cpu, restore->pieces_each);
+		pipe_add(pipe, age_decoder_new(restore->options->identities, stream.what));
+	codec_add_parallel_decoder(pipe, &stream, restore->cpu, restore->pieces_each);
 }
 
 /* Into nothing, what is wrong with one object can be told instead: then it is no error.  Takes and returns ownership. */
@@ -104,8 +111,9 @@ judge(const Restore *restore, const char *name, Error *error)
 	return NULL;
 }
 
+/* "list": see Restore. */
 static Error *
-restore_part_into(const PartJob *job, RestoreFiles *files)
+restore_part_into(const PartJob *job, const ChunkList *list, RestoreFiles *files)
 {
 	const BackupPart *part = job->part;
 	const Restore *restore = job->restore;
@@ -115,7 +123,10 @@ restore_part_into(const PartJob *job, RestoreFiles *files)
 	memcpy(stored.sha256, part->stored_sha256, SHA256_SIZE);
 	pipe_add(pipe, callback_stage_new(stop_with_the_others, restore->workers));
 	pipe_add(pipe, verify_stage_new(&stored, part->name));
-	add_decoders(restore, pipe, part->raw_size, part->name);
+	add_decoders(
+		restore, pipe,
+		(ChunkedStream){
+			.list = list, .raw_size = part->raw_size, .size = part->stored_size, .what = part->name});
 	pipe_add(pipe, tar_reader_new(&restore_files_handler, files, true, part->name));
 	return get_object(restore, part->name, pipe);
 }
@@ -125,6 +136,8 @@ restore_part(void *argument)
 {
 	const PartJob *job = argument;
 	Restore *restore = job->restore;
+	const ChunkList *list =
+		restore->lists == NULL ? NULL : &restore->lists[job->part - restore->options->record->parts];
 
 	for (int reads = 0;;)
 	{
@@ -132,8 +145,13 @@ restore_part(void *argument)
 
 		restore_files_init(&files, &restore->shared, job->root);
 
-		Error *error = restore_part_into(job, &files);
-		bool again = is_better_elsewhere(restore, job->part->name, error, &reads);
+		/* The list of its chunks may be wrong where the part is not: so it has to fail as one stream. */
+		Error *error = restore_part_into(job, list, &files);
+		bool again = error_is(error, ERR_CORRUPT) && list != NULL && list->count > 0;
+
+		list = NULL;
+		if (!again)
+			again = is_better_elsewhere(restore, job->part->name, error, &reads);
 
 		if (again)
 		{
@@ -157,7 +175,8 @@ read_manifest_once(const Restore *restore, Manifest *manifest)
 
 	memcpy(stored.sha256, record->manifest_sha256, SHA256_SIZE);
 	pipe_add(pipe, verify_stage_new(&stored, record->manifest_name));
-	add_decoders(restore, pipe, record->manifest_raw_size, record->manifest_name);
+	add_decoders(restore, pipe,
+	             (ChunkedStream){.raw_size = record->manifest_raw_size, .what = record->manifest_name});
 	pipe_add(pipe, manifest_sink_new(manifest, record->files));
 	return get_object(restore, record->manifest_name, pipe);
 }
@@ -248,7 +267,7 @@ compare_larger_first(const void *a, const void *b)
 
 /*
  * Parts are restored side by side, each by one thread, which is enough as long as there are as many as processors.
- * Fewer count where one is larger than most others together, like that of a very large table: then frames of one part
+ * Fewer count where one is larger than most others together, like that of a very large table: then pieces of one part
  * are decoded side by side, too, while its own thread reads, hashes and writes.  Not always: it takes more memory.
  */
 static void
@@ -274,6 +293,48 @@ start_workers(Restore *restore, PartJob *const *jobs, size_t n_jobs)
 		return;
 	restore->cpu = workers_new(cpus);
 	restore->pieces_each = (cpus + at_a_time - 1) / at_a_time + 1;
+	if (restore->pieces_each > PIECES_MOST)
+		restore->pieces_each = PIECES_MOST;
+}
+
+static void
+release_lists(Restore *restore)
+{
+	for (size_t i = 0; restore->lists != NULL && i < restore->options->record->n_parts; i++)
+		chunk_list_release(&restore->lists[i]);
+	free(restore->lists);
+	restore->lists = NULL;
+}
+
+/*
+ * Where brotli's parts can be cut stands in the map, which is as good as none when anything is wrong with it: no restore
+ * needs it, and what it says is checked, as is what comes of it.
+ */
+static Error *
+read_lists(Restore *restore, PartJob *const *jobs, size_t n_jobs)
+{
+	const BackupRecord *record = restore->options->record;
+	const BackupObject *map = &record->map;
+	Digest stored = {.size = map->stored_size};
+	AUTO(Pipe) pipe = pipe_new();
+	bool pays = false;
+	Error *error;
+
+	for (size_t i = 0; i < n_jobs; i++)
+		pays = pays || jobs[i]->part->stored_size >= MAP_PAYS_FROM;
+	if (restore->cpu == NULL || !codec_needs_list(restore->codec) || !pays || map->name == NULL)
+		return NULL;
+	restore->lists = NEW_ARRAY(ChunkList, record->n_parts);
+	memcpy(stored.sha256, map->stored_sha256, SHA256_SIZE);
+	pipe_add(pipe, verify_stage_new(&stored, map->name));
+	add_decoders(restore, pipe, (ChunkedStream){.raw_size = map->raw_size, .what = map->name});
+	pipe_add(pipe, map_chunks_sink_new(record, restore->lists));
+	error = get_object(restore, map->name, pipe);
+	if (error == NULL || error_is(error, ERR_CANCELLED))
+		return error;
+	error_free(error);
+	release_lists(restore);
+	return NULL;
 }
 
 static Error *
@@ -307,6 +368,8 @@ submit_parts(Restore *restore)
 	}
 
 	start_workers(restore, jobs, n_jobs);
+	if (error == NULL)
+		error = read_lists(restore, jobs, n_jobs);
 
 	/* The largest first, so that no long one is left over at the end. */
 	if (n_jobs > 1)
@@ -402,6 +465,7 @@ restore_everything(Restore *restore)
 		error = workers_wait(restore->workers);
 	workers_free(restore->workers);
 	workers_free(restore->cpu);
+	release_lists(restore);
 	TRY(error);
 	TRY(cancel_check());
 	TRY(judge(restore, NULL, check_all_seen(restore)));

@@ -231,6 +231,12 @@ codec_add_parallel_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu
 	                   : parallel_decoder_new(pieces, stream, whole, cpu, most_pieces));
 }
 
+bool
+codec_needs_list(Codec codec)
+{
+	return codecs[codec].piece_decoder.decode != NULL && codecs[codec].piece_decoder.find == NULL;
+}
+
 /*
  * Measured with fetch of a segment on 2 cores: where brotli stores 7.2 MB of it, two threads need 0.7 of the time; where
  * it stores 1.4 MB, of which writing the file is the larger part, a fifth more processor time for little.  zstd's decoding

@@ -197,6 +197,152 @@ chunks_are_told_of_parts_that_have_them(void **state)
 	assert_int_equal(fixture->copy.maps[0].chunks.count, 0);
 }
 
+#define MAP_ID "20261120T023007Z-9f3c"
+
+static Error *
+read_chunks(const BackupRecord *record, const char *text, size_t piece, ChunkList *lists)
+{
+	AUTO(Pipe) pipe = pipe_new();
+	size_t size = strlen(text);
+
+	pipe_add(pipe, map_chunks_sink_new(record, lists));
+	for (size_t at = 0; at < size; at += piece)
+		TRY(pipe_write(pipe, text + at, size - at < piece ? size - at : piece));
+	return pipe_finish(pipe);
+}
+
+static void
+chunks_are_read_as_they_were_written(void **state)
+{
+	Fixture *fixture = *state;
+	AUTO(Workers) cpu = workers_new(2);
+	BackupPart parts[3] = {0};
+	const BackupRecord record = {.id = (char[]){MAP_ID}, .parts = parts, .n_parts = 3};
+	AUTO_BUF(text, 0);
+	BackupObject map = {0};
+
+	fixture->target.compression = compression_for(CODEC_BROTLI, COMPRESS_BASE);
+	fixture->target.compression.cpu = cpu;
+	fixture->target.compression.chunk_size = 1024 * 1024;
+	read_manifest(fixture);
+	write_parts(fixture);
+	write_map(fixture, &map);
+	get_map(fixture, &map, &text);
+
+	/* The record has them in another order. */
+	parts[0] = fixture->wal.items[0];
+	parts[1] = fixture->copy.items[0];
+	parts[2] = fixture->copy.items[1];
+
+	const ChunkList *expected[] = {&fixture->wal.maps[0].chunks, &fixture->copy.maps[0].chunks,
+	                               &fixture->copy.maps[1].chunks};
+
+	for (size_t piece = 1; piece <= text.size; piece = piece * 3 + 1)
+	{
+		ChunkList lists[3] = {0};
+
+		assert_ok(read_chunks(&record, text.data, piece, lists));
+		for (size_t i = 0; i < lengthof(lists); i++)
+		{
+			assert_int_equal(lists[i].chunk_size, 1024 * 1024);
+			assert_int_equal(lists[i].count, expected[i]->count);
+			for (size_t k = 0; k < lists[i].count; k++)
+			{
+				assert_int_equal(lists[i].places[k].offset, expected[i]->places[k].offset);
+				assert_int_equal(lists[i].places[k].crc32c, expected[i]->places[k].crc32c);
+			}
+			chunk_list_release(&lists[i]);
+		}
+	}
+	assert_int_equal(expected[0]->count, 2);
+	free(map.name);
+}
+
+#define HEAD(format, id) "{\"format\":" format ",\"backup\":\"" id "\"}\n"
+#define PART(rest)       HEAD("1", MAP_ID) "{\"part\":\"a.br\"" rest "}\n[\"base/1/2\"]\n"
+
+/* Of a part of 2500 bytes. */
+static void
+a_map_is_a_map_of_this_backup_or_corrupt(void **state)
+{
+	static const struct
+	{
+		const char *text;
+		size_t count;
+		const char *error;
+	} rows[] = {
+		{PART(",\"chunk_size\":1000,\"chunks\":[[0,1],[10,4294967295],[20,3]]"), 3, NULL},
+		{PART(",\"chunk_size\":1000,\"chunks\":[[0,1]],\"newer\":{}"), 1, NULL},
+		{PART(""), 0, NULL},
+		{HEAD("1", MAP_ID) "{\"part\":\"b.br\",\"chunk_size\":1,\"chunks\":[[0,1]]}\n", 0, NULL},
+		{HEAD("1", MAP_ID) "[\"{\", 7]\n[{\"hex\":\"00\"}]\nno json, but no part's either\n\n", 0, NULL},
+		{"", 0, NULL},
+		{PART(",\"chunk_size\":1000,\"chunks\":[[0,1],[10,2],[20,3],[30,4]]"), 0, "\"chunks\""},
+		{PART(",\"chunk_size\":0,\"chunks\":[[0,1]]"), 0, "\"chunk_size\""},
+		{PART(",\"chunk_size\":-1,\"chunks\":[[0,1]]"), 0, "\"chunk_size\""},
+		{PART(",\"chunks\":[[0,1]]"), 0, "\"chunk_size\""},
+		{PART(",\"chunk_size\":1000,\"chunks\":[[0]]"), 0, "\"chunks\""},
+		{PART(",\"chunk_size\":1000,\"chunks\":[[0,-1]]"), 0, "\"chunks\""},
+		{PART(",\"chunk_size\":1000,\"chunks\":[[0,4294967296]]"), 0, "\"chunks\""},
+		{PART(",\"chunk_size\":1000,\"chunks\":[[-1,1]]"), 0, "\"chunks\""},
+		{PART(",\"chunk_size\":1000,\"chunks\":[0,1]"), 0, "\"chunks\""},
+		{HEAD("1", MAP_ID) "{\"chunk_size\":1000,\"chunks\":[[0,1]]}\n", 0, "\"part\""},
+		{HEAD("1", MAP_ID) "{\"part\":\n", 0, "map"},
+		{HEAD("2", MAP_ID), 0, "another one's"},
+		{HEAD("1", "20261120T023007Z-9f3d"), 0, "another one's"},
+		{"{}\n", 0, "\"format\""},
+	};
+	char name[] = "a.br";
+	BackupPart parts[1] = {{.name = name, .raw_size = 2500}};
+	const BackupRecord record = {.id = (char[]){MAP_ID}, .parts = parts, .n_parts = 1};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		ChunkList list = {0};
+		Error *error = read_chunks(&record, rows[i].text, 7, &list);
+
+		print_message("  %s", rows[i].text);
+		if (rows[i].error == NULL)
+		{
+			assert_ok(error);
+			assert_int_equal(list.count, rows[i].count);
+		}
+		else
+			assert_error(error, ERR_CORRUPT, rows[i].error);
+		chunk_list_release(&list);
+	}
+}
+
+/* More than is read of it: no list; and none of the members' lines is kept at all. */
+static void
+a_line_that_is_too_long_tells_nothing(void **state)
+{
+	const size_t size = 5 * 1024 * 1024;
+	char name[] = "a.br";
+	BackupPart parts[1] = {{.name = name, .raw_size = UINT64_C(1) << 50}};
+	const BackupRecord record = {.id = (char[]){MAP_ID}, .parts = parts, .n_parts = 1};
+	AUTO_BUF(text, 3 * size);
+
+	(void) state;
+	buf_puts(&text, HEAD("1", MAP_ID) "{\"part\":\"a.br\",\"chunk_size\":1000,\"chunks\":[[0,1]");
+	while (text.size < size)
+		buf_puts(&text, ",[0,1]");
+	buf_puts(&text, "]}\n[\"");
+	while (text.size < 2 * size)
+		buf_puts(&text, "{\"part\":");
+	buf_puts(&text, "\"]\n");
+	for (int more = 0; more < 2; more++)
+	{
+		ChunkList list = {0};
+
+		assert_ok(read_chunks(&record, text.data, 65536, &list));
+		assert_int_equal(list.count, more);
+		chunk_list_release(&list);
+		buf_puts(&text, "{\"part\":\"a.br\",\"chunk_size\":1000,\"chunks\":[[0,1]]}\n");
+	}
+}
+
 static void
 a_list_that_cannot_be_kept_costs_the_map_alone(void **state)
 {
@@ -220,6 +366,9 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		with_store(sizes_that_the_manifest_tells_are_left_out),
 		with_store(chunks_are_told_of_parts_that_have_them),
+		with_store(chunks_are_read_as_they_were_written),
+		cmocka_unit_test(a_map_is_a_map_of_this_backup_or_corrupt),
+		cmocka_unit_test(a_line_that_is_too_long_tells_nothing),
 		with_store(a_list_that_cannot_be_kept_costs_the_map_alone),
 	};
 

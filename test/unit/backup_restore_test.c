@@ -1,6 +1,7 @@
 /* A small backup made by hand, restored: whole, or refused with nothing written elsewhere. */
 #include "walship/backup/restore.h"
 
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "archive_fixture.h"
@@ -89,14 +90,16 @@ add_member(Buf *archive, const Member *member)
 
 /* Compressed as the record says, with the digest that it will tell. */
 static void
-put_object(const World *world, const char *name, const Buf *raw, uint64_t *ret_size, uint8_t *ret_sha256)
+put_object(const World *world, const char *name, const Buf *raw, ChunkList *ret_list, uint64_t *ret_size,
+           uint8_t *ret_sha256)
 {
 	AUTO_FREE char *key = mem_printf("%s%s", PREFIX, name);
-	const Compression compression = {.codec = CODEC_BROTLI, .level = 1};
+	const Compression compression = {
+		.codec = CODEC_BROTLI, .level = 1, .chunk_size = ret_list == NULL ? 0 : ret_list->chunk_size};
 	AUTO_BUF(stored, OBJECT_MAX);
 	AUTO(Pipe) pipe = pipe_new();
 
-	codec_add_encoder(pipe, &compression, NULL);
+	codec_add_encoder(pipe, &compression, ret_list);
 	pipe_add(pipe, buf_sink_new(&stored));
 	assert_ok(pipe_write(pipe, raw->data, raw->size));
 	assert_ok(pipe_finish(pipe));
@@ -106,7 +109,8 @@ put_object(const World *world, const char *name, const Buf *raw, uint64_t *ret_s
 }
 
 static void
-put_part(World *world, const char *set, const Member *members, size_t count, const Changes *changes)
+put_part(World *world, const char *set, const Member *members, size_t count, const Changes *changes,
+         ChunkList *ret_list)
 {
 	static const char zeros[TAR_END_SIZE];
 	BackupPart *part = &world->record->parts[world->record->n_parts++];
@@ -128,7 +132,7 @@ put_part(World *world, const char *set, const Member *members, size_t count, con
 	part->name = layout_part_name(set, 1, CODEC_BROTLI, false);
 	part->set = mem_strdup(set);
 	part->raw_size = archive.size;
-	put_object(world, part->name, &archive, &part->stored_size, part->stored_sha256);
+	put_object(world, part->name, &archive, ret_list, &part->stored_size, part->stored_sha256);
 }
 
 /* The checksum as the server prints it: the bytes of the number in memory. */
@@ -181,12 +185,13 @@ put_manifest(World *world, const Changes *changes)
 	buf_printf(&manifest, "\"Manifest-Checksum\": \"%s\"}\n", text);
 	record->manifest_name = mem_strdup("manifest.br");
 	record->manifest_raw_size = manifest.size;
-	put_object(world, record->manifest_name, &manifest, &record->manifest_stored_size,
+	put_object(world, record->manifest_name, &manifest, NULL, &record->manifest_stored_size,
 	           record->manifest_sha256);
 }
 
+/* "ret_list": of the chunks of the base's part; NULL: it has none. */
 static World
-world_make(Place *place, const Changes *changes)
+world_make_in_chunks(Place *place, const Changes *changes, ChunkList *ret_list)
 {
 	World world = {.place = place, .record = backup_record_new()};
 
@@ -200,11 +205,17 @@ world_make(Place *place, const Changes *changes)
 	world.tablespace = (RestoreTablespace){.oid = OID, .path = world.tablespace_path};
 	assert_ok(dir_make(world.pgdata, 0700));
 	assert_ok(dir_make(world.tablespace_path, 0700));
-	put_part(&world, "base", base_members, lengthof(base_members), changes);
-	put_part(&world, "16385", tablespace_members, lengthof(tablespace_members), changes);
-	put_part(&world, "wal", wal_members, lengthof(wal_members), changes);
+	put_part(&world, "base", base_members, lengthof(base_members), changes, ret_list);
+	put_part(&world, "16385", tablespace_members, lengthof(tablespace_members), changes, NULL);
+	put_part(&world, "wal", wal_members, lengthof(wal_members), changes, NULL);
 	put_manifest(&world, changes);
 	return world;
+}
+
+static World
+world_make(Place *place, const Changes *changes)
+{
+	return world_make_in_chunks(place, changes, NULL);
 }
 
 static void
@@ -597,6 +608,135 @@ damaged_objects_are_named(void **state)
 	}
 }
 
+#define LARGE       "base/1/16390"
+#define LARGE_SIZE  (28u * 1024 * 1024)
+#define LARGE_CHUNK (4u * 1024 * 1024)
+
+/* Printable, so that it is a member's contents, and of six bits each, so that it is stored in more than the map needs. */
+static char *
+large_contents(void)
+{
+	char *text = (char *) scratch_bytes(LARGE_SIZE + 1, 5);
+
+	for (size_t i = 0; i < LARGE_SIZE; i++)
+		text[i] = (char) ('0' + ((uint8_t) text[i] & 63));
+	text[LARGE_SIZE] = '\0';
+	return text;
+}
+
+typedef struct Lie
+{
+	const char *name;
+	size_t at; /* of the list; this one and all that follow it are changed */
+	uint32_t crc32c;
+	int64_t offset;
+	int64_t chunk_size;
+	bool in_files;        /* and not into nothing */
+	size_t chunks_before; /* that are decoded before it is found out */
+} Lie;
+
+static const Lie lies[] = {
+	{.name = "the truth", .in_files = true},
+	{"a checksum", .at = 3, .crc32c = 1, .in_files = true, .chunks_before = 3},
+	{"the first checksum", .at = 0, .crc32c = 1},
+	{"a place", .at = 2, .offset = -1, .chunks_before = 1},
+	{"a place behind the end", .at = 6, .offset = 1 << 30},
+	{"larger chunks", .chunk_size = 1},
+	{"no size of chunks", .chunk_size = -(int64_t) LARGE_CHUNK},
+};
+
+/* Into the store, and where it is into the record. */
+static void
+put_map(World *world, const ChunkList *list, const Lie *lie)
+{
+	BackupObject *map = &world->record->map;
+	AUTO_BUF(text, OBJECT_MAX);
+
+	buf_printf(&text,
+	           "{\"format\":1,\"backup\":\"%s\"}\n{\"part\":\"base-0001.tar.br\",\"chunk_size\":%" PRId64, ID,
+	           (int64_t) list->chunk_size + lie->chunk_size);
+	for (size_t i = 0; i < list->count; i++)
+		buf_printf(&text, "%s[%" PRId64 ",%" PRIu32 "]", i == 0 ? ",\"chunks\":[" : ",",
+		           (int64_t) list->places[i].offset + (i >= lie->at ? lie->offset : 0),
+		           list->places[i].crc32c ^ (i >= lie->at ? lie->crc32c : 0));
+	buf_puts(&text, "]}\n[\"PG_VERSION\"]\n");
+	if (map->name == NULL)
+		map->name = mem_strdup("map.br");
+	map->raw_size = text.size;
+	put_object(world, map->name, &text, NULL, &map->stored_size, map->stored_sha256);
+}
+
+/* How many bytes of files came: more than there are when the part was read twice. */
+static uint64_t
+restore_large(const World *world, const char *contents)
+{
+	uint64_t bytes = 0;
+	AUTO_FREE char *path = path_join(world->pgdata, LARGE);
+	AUTO_BUF(found, LARGE_SIZE + 1);
+	RestoreOptions options = {.store = world->place->store,
+	                          .record = world->record,
+	                          .pgdata = world->pgdata,
+	                          .tablespaces = &world->tablespace,
+	                          .n_tablespaces = 1,
+	                          .with_wal = true,
+	                          .jobs = 1,
+	                          .on_bytes = count_bytes,
+	                          .on_bytes_context = &bytes};
+
+	assert_ok(restore_backup(&options));
+	assert_ok(file_read_all(path, &found));
+	assert_int_equal(found.size, LARGE_SIZE);
+	assert_memory_equal(found.data, contents, LARGE_SIZE);
+	assert_ok(dir_remove_tree(world->pgdata, true));
+	assert_ok(dir_remove_tree(world->tablespace_path, true));
+	return bytes;
+}
+
+static void
+a_large_part_comes_back_whatever_the_map_says(void **state)
+{
+	AUTO_FREE char *contents = large_contents();
+	const Changes changes = {.extra = {LARGE, contents, TAR_FILE}, .extra_listed = {LARGE, contents}};
+	AUTO_CHUNK_LIST list = {.chunk_size = LARGE_CHUNK};
+	bool in_chunks = workers_cpu_count(2) > 1;
+	World world = world_make_in_chunks(*state, &changes, &list);
+	AUTO_FREE char *key = mem_printf("%smap.br", PREFIX);
+	uint64_t whole = 0;
+	uint64_t bytes;
+
+	assert_int_equal(list.count, 8);
+	assert_true(world.record->parts[0].stored_size > 17u * 1024 * 1024);
+	assert_ok(restore_into_nothing(&world, &whole));
+	for (size_t i = 0; i < lengthof(lies); i++)
+	{
+		print_message("  %s\n", lies[i].name);
+		put_map(&world, &list, &lies[i]);
+		if (lies[i].in_files)
+			bytes = restore_large(&world, contents);
+		else
+			assert_ok(restore_into_nothing(&world, &bytes));
+		if (in_chunks && lies[i].chunks_before > 0)
+			assert_true(bytes > whole + lies[i].chunks_before * LARGE_CHUNK - LARGE_CHUNK / 2);
+		else
+			assert_int_equal(bytes, whole);
+	}
+
+	/* A map that is damaged, or not there. */
+	put_map(&world, &list, &lies[0]);
+	world.record->map.stored_sha256[0] ^= 1;
+	assert_ok(restore_into_nothing(&world, &bytes));
+	assert_int_equal(bytes, whole);
+	assert_ok(store_remove(world.place->store, key));
+	assert_ok(restore_into_nothing(&world, &bytes));
+	assert_int_equal(bytes, whole);
+
+	/* What is wrong with the part itself is told, whoever decodes it. */
+	put_map(&world, &list, &lies[0]);
+	do_harm(&world, HARM_PART_FLIPPED);
+	assert_error(restore_into_nothing(&world, &bytes), ERR_CORRUPT, "base-0001.tar.br");
+	world_destroy(&world);
+}
+
 static void
 a_backup_without_pg_control_cannot_be_completed(void **state)
 {
@@ -618,6 +758,7 @@ main(void)
 		PLACE_TEST(a_segment_twice_is_not_written_over),
 		PLACE_TEST(what_is_there_already_is_not_written_over),
 		PLACE_TEST(damaged_objects_are_named),
+		PLACE_TEST(a_large_part_comes_back_whatever_the_map_says),
 		PLACE_TEST(a_backup_without_pg_control_cannot_be_completed),
 	};
 

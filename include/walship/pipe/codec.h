@@ -131,5 +131,8 @@ Error *codec_decode_chunks(const ChunkedStream *stream, size_t first, size_t cou
  */
 void codec_add_parallel_decoder(Pipe *pipe, const ChunkedStream *stream, Workers *cpu, int most_pieces);
 
+/* Can a stream of this codec be decoded in pieces only with a list? */
+bool codec_needs_list(Codec codec);
+
 /* Is this worth so many threads?  Only for a caller that has nothing else for them to do. */
 bool codec_chunks_pay(const ChunkedStream *stream, int threads);
