@@ -89,8 +89,8 @@ print_dumps_text(const DumpList *dumps, const PinList *pins, const AgeIdentities
 
 	print_newest(dumps, now, into);
 	if (dumps->count > 0)
-		print_line(into, "\n%-21s  %-22s  %-11s %9s  %9s  %s", "dump", "began", "", "raw", "stored",
-		           "PostgreSQL");
+		(void) fprintf(into, "\n%-21s  %-22s  %-11s %9s  %9s  %s\n", "dump", "began", "", "raw", "stored",
+		               "PostgreSQL");
 	for (size_t i = first; i < dumps->count; i++)
 	{
 		const DumpRecord *record = dumps->items[i];
@@ -207,14 +207,16 @@ print_contents_text(const DumpRecord *record, const DumpContents *contents, cons
 
 	if (database == NULL)
 	{
-		print_line(into, "Dump %s of %s, PostgreSQL %d.%d\n", record->id,
+		print_line(into, "Dump %s of %s, PostgreSQL %d.%d", record->id,
 		           time_format_postgres(record->start_time / 1000000 * 1000000, time),
 		           record->server_version / 10000, record->server_version % 10000);
+		(void) fputc('\n', into);
 		print_databases(contents, into);
 		return;
 	}
 	hex_encode(database->schema_sha256, SHA256_SIZE, digest);
-	print_line(into, "Database %s of dump %s; schema %.16s\n", database->name, record->id, digest);
+	print_line(into, "Database %s of dump %s; schema %.16s", database->name, record->id, digest);
+	(void) fputc('\n', into);
 	print_tables(database, into);
 }
 

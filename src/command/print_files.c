@@ -96,6 +96,15 @@ print_verdicts(const SetList *sets, TimeUs now, FILE *into)
 }
 
 static void
+print_paragraph(const char *what, const StrList *sets, FILE *into)
+{
+	if (sets->count > 0)
+		(void) fputc('\n', into);
+	for (size_t i = 0; i < sets->count; i++)
+		print_line(into, "%s: %s", what, sets->items[i]);
+}
+
+static void
 print_text(const SetList *sets, FILE *into)
 {
 	AUTO(Table) table = table_new("Name|Set|Time|>Files|>Size|>New|>Stored|>Changed|>Missing|Since");
@@ -124,10 +133,8 @@ print_text(const SetList *sets, FILE *into)
 		(void) fputc('\n', into);
 		table_print(table, "", into);
 	}
-	for (size_t i = 0; i < sets->unfinished.count; i++)
-		print_line(into, "%sUnfinished: %s", i == 0 ? "\n" : "", sets->unfinished.items[i]);
-	for (size_t i = 0; i < sets->damaged.count; i++)
-		print_line(into, "%sDamaged: %s", i == 0 ? "\n" : "", sets->damaged.items[i]);
+	print_paragraph("Unfinished", &sets->unfinished, into);
+	print_paragraph("Damaged", &sets->damaged, into);
 }
 
 static void
