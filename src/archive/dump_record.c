@@ -306,11 +306,17 @@ later_start_first(const void *a, const void *b)
 }
 
 Error *
-dump_ids_newest_first(Store *store, uint64_t system_identifier, int threads, StrList *ret_ids)
+dump_ids_newest_first(Store *store, uint64_t system_identifier, int threads, StrList *ret_ids,
+                      StrList *ret_damaged)
 {
 	AUTO_DUMPS dumps = {0};
 
 	TRY(dump_list_read(store, system_identifier, threads, &dumps));
+	for (size_t i = 0; i < dumps.damaged.count; i++)
+		strlist_add(ret_damaged, dumps.damaged.items[i]);
+	if (dumps.count == 0 && dumps.damaged.count > 0)
+		return error_new(ERR_CORRUPT, "every dump in store \"%s\" is damaged: \"%s\"", store_url(store),
+		                 dumps.damaged.items[0]);
 	if (dumps.count == 0)
 		return error_new(ERR_NOT_FOUND, "there is no dump in store \"%s\"", store_url(store));
 	qsort(dumps.items, dumps.count, sizeof(DumpRecord *), later_start_first);

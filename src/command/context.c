@@ -8,6 +8,7 @@
 
 #include "systems.h"
 #include "walship/archive/catalog.h"
+#include "walship/archive/dump_record.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
 #include "walship/base/strs.h"
@@ -482,6 +483,20 @@ context_system_to_change(const Settings *settings, Store *store, uint64_t *ret_s
 		                  "Whose objects are meant is not guessed: say --system. \"walship list\" "
 		                  "names the systems in the store.");
 	return gone != NULL ? MOVE(gone) : context_system_in_store(settings, store, ret_system);
+}
+
+Error *
+context_dumps_newest_first(const Settings *settings, Store *store, uint64_t system, StrList *ret_ids,
+                           size_t *ret_n_damaged)
+{
+	AUTO_STRLIST damaged = {0};
+
+	TRY(dump_ids_newest_first(store, system, (int) settings_integer(settings, SETTING_jobs), ret_ids,
+	                          &damaged));
+	for (size_t i = 0; i < damaged.count; i++)
+		log_line(LOG_WARNING, NULL, "dump %s: it is passed over", damaged.items[i]);
+	*ret_n_damaged = damaged.count;
+	return NULL;
 }
 
 /* The environment is the postmaster's, and has a say where the setting has none. */

@@ -72,6 +72,10 @@ Error *context_system_to_change(const Settings *settings, Store *store, uint64_t
 /* The other program whose backups lie there, "WAL-G"; NULL: none that is known. */
 Error *context_other_owner(Store *store, const char **ret_owner) MUST_CHECK;
 
+/* The dumps of which the newest is taken, as dump_ids_newest_first(); of damaged ones there is a warning each. */
+Error *context_dumps_newest_first(const Settings *settings, Store *store, uint64_t system, StrList *ret_ids,
+                                  size_t *ret_n_damaged) MUST_CHECK;
+
 /*
  * What tells the store of the settings from every other: endpoint and URL.  NULL
  * when no store is set; the caller frees.

@@ -115,6 +115,7 @@ drill_of_dump(Invocation *invocation)
 	const Settings *settings = invocation_settings(invocation);
 	const char *given = invocation_value(invocation, "dump");
 	AUTO_STRLIST ids = {0};
+	size_t n_damaged;
 	AUTO_FREE char *directory = NULL;
 	AUTO_CLOSE int lock = -1;
 	AUTO_DUMP dump = {0};
@@ -129,8 +130,7 @@ drill_of_dump(Invocation *invocation)
 	if (given != NULL)
 		strlist_add(&ids, given);
 	else
-		error =
-			dump_ids_newest_first(dump.store, system, (int) settings_integer(settings, SETTING_jobs), &ids);
+		error = context_dumps_newest_first(settings, dump.store, system, &ids, &n_damaged);
 	if (error == NULL)
 		error = drill_scratch_make(settings_text(settings, SETTING_drill_scratch), dump.store, system,
 		                           &directory, &lock);

@@ -105,9 +105,9 @@ static Error *
 open_newest(const Settings *settings, const char *database, Reading *reading)
 {
 	AUTO_STRLIST ids = {0};
+	size_t n_damaged = 0;
 
-	TRY(dump_ids_newest_first(reading->store, reading->system, (int) settings_integer(settings, SETTING_jobs),
-	                          &ids));
+	TRY(context_dumps_newest_first(settings, reading->store, reading->system, &ids, &n_damaged));
 	for (size_t i = 0; i < ids.count; i++)
 	{
 		TRY(open_dump(reading, ids.items[i]));
@@ -124,6 +124,11 @@ open_newest(const Settings *settings, const char *database, Reading *reading)
 		}
 		close_dump(reading);
 	}
+	if (n_damaged > 0)
+		return error_new(
+			ERR_CORRUPT,
+			"no dump that can be read has a database \"%s\"; of %zu in store \"%s\" %zu are damaged",
+			database, ids.count + n_damaged, store_url(reading->store), n_damaged);
 	return error_hint(
 		error_new(ERR_NOT_FOUND, "no dump has a database \"%s\"; there are %zu in store \"%s\"", database,
 	              ids.count, store_url(reading->store)),

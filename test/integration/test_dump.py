@@ -223,6 +223,7 @@ def test_large_tables_have_objects_of_their_own(world, walship, store):
 
 def test_what_is_in_a_dump_is_listed(world):
     text = world.walship.ok("list", "--dumps").out
+    assert "\n\ndump  " in text and "?" not in text.replace(HOSTILE, "").replace(TWO_LINES.replace("\n", "?"), "")
     assert "1 dump, the newest" in text and world.dump["id"] in text and "empty" in text
     assert {database["name"] for database in world.dump["databases"]} == {
         HOSTILE, TWO_LINES, "empty", "postgres", "template1"
@@ -236,8 +237,23 @@ def test_what_is_in_a_dump_is_listed(world):
     tables = {table["name"]: table for table in hostile["tables"]}
     assert tables["fleeting"]["unlogged"] and not tables["pairs"]["unlogged"]
     assert tables["parted_1"]["parent"] == tables["parted"]["oid"]
-    assert "parted_2" in world.walship.ok("undump", "--list", "--database", HOSTILE).out
+    assert re.match(r"Dump \S+ of [^\n?]+\n\ndatabase  ", world.walship.ok("undump", "--list").out)
+    text = world.walship.ok("undump", "--list", "--database", HOSTILE).out
+    assert "parted_2" in text and re.search(r"; schema [0-9a-f]{16}\n\n", text)
     world.walship.fails(1, "undump", "--list", "--database", "nowhere", says='no dump has a database "nowhere"')
+
+
+def test_a_damaged_dump_that_may_be_the_newest_is_not_passed_over_in_silence(world):
+    """Nor is anything certain of a database that no other dump has."""
+    newer = f"{world.dump['system_id']}/dump/29991231T000000Z-0000"
+    world.store.write(f"{newer}/dump.json", b"{}\n")
+    try:
+        listed = world.walship.ok("undump", "--list", "--database", "empty")
+        assert re.search(r"WARNING: .*29991231T000000Z-0000: .*: it is passed over", listed.err)
+        assert world.dump["id"] in listed.out
+        world.walship.fails(6, "undump", "--list", "--database", "nowhere", says="1 are damaged")
+    finally:
+        world.store.remove_all(newer)
 
 
 def test_the_next_dump_of_an_equal_schema_has_its_digest(world):

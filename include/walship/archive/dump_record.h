@@ -79,9 +79,13 @@ Error *dump_record_write(Store *store, const DumpRecord *record) MUST_CHECK;
 Error *dump_record_read(Store *store, uint64_t system_identifier, const char *id, DumpRecord **ret_record)
 	MUST_CHECK;
 
-/* The ids of all, first of the one that began last; ERR_NOT_FOUND when there is none. */
-Error *dump_ids_newest_first(Store *store, uint64_t system_identifier, int threads, StrList *ret_ids)
-	MUST_CHECK;
+/*
+ * The ids of all, first of the one that began last; ERR_NOT_FOUND when there is none.  Damaged records are "<id>: <why>"
+ * in *ret_damaged: one of them may be the newest, so the caller says that it is passed over.  When nothing else is there,
+ * it is ERR_CORRUPT.
+ */
+Error *dump_ids_newest_first(Store *store, uint64_t system_identifier, int threads, StrList *ret_ids,
+                             StrList *ret_damaged) MUST_CHECK;
 
 /* Whatever lies below dump/. */
 typedef struct DumpList
