@@ -63,7 +63,7 @@ typedef struct S3Store
 	S3State state;
 	S3Proof proof;
 	S3UploadSlots upload_slots;
-	atomic_int reading;         /* connections, of all objects and ranges together; see s3_ranges.h */
+	atomic_int reading; /* connections, of all objects and ranges together; see s3_ranges.h */
 	S3PartChecksum part_checksum;
 	atomic_bool removes_singly; /* found out, too: the provider has no request that removes many */
 	atomic_bool told_of_md5;
