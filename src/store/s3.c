@@ -371,6 +371,8 @@ s3_free(Store *base)
 	free(store->state.region);
 	explicit_bzero(&store->state.key, sizeof(store->state.key));
 	(void) pthread_mutex_destroy(&store->state.mutex);
+	for (int i = 0; i < store->upload_slots.n_spare; i++)
+		free(store->upload_slots.spare[i]);
 	(void) pthread_cond_destroy(&store->upload_slots.changed);
 	(void) pthread_mutex_destroy(&store->upload_slots.mutex);
 	(void) pthread_mutex_destroy(&store->part_checksum.mutex);

@@ -23,12 +23,16 @@ typedef struct S3State
 	S3SigningKey key;
 } S3State;
 
+#define S3_UPLOAD_JOBS_MOST 8
+
 /* The parts of uploads that are in memory, of all writers together: what bounds it. */
 typedef struct S3UploadSlots
 {
-	pthread_mutex_t mutex; /* guards "taken" */
+	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
 	int taken;
+	int n_spare;
+	void *spare[S3_UPLOAD_JOBS_MOST]; /* buffers for the parts to come: fresh memory costs more than a copy */
 } S3UploadSlots;
 
 /* Whether the provider refuses to overwrite is found out by one thread at a time. */

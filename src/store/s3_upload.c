@@ -16,7 +16,6 @@
 
 #define PART_SIZE         (16u * 1024 * 1024)
 #define PARTS_MOST        10000
-#define JOBS_MOST         8 /* PART_SIZE each, of all writers together; each fills one more */
 #define COMPLETE_STALL_MS 300000
 #define COMPLETE_ATTEMPTS 5
 
@@ -103,6 +102,28 @@ send_part(void *argument)
 	                    &patience, &upload->etags[job->number - 1]);
 }
 
+/* A new one only where all that there are are in use: of each job one, and of each writer the one that it fills. */
+static void *
+take_buffer(S3UploadSlots *slots)
+{
+	void *buffer;
+
+	(void) pthread_mutex_lock(&slots->mutex);
+	buffer = slots->n_spare > 0 ? slots->spare[--slots->n_spare] : NULL;
+	(void) pthread_mutex_unlock(&slots->mutex);
+	return buffer != NULL ? buffer : mem_alloc(PART_SIZE);
+}
+
+/* Under the mutex. */
+static void
+keep_buffer(S3UploadSlots *slots, void *buffer)
+{
+	if (buffer != NULL && slots->n_spare < S3_UPLOAD_JOBS_MOST)
+		slots->spare[slots->n_spare++] = buffer;
+	else
+		free(buffer);
+}
+
 /* With the job goes its slot. */
 static void
 part_job_free(void *argument)
@@ -110,12 +131,12 @@ part_job_free(void *argument)
 	PartJob *job = argument;
 	S3UploadSlots *slots = &job->upload->store->upload_slots;
 
-	free(job->data);
-	free(job);
 	(void) pthread_mutex_lock(&slots->mutex);
+	keep_buffer(slots, job->data);
 	slots->taken--;
 	(void) pthread_cond_broadcast(&slots->changed);
 	(void) pthread_mutex_unlock(&slots->mutex);
+	free(job);
 }
 
 static Error *
@@ -169,7 +190,7 @@ upload_write(Sink *sink, const void *data, size_t size)
 		if (upload->filled == PART_SIZE)
 			TRY(submit_part(upload));
 		if (upload->part == NULL)
-			upload->part = mem_alloc(PART_SIZE);
+			upload->part = take_buffer(&upload->store->upload_slots);
 		piece = size < PART_SIZE - upload->filled ? size : PART_SIZE - upload->filled;
 		memcpy(upload->part + upload->filled, next, piece);
 		upload->filled += piece;
@@ -329,7 +350,9 @@ upload_free(Sink *sink)
 	for (int i = 0; i < upload->n_parts; i++)
 		free(upload->etags[i]);
 	free(upload->etags);
-	free(upload->part);
+	(void) pthread_mutex_lock(&upload->store->upload_slots.mutex);
+	keep_buffer(&upload->store->upload_slots, upload->part);
+	(void) pthread_mutex_unlock(&upload->store->upload_slots.mutex);
 	free(upload->id);
 	free(upload->key);
 	free(upload);
@@ -351,7 +374,7 @@ s3_writer(Store *base, const char *key, Sink **ret_sink)
 	upload->store = store;
 	upload->key = mem_strdup(key);
 	upload->jobs = store->options.jobs < 1 ? 1 : store->options.jobs;
-	upload->jobs = upload->jobs > JOBS_MOST ? JOBS_MOST : upload->jobs;
+	upload->jobs = upload->jobs > S3_UPLOAD_JOBS_MOST ? S3_UPLOAD_JOBS_MOST : upload->jobs;
 	*ret_sink = &upload->sink;
 	return NULL;
 }
