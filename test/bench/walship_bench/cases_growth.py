@@ -35,15 +35,15 @@ LOOKS = {  # at an archive
     "find": ("find",),
     "recover --plan": ("recover", "--plan", "--latest", "--copy", "--pgdata"),
 }
-# The bars at the largest size: most seconds of processor time and most MiB, with a third to spare, and most files read, of which each is
-# a request on S3 (and so is each thousand names that are listed).
+# The bars at the largest size: most seconds of processor time, with two thirds to spare, most MiB, with a third, and most files read, of
+# which each is a request on S3 (and so is each thousand names that are listed).
 LIMITS = {
-    ("segments", "list"): (0.8, 40, 80),
-    ("segments", "find"): (13, 75, 200_020),
-    ("segments", "recover --plan"): (13, 75, 200_020),
-    ("backups", "list"): (0.25, 18, 2_020),
-    ("backups", "find"): (0.25, 22, 2_020),
-    ("backups", "recover --plan"): (0.2, 20, 2_020),
+    ("segments", "list"): (1.0, 40, 10),
+    ("segments", "find"): (1.0, 40, 15),
+    ("segments", "recover --plan"): (1.0, 40, 11),
+    ("backups", "list"): (0.3, 18, 2_020),
+    ("backups", "find"): (0.3, 21, 2_020),
+    ("backups", "recover --plan"): (0.25, 19, 2_020),
 }
 FILES_READ = "files read"
 OPENED = re.compile(r"^openat\(.* = \d+<(.*)>$")
