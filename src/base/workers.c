@@ -135,17 +135,29 @@ workers_size(const Workers *workers)
 	return workers->most_threads;
 }
 
+/*
+ * The default is 8 MiB of address space for each, so that 64 threads which only wait would want half a GiB: too much for
+ * ulimit -v, and where the kernel does not overcommit (vm.overcommit_memory = 2, as PostgreSQL's manual advises, 19.4.5)
+ * as much less for the server.  Large buffers are on the heap; 30 KB is the largest frame, in the libraries it is less.
+ */
+#define THREAD_STACK_SIZE ((size_t) 1024 * 1024)
+
 Error *
 thread_start(void *(*body)(void *), void *argument, pthread_t *ret_thread)
 {
+	pthread_attr_t attributes;
 	sigset_t all;
 	sigset_t before;
+
+	(void) pthread_attr_init(&attributes);
+	(void) pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE);
 
 	/* A thread inherits the mask of the one that makes it. */
 	(void) sigfillset(&all);
 	(void) pthread_sigmask(SIG_SETMASK, &all, &before);
-	int number = pthread_create(ret_thread, NULL, body, argument);
+	int number = pthread_create(ret_thread, &attributes, body, argument);
 	(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void) pthread_attr_destroy(&attributes);
 
 	errno = number;
 	return number == 0 ? NULL : error_errno("could not start a thread");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "walship/base/dir.h"
 #include "walship/base/log.h"
 #include "walship/base/mem.h"
+#include "walship/base/workers.h"
 #include "walship/pg/pgdata.h"
 
 #define PROGRAM_PATH_MAX  4096
@@ -249,6 +251,23 @@ open_standard_streams(void)
 			(void) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/*
+ * glibc makes eight heaps for each processor where many threads ask for memory, each with 64 MiB of address space: with
+ * the 64 threads that read indexes a GiB on 2 processors, which ulimit -v may not allow.
+ */
+#define HEAPS_LEAST 4
+#define HEAPS_MOST  64
+
+static void
+limit_heaps(void)
+{
+#ifdef M_ARENA_MAX
+	int cpus = workers_cpu_count(HEAPS_MOST);
+
+	(void) mallopt(M_ARENA_MAX, cpus < HEAPS_LEAST ? HEAPS_LEAST : cpus);
+#endif
+}
+
 int
 command_main(int argc, char **argv)
 {
@@ -257,6 +276,7 @@ command_main(int argc, char **argv)
 
 	open_standard_streams();
 	mem_on_exhausted(end_out_of_memory);
+	limit_heaps();
 	if (name == NULL)
 	{
 		log_line(LOG_ERROR, "Try \"walship --help\".", "no command was given");

@@ -328,6 +328,30 @@ in_a_thread_all_signals_are_blocked_and_in_its_maker_as_before(void **state)
 	}
 }
 
+static void *
+measure_stack(void *argument)
+{
+	pthread_attr_t attributes;
+
+	(void) pthread_getattr_np(pthread_self(), &attributes);
+	(void) pthread_attr_getstacksize(&attributes, argument);
+	(void) pthread_attr_destroy(&attributes);
+	return NULL;
+}
+
+/* Of 64 that wait each MiB counts. */
+static void
+a_thread_takes_little_address_space(void **state)
+{
+	pthread_t thread;
+	size_t size = 0;
+
+	(void) state;
+	assert_null(thread_start(measure_stack, &size, &thread));
+	(void) pthread_join(thread, NULL);
+	assert_in_range(size, 512 * 1024, 2 * 1024 * 1024);
+}
+
 int
 main(void)
 {
@@ -341,6 +365,7 @@ main(void)
 		cmocka_unit_test(several_threads_may_submit),
 		cmocka_unit_test(where_no_thread_can_be_made_jobs_run_in_the_submitters),
 		cmocka_unit_test(in_a_thread_all_signals_are_blocked_and_in_its_maker_as_before),
+		cmocka_unit_test(a_thread_takes_little_address_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
