@@ -3,12 +3,14 @@ import json
 import os
 import signal
 import tarfile
+import threading
 import time
 
 import pytest
 
-from walship_testing import proc, wal
+from walship_testing import crash, proc, wal
 from walship_testing.proc import wait_until
+from walship_testing.recovery import interrupt_when
 from walship_testing.wal import MIB
 
 # How the data directory looks to fetch, and the exit code there of a failure that is 4, 5, 6 or 7 by hand.
@@ -471,18 +473,52 @@ def signal_is_watched(pid):
     return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks.values())
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12])
-def test_killed_at_any_moment_fetch_can_be_repeated(walship, datadir, real_wal, moment):
+def check_after_kill(walship, datadir, name, moment):
+    """Either nothing is visible or the whole, and a second fetch brings it."""
+    plain = (datadir.wal / name).read_bytes()
+    assert not datadir.fetched.exists() or datadir.fetched.read_bytes() == plain, moment
+    datadir.fetch(walship, name)
+    assert datadir.fetched.read_bytes() == plain, moment
+    datadir.fetched.unlink()
+
+
+@pytest.mark.directory_only("it stops at the system calls that make files, which are those of any store")
+def test_killed_at_each_step_fetch_can_be_repeated(walship, datadir, real_wal, directory):
+    crash.need_strace()
     name = real_wal.into(datadir)[0]
     datadir.push(walship, name)
-    plain = (datadir.wal / name).read_bytes()
+    fetch = walship.command("fetch", name, "pg_wal/RECOVERYXLOG")
+    steps = crash.count_calls(fetch, directory, datadir.path)
+    datadir.fetched.unlink()
+    names = {call for _, call in steps}
+    assert names & {"write", "pwrite64", "writev"}, steps
+    n_killed = 0
+    for point in crash.points(steps, 3):
+        n_killed += crash.killed_at(fetch, point, datadir.path)
+        check_after_kill(walship, datadir, name, point)
+    assert n_killed >= len(names), "strace killed nothing"
+
+
+@pytest.mark.s3_only
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_killed_while_the_segment_comes_fetch_can_be_repeated(walship, proxy, datadir, real_wal, share):
+    name = real_wal.into(datadir)[0]
+    datadir.push(walship, name)
+    sent = threading.Event()
+
+    def send_a_share(exchange):
+        response = exchange.ask()
+        exchange.send_head(response)
+        exchange.send(response.body[: int(len(response.body) * share)])
+        sent.set()
+        exchange.wait_for_client_to_leave()
+
+    proxy.add(send_a_share, method="GET", target=rf"{name}\.tar")
     fetch = walship.start("fetch", name, "pg_wal/RECOVERYXLOG", cwd=datadir.path)
-    time.sleep(moment)
-    fetch.kill()
-    fetch.communicate(timeout=10)
-    assert not datadir.fetched.exists() or datadir.fetched.read_bytes() == plain
-    datadir.fetch(walship, name)
-    assert datadir.fetched.read_bytes() == plain
+    assert interrupt_when(fetch, sent.is_set, signal.SIGKILL) == -signal.SIGKILL
+    assert not datadir.fetched.exists(), "it cannot have all of it"
+    proxy.clear()
+    check_after_kill(walship, datadir, name, share)
 
 
 # Real servers

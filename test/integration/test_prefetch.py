@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import tarfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -458,16 +459,14 @@ def test_what_no_key_opens_is_neither_fetched_nor_left_in_the_window(replay, dir
 # Killed, stopped, in each other's way
 
 
-@directory_only
-@pytest.mark.parametrize("moment", [0.0, 0.01, 0.03, 0.08])
-def test_a_killed_prefetcher_leaves_nothing_wrong_and_another_takes_over(replay, moment):
-    replay.walship.configure(prefetch=2)
-    names = replay.archive(1, 3, 16)
+def kill_prefetchers(replay, names, reached):
+    """Two of them, each when reached(what it gets next) holds, and then goes on."""
     for at in (0, 4):
+        holds = reached(names[at + 4 : at + 6])
         for name in names[at : at + 4]:
             replay.fetch(name)
         first = replay.prefetcher()
-        time.sleep(moment)
+        wait_until(holds, "the moment to kill it", interval=0.001)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: not is_running(first), "it is dead")
     for name in names[8:]:
@@ -475,6 +474,39 @@ def test_a_killed_prefetcher_leaves_nothing_wrong_and_another_takes_over(replay,
     assert replay.prefetcher() != first
     replay.end()
     assert list((replay.walship.state_dir / "prefetch").iterdir()) == []
+
+
+@directory_only
+@pytest.mark.parametrize("moment", ["it is there", "the window is full"])
+def test_a_killed_prefetcher_leaves_nothing_wrong_and_another_takes_over(replay, moment):
+    replay.walship.configure(prefetch=2)
+    full = moment == "the window is full"
+    kill_prefetchers(
+        replay, replay.archive(1, 3, 16), lambda following: lambda: not full or set(following) <= set(replay.ready())
+    )
+
+
+@pytest.mark.s3_only
+@pytest.mark.parametrize("share", [0.0, 0.9])
+def test_a_prefetcher_killed_while_a_segment_comes_leaves_nothing_wrong(replay, proxy, share):
+    replay.walship.configure(prefetch=2)
+    stalled = []
+
+    def reached(following):
+        sent = threading.Event()
+
+        def send_a_share(exchange):
+            response = exchange.ask()
+            exchange.send_head(response)
+            exchange.send(response.body[: int(len(response.body) * share)])
+            sent.set()
+            exchange.wait_for_client_to_leave()
+
+        stalled.append(proxy.add(send_a_share, method="GET", target=following[0]))
+        return sent.is_set
+
+    kill_prefetchers(replay, replay.archive(1, 3, 16), reached)
+    assert [rule.hits for rule in stalled] == [1, 1]
 
 
 @directory_only
