@@ -498,9 +498,6 @@ def initdb(install, target, segment_size, checksums):
         command.append("--no-data-checksums")
     result = run(command, timeout=60)
     assert result.rc == 0, str(result)
-    # Its WAL is zeros but for a few pages, and up to 1 GiB, which each copy would read again.
-    for segment in (target / "pg_wal").glob("0*"):
-        run_ok(["fallocate", "--dig-holes", segment])
 
 
 def copy_tree(source, target):
