@@ -331,6 +331,19 @@ zstd_decoder_skip(Sink *decoder, uint64_t frames, uint64_t total)
 /* RFC 8878, section 3.1.1: the longest header of a frame. */
 #define FRAME_HEADER_MOST 18
 
+/* Less is not worth a job: a stream of a million frames of nothing took a hundred times as long as in one piece. */
+#define FRAME_RAW_LEAST ((size_t) 64 * 1024)
+
+/* The same frames are refused as in a stream (RFC 8878, 3.1.1.1: byte 4 says whether byte 5 is that of the window). */
+#define SINGLE_SEGMENT         0x20
+#define STREAM_WINDOW_LOG_MOST 27 /* ZSTD_d_windowLogMax: the library's default */
+
+static bool
+has_large_window(const uint8_t *header)
+{
+	return (header[4] & SINGLE_SEGMENT) == 0 && 10 + (header[5] >> 3) > STREAM_WINDOW_LOG_MOST;
+}
+
 /* The library walks from block to block; it says the same of what is cut off and of what is damaged. */
 PieceKind
 zstd_find_frame(const void *data, size_t size, Piece *ret_frame)
@@ -340,7 +353,8 @@ zstd_find_frame(const void *data, size_t size, Piece *ret_frame)
 
 	if (raw_size == ZSTD_CONTENTSIZE_ERROR)
 		return size < FRAME_HEADER_MOST ? PIECE_CUT : PIECE_OTHER;
-	if (raw_size == ZSTD_CONTENTSIZE_UNKNOWN || raw_size > PIECE_RAW_MOST)
+	if (raw_size == ZSTD_CONTENTSIZE_UNKNOWN || raw_size > PIECE_RAW_MOST || raw_size < FRAME_RAW_LEAST ||
+	    has_large_window(data))
 		return PIECE_OTHER;
 	stored_size = ZSTD_findFrameCompressedSize(data, size);
 	if (ZSTD_isError(stored_size))

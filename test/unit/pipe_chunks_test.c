@@ -611,6 +611,42 @@ what_is_damaged_is_never_decoded_to_other_bytes(void **state)
 	}
 }
 
+/* A frame of nothing is no work for a thread, and one that a stream refuses is refused in pieces, too. */
+static void
+frames_that_are_no_work_for_a_thread_are_left_to_the_stream(void **state)
+{
+	static const struct
+	{
+		size_t raw_size;
+		PieceKind kind;
+	} frames[] = {
+		{0, PIECE_OTHER},         {100, PIECE_OTHER},     {64 * 1024 - 1, PIECE_OTHER},
+		{64 * 1024, PIECE_WHOLE}, {4 * MIB, PIECE_WHOLE}, {4 * MIB + 1, PIECE_OTHER},
+	};
+	static const uint8_t skippable[] = {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0};
+
+	/* RFC 8878, 3.1.1.1: no single segment, a window of 2^27 or 2^28 bytes, 1 MiB of content, and its first block is cut off. */
+	static const uint8_t window_27[] = {0x28, 0xb5, 0x2f, 0xfd, 0x80, 17 << 3, 0, 0, 0x10, 0};
+	static const uint8_t window_28[] = {0x28, 0xb5, 0x2f, 0xfd, 0x80, 18 << 3, 0, 0, 0x10, 0};
+	const PieceDecoder *pieces = codec_piece_decoder(CODEC_ZSTD);
+	AUTO(Workers) cpu = workers_new(1);
+	const Compression compression = {CODEC_ZSTD, 3, cpu, 8 * MIB};
+	AUTO_FREE uint8_t *bytes = compressible_bytes(5 * MIB, 3);
+	Piece piece;
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(frames); i++)
+	{
+		AUTO_BUF(encoded, MOST);
+
+		encode(&compression, bytes, frames[i].raw_size, SIZE_MAX, &encoded);
+		assert_int_equal(pieces->find(encoded.data, encoded.size, &piece), frames[i].kind);
+	}
+	assert_int_equal(pieces->find(skippable, sizeof(skippable), &piece), PIECE_OTHER);
+	assert_int_equal(pieces->find(window_27, sizeof(window_27), &piece), PIECE_CUT);
+	assert_int_equal(pieces->find(window_28, sizeof(window_28), &piece), PIECE_OTHER);
+}
+
 int
 main(void)
 {
@@ -625,6 +661,7 @@ main(void)
 		cmocka_unit_test(a_stream_is_decoded_side_by_side),
 		cmocka_unit_test(chunks_pay_for_what_takes_long),
 		cmocka_unit_test(what_is_damaged_is_never_decoded_to_other_bytes),
+		cmocka_unit_test(frames_that_are_no_work_for_a_thread_are_left_to_the_stream),
 		cmocka_unit_test(brotli_streams_that_break_the_rules_are_one_stream),
 	};
 
