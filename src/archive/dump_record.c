@@ -315,8 +315,10 @@ dump_ids_newest_first(Store *store, uint64_t system_identifier, int threads, Str
 	for (size_t i = 0; i < dumps.damaged.count; i++)
 		strlist_add(ret_damaged, dumps.damaged.items[i]);
 	if (dumps.count == 0 && dumps.damaged.count > 0)
-		return error_new(ERR_CORRUPT, "every dump in store \"%s\" is damaged: \"%s\"", store_url(store),
-		                 dumps.damaged.items[0]);
+		return error_hint(
+			error_new(ERR_CORRUPT, "every dump in store \"%s\" is damaged: \"%s\"", store_url(store),
+		              dumps.damaged.items[0]),
+			"\"walship copy --heal --from STORE\" brings them back from a second copy of the store; a new dump can be taken.");
 	if (dumps.count == 0)
 		return error_new(ERR_NOT_FOUND, "there is no dump in store \"%s\"", store_url(store));
 	qsort(dumps.items, dumps.count, sizeof(DumpRecord *), later_start_first);

@@ -125,10 +125,12 @@ open_newest(const Settings *settings, const char *database, Reading *reading)
 		close_dump(reading);
 	}
 	if (n_damaged > 0)
-		return error_new(
-			ERR_CORRUPT,
-			"no dump that can be read has a database \"%s\"; of %zu in store \"%s\" %zu are damaged",
-			database, ids.count + n_damaged, store_url(reading->store), n_damaged);
+		return error_hint(
+			error_new(
+				ERR_CORRUPT,
+				"no dump that can be read has a database \"%s\"; of %zu in store \"%s\" %zu are damaged",
+				database, ids.count + n_damaged, store_url(reading->store), n_damaged),
+			"The warnings name them. \"walship copy --heal --from STORE\" brings them back from a second copy of the store.");
 	return error_hint(
 		error_new(ERR_NOT_FOUND, "no dump has a database \"%s\"; there are %zu in store \"%s\"", database,
 	              ids.count, store_url(reading->store)),
