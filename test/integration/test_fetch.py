@@ -9,6 +9,7 @@ import time
 import pytest
 
 from walship_testing import crash, proc, wal
+from walship_testing import faultproxy as fault
 from walship_testing.proc import wait_until
 from walship_testing.recovery import interrupt_when
 from walship_testing.wal import MIB
@@ -505,15 +506,7 @@ def test_killed_while_the_segment_comes_fetch_can_be_repeated(walship, proxy, da
     name = real_wal.into(datadir)[0]
     datadir.push(walship, name)
     sent = threading.Event()
-
-    def send_a_share(exchange):
-        response = exchange.ask()
-        exchange.send_head(response)
-        exchange.send(response.body[: int(len(response.body) * share)])
-        sent.set()
-        exchange.wait_for_client_to_leave()
-
-    proxy.add(send_a_share, method="GET", target=rf"{name}\.tar")
+    proxy.add(fault.stall_in_response(share, sent=sent), method="GET", target=rf"{name}\.tar")
     fetch = walship.start("fetch", name, "pg_wal/RECOVERYXLOG", cwd=datadir.path)
     assert interrupt_when(fetch, sent.is_set, signal.SIGKILL) == -signal.SIGKILL
     assert not datadir.fetched.exists(), "it cannot have all of it"

@@ -494,15 +494,7 @@ def test_a_prefetcher_killed_while_a_segment_comes_leaves_nothing_wrong(replay, 
 
     def reached(following):
         sent = threading.Event()
-
-        def send_a_share(exchange):
-            response = exchange.ask()
-            exchange.send_head(response)
-            exchange.send(response.body[: int(len(response.body) * share)])
-            sent.set()
-            exchange.wait_for_client_to_leave()
-
-        stalled.append(proxy.add(send_a_share, method="GET", target=following[0]))
+        stalled.append(proxy.add(fault.stall_in_response(share, sent=sent), method="GET", target=following[0]))
         return sent.is_set
 
     kill_prefetchers(replay, replay.archive(1, 3, 16), reached)

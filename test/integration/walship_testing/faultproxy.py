@@ -543,11 +543,15 @@ def stall_in_body(share=0.5):
     return fault
 
 
-def stall_in_response(share=0.5):
+def stall_in_response(share=0.5, *, sent=None):
+    """"sent": an event that is set when the share is on its way."""
+
     def fault(exchange):
         response = exchange.ask()
         exchange.send_head(response)
         exchange.send(response.body[: int(len(response.body) * share)])
+        if sent:
+            sent.set()
         exchange.wait_for_client_to_leave()
 
     return fault
